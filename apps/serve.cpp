@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// Order matters here: the host's runner is started before the process has a second thread, signals are held back before
+// the first one, and everything stops in the reverse of the order it was started in.
+#include "serve.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/describe/enum_from_string.hpp>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/text.h"
+#include "cli/trouble.h"
+#include "host/job_host.h"
+#include "hub/hub.h"
+#include "store.h"
+
+namespace geres::apps {
+namespace {
+
+using cli::HostSettings;
+using cli::HubSettings;
+using cli::LogSettings;
+using cli::StopSignals;
+using cli::Trouble;
+
+constexpr Millis kHubStop = 10'000;
+
+// What went wrong on one of the hub's threads, for the thread that waits.
+class Fatal {
+ public:
+  void set(const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    if (!what_) what_ = what;
+  }
+  std::optional<std::string> get() const {
+    const std::lock_guard lock(mutex_);
+    return what_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<std::string> what_;
+};
+
+[[noreturn]] void stop_on(const Error& error) {
+  throw Trouble{cli::kFailed, error.message, {}, error.hint, std::string(error_name(error.code)), error.field};
+}
+
+host::Options host_options(const HostSettings& settings) {
+  host::Options options;
+  options.hub_url = settings.hub;
+  options.token = settings.token;
+  options.ca_file = settings.ca_file;
+  options.name = settings.name;
+  options.slots = settings.slots;
+  options.memory = settings.memory;
+  options.labels = settings.labels;
+  if (!settings.tenants.empty()) options.tenants = settings.tenants;
+  options.data = settings.data;
+  options.drain_ms = settings.drain;
+  options.scratch.bytes = settings.scratch_limit;
+  options.processes_max = settings.process_limit;
+  const auto programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  options.runner_path = programs / "geres-runner";
+  options.loader_path = programs / "geres-job";
+  make_private_directory(settings.data);
+  options.isolation = settings.isolation == "user"   ? host::Isolation::user
+                      : settings.isolation == "none" ? host::Isolation::none
+                                                     : host::default_isolation(settings.data);
+  if (!settings.containment.empty()) {
+    options.containment.emplace();
+    boost::describe::enum_from_string(settings.containment.c_str(), *options.containment);
+    // Named, it means a machine that allows nothing: no namespace around the runner either.
+    options.own_pid_namespace = *options.containment != wire::Containment::bestEffort;
+  }
+  return options;
+}
+
+hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
+  hub::HubOptions options;
+  options.data_dir = settings.data;
+  options.store = settings.store;
+  options.blobs = settings.blobs;
+  options.address = settings.address;
+  options.port = settings.port;
+  options.connections_max = settings.connections;
+  options.client_patience = settings.client_patience;
+  options.lease = settings.lease;
+  options.report_every = settings.report_every;
+  options.webhook_allow = settings.webhook_allow;
+  options.webhook_retry = settings.webhook_retry;
+  options.webhook_attempts = settings.webhook_attempts;
+  options.on_fatal = [&fatal](const std::string& what) { fatal.set(what); };
+  return options;
+}
+
+// Every connection is an open file, and a hub holds many thousand. Children keep the usual limit: the host's runner is
+// started before.
+void allow_many_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("the limit of open files stays at its default");
+}
+
+std::string start(hub::Hub& hub, const HubSettings& settings) {
+  allow_many_files();
+  try {
+    return hub.start();
+  } catch (const std::runtime_error& error) {
+    const std::string what = error.what();
+    const bool port = what.find("listen") != std::string::npos || what.find("port") != std::string::npos ||
+                      what.find("in use") != std::string::npos;
+    throw Trouble{
+        cli::kFailed,
+        "the hub does not start: " + what,
+        {},
+        port ? "--listen 127.0.0.1:" + std::to_string(settings.port + 1) + " and --data DIR, if another hub is to go on"
+             : "geres doctor"};
+  }
+}
+
+// Of a hub that listens everywhere: an address that can be called, from here or (with the machine's name) from others.
+std::string callable(std::string url, const std::string& machine = {}) {
+  for (const auto& [any, local] : {std::pair("//0.0.0.0:", "//127.0.0.1:"), std::pair("//[::]:", "//[::1]:")})
+    if (const auto at = url.find(any); at != std::string::npos)
+      url.replace(at, std::string_view(any).size(), machine.empty() ? local : "//" + machine + ":");
+  return url;
+}
+
+std::string token_of(const std::filesystem::path& file) {
+  auto token = read_file(file);
+  while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
+  return token;
+}
+
+std::string containment_words(const host::JobHost& host) {
+  switch (host.status().runner.containment) {
+    case wire::Containment::cgroup2:
+      return "jobs contained by cgroup v2";
+    case wire::Containment::freezer:
+      return "jobs contained by freezer cgroup";
+    case wire::Containment::pidns:
+      return "jobs contained by PID namespace";
+    case wire::Containment::bestEffort:
+      break;
+  }
+  return "jobs contained as well as this machine can (geres doctor)";
+}
+
+std::string machine_name() {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+std::string host_words(const HostSettings& settings, const host::JobHost& host) {
+  return (settings.name.empty() ? machine_name() : settings.name) + "   " + cli::plural(settings.slots, "slot") +
+         "   " + containment_words(host);
+}
+
+// A command that works when it is pasted: names what is not where it would be looked for.
+std::string next_words(const HubSettings& settings, const std::string& url) {
+  std::string words;
+  if (url != "http://127.0.0.1:8080") words += "GERES_HUB=" + url + " ";
+  if (settings.data != cli::default_data()) words += "GERES_DATA=" + cli::shell_quoted(settings.data.string()) + " ";
+  return words + "geres submit --tenant demo --wait -- echo hello";
+}
+
+std::vector<std::pair<std::string, std::string>> hub_rows(const hub::Hub& hub, const std::string& url) {
+  return {{"API", url + "      token in " + cli::home_short(hub.admin_token_file().string()) + " (used by itself)"},
+          {"Metrics", url + "/metrics"},
+          {"Store", cli::home_short(hub.store_file().string()) + "  (SQLite, every answer is on disk)"}};
+}
+
+// Waits in a thread of its own for the host's end, so that this one can go on hearing signals.
+class HostEnd {
+ public:
+  explicit HostEnd(host::JobHost& host)
+      : host_(host), thread_([this] {
+          result_ = host_.wait();
+          ended_ = true;
+        }) {}
+  ~HostEnd() {
+    host_.request_stop(0);
+    if (thread_.joinable()) thread_.join();
+  }
+  bool ended() const { return ended_; }
+  // Gives the jobs `drain` to end; another signal hastens.
+  Result<void> stop(StopSignals& signals, Millis drain) {
+    host_.request_stop(drain);
+    while (!ended_)
+      if (signals.wait(100)) host_.request_stop(0);
+    thread_.join();
+    return result_;
+  }
+
+ private:
+  host::JobHost& host_;
+  Result<void> result_;
+  std::atomic<bool> ended_{false};
+  std::thread thread_;
+};
+
+void wait_until_connected(const host::JobHost& host, const HostEnd& end, StopSignals& signals, bool& stopped,
+                          Millis most) {
+  const SystemClock clock;
+  const auto until = clock.monotonic() + most;
+  while (!stopped && !end.ended() && !host.status().connected && clock.monotonic() < until) stopped = signals.wait(20);
+}
+
+int finish(const Fatal& fatal) {
+  const auto what = fatal.get();
+  if (!what) return cli::kDone;
+  throw Trouble{cli::kFailed,
+                "the hub has stopped: " + *what,
+                {},
+                "look at the disk, then start it again: what was acknowledged is safe"};
+}
+
+int run_hub(const HubSettings& settings, const LogSettings& logging) {
+  StopSignals signals;
+  log::start("hub", log::Format::automatic, logging.level);
+  Fatal fatal;
+  hub::Hub hub(hub_options(settings, fatal));
+  const auto url = start(hub, settings);
+  auto rows = hub_rows(hub, url);
+  rows.emplace_back("Next",
+                    "on each worker, with a token of the role host: geres host --hub " + callable(url, machine_name()));
+  if (!logging.quiet) cli::print_block("a hub", rows, "Ctrl-C stops it; hosts go on and come back.");
+  while (!signals.wait(200) && !fatal.get()) {
+  }
+  hub.stop(kHubStop);
+  return finish(fatal);
+}
+
+// Tenants' users must get to what is theirs below it; its names stay hidden. Left alone if it holds anything else.
+void open_to_tenants(const std::filesystem::path& directory) {
+  for (const auto& item : std::filesystem::directory_iterator(directory))
+    if (item.path().filename() != "host") return;
+  ::chmod(directory.c_str(), 0711);
+}
+
+int run_host(const HostSettings& settings, const LogSettings& logging) {
+  if (settings.isolation == "user") open_to_tenants(settings.data.parent_path());
+  const auto options = host_options(settings);
+  auto prepared = host::JobHost::prepare(options);
+  if (!prepared) stop_on(prepared.error());
+  StopSignals signals;
+  log::start("host", log::Format::automatic, logging.level);
+  host::JobHost host(options, std::move(*prepared));
+  host.start();
+  HostEnd end(host);
+  bool stopped = false;
+  wait_until_connected(host, end, signals, stopped, 3'000);
+  if (!logging.quiet && !end.ended())
+    cli::print_block("a host",
+                     {{"Hub", settings.hub + (host.status().connected ? "" : "   not reached yet; trying on")},
+                      {"Host", host_words(settings, host)},
+                      {"Data", cli::home_short(settings.data.string())}},
+                     "Ctrl-C drains and stops; a second one hastens.");
+  while (!stopped && !end.ended()) stopped = signals.wait(200);
+  const auto result = end.stop(signals, settings.drain);
+  if (!result) stop_on(result.error());
+  return cli::kDone;
+}
+
+int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, const LogSettings& logging) {
+  auto options = host_options(host_settings);
+  auto prepared = host::JobHost::prepare(options);
+  if (!prepared) {
+    auto error = prepared.error();
+    if (error.message.starts_with("another host uses"))
+      error.hint = "it is up already: geres status. For a second one: --data DIR --listen 127.0.0.1:" +
+                   std::to_string(hub_settings.port + 1);
+    stop_on(error);
+  }
+  StopSignals signals;
+  log::start("geres", log::Format::automatic, logging.level);
+  Fatal fatal;
+  hub::Hub hub(hub_options(hub_settings, fatal));
+  const auto url = callable(start(hub, hub_settings));
+  options.hub_url = url;
+  options.token = token_of(hub.admin_token_file());
+  host::JobHost host(options, std::move(*prepared));
+  host.start();
+  Result<void> result;
+  {
+    HostEnd end(host);
+    bool stopped = false;
+    wait_until_connected(host, end, signals, stopped, 5'000);
+    auto rows = hub_rows(hub, url);
+    rows.emplace_back("Host", host_words(host_settings, host));
+    rows.emplace_back("Next", next_words(hub_settings, url));
+    if (!logging.quiet && !end.ended())
+      cli::print_block("everything on this machine", rows, "Ctrl-C drains and stops.");
+    while (!stopped && !end.ended() && !fatal.get()) stopped = signals.wait(200);
+    result = end.stop(signals, fatal.get() ? 0 : host_settings.drain);
+  }
+  hub.stop(kHubStop);
+  if (!result) stop_on(result.error());
+  return finish(fatal);
+}
+
+}  // namespace
+
+cli::Services services() {
+  return {run_hub, run_host, run_up, check_store, backup_store, restore_store};
+}
+
+}  // namespace geres::apps

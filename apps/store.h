@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands on a hub's store do: the store's own verbs, put into the words of the command line.
+#pragma once
+
+#include "cli/serve.h"
+
+namespace geres::apps {
+
+json::object check_store(const cli::StoreSettings& settings);
+json::object backup_store(const cli::StoreSettings& settings, const std::filesystem::path& to);
+// Afterwards the secret in DATA/admin.token is an admin's; it is drawn if there is none.
+json::object restore_store(const cli::StoreSettings& settings, const std::filesystem::path& from, bool replace);
+
+}  // namespace geres::apps

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the benchmarks one after the other: ./dev bench [hub|store|scheduler|runner]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+echo "machine: $(nproc) cores, $(awk -F': ' '/model name/{print $2; exit}' /proc/cpuinfo), kernel $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)"
+for part in "${@:-hub store scheduler runner}"; do
+  for name in $part; do
+    echo
+    echo "## $name"
+    "build/bin/${name}_bench"
+  done
+done

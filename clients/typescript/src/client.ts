@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client: thin over the HTTP API, typed by its contract (schema.ts is generated from api/openapi.yaml).
+import type { HttpTransportType } from "@microsoft/signalr";
+import type { components } from "./schema.js";
+import { type EventFilter, type Gap, type GeresEvent, readEvents } from "./events.js";
+import { Http, type Options, type Query } from "./http.js";
+import { type Listener, Notifications } from "./notifications.js";
+
+type Schemas = components["schemas"];
+export type Job = Schemas["Job"];
+export type JobSpec = Schemas["JobSpec"];
+export type Batch = Schemas["Batch"];
+
+export interface JobFilter {
+  tenant?: string;
+  batch?: string;
+  state?: Job["state"] | readonly Job["state"][];
+  type?: string;
+  name?: string;
+  host?: string;
+  tags?: Record<string, string>;
+  order?: "asc" | "desc";
+}
+
+export interface Wait {
+  /** Milliseconds; default: for ever. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+export class Geres {
+  private readonly http: Http;
+
+  constructor(options: Options = {}) {
+    this.http = new Http(options);
+  }
+
+  // ---- jobs
+
+  /** Submits one job. Repeated by itself with the same key while the hub is away, so that it is there once. */
+  async submit(spec: JobSpec): Promise<Job> {
+    return (await this.post("/v1/jobs", spec, { "Idempotency-Key": spec.key ?? newKey() })) as Job;
+  }
+  /** Up to 10,000 jobs, all or none; their ids in the order given. */
+  async submitAll(specs: readonly JobSpec[]): Promise<string[]> {
+    const made = (await this.post("/v1/jobs", specs, { "Idempotency-Key": newKey() })) as { ids: string[] };
+    return made.ids;
+  }
+  async job(id: string): Promise<Job> {
+    return (await this.get(`/v1/jobs/${encodeURIComponent(id)}`)) as Job;
+  }
+  /** All jobs that fit, newest first unless `order` says otherwise; pages are fetched as they are needed. */
+  async *jobs(filter: JobFilter = {}): AsyncGenerator<Job> {
+    const { tags, ...rest } = filter;
+    const query: Query = { ...rest, limit: 1_000 };
+    for (const [name, value] of Object.entries(tags ?? {})) query[`tag.${name}`] = value;
+    for (let cursor: string | undefined; ; ) {
+      const page = (await this.get("/v1/jobs", { ...query, cursor })) as { items: Job[]; next?: string };
+      yield* page.items;
+      if (page.next === undefined) return;
+      cursor = page.next;
+    }
+  }
+  /** The job once it has ended, however it did; or as it is when the timeout is over. */
+  async wait(id: string, wait: Wait = {}): Promise<Job> {
+    const end = Date.now() + (wait.timeout ?? Number.POSITIVE_INFINITY);
+    for (;;) {
+      const left = Math.max(0, Math.min(end - Date.now(), 30_000));
+      const path = `/v1/jobs/${encodeURIComponent(id)}`;
+      const job = (await this.get(path, { wait: `${Math.round(left)}ms` }, wait.signal)) as Job;
+      if (ended(job) || Date.now() >= end) return job;
+    }
+  }
+  async cancel(id: string, options: { grace?: string; reason?: string } = {}): Promise<Job> {
+    return (await this.post(`/v1/jobs/${encodeURIComponent(id)}/cancel`, options)) as Job;
+  }
+  /** Runs an ended job again, as a new job. Not repeated by itself: a second call would make a second job. */
+  async redrive(id: string): Promise<Job> {
+    const path = `/v1/jobs/${encodeURIComponent(id)}/redrive`;
+    return (await (await this.http.send({ method: "POST", path, json: {}, repeatable: false })).json()) as Job;
+  }
+  /** What the newest attempt wrote. */
+  async log(id: string, stream: "stdout" | "stderr" = "stdout"): Promise<string> {
+    const path = `/v1/jobs/${encodeURIComponent(id)}/log`;
+    return (await this.http.send({ method: "GET", path, query: { stream }, repeatable: true })).text();
+  }
+  async files(id: string): Promise<{ path: string; size: number; sha256: string }[]> {
+    const page = await this.get(`/v1/jobs/${encodeURIComponent(id)}/files`);
+    return (page as { items: { path: string; size: number; sha256: string }[] }).items;
+  }
+  async file(id: string, path: string): Promise<Uint8Array> {
+    const name = path.split("/").map(encodeURIComponent).join("/");
+    const where = `/v1/jobs/${encodeURIComponent(id)}/files/${name}`;
+    const answer = await this.http.send({ method: "GET", path: where, repeatable: true });
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+
+  // ---- batches and packages
+
+  async createBatch(batch: Schemas["NewBatch"]): Promise<Batch> {
+    const call = { method: "POST", path: "/v1/batches", json: batch, repeatable: false } as const;
+    return (await (await this.http.send(call)).json()) as Batch;
+  }
+  async batch(idOrName: string): Promise<Batch> {
+    return (await this.get(`/v1/batches/${encodeURIComponent(idOrName)}`)) as Batch;
+  }
+  async closeBatch(idOrName: string): Promise<Batch> {
+    return (await this.post(`/v1/batches/${encodeURIComponent(idOrName)}/close`, {})) as Batch;
+  }
+  async cancelBatch(idOrName: string): Promise<Batch> {
+    return (await this.post(`/v1/batches/${encodeURIComponent(idOrName)}/cancel`, {})) as Batch;
+  }
+  /** Uploads a ZIP; the same bytes again change nothing. */
+  async pushPackage(tenant: string, name: string, zip: Uint8Array): Promise<{ sha256: string; version: number }> {
+    const path = `/v1/packages/${encodeURIComponent(tenant)}/${encodeURIComponent(name)}`;
+    const answer = await this.http.send({ method: "PUT", path, body: zip, repeatable: true });
+    return (await answer.json()) as { sha256: string; version: number };
+  }
+
+  // ---- what happens
+
+  /** Events as they happen. Comes back by itself after trouble and misses nothing that is kept; see `Gap`. */
+  events(filter: EventFilter = {}): AsyncGenerator<GeresEvent | Gap> {
+    return readEvents(this.http, filter);
+  }
+  /** Notifications about jobs and batches over SignalR. */
+  notifications(listener: Listener, transport?: HttpTransportType): Promise<Notifications> {
+    return Notifications.open(this.http, listener, transport);
+  }
+
+  private async get(path: string, query?: Query, signal?: AbortSignal): Promise<unknown> {
+    return (await this.http.send({ method: "GET", path, query, repeatable: true, signal })).json();
+  }
+  private async post(path: string, json: unknown, headers: Record<string, string> = {}): Promise<unknown> {
+    return (await this.http.send({ method: "POST", path, json, headers, repeatable: true })).json();
+  }
+}
+
+export function ended(job: Pick<Job, "state">): boolean {
+  return job.state === "finished" || job.state === "failed" || job.state === "cancelled";
+}
+
+// Node 18 has no global crypto; a key has to be unique, not secret.
+function newKey(): string {
+  const random = () => Math.floor(Math.random() * 2 ** 32).toString(16);
+  return globalThis.crypto?.randomUUID?.() ?? `${Date.now().toString(16)}-${random()}-${random()}-${random()}`;
+}

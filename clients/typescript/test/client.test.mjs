@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Against a real hub and host: GERES_HUB and GERES_TOKEN say where, GERES_TEST_PACKAGE is a package whose type Shell runs
+// the parameter `script`.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ended, Geres, GeresError, Unreachable } from "../dist/index.js";
+
+const geres = new Geres();
+const shell = (script, more = {}) => ({ tenant: "demo", type: "Shell", package: "shell", parameters: { script }, ...more });
+
+test("a job runs and gives its result", async () => {
+  const job = await geres.submit(shell("echo hello"));
+  const done = await geres.wait(job.id);
+  assert.equal(done.state, "finished");
+  assert.equal(done.result, "hello\n");
+  assert.ok(ended(done));
+  assert.equal(await geres.log(job.id), "hello\n");
+});
+
+test("a wait ends when its time is over", async () => {
+  const job = await geres.submit(shell("true", { delay: "1h" }));
+  assert.equal((await geres.wait(job.id, { timeout: 50 })).state, "scheduled");
+  assert.equal((await geres.cancel(job.id, { reason: "not needed" })).state, "cancelled");
+});
+
+test("a key gives the same job, a list all or nothing", async () => {
+  const spec = shell("true", { key: `key-${Date.now()}` });
+  assert.equal((await geres.submit(spec)).id, (await geres.submit(spec)).id);
+  const ids = await geres.submitAll([shell("true"), shell("true")]);
+  assert.equal(ids.length, 2);
+  await assert.rejects(geres.submitAll([shell("true"), { ...shell("true"), type: "Nonsense" }]), (e) => e instanceof GeresError && e.status === 422);
+});
+
+test("lists are paged as they are read", async () => {
+  const batch = await geres.createBatch({ name: `pages-${Date.now()}`, tenant: "demo" });
+  const specs = Array.from({ length: 1_203 }, (_, i) => shell("true", { batch: batch.id, delay: "1h", name: `n${i}` }));
+  await geres.submitAll(specs);
+  let count = 0;
+  for await (const job of geres.jobs({ batch: batch.id, order: "asc" })) assert.equal(job.name, `n${count++}`);
+  assert.equal(count, specs.length);
+  assert.equal((await geres.cancelBatch(batch.id)).state, "cancelled");
+});
+
+test("refusals say what is wrong", async () => {
+  await assert.rejects(geres.submit({ ...shell("true"), maxAttempts: 0 }), (error) => {
+    assert.ok(error instanceof GeresError);
+    assert.equal(error.field, "/maxAttempts");
+    assert.ok(error.hint);
+    return true;
+  });
+  await assert.rejects(geres.job("0192f0c4-7d3a-7001-8f2e-0123456789ab"), (e) => e.code === "unknownJob");
+  await assert.rejects(new Geres({ token: "wrong" }).job("x"), (e) => e.status === 401);
+  await assert.rejects(new Geres({ url: "http://127.0.0.1:1", patience: 10 }).job("x"), Unreachable);
+});
+
+test("events tell a job's life, also of what was before", async () => {
+  const stop = new AbortController();
+  const job = await geres.submit(shell('echo "50 half" > $GERES_PROGRESS; echo out'));
+  const types = [];
+  let finished;
+  for await (const event of geres.events({ job: job.id, after: "start", signal: stop.signal })) {
+    assert.notEqual(event.type, "gap");
+    if (event.type !== "geres.job.progressed") types.push(event.type.replace("geres.job.", ""));
+    if (event.type === "geres.job.finished") {
+      finished = event;
+      break;
+    }
+  }
+  stop.abort();
+  assert.deepEqual(types, ["submitted", "leased", "started", "finished"]);
+  assert.equal(finished.data.result, "out\n");
+  assert.equal(finished.subject, job.id);
+});
+
+test("a refused filter is an error, not silence", async () => {
+  const events = geres.events({ type: "geres.job.exploded" });
+  await assert.rejects(events.next(), (e) => e.field === "type");
+});
+
+test("notifications tell of what was and what comes", async () => {
+  const told = [];
+  let over;
+  const both = new Promise((resolve) => (over = resolve));
+  const live = await geres.notifications({
+    started: (job) => told.push(`started ${job.id}`),
+    completed: (job) => {
+      told.push(`completed ${job.id} ${job.state}`);
+      if (told.filter((t) => t.startsWith("completed")).length === 2) over();
+    },
+  });
+  const before = await geres.wait((await geres.submit(shell("true"))).id);
+  await live.subscribeToJob(before.id);
+  const batch = await geres.createBatch({ name: `live-${Date.now()}`, tenant: "demo" });
+  await live.subscribeToBatch(batch.id);
+  const after = await geres.submit(shell("true", { batch: batch.id }));
+  await both;
+  assert.deepEqual(told, [`completed ${before.id} finished`, `started ${after.id}`, `completed ${after.id} finished`]);
+  await assert.rejects(live.subscribeToJob("0192f0c4-7d3a-7001-8f2e-0123456789ab"), /no job/);
+  await live.close();
+});

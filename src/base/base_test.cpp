@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/base64.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include "base/similar.h"
+#include "base/uuid.h"
+
+namespace geres {
+namespace {
+
+TEST(Time, RoundTrips) {
+  EXPECT_EQ(format_time(0), "1970-01-01T00:00:00.000Z");
+  for (const Millis at : {Millis{1'795'559'400'123}, Millis{951'782'399'999}, Millis{-1}})
+    EXPECT_EQ(parse_time(format_time(at)).value(), at);
+  EXPECT_EQ(parse_time("2026-11-24T22:30:00+01:30").value(), parse_time("2026-11-24T21:00:00Z").value());
+}
+
+TEST(Time, RefusesWhatIsNone) {
+  for (const char* text :
+       {"", "2026-11-24", "2026-02-30T00:00:00Z", "2026-11-24T24:00:00Z", "2026-11-24T22:30:00",
+        "2026-11-24T22:30:00.Z", "2026-11-24T22:30:00Zx", "9999-12-31T23:59:60Z", "0000-01-01T00:00:00+00:01"})
+    EXPECT_FALSE(parse_time(text)) << text;
+}
+
+TEST(Duration, ReadsAndWrites) {
+  EXPECT_EQ(parse_duration("1500ms").value(), 1500);
+  EXPECT_EQ(parse_duration("1h30m").value(), 5'400'000);
+  EXPECT_EQ(parse_duration("1_000s").value(), 1'000'000);
+  EXPECT_EQ(parse_duration("0.5s").value(), 500);
+  for (const char* text : {"", "5", "s", "5x", "-5s", "1..5s", "5 s", "99999999999d"})
+    EXPECT_FALSE(parse_duration(text)) << text;
+  for (const Millis ms : {0, 1, 1500, 30'000, 600'000, 7'200'000, 86'400'000})
+    EXPECT_EQ(parse_duration(format_duration(ms)).value(), ms);
+}
+
+TEST(Size, ReadsAndWrites) {
+  EXPECT_EQ(parse_size("512MiB").value(), 512 << 20);
+  EXPECT_EQ(parse_size("1.5 KiB").value(), 1536);
+  EXPECT_EQ(parse_size("77").value(), 77);
+  for (const char* text : {"", "MiB", "5 XiB", "-1", "1e3", "1499999999GiB", "8193TiB"})
+    EXPECT_FALSE(parse_size(text)) << text;
+  EXPECT_EQ(format_size(12 * 1024), "12 KiB");
+}
+
+TEST(Uuid, OnlyGrows) {
+  SeededRandom random(7);
+  IdSource ids(random);
+  Uuid last{};
+  std::set<std::int64_t> seqs;
+  for (int i = 0; i < 20'000; ++i) {
+    const Uuid id = ids.next(i < 10'000 ? 1'700'000'000'000 : 1'600'000'000'000);  // the clock goes back half way
+    EXPECT_GT(id, last);
+    EXPECT_TRUE(seqs.insert(id.seq()).second);
+    last = id;
+  }
+  EXPECT_EQ(parse_uuid(last.str()), last);
+  EXPECT_EQ(last.str()[14], '7');
+  EXPECT_TRUE(std::string("89ab").find(last.str()[19]) != std::string::npos);
+}
+
+TEST(Uuid, StartsAfterWhatIsStored) {
+  SeededRandom random(7);
+  IdSource first(random), second(random);
+  const Uuid stored = first.next(1'700'000'000'000);
+  second.start_after(stored.high);
+  EXPECT_GT(second.next(1'600'000'000'000), stored);
+}
+
+TEST(Uuid, RefusesWhatIsNone) {
+  for (const char* text : {"", "x", "0192f0c4-7d3a-7001-8f2e-0123456789a", "0192f0c4_7d3a-7001-8f2e-0123456789ab",
+                           "0192f0c4-7d3a-7001-8f2e-0123456789ag"})
+    EXPECT_FALSE(parse_uuid(text)) << text;
+}
+
+TEST(Sha256, KnowsTheStandardVector) {
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Base64, RoundTripsAndIsStrict) {
+  for (const auto& bytes :
+       {std::string(), std::string("f"), std::string("fo"), std::string("foo"), std::string(1, '\0')})
+    EXPECT_EQ(from_base64(to_base64(bytes)), bytes);
+  for (const char* text : {"Zg=", "Zg", "Z g=", "Zg==Zg==", "Z===", "Zm9v\n"}) EXPECT_FALSE(from_base64(text)) << text;
+}
+
+TEST(Utf8, ReplacesOnlyWhatIsBad) {
+  EXPECT_EQ(replace_bad_utf8("a\xffz"), "a\xEF\xBF\xBDz");
+  EXPECT_EQ(replace_bad_utf8("grün"), "grün");
+  EXPECT_FALSE(valid_utf8("\xed\xa0\x80"));  // a surrogate
+  EXPECT_EQ(utf8_prefix("grün", 3), "gr");
+}
+
+TEST(Nearest, FindsTyposAndNothingElse) {
+  const std::vector<std::string> words{"Thumbnail", "Rotate"};
+  EXPECT_EQ(nearest("Thumbnial", words), "Thumbnail");
+  EXPECT_EQ(nearest("rotate", words), "Rotate");
+  EXPECT_EQ(nearest("Encode", words), "");
+}
+
+TEST(File, ReplacesWhole) {
+  const TemporaryDirectory directory;
+  const auto path = directory.path() / "token";
+  replace_file(path, "one", 0600);
+  replace_file(path, "two", 0600);
+  EXPECT_EQ(read_file(path), "two");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
+  EXPECT_EQ(read_file_if(directory.path() / "absent"), std::nullopt);
+}
+
+TEST(File, LocksOnce) {
+  const TemporaryDirectory directory;
+  const Fd held = try_lock_file(directory.path() / "lock");
+  EXPECT_TRUE(held);
+  EXPECT_FALSE(try_lock_file(directory.path() / "lock"));
+}
+
+}  // namespace
+}  // namespace geres

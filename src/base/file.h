@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that are either there in full or not at all, and directories that are ours alone.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace geres {
+
+// A file descriptor that closes itself.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.release()) {}
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd() { reset(); }
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  int release();
+  void reset();
+
+ private:
+  int fd_ = -1;
+};
+
+// All of these throw std::system_error, with the path in its text, when the world fails.
+
+std::string read_file(const std::filesystem::path& path);                    // the whole file
+std::optional<std::string> read_file_if(const std::filesystem::path& path);  // nullopt if absent
+void write_all(int fd, std::string_view bytes);
+
+// Written beside, synced, renamed over, directory synced: readers see the old file or the new one.
+void replace_file(const std::filesystem::path& path, std::string_view content, unsigned mode = 0644);
+void sync_directory(const std::filesystem::path& path);
+
+// Makes the directory (parents too) with mode 0700 if it is absent.
+void make_private_directory(const std::filesystem::path& path);
+
+// Takes an exclusive lock (flock) on `path`, made if absent; empty Fd if somebody else has it.
+Fd try_lock_file(const std::filesystem::path& path);
+
+// A directory of its own under $TMPDIR, removed with everything in it.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace geres

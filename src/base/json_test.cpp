@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/json.h"
+
+#include <gtest/gtest.h>
+
+namespace geres::json {
+namespace {
+
+enum class Colour { red, green };
+BOOST_DESCRIBE_ENUM(Colour, red, green)
+
+struct Inner {
+  int count = 1;
+  std::optional<Duration> pause;
+};
+BOOST_DESCRIBE_STRUCT(Inner, (), (count, pause))
+
+struct Outer {
+  static constexpr std::string_view kRequired[] = {"name"};
+  std::string name;
+  std::vector<Inner> list;
+  std::map<std::string, std::string> tags;
+  Inner requires_;
+  Colour colour = Colour::green;
+  std::optional<std::optional<Time>> when;
+  Raw any;
+};
+BOOST_DESCRIBE_STRUCT(Outer, (), (name, list, tags, requires_, colour, when, any))
+
+Error error_of(std::string_view text) {
+  return read_text<Outer>(text).error();
+}
+
+TEST(Json, ReadsEveryKindAndKeepsDefaults) {
+  const auto read = read_text<Outer>(
+      R"({"name":"a","list":[{"count":3,"pause":"1500ms"},{}],"tags":{"k":"v"},"requires":{"count":7},"colour":"red","any":[1,{"x":null}]})");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->list[0].pause->ms, 1500);
+  EXPECT_EQ(read->list[1].count, 1);
+  EXPECT_EQ(read->requires_.count, 7);
+  EXPECT_EQ(read->colour, Colour::red);
+  EXPECT_EQ(read->any.text, R"([1,{"x":null}])");
+  EXPECT_FALSE(read->when.has_value());
+}
+
+TEST(Json, WritesWhatItReads) {
+  const std::string text =
+      R"({"name":"a","list":[{"count":3,"pause":"2m"}],"tags":{},"requires":{"count":1},"colour":"green","any":{"x":1}})";
+  EXPECT_EQ(write_text(read_text<Outer>(text).value()), text);
+}
+
+TEST(Json, NullAndAbsentDiffer) {
+  const auto read = read_text<Outer>(R"({"name":"a","when":null})");
+  ASSERT_TRUE(read);
+  ASSERT_TRUE(read->when.has_value());
+  EXPECT_FALSE(read->when->has_value());
+}
+
+TEST(Json, NamesTheWrongField) {
+  EXPECT_EQ(error_of(R"({"name":"a","list":[{},{"count":"x"}]})").field, "/list/1/count");
+  EXPECT_EQ(error_of(R"({"name":"a","list":[{"pause":"5"}]})").field, "/list/0/pause");
+  EXPECT_EQ(error_of(R"({"name":"a","tags":{"a/b":1}})").field, "/tags/a~1b");
+  EXPECT_EQ(error_of(R"({"list":[]})").code, Code::missingField);
+  EXPECT_EQ(error_of(R"({"name":"a","colour":"blue"})").hint, "one of red, green");
+}
+
+TEST(Json, UnknownFieldSuggestsTheNearest) {
+  const auto error = error_of(R"({"name":"a","colur":"red"})");
+  EXPECT_EQ(error.code, Code::unknownField);
+  EXPECT_EQ(error.field, "/colur");
+  EXPECT_EQ(error.hint, "did you mean 'colour'?");
+}
+
+TEST(Json, RefusesWhatOthersCannotHold) {
+  for (const char* text : {R"({"a":1,"a":2})", R"(["x\u0000y"])", R"({"a\u0000":1})", "[1e999]",
+                           "[18446744073709551616]", "[1", "{}x", "", "nul", "[\"\xff\"]", "{\"a\":1,}"})
+    EXPECT_EQ(parse(text).error().code, Code::malformedJson) << text;
+  EXPECT_TRUE(parse("[1.5e3, -9223372036854775808, 18446744073709551615]"));
+}
+
+TEST(Json, RefusesDepthWithoutRecursion) {
+  EXPECT_EQ(parse(std::string(10'000, '[')).error().code, Code::malformedJson);
+  EXPECT_TRUE(parse(std::string(30, '[') + std::string(30, ']')));
+}
+
+TEST(Json, SaysWhere) {
+  EXPECT_NE(parse("{\n  \"a\": tru\n}").error().message.find("line 2"), std::string::npos);
+}
+
+TEST(Json, IntegersKeepTheirRange) {
+  EXPECT_EQ(read_text<Inner>(R"({"count":3000000000})").error().code, Code::badValue);
+  EXPECT_EQ(read_text<Inner>(R"({"count":1.0})").error().code, Code::wrongType);
+  EXPECT_EQ(read_text<std::int64_t>("9007199254740993").value(), 9007199254740993);
+}
+
+TEST(Json, DoublesReadTheSameWhenWritten) {
+  for (const char* text : {"0.1", "-0.0", "1.8046744073709518e32", "18046744073709518446744073709551.5", "0e308",
+                           "1e-400", "4.9e-324", "1.7976931348623157e308", "123456789.123456789e-20"}) {
+    const auto first = parse(text);
+    ASSERT_TRUE(first) << text;
+    EXPECT_EQ(first->get_double(), std::strtod(text, nullptr)) << text;
+    EXPECT_EQ(parse(boost::json::serialize(*first)).value(), *first) << text;
+  }
+}
+
+}  // namespace
+}  // namespace geres::json

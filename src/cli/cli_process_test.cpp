@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line as a user meets it: the real program, in a pipe or on a pseudo-terminal, against a hub that answers
+// from a script and remembers what it was asked.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <deque>
+#include <mutex>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "http/server.h"
+
+extern char** environ;
+
+namespace geres::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string kId = "0192f0c4-7d3a-7001-8f2e-0123b2f41c77";
+
+struct Asked {
+  std::string what;  // "GET /v1/jobs?limit=5"
+  std::string body;
+  std::string key;
+  std::string token;
+};
+
+// Answers by "METHOD /path" (without the query), in order; the last answer stays.
+class FakeHub {
+ public:
+  FakeHub() : server_({}, router()) { server_.start(); }
+  ~FakeHub() { server_.stop(0); }
+
+  void answer(const std::string& what, unsigned status, const std::string& body) {
+    const std::lock_guard lock(mutex_);
+    answers_[what].push_back({status, body});
+  }
+  std::vector<Asked> asked() {
+    const std::lock_guard lock(mutex_);
+    return asked_;
+  }
+  std::string url() const { return server_.url(); }
+
+ private:
+  http::Router router() {
+    http::Router router;
+    for (const auto method :
+         {http::Method::get, http::Method::post, http::Method::put, http::Method::patch, http::Method::delete_})
+      router.add(method, "/{any...}", [this](http::Request& request) { return handle(request); });
+    return router;
+  }
+
+  http::awaitable<http::Response> handle(http::Request& request) {
+    auto body = co_await request.body.read_all(1 << 20);
+    const std::string target(request.target);
+    const std::string method(request.method_text);
+    const std::lock_guard lock(mutex_);
+    asked_.push_back({method + " " + target, body ? *body : "",
+                      std::string(request.headers.get("Idempotency-Key").value_or("")),
+                      std::string(request.headers.get("Authorization").value_or(""))});
+    const auto found = answers_.find(method + " " + target.substr(0, target.find('?')));
+    if (found == answers_.end())
+      co_return http::text_response(404, "application/problem+json",
+                                    R"({"code":"notFound","detail":"the script has no answer for this","status":404})");
+    const auto [status, text] = found->second.front();
+    if (found->second.size() > 1) found->second.pop_front();
+    co_return http::text_response(status, status >= 400 ? "application/problem+json" : "application/json", text);
+  }
+
+  std::mutex mutex_;
+  std::map<std::string, std::deque<std::pair<unsigned, std::string>>> answers_;
+  std::vector<Asked> asked_;
+  http::Server server_;
+};
+
+struct Ran {
+  int exit = -1;
+  std::string out;
+  std::string err;  // on a terminal: all in `out`
+};
+
+std::string read_all(int fd) {
+  std::string text;
+  char buffer[4096];
+  for (;;) {
+    pollfd ready{fd, POLLIN, 0};
+    if (::poll(&ready, 1, 30'000) <= 0) return text + "\n(the test waited too long)";
+    const auto n = ::read(fd, buffer, sizeof buffer);
+    if (n <= 0) return text;  // end, or EIO: the last one with the terminal is gone
+    text.append(buffer, std::size_t(n));
+  }
+}
+
+class Cli : public testing::Test {
+ protected:
+  std::string program() const {
+    return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "cli_under_test").string();
+  }
+
+  std::vector<std::string> environment() const {
+    std::vector<std::string> all = {"PATH=/usr/bin:/bin",
+                                    "HOME=" + home_.path().string(),
+                                    "XDG_DATA_HOME=" + home_.path().string(),
+                                    "GERES_HUB=" + hub_.url(),
+                                    "TERM=xterm",
+                                    "GERES_TOKEN=secret-word"};
+    for (const auto& more : extra_environment_) all.push_back(more);
+    return all;
+  }
+
+  pid_t spawn(std::vector<std::string> args, int out, int err, bool session) {
+    args.insert(args.begin(), program());
+    std::vector<char*> argv, env;
+    for (auto& arg : args) argv.push_back(arg.data());
+    argv.push_back(nullptr);
+    auto variables = environment();
+    for (auto& variable : variables) env.push_back(variable.data());
+    env.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, out, 1);
+    posix_spawn_file_actions_adddup2(&actions, err, 2);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    if (session) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    pid_t pid = -1;
+    EXPECT_EQ(posix_spawn(&pid, argv[0], &actions, &attributes, argv.data(), env.data()), 0) << argv[0];
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return pid;
+  }
+
+  static int exit_of(pid_t pid) {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+  }
+
+  Ran run(const std::vector<std::string>& args) {
+    const TemporaryDirectory directory;
+    Fd out(::open((directory.path() / "out").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    Fd err(::open((directory.path() / "err").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    Ran ran;
+    ran.exit = exit_of(spawn(args, out.get(), err.get(), false));
+    ran.out = read_file(directory.path() / "out");
+    ran.err = read_file(directory.path() / "err");
+    return ran;
+  }
+
+  Ran run_on_terminal(const std::vector<std::string>& args, unsigned short width = 80) {
+    int controller = -1, terminal = -1;
+    winsize size{24, width, 0, 0};
+    EXPECT_EQ(::openpty(&controller, &terminal, nullptr, nullptr, &size), 0);
+    ::fcntl(controller, F_SETFD, FD_CLOEXEC);
+    Fd mine(controller);
+    const auto pid = spawn(args, terminal, terminal, true);
+    ::close(terminal);
+    Ran ran;
+    ran.out = read_all(mine.get());
+    ran.exit = exit_of(pid);
+    return ran;
+  }
+
+  FakeHub hub_;
+  TemporaryDirectory home_;
+  std::vector<std::string> extra_environment_;
+};
+
+std::string job(const std::string& state, const std::string& more = "", const std::string& id = kId) {
+  return R"({"id":")" + id + R"(","tenant":"demo","type":"Thumbnail","name":"a.jpg","batch":"batch0","state":")" +
+         state + R"(","attempt":1)" + more + "}";
+}
+
+std::string list(const std::string& items) {
+  return R"({"items":[)" + items + "]}";
+}
+
+TEST_F(Cli, ListsForAPipeWithWholeIdsAndTabs) {
+  hub_.answer("GET /v1/jobs", 200,
+              list(job("running", R"(,"submittedAt":"2026-11-24T22:30:00.000Z","host":"laptop")")));
+  const auto ran = run({"job", "list", "--tenant", "demo", "--state", "running,ready", "--tag", "customer=7"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(ran.out, kId + "\tThumbnail\ta.jpg\trunning\tdemo\tbatch0\tlaptop\t2026-11-24T22:30:00.000Z\t\t\n");
+  EXPECT_EQ(hub_.asked()[0].what, "GET /v1/jobs?tenant=demo&state=running%2Cready&tag.customer=7&limit=100");
+  EXPECT_EQ(hub_.asked()[0].token, "Bearer secret-word");
+}
+
+TEST_F(Cli, ListsForATerminalWithTitlesAndShortIds) {
+  hub_.answer(
+      "GET /v1/jobs", 200,
+      list(job(
+          "failed",
+          R"(,"reason":"maxAttempts","error":"convert: not a JPEG file: \u001b[31mevil and much longer than the window is wide","finishedAt":"2020-01-01T00:00:00.000Z")")));
+  const auto ran = run_on_terminal({"job", "list", "--state", "failed"}, 120);
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_THAT(ran.out, HasSubstr("\x1b[90mREASON"));
+  EXPECT_THAT(ran.out, HasSubstr("…b2f41c77"));
+  EXPECT_THAT(ran.out, HasSubstr("not a JPEG"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("\x1b[31mevil")));
+}
+
+TEST_F(Cli, HasNoColoursWhereNobodyWantsThem) {
+  extra_environment_ = {"NO_COLOR=1"};
+  hub_.answer("GET /v1/jobs", 200, list(job("failed")));
+  EXPECT_THAT(run_on_terminal({"job", "list"}).out, Not(HasSubstr("\x1b[")));
+}
+
+TEST_F(Cli, GivesTheApisOwnObjectsAsJson) {
+  hub_.answer("GET /v1/jobs/" + kId, 200, job("ready"));
+  EXPECT_EQ(run({"job", "show", kId, "--output", "json"}).out, job("ready") + "\n");
+  EXPECT_EQ(run({"job", "show", kId, "--output", "json", "--fields", "state,type"}).out,
+            R"({"state":"ready","type":"Thumbnail"})"
+            "\n");
+  const auto wrong = run({"job", "show", kId, "--output", "json", "--fields", "stat"});
+  EXPECT_EQ(wrong.exit, 2);
+  EXPECT_THAT(wrong.out, HasSubstr(R"("code":"usage")"));
+  EXPECT_EQ(wrong.err, "");
+}
+
+TEST_F(Cli, FindsAJobByPartOfItsId) {
+  hub_.answer("GET /v1/jobs", 200, list(job("ready")));
+  hub_.answer("GET /v1/jobs/" + kId + "/why", 200,
+              R"({"summary":"4 of 4 slots on 1 host are busy","reasons":[],"ahead":12})");
+  EXPECT_EQ(run({"job", "why", "…b2f41c77"}).out, "job " + kId + ": 4 of 4 slots on 1 host are busy\n");
+  EXPECT_EQ(hub_.asked()[0].what, "GET /v1/jobs?id=b2f41c77");
+  EXPECT_THAT(run({"job", "why", "hello"}).err, HasSubstr("'hello' is no job"));
+}
+
+TEST_F(Cli, ListsCandidatesOfAnAmbiguousId) {
+  const std::string other = "0192f0c4-7d3a-7001-8f2e-9999b2f41c77";
+  hub_.answer("GET /v1/jobs", 200, list(job("ready") + "," + job("failed", "", other)));
+  const auto ran = run({"job", "show", "b2f41c77"});
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_THAT(ran.err, HasSubstr("could be 2 jobs"));
+  EXPECT_THAT(ran.err, HasSubstr(kId));
+  EXPECT_THAT(ran.err, HasSubstr(other));
+}
+
+TEST_F(Cli, SaysWhereItLookedForAHub) {
+  extra_environment_ = {};
+  const auto ran = run({"status", "--hub", "http://127.0.0.1:1"});
+  EXPECT_EQ(ran.exit, 3);
+  EXPECT_THAT(ran.err, HasSubstr("error: no hub at http://127.0.0.1:1 (from --hub)"));
+  EXPECT_THAT(ran.err, HasSubstr("try: start one: geres up"));
+  EXPECT_EQ(run({"status", "--hub", "ftp://x"}).exit, 2);
+}
+
+TEST_F(Cli, SaysWhoMayNotDoWhat) {
+  hub_.answer(
+      "GET /v1/tokens", 403,
+      R"({"code":"forbidden","status":403,"detail":"token 'ci' has not the role admin","hint":"ask an admin"})");
+  const auto ran = run({"token", "list"});
+  EXPECT_EQ(ran.exit, 4);
+  EXPECT_EQ(ran.err, "error: token 'ci' has not the role admin\n  try: ask an admin\n");
+  hub_.answer("GET /v1/tenants", 401, R"({"code":"unauthenticated","status":401,"detail":"who are you?"})");
+  const auto unknown = run({"tenant", "list"});
+  EXPECT_EQ(unknown.exit, 4);
+  EXPECT_THAT(unknown.err, HasSubstr("who are you?"));
+  EXPECT_THAT(unknown.err, Not(HasSubstr("secret-word")));
+}
+
+TEST_F(Cli, TellsTheNearestOfWhatTheHubKnows) {
+  hub_.answer(
+      "POST /v1/jobs", 422,
+      R"x({"code":"unknownType","status":422,"detail":"type 'Thumbnial' is not in demo/thumbnails (version 1)","field":"/type","known":["Rotate","Thumbnail"]})x");
+  const auto ran = run({"submit", "--tenant", "demo", "--type", "Thumbnial", "--package", "thumbnails"});
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_EQ(
+      ran.err,
+      "error: type 'Thumbnial' is not in demo/thumbnails (version 1)\n  why: the package has Rotate, Thumbnail\n  try: "
+      "--type Thumbnail\n");
+}
+
+TEST_F(Cli, SubmitsTheSpecThatItsFlagsSay) {
+  hub_.answer("POST /v1/jobs", 201, job("ready"));
+  const auto ran = run({"submit",  "--tenant", "demo",    "--type",  "T",          "--package", "p",
+                        "--param", "a=1",      "--param", "b:=[2]",  "--priority", "-3",        "--delay",
+                        "10m",     "--tag",    "x=y",     "--slots", "2",          "--label",   "gpu=a"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(ran.out, kId + "\n");
+  EXPECT_EQ(
+      hub_.asked()[0].body,
+      R"({"tenant":"demo","type":"T","package":"p","priority":-3,"delay":"10m","requires":{"slots":2,"labels":{"gpu":"a"}},"tags":{"x":"y"},"parameters":{"a":"1","b":[2]}})");
+  hub_.answer("GET /v1/jobs/" + kId, 200, job("ready"));
+  EXPECT_THAT(run({"job", "show", "last", "--fields", "id"}).out, HasSubstr(kId)) << "'last' is not remembered";
+}
+
+TEST_F(Cli, RepeatsASubmitUnderTheSameKeyWhileTheHubIsAway) {
+  hub_.answer("GET /v1/packages", 200, list(""));
+  hub_.answer("PUT /v1/files/demo", 200, R"({"sha256":"abc"})");
+  hub_.answer("POST /v1/jobs", 503, R"({"code":"notDone","status":503,"detail":"starting"})");
+  hub_.answer("POST /v1/jobs", 201, job("ready"));
+  const auto ran = run({"submit", "--tenant", "demo", "--type", "T"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  const auto asked = hub_.asked();
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[0].key, asked[1].key);
+  EXPECT_GT(asked[0].key.size(), 20u);
+}
+
+TEST_F(Cli, MakesOneJobForEachInput) {
+  for (const char* name : {"a.jpg", "b.jpg"}) replace_file(home_.path() / name, name);
+  hub_.answer("PUT /v1/files/demo", 200, R"({"sha256":"abc"})");
+  hub_.answer("POST /v1/jobs", 201, R"({"ids":[")" + kId + R"("]})");
+  const auto ran = run({"submit", "--tenant", "demo", "--type", "T", "--param", "picture={input}", "--each-input",
+                        (home_.path() / "*.jpg").string()});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  const auto asked = hub_.asked();
+  ASSERT_EQ(asked.size(), 3u);
+  EXPECT_EQ(asked[0].body, "a.jpg");
+  EXPECT_EQ(
+      asked[2].body,
+      R"([{"tenant":"demo","type":"T","parameters":{"picture":"a.jpg"},"name":"a.jpg","inputs":[{"path":"a.jpg","sha256":"abc"}]},)"
+      R"({"tenant":"demo","type":"T","parameters":{"picture":"b.jpg"},"name":"b.jpg","inputs":[{"path":"b.jpg","sha256":"abc"}]}])");
+}
+
+TEST_F(Cli, PushesTheWordsOfACommandOnceAndUnseen) {
+  hub_.answer("GET /v1/packages", 200, list(""));
+  hub_.answer("POST /v1/jobs", 201, job("ready"));
+  // The name holds the digest; the first call tells it.
+  run({"submit", "--tenant", "demo", "--", "echo", "hello"});
+  const auto asked = hub_.asked();
+  ASSERT_GE(asked.size(), 2u);
+  ASSERT_TRUE(asked[0].what.starts_with("GET /v1/packages?tenant=demo&name=cmd-")) << asked[0].what;
+  const auto name = asked[0].what.substr(asked[0].what.find("cmd-"));
+  ASSERT_TRUE(asked[1].what == "PUT /v1/packages/demo/" + name) << asked[1].what;
+  hub_.answer("PUT /v1/packages/demo/" + name, 201, R"({"version":1})");
+  const auto ran = run({"submit", "--tenant", "demo", "--", "echo", "hello"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  const auto body = hub_.asked().back().body;
+  EXPECT_THAT(body, HasSubstr(R"("package":")" + name + "@"));
+  EXPECT_THAT(body, HasSubstr(R"("parameters":{"argument1":"hello"})"));
+  EXPECT_THAT(body, HasSubstr(R"("name":"echo hello")"));
+}
+
+TEST_F(Cli, WaitsAndPrintsTheResultAlone) {
+  hub_.answer("POST /v1/jobs", 201, job("ready"));
+  hub_.answer("GET /v1/jobs/" + kId, 200, job("running", R"(,"version":2)"));
+  hub_.answer(
+      "GET /v1/jobs/" + kId, 200,
+      job("finished",
+          R"(,"version":3,"result":"hello\n","host":"laptop","startedAt":"2026-11-24T22:30:00.000Z","finishedAt":"2026-11-24T22:30:00.020Z")"));
+  const auto ran = run({"submit", "--tenant", "demo", "--type", "T", "--wait"});
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_EQ(ran.out, "hello\n");
+  EXPECT_THAT(ran.err, HasSubstr("job " + kId + " ready\n"));
+  EXPECT_THAT(ran.err, HasSubstr("job " + kId + " running\n"));
+  EXPECT_THAT(ran.err, HasSubstr("job " + kId + " finished in 0.02 s on laptop\n"));
+}
+
+TEST_F(Cli, EndsAsTheJobDidWhenAsked) {
+  const auto failed = job("failed", R"(,"reason":"error","error":"exit 7","exit":{"code":7})");
+  hub_.answer("POST /v1/jobs", 201, failed);
+  EXPECT_EQ(run({"submit", "--tenant", "demo", "--type", "T", "--wait"}).exit, 1);
+  EXPECT_EQ(run({"submit", "--tenant", "demo", "--type", "T", "--wait", "--exit-status"}).exit, 7);
+  EXPECT_EQ(run({"submit", "--tenant", "demo", "--type", "T", "--exit-status"}).exit, 2);
+}
+
+TEST_F(Cli, DrawsBarsInPlaceAndGivesTheCursorBack) {
+  const auto batch = [](int finished, int running) {
+    return R"({"id":"x","name":"photos","state":"open","counts":{"finished":)" + std::to_string(finished) +
+           R"(,"running":)" + std::to_string(running) + "}}";
+  };
+  hub_.answer("GET /v1/batches/photos", 200, batch(1, 1));
+  hub_.answer("GET /v1/batches/photos", 200, batch(2, 0));
+  hub_.answer("GET /v1/jobs", 200, list(job("running", R"(,"progress":{"percent":71,"message":"resizing"})")));
+  const auto ran = run_on_terminal({"watch", "--batch", "photos"});
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_THAT(ran.out, HasSubstr("\x1b[?25l"));
+  EXPECT_THAT(ran.out, HasSubstr("1/2"));
+  EXPECT_THAT(ran.out, HasSubstr("71 %"));
+  EXPECT_THAT(ran.out, HasSubstr("done in"));
+  EXPECT_GT(ran.out.rfind("\x1b[?25h"), ran.out.rfind("\x1b[?25l"));
+}
+
+TEST_F(Cli, LeavesJobsAloneOnCtrlC) {
+  hub_.answer("GET /v1/jobs/" + kId, 200, job("running"));
+  int out[2];
+  ASSERT_EQ(::pipe2(out, O_CLOEXEC), 0);
+  Fd reader(out[0]);
+  const auto pid = spawn({"watch", "--job", kId, "--progress", "plain"}, out[1], out[1], false);
+  ::close(out[1]);
+  std::string seen;
+  char c = 0;
+  while (seen.find("running\n") == std::string::npos && ::read(reader.get(), &c, 1) == 1) seen += c;
+  ::kill(pid, SIGINT);
+  seen += read_all(reader.get());
+  EXPECT_EQ(exit_of(pid), 130);
+  EXPECT_THAT(seen, HasSubstr("the jobs go on"));
+  EXPECT_THAT(seen, HasSubstr("geres watch --job " + kId));
+  for (const auto& asked : hub_.asked()) EXPECT_THAT(asked.what, Not(HasSubstr("cancel")));
+}
+
+TEST_F(Cli, CountsBeforeItRedrives) {
+  hub_.answer("POST /v1/jobs/redrive", 200, R"({"count":2,"byReason":{"maxAttempts":1,"timeout":1}})");
+  const auto ran = run({"job", "redrive", "--batch", "photos", "--state", "failed", "--dry-run"});
+  EXPECT_EQ(ran.out, "would redrive 2 jobs (1 maxAttempts, 1 timeout) as new jobs linked to the old ones\n");
+  EXPECT_EQ(hub_.asked()[0].what, "POST /v1/jobs/redrive?dryRun=true");
+  EXPECT_EQ(hub_.asked()[0].body, R"({"batch":"photos","state":"failed"})");
+  extra_environment_ = {"GERES_TENANT=demo"};
+  EXPECT_EQ(run({"job", "redrive"}).exit, 2);
+  EXPECT_EQ(run({"job", "cancel"}).exit, 2) << "a tenant from the environment must not mean all its jobs";
+}
+
+TEST_F(Cli, RedrivesByFilterInOneCallAndSeesTheNewJobsThrough) {
+  hub_.answer("POST /v1/jobs/redrive", 200, R"({"count":1,"dryRun":false,"ids":[")" + kId + R"("]})");
+  hub_.answer("GET /v1/jobs", 200, R"({"items":[)" + job("finished") + "]}");
+  const auto ran = run({"job", "redrive", "--batch", "photos", "--wait"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("redriven 1: done in"));
+  EXPECT_EQ(hub_.asked()[0].what, "POST /v1/jobs/redrive");
+  EXPECT_EQ(hub_.asked()[0].body, R"({"batch":"photos"})");
+}
+
+TEST_F(Cli, ChangesAJobThatWaits) {
+  hub_.answer("GET /v1/jobs/" + kId, 200, R"({"id":")" + kId + R"(","state":"scheduled","tags":{"a":"1"}})");
+  hub_.answer("PATCH /v1/jobs/" + kId, 200, job("ready"));
+  const auto ran = run({"job", "set", kId, "--priority", "-5", "--not-before", "now", "--tag", "b=2"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(hub_.asked().back().body, R"({"priority":-5,"notBefore":null,"tags":{"a":"1","b":"2"}})");
+  EXPECT_EQ(run({"job", "set", kId}).exit, 2);
+  EXPECT_EQ(run({"job", "set", kId, "--not-before", "soon"}).exit, 2);
+}
+
+TEST_F(Cli, ShowsAJobsHistory) {
+  hub_.answer("GET /v1/jobs/" + kId + "/events", 200,
+              R"({"items":[{"type":"geres.job.failed","time":"2026-01-02T03:04:05.000Z",)"
+              R"("data":{"state":"failed","version":4,"attempt":2,"reason":"timeout"}}]})");
+  EXPECT_EQ(run({"job", "events", kId}).out, "2026-01-02T03:04:05.000Z\tfailed\t2\treason=timeout\n");
+}
+
+TEST_F(Cli, KeepsFetchedFilesInside) {
+  hub_.answer("GET /v1/jobs/" + kId + "/files", 200, R"({"items":[{"path":"../evil","size":1}]})");
+  hub_.answer("GET /v1/jobs/" + kId + "/files/../evil", 200, "x");
+  const auto ran = run({"job", "files", kId, "--out", (home_.path() / "results").string()});
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_THAT(ran.err, HasSubstr("would not lie in"));
+  EXPECT_FALSE(std::filesystem::exists(home_.path() / "evil"));
+}
+
+TEST_F(Cli, FetchesFiles) {
+  hub_.answer("GET /v1/jobs/" + kId + "/files", 200, R"({"items":[{"path":"thumb/a.png","size":3}]})");
+  hub_.answer("GET /v1/jobs/" + kId + "/files/thumb/a.png", 200, "png");
+  EXPECT_EQ(run({"job", "files", kId}).out, "thumb/a.png\t3\n");
+  const auto ran = run({"job", "files", kId, "--out", (home_.path() / "results").string()});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(read_file(home_.path() / "results/thumb/a.png"), "png");
+  replace_file(home_.path() / "file", "");
+  const auto wrong = run({"job", "files", kId, "--out", (home_.path() / "file/sub").string()});
+  EXPECT_EQ(wrong.exit, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("cannot be written"));
+}
+
+TEST_F(Cli, ShowsATokensSecretOnStandardOutputOnly) {
+  hub_.answer("POST /v1/tokens", 201, R"({"id":"1","token":"grt_abc"})");
+  const auto ran = run({"token", "create", "ci", "--role", "submitter", "--tenant", "demo"});
+  EXPECT_EQ(ran.out, "grt_abc\n");
+  EXPECT_EQ(ran.err, "");
+  EXPECT_EQ(hub_.asked()[0].body, R"({"name":"ci","roles":["submitter"],"tenants":["demo"]})");
+}
+
+TEST_F(Cli, SaysPlainlyWhatComesLater) {
+  const auto ran = run({"scaler", "list"});
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_THAT(ran.err, HasSubstr("not available yet in this version"));
+}
+
+TEST_F(Cli, NamesADataDirectoryThatCannotBeWritten) {
+  replace_file(home_.path() / "file", "");
+  const auto ran = run({"up", "--data", (home_.path() / "file/data").string()});
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_THAT(ran.err, HasSubstr("cannot be made"));
+  EXPECT_THAT(ran.err, HasSubstr("--data"));
+  EXPECT_THAT(run({"up", "--listen", "nowhere:80"}).err, HasSubstr("--listen"));
+}
+
+TEST_F(Cli, ChecksTheMachineWithoutAHub) {
+  const auto ran = run({"doctor", "--output", "json", "--hub", "http://127.0.0.1:1"});
+  EXPECT_EQ(ran.exit, 1);
+  const auto all = json::parse(ran.out);
+  ASSERT_TRUE(all) << ran.out;
+  std::vector<std::string> names;
+  for (const auto& item : all->at("items").as_array()) names.emplace_back(item.at("name").as_string());
+  EXPECT_THAT(names, ElementsAre("hub", "dataDirectory", "diskSpace", "diskSync", "fileLimit", "namespaces",
+                                 "containment", "programs"));
+}
+
+}  // namespace
+}  // namespace geres::cli

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the command line that need no hub: tables, words, help, command packages, bars.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <regex>
+
+#include "base/file.h"
+#include "cli/command_package.h"
+#include "cli/completion.h"
+#include "cli/context.h"
+#include "cli/help.h"
+#include "cli/progress_view.h"
+
+namespace geres::cli {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Trouble trouble_of(const std::vector<std::string>& args) {
+  try {
+    parse_words(args);
+  } catch (const Trouble& trouble) {
+    return trouble;
+  }
+  return {kDone, "no trouble"};
+}
+
+TEST(Words, TakeACommandItsFlagsAndArguments) {
+  const auto words = parse_words({"submit", "--tenant=demo", "--param", "a=1", "--param", "b=-2", "--priority", "-5",
+                                  "--wait", "--", "echo", "--x"});
+  EXPECT_EQ(words.command->path, "submit");
+  EXPECT_EQ(words.value("tenant"), "demo");
+  EXPECT_THAT(words.flags.at("param"), ElementsAre("a=1", "b=-2"));
+  EXPECT_EQ(words.value("priority"), "-5");
+  EXPECT_TRUE(words.has("wait"));
+  EXPECT_THAT(words.after_dashes, ElementsAre("echo", "--x"));
+  EXPECT_EQ(parse_words({"--hub", "http://h", "job", "show", "last"}).value("hub"), "http://h");
+  EXPECT_TRUE(parse_words({"job", "log", "-f", "last"}).has("follow"));
+}
+
+TEST(Words, NameTheNearestCommand) {
+  EXPECT_EQ(trouble_of({"sumbit"}).next, "geres submit");
+  EXPECT_EQ(trouble_of({"job", "lsit"}).next, "geres job list");
+  EXPECT_EQ(trouble_of({"hosts", "drian"}).next, "geres hosts drain");
+  EXPECT_EQ(trouble_of({"push"}).next, "geres package push");
+  EXPECT_EQ(trouble_of({"sumbit"}).exit, kUsage);
+  EXPECT_THAT(trouble_of({"job"}).why, HasSubstr("redrive"));
+}
+
+TEST(Words, NameTheWrongFlagAlsoBesideAMissingOne) {
+  const auto trouble = trouble_of({"submit", "--tenat", "demo"});
+  EXPECT_EQ(trouble.error, "'submit' has no flag --tenat");
+  EXPECT_EQ(trouble.next, "--tenant");
+  EXPECT_EQ(trouble.field, "--tenat");
+}
+
+TEST(Words, SayWhatAValueShouldBe) {
+  EXPECT_EQ(trouble_of({"submit", "--delay", "soon"}).error, "--delay 'soon' is not a duration");
+  EXPECT_THAT(trouble_of({"submit", "--delay", "soon"}).next, HasSubstr("--delay 30s"));
+  EXPECT_EQ(trouble_of({"submit", "--count", "ten"}).field, "--count");
+  EXPECT_THAT(trouble_of({"submit", "--param", "x"}).error, HasSubstr("NAME=VALUE"));
+  EXPECT_EQ(trouble_of({"job", "list", "--state", "faild"}).next, "--state failed");
+  EXPECT_EQ(trouble_of({"job", "list", "--state", "failed,finished"}).exit, kDone);
+  EXPECT_EQ(trouble_of({"submit", "--tenant"}).error, "--tenant needs a value");
+  EXPECT_EQ(trouble_of({"submit", "--tenant", "--wait"}).error, "--tenant needs a value");
+  EXPECT_EQ(trouble_of({"submit", "--wait=yes"}).error, "--wait takes no value");
+  EXPECT_EQ(trouble_of({"watch", "--job", "a", "--job", "b"}).error, "--job is given twice");
+  EXPECT_EQ(trouble_of({"job", "show"}).error, "'job show' needs an argument");
+  EXPECT_EQ(trouble_of({"job", "show", "a", "b"}).error, "'b' is one word too many");
+}
+
+TEST(Troubles, BreakBetweenWordsOnATerminalAndLeaveCommandsWhole) {
+  const Trouble trouble{kFailed, "one two three four five six", "seven eight nine ten eleven",
+                        "geres a command that is long enough to be cut"};
+  EXPECT_EQ(trouble_text(trouble, false, 24),
+            "error: one two three\n       four five six\n  why: seven eight nine\n       ten eleven\n"
+            "  try: geres a command that is long enough to be cut\n");
+  EXPECT_THAT(trouble_text(trouble, false), HasSubstr("three four five six\n"));
+}
+
+// usage = piece*   piece = "[" usage "]" | "{" usage ("|" usage)* "}" | "<" word ("|" word)* ">" | word, each with
+// "..."
+class Grammar {
+ public:
+  explicit Grammar(const std::string& text) : text_(text) {}
+  bool whole() {
+    const bool fine = usage("");
+    return fine && at_ == text_.size();
+  }
+
+ private:
+  bool usage(const std::string& until) {
+    while (at_ < text_.size() && until.find(text_[at_]) == std::string::npos) {
+      const char c = text_[at_];
+      if (c == ' ' || c == '=' || c == ',') {
+        ++at_;
+      } else if (c == '[') {
+        if (!bracket("]")) return false;
+      } else if (c == '{') {
+        if (!bracket("|}")) return false;
+      } else if (c == '<') {
+        std::smatch match;
+        static const std::regex kPlace("<[a-z.-]+( \\| [a-z.-]+)*>");
+        if (!std::regex_search(text_.cbegin() + std::ptrdiff_t(at_), text_.cend(), match, kPlace,
+                               std::regex_constants::match_continuous))
+          return false;
+        at_ += std::size_t(match.length());
+      } else if (std::isalnum(static_cast<unsigned char>(c)) || c == '-') {
+        ++at_;
+      } else {
+        return false;
+      }
+      if (text_.compare(at_, 3, "...") == 0) at_ += 3;
+    }
+    return true;
+  }
+  bool bracket(const std::string& ends) {
+    do {
+      ++at_;
+      if (!usage(ends)) return false;
+      if (at_ >= text_.size()) return false;
+    } while (text_[at_] == '|');
+    ++at_;
+    return true;
+  }
+  std::string text_;
+  std::size_t at_ = 0;
+};
+
+TEST(Help, KeepsToOneUsageGrammar) {
+  EXPECT_FALSE(Grammar("[--a <b>").whole());
+  EXPECT_FALSE(Grammar("FILE*").whole());
+  for (const auto& command : commands())
+    for (const auto& usage : command.usage) EXPECT_TRUE(Grammar(usage).whole()) << command.path << " " << usage;
+}
+
+// A shell's way to split, as far as the examples need it. Stops at a redirection.
+std::vector<std::string> shell_words(const std::string& line) {
+  std::vector<std::string> words;
+  std::string word;
+  bool quoted = false, any = false;
+  for (const char c : line + " ") {
+    if (c == '\'') {
+      quoted = !quoted;
+      any = true;
+    } else if (c == ' ' && !quoted) {
+      if (word == ">" && !any) return words;
+      if (!word.empty() || any) words.push_back(word);
+      word.clear();
+      any = false;
+    } else {
+      word += c;
+    }
+  }
+  return words;
+}
+
+void expect_parses(const std::string& line) {
+  auto words = shell_words(line);
+  ASSERT_FALSE(words.empty());
+  ASSERT_EQ(words[0], "geres") << line;
+  words.erase(words.begin());
+  try {
+    const auto parsed = parse_words(words);
+    EXPECT_NE(parsed.command, nullptr) << line;
+  } catch (const Trouble& trouble) {
+    ADD_FAILURE() << line << "\n" << trouble.error;
+  }
+}
+
+TEST(Help, HasExamplesThatParse) {
+  for (const auto& command : commands()) {
+    if (command.sentence.find("not available") != std::string::npos) continue;
+    EXPECT_FALSE(command.examples.empty()) << command.path;
+    EXPECT_LE(command.examples.size(), 4u) << command.path;
+    for (const auto& example : command.examples) expect_parses(example);
+  }
+}
+
+TEST(Help, TopicsShowCommandsThatParse) {
+  std::size_t found = 0;
+  for (const auto& topic : topics())
+    for (const auto& line : split(topic.text, '\n')) {
+      const auto start = line.find("       geres ");
+      if (start != 0 || line.find("./thumbnails") != std::string::npos) continue;
+      expect_parses(line.substr(7));
+      ++found;
+    }
+  EXPECT_GT(found, 5u);
+}
+
+TEST(Help, FitsOnAScreen) {
+  const auto top = top_help(false);
+  EXPECT_LE(std::count(top.begin(), top.end(), '\n'), 24);
+  for (const auto& line : split(top, '\n')) EXPECT_LE(line.size(), 100u) << line;
+  for (const char* group : {"Everyday", "Fleet", "Admin"}) EXPECT_THAT(top, HasSubstr(group));
+  const auto submit = command_help(*find_command("submit"), false);
+  EXPECT_THAT(submit, HasSubstr("[GERES_TENANT]"));
+  EXPECT_THAT(submit, HasSubstr("Examples"));
+}
+
+TEST(Text, NeverLetsAHubMoveTheCursor) {
+  EXPECT_EQ(clean("a\x1b[31mb\nc\xff"), "a\uFFFD[31mb c\uFFFD");
+  EXPECT_EQ(clean("\u202Eevil"), "\uFFFDevil");
+}
+
+TEST(Text, MeasuresAndCutsByColumns) {
+  EXPECT_EQ(display_width("größe"), 5u);
+  EXPECT_EQ(display_width("日本"), 4u);
+  EXPECT_EQ(fit("thumbnails", 5), "thum…");
+  EXPECT_EQ(fit("日本語", 4), "日…");
+  EXPECT_EQ(short_id("0192f0c4-7d3a-7001-8f2e-0123456789ab"), "…456789ab");
+  EXPECT_EQ(took(20), "0.02 s");
+  EXPECT_EQ(took(2'140), "2.1 s");
+  EXPECT_EQ(took(80'000), "1m 20s");
+  EXPECT_EQ(ago(1'000, 41'000), "40s ago");
+  EXPECT_EQ(grouped(2'113'000), "2,113,000");
+  EXPECT_EQ(plural(2, "batch"), "2 batches");
+}
+
+TEST(Tables, FitATerminalAndAreBareInAPipe) {
+  Table table({{"ID"}, {"NAME", false, true}, {"N", true}});
+  table.add({Cell("…01", "0192-01"), "a name that is far too long for the window", "7"});
+  Look terminal;
+  terminal.out_terminal = true;
+  const auto text = table.text(terminal, 30);
+  EXPECT_EQ(text, "ID   NAME                    N\n…01  a name that is far to…  7\n");
+  EXPECT_EQ(table.text({}, 30), "0192-01\ta name that is far too long for the window\t7\n");
+}
+
+TEST(Tables, LeaveOutWhatHasNothingToShow) {
+  Table table({{"ID"}, {"NAME"}, {"LABELS"}});
+  table.add({"1", "a", ""});
+  table.add({"2", "b", ""});
+  Look terminal;
+  terminal.out_terminal = true;
+  EXPECT_EQ(table.text(terminal, 80), "ID  NAME\n1   a\n2   b\n");
+  EXPECT_EQ(table.text({}, 80), "1\ta\t\n2\tb\t\n");
+}
+
+TEST(Fields, AreChosenOrListed) {
+  const json::value list = json::object{{"items", json::array{json::object{{"id", "1"}, {"state", "ready"}}}}};
+  EXPECT_EQ(boost::json::serialize(with_fields(list, {"state"})), R"({"items":[{"state":"ready"}]})");
+  try {
+    with_fields(list, {"stat"});
+    FAIL();
+  } catch (const Trouble& trouble) {
+    EXPECT_THAT(trouble.why, HasSubstr("id, state"));
+  }
+}
+
+class CommandPlans : public testing::Test {
+ protected:
+  CommandPlans() : before_(std::filesystem::current_path()) { std::filesystem::current_path(directory_.path()); }
+  ~CommandPlans() override { std::filesystem::current_path(before_); }
+  static std::string manifest_of(const CommandPlan& plan) {
+    for (const auto& item : plan.items)
+      if (item.content) return *item.content;
+    return "";
+  }
+  TemporaryDirectory directory_;
+  std::filesystem::path before_;
+};
+
+TEST_F(CommandPlans, KeepProgramsOfTheMachineAndTurnArgumentsToParameters) {
+  const auto plan = plan_command({"echo", "hello", "{x}"}, {});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->type, "echo");
+  EXPECT_EQ(plan->items.size(), 1u);
+  EXPECT_THAT(manifest_of(*plan), HasSubstr(R"(["echo","{argument1}","{argument2}"])"));
+  EXPECT_EQ(plan->parameters.at("argument1").as_string(), "hello");
+  EXPECT_EQ(plan->parameters.at("argument2").as_string(), "{x}");
+  EXPECT_EQ(plan->title, "echo hello '{x}'");
+}
+
+TEST_F(CommandPlans, TakeFilesAlong) {
+  replace_file("run.sh", "#!/bin/sh\n", 0755);
+  std::filesystem::create_directory("sub");
+  replace_file("sub/a{1}.txt", "a");
+  const auto plan = plan_command({"./run.sh", "sub/a{1}.txt", "--fast"}, {});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->type, "run.sh");
+  EXPECT_THAT(manifest_of(*plan), HasSubstr(R"(["./run.sh","{GERES_PACKAGE_DIR}/sub/a{{1}}.txt","{argument2}"])"));
+  ASSERT_EQ(plan->items.size(), 3u);
+  EXPECT_EQ(plan->items[1].name, "sub/a{1}.txt");
+}
+
+TEST_F(CommandPlans, LetWordsReferToParameters) {
+  const auto plan = plan_command({"wc", "-c", "{input}"}, {"input"});
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(manifest_of(*plan), HasSubstr(R"(["wc","{argument1}","{input}"])"));
+}
+
+TEST_F(CommandPlans, SayWhatIsWrongWithAProgram) {
+  replace_file("notes.txt", "x", 0644);
+  EXPECT_THAT(plan_command({"./notes.txt"}, {}).error().hint, HasSubstr("chmod +x ./notes.txt"));
+  EXPECT_THAT(plan_command({"./absent"}, {}).error().message, HasSubstr("no file './absent'"));
+  EXPECT_THAT(plan_command({"absent-program"}, {}).error().message, HasSubstr("neither a program in PATH nor a file"));
+  std::filesystem::create_directory("dir");
+  EXPECT_THAT(plan_command({"./dir"}, {}).error().message, HasSubstr("is a directory"));
+}
+
+TEST(Bars, ShowWhatHasBecomeOfTheJobs) {
+  Scene scene;
+  scene.title = "photos";
+  scene.counts = {{"finished", 5},  {"failed", 1},   {"running", 2},  {"ready", 1},
+                  {"scheduled", 1}, {"retrying", 1}, {"cancelled", 0}};
+  EXPECT_EQ(bar(scene, 10, false), "██████▓▓░░");
+  EXPECT_EQ(counts_words(scene, false), "5 finished  2 running  1 ready  1 retrying  1 failed");
+  std::vector<std::string> places;
+  const auto job = [](const char* id) {
+    return json::object{{"id", id}, {"state", "running"}, {"type", "T"}, {"progress", json::object{{"percent", 50}}}};
+  };
+  scene.jobs = {job("a"), job("b"), job("c")};
+  auto lines = scene_lines(scene, places, 80, 24, false, 0);
+  EXPECT_THAT(lines[0], HasSubstr("6/10"));
+  EXPECT_THAT(places, ElementsAre("a", "b", "c"));
+  scene.jobs = {job("c"), job("d"), job("a")};
+  lines = scene_lines(scene, places, 80, 24, false, 0);
+  EXPECT_THAT(places, ElementsAre("a", "d", "c"));
+  EXPECT_THAT(lines[1], HasSubstr("█████░░░░░   50 %"));
+}
+
+TEST(Completion, KnowsCommandsFlagsAndChoices) {
+  const auto values = [](const std::vector<std::string>& words) {
+    std::vector<std::string> found;
+    for (const auto& candidate : complete(words)) found.push_back(candidate.value);
+    return found;
+  };
+  EXPECT_THAT(values({"su"}), ElementsAre("submit"));
+  EXPECT_THAT(values({"job", "re"}), ElementsAre("redrive"));
+  EXPECT_THAT(values({"submit", "--te"}), ElementsAre("--tenant"));
+  EXPECT_THAT(values({"submit", "--tenant", "x", "--te"}), ElementsAre());
+  EXPECT_THAT(values({"job", "list", "--state", "fi"}), ElementsAre("finished"));
+  EXPECT_THAT(values({"job", "list", "--state=fa"}), ElementsAre("--state=failed"));
+  EXPECT_THAT(values({"completion", ""}), ElementsAre("bash", "zsh", "fish"));
+  EXPECT_THAT(values({"help", "exit"}), ElementsAre("exit-codes"));
+  EXPECT_THAT(values({"submit", "--", "--te"}), ElementsAre());
+}
+
+}  // namespace
+}  // namespace geres::cli

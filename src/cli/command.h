@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// A command as data: help, parsing, completion and "did you mean" are all read from these tables, so that they cannot
+// disagree. Each file with commands hands out its own list; commands.cpp puts them in the order of the help.
+//
+//   Command::usage, after "geres PATH" (checked by a test):  <must-replace>  [optional]  {a | b}  ...  literals
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace geres::cli {
+
+class Context;
+
+enum class Kind { text, integer, duration, size, time, pair, choice };
+
+// What the hub (or the program) can list to complete a value.
+enum class Live { none, jobs, batches, types, packages, tenants, hosts, tokens, webhooks, files, topics, shells };
+
+struct Flag {
+  std::string name;   // without dashes
+  std::string value;  // what stands for its value in the help, "N"; empty: a switch
+  std::string help;
+  Kind kind = Kind::text;
+  std::vector<std::string> choices = {};
+  std::string environment = {};
+  bool many = false;  // may be given more than once
+  Live live = Live::none;
+  char letter = 0;  // short form
+};
+
+enum class Group { everyday, fleet, admin, hidden };
+
+struct Command {
+  std::string path;      // "job list"
+  std::string sentence;  // what it does
+  std::vector<std::string> usage;
+  std::vector<std::string> examples;
+  std::vector<Flag> flags;
+  std::function<int(Context&)> run;  // empty: only its subcommands do something
+  Group group = Group::hidden;       // where the top help lists it; hidden: only under its parent
+  std::size_t arguments_min = 0;
+  std::size_t arguments_max = 0;
+  Live live = Live::none;    // of its arguments
+  bool takes_words = false;  // "-- COMMAND ARG..."
+  bool remote = true;        // talks to a hub: --hub, --token
+};
+
+inline constexpr std::size_t kAnyNumber = std::size_t(-1);
+
+const std::vector<Command>& commands();
+const Command* find_command(const std::string& path);
+std::vector<std::string> subcommands(const std::string& path);  // "list", "show", … of "job"; of "": the top ones
+
+// Flags that every command has; those of `remote` ones come first.
+const std::vector<Flag>& remote_flags();
+const std::vector<Flag>& common_flags();
+std::vector<const Flag*> all_flags(const Command& command);
+
+std::vector<Command> serve_commands();
+std::vector<Command> store_commands();
+std::vector<Command> submit_commands();
+std::vector<Command> watch_commands();
+std::vector<Command> job_commands();
+std::vector<Command> job_change_commands();
+std::vector<Command> batch_commands();
+std::vector<Command> package_commands();
+std::vector<Command> host_commands();
+std::vector<Command> tenant_commands();
+std::vector<Command> token_commands();
+std::vector<Command> webhook_commands();
+std::vector<Command> event_commands();
+std::vector<Command> status_commands();
+std::vector<Command> doctor_commands();
+std::vector<Command> completion_commands();
+std::vector<Command> help_commands();
+
+}  // namespace geres::cli

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command_package.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "cli/text.h"
+#include "package/manifest.h"
+
+namespace geres::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_file(const std::string& word) {
+  std::error_code error;
+  return fs::is_regular_file(word, error);
+}
+
+bool in_path(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  for (const auto& directory : split(path == nullptr ? "/usr/bin:/bin" : path, ':')) {
+    const auto file = fs::path(directory.empty() ? "." : directory) / program;
+    if (is_file(file.string()) && ::access(file.c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+// Programs that a machine has by itself; hosts are expected to have them, too.
+bool of_the_system(const std::string& path) {
+  for (const char* directory : {"/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/", "/snap/"})
+    if (path.starts_with(directory)) return true;
+  return false;
+}
+
+// Where a file lies in the package: its relative path if it stays below here, else its base name.
+std::string place_of(const std::string& word) {
+  const auto path = fs::path(word).lexically_normal();
+  const bool below = path.is_relative() && path.string() != ".." && !path.string().starts_with("../");
+  return below ? path.string() : path.filename().string();
+}
+
+// The word as a command's argument: braces are text, but for the names that it may refer to.
+std::string templated(const std::string& word, const std::set<std::string>& names, bool& refers) {
+  std::string out;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if (word[i] == '{') {
+      const auto end = word.find('}', i);
+      const auto name = end == std::string::npos ? "" : word.substr(i + 1, end - i - 1);
+      if (names.contains(name)) {
+        out += "{" + name + "}";
+        refers = true;
+        i = end;
+        continue;
+      }
+    }
+    out += word[i];
+    if (word[i] == '{' || word[i] == '}') out += word[i];
+  }
+  return out;
+}
+
+std::string type_name(const std::string& program) {
+  std::string name;
+  for (const char c : fs::path(program).filename().string()) {
+    const bool fine = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                      (!name.empty() && (c == '-' || c == '_' || c == '.'));
+    if (fine && !(c == '.' && name.ends_with('.')))
+      name += c;
+    else if (!name.empty() && !name.ends_with('-'))
+      name += '-';
+  }
+  name.resize(std::min<std::size_t>(name.size(), 40));
+  return name.empty() ? "command" : name;
+}
+
+class Planner {
+ public:
+  explicit Planner(const std::set<std::string>& names) : names_(names) {}
+
+  Result<CommandPlan> plan(const std::vector<std::string>& words) {
+    auto program = program_word(words[0]);
+    if (!program) return program.error();
+    command_.push_back(*program);
+    for (std::size_t i = 1; i < words.size(); ++i) {
+      auto argument = argument_word(words[i], i);
+      if (!argument) return argument.error();
+      command_.push_back(*argument);
+    }
+    plan_.type = type_name(words[0]);
+    for (const auto& word : words) plan_.title += (plan_.title.empty() ? "" : " ") + shell_quoted(word);
+    package::Manifest manifest;
+    manifest.jobs[plan_.type].command = command_;
+    plan_.items.push_back({std::string(package::kManifestName), {}, package::manifest_text(manifest)});
+    return std::move(plan_);
+  }
+
+ private:
+  Result<std::string> program_word(const std::string& word) {
+    if (word.empty()) return fail(Code::badValue, "the command is empty", "--");
+    const bool path = word.find('/') != std::string::npos;
+    if (path && of_the_system(word)) return escaped(word);
+    if (!path && in_path(word)) return escaped(word);
+    std::error_code error;
+    if (fs::is_directory(word, error))
+      return fail(Code::badValue, "'" + word + "' is a directory, not a program", "--");
+    if (!is_file(word)) {
+      if (path) return fail(Code::badValue, "there is no file '" + word + "'", "--");
+      return fail(Code::badValue, "'" + word + "' is neither a program in PATH nor a file here", "--",
+                  "its whole path, such as /usr/bin/" + word + ", if only the hosts have it");
+    }
+    if (::access(word.c_str(), X_OK) != 0)
+      return fail(Code::badValue, "'" + word + "' is not executable", "--", "chmod +x " + shell_quoted(word));
+    auto place = add_file(word);
+    if (!place) return place.error();
+    return "./" + escaped(*place);
+  }
+
+  Result<std::string> argument_word(const std::string& word, std::size_t number) {
+    if (is_file(word)) {
+      auto place = add_file(word);
+      if (!place) return place.error();
+      return "{GERES_PACKAGE_DIR}/" + escaped(*place);
+    }
+    std::error_code error;
+    if (fs::is_directory(word, error)) plan_.directories.push_back(word);
+    bool refers = false;
+    const auto text = templated(word, names_, refers);
+    if (refers) return text;
+    const std::string name = "argument" + std::to_string(number);
+    if (names_.contains(name)) return text;
+    plan_.parameters[name] = word;
+    return "{" + name + "}";
+  }
+
+  Result<std::string> add_file(const std::string& word) {
+    const auto place = place_of(word);
+    const auto path = fs::absolute(word);
+    for (const auto& item : plan_.items) {
+      if (item.name != place) continue;
+      std::error_code error;
+      if (fs::equivalent(item.file, path, error)) return place;
+      return fail(Code::badValue, "two files would both lie at '" + place + "' in the package", "--",
+                  "rename one of them");
+    }
+    if (place == package::kManifestName)
+      return fail(Code::badValue, "a file called geres.json cannot go along by itself", "--", "geres package push");
+    plan_.items.push_back({place, path, std::nullopt});
+    return place;
+  }
+
+  static std::string escaped(const std::string& word) {
+    bool refers = false;
+    return templated(word, {}, refers);
+  }
+
+  const std::set<std::string>& names_;
+  CommandPlan plan_;
+  std::vector<std::string> command_;
+};
+
+}  // namespace
+
+Result<CommandPlan> plan_command(const std::vector<std::string>& words, const std::set<std::string>& names) {
+  if (words.empty())
+    return fail(Code::badValue, "nothing follows the --", "--", "geres submit --tenant demo -- echo hello");
+  return Planner(names).plan(words);
+}
+
+}  // namespace geres::cli

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.h"
+
+#include <algorithm>
+
+namespace geres::cli {
+namespace {
+
+std::vector<Command> gather() {
+  std::vector<Command> all;
+  for (auto make : {serve_commands, store_commands, submit_commands, watch_commands, job_commands, job_change_commands,
+                    batch_commands, package_commands, status_commands, host_commands, tenant_commands, token_commands,
+                    webhook_commands, event_commands, doctor_commands, completion_commands, help_commands})
+    for (auto& command : make()) all.push_back(std::move(command));
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all = gather();
+  return all;
+}
+
+const Command* find_command(const std::string& path) {
+  for (const auto& command : commands())
+    if (command.path == path) return &command;
+  return nullptr;
+}
+
+std::vector<std::string> subcommands(const std::string& path) {
+  std::vector<std::string> names;
+  const std::string start = path.empty() ? "" : path + " ";
+  for (const auto& command : commands()) {
+    if (!command.path.starts_with(start) || command.path.starts_with("__")) continue;
+    const std::string rest = command.path.substr(start.size());
+    if (!rest.empty() && rest.find(' ') == std::string::npos) names.push_back(rest);
+  }
+  return names;
+}
+
+const std::vector<Flag>& remote_flags() {
+  static const std::vector<Flag> flags = {
+      {.name = "hub", .value = "URL", .help = "the hub (default http://127.0.0.1:8080)", .environment = "GERES_HUB"},
+      {.name = "token",
+       .value = "TOKEN",
+       .help = "who asks (default: the token that geres up keeps for its user)",
+       .environment = "GERES_TOKEN"},
+  };
+  return flags;
+}
+
+const std::vector<Flag>& common_flags() {
+  static const std::vector<Flag> flags = {
+      {.name = "output",
+       .value = "FORMAT",
+       .help = "table or json",
+       .kind = Kind::choice,
+       .choices = {"table", "json"},
+       .environment = "GERES_OUTPUT"},
+      {.name = "fields", .value = "A,B", .help = "only these members of the answer"},
+      {.name = "quiet", .help = "only what was asked for: no talk", .letter = 'q'},
+      {.name = "help", .help = "this text", .letter = 'h'},
+      {.name = "version", .help = "the version"},
+  };
+  return flags;
+}
+
+std::vector<const Flag*> all_flags(const Command& command) {
+  std::vector<const Flag*> flags;
+  for (const auto& flag : command.flags) flags.push_back(&flag);
+  const auto add = [&](const std::vector<Flag>& more) {
+    for (const auto& flag : more)
+      if (std::none_of(flags.begin(), flags.end(), [&](const Flag* f) { return f->name == flag.name; }))
+        flags.push_back(&flag);
+  };
+  if (command.remote) add(remote_flags());
+  add(common_flags());
+  return flags;
+}
+
+}  // namespace geres::cli

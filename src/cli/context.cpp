@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/context.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+
+#include "base/file.h"
+#include "base/similar.h"
+#include "cli/text.h"
+
+namespace geres::cli {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::filesystem::path home_directory(const char* variable, const char* below_home) {
+  std::filesystem::path base = environment(variable);
+  if (!base.is_absolute()) base = std::filesystem::path(environment("HOME")) / below_home;
+  if (!base.is_absolute())
+    usage_error(std::string("there is no home directory: neither ") + variable + " nor HOME is set", {},
+                std::string(variable) + "=/some/directory");
+  return base / "geres";
+}
+
+// The token: given, or the one that `up` and `hub` leave for their own user.
+std::string find_token(const Context& context) {
+  if (auto token = context.value("token")) return *token;
+  try {
+    auto token = read_file_if(data_directory() / "admin.token");
+    while (token && !token->empty() && (token->back() == '\n' || token->back() == '\r')) token->pop_back();
+    return token.value_or("");
+  } catch (const std::system_error&) {
+    return "";
+  } catch (const Trouble&) {
+    return "";
+  }
+}
+
+std::vector<std::string> known_words(const json::value& problem) {
+  std::vector<std::string> words;
+  const auto& known = member_of(problem, "known");
+  if (known.is_array())
+    for (const auto& word : known.get_array())
+      if (word.is_string() && !word.get_string().starts_with("cmd-")) words.emplace_back(word.get_string());
+  return words;
+}
+
+// The value that the problem is about: what stands in quotes first in its message.
+std::string quoted_word(const std::string& message) {
+  const auto start = message.find('\'');
+  const auto end = start == std::string::npos ? start : message.find('\'', start + 1);
+  return end == std::string::npos ? "" : message.substr(start + 1, end - start - 1);
+}
+
+std::string known_are(Code code) {
+  switch (code) {
+    case Code::unknownType:
+      return "the package has ";
+    case Code::unknownPackage:
+      return "the tenant has ";
+    default:
+      return "known are ";
+  }
+}
+
+std::string flag_for(Code code) {
+  switch (code) {
+    case Code::unknownType:
+      return "--type ";
+    case Code::unknownPackage:
+      return "--package ";
+    case Code::unknownBatch:
+      return "--batch ";
+    default:
+      return "";
+  }
+}
+
+std::atomic<bool> g_interrupted{false};
+void on_interrupt(int) {
+  g_interrupted = true;
+}
+
+}  // namespace
+
+std::atomic<bool>& interrupted() {
+  return g_interrupted;
+}
+
+void catch_interrupts() {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+std::filesystem::path default_data() {
+  return home_directory("XDG_DATA_HOME", ".local/share");
+}
+
+std::filesystem::path data_directory() {
+  const auto given = environment("GERES_DATA");
+  return given.empty() ? default_data() : std::filesystem::absolute(given).lexically_normal();
+}
+
+std::filesystem::path state_directory() {
+  return home_directory("XDG_STATE_HOME", ".local/state");
+}
+
+std::optional<std::string> Context::value(const std::string& name) const {
+  if (auto given = words.value(name)) return given;
+  if (words.command == nullptr) return std::nullopt;
+  for (const auto* flag : all_flags(*words.command)) {
+    if (flag->name != name || flag->environment.empty()) continue;
+    const auto text = environment(flag->environment.c_str());
+    if (text.empty()) return std::nullopt;
+    check_value(*flag, text, flag->environment);
+    return text;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> Context::values(const std::string& flag) const {
+  const auto found = words.flags.find(flag);
+  return found == words.flags.end() ? std::vector<std::string>() : found->second;
+}
+
+std::optional<std::int64_t> Context::integer(const std::string& flag) const {
+  const auto text = value(flag);
+  if (!text) return std::nullopt;
+  std::int64_t n = 0;
+  std::from_chars(text->data(), text->data() + text->size(), n);
+  return n;
+}
+
+std::optional<std::string> Context::tenant_if() const {
+  return value("tenant");
+}
+
+std::string Context::tenant() const {
+  auto given = tenant_if();
+  if (!given)
+    usage_error("no tenant is given", "a job and all it needs belong to a tenant",
+                "--tenant NAME, or once for all: export GERES_TENANT=NAME", "--tenant");
+  return *given;
+}
+
+std::string Context::hub_url() const {
+  return value_or("hub", "http://127.0.0.1:8080");
+}
+
+std::string Context::hub_source() const {
+  if (words.has("hub")) return "--hub";
+  return environment("GERES_HUB").empty() ? "the default" : "GERES_HUB";
+}
+
+client::Client& Context::hub() {
+  if (client_) return *client_;
+  client::Options options;
+  options.hub = hub_url();
+  if (!options.hub.starts_with("http://") && !options.hub.starts_with("https://"))
+    usage_error("the hub's address '" + options.hub + "' (from " + hub_source() + ") is no http or https address", {},
+                "--hub http://127.0.0.1:8080", "--hub");
+  options.token = find_token(*this);
+  options.stop = &interrupted();
+  client_ = std::make_unique<client::Client>(std::move(options));
+  return *client_;
+}
+
+void Context::stop(const client::Failure& failure) {
+  throw trouble_of(failure);
+}
+
+Trouble Context::trouble_of(const client::Failure& failure) {
+  using Kind = client::Failure::Kind;
+  const auto& error = failure.error;
+  if (failure.kind == Kind::stopped) return {kInterrupted, "interrupted", {}, {}, "interrupted"};
+  if (failure.kind == Kind::unreachable) {
+    if (error.code == Code::badValue)
+      return {kUsage, error.message + " (from " + hub_source() + ")", {}, "--hub http://127.0.0.1:8080", "usage",
+              "--hub"};
+    const bool local =
+        hub_url().find("//127.") != std::string::npos || hub_url().find("//localhost") != std::string::npos;
+    return {kUnreachable, "no hub at " + hub_url() + " (from " + hub_source() + ")", error.message,
+            local ? "start one: geres up" : "look at the address, or start one here: geres up", "unreachable"};
+  }
+  if (failure.kind == Kind::foreign) {
+    const bool refused = failure.status == 401 || failure.status == 403;
+    return {refused ? kNotAllowed : kFailed,
+            "what answers at " + hub_url() + " (from " + hub_source() + ") is no GeRes hub", error.message,
+            "geres doctor", "foreign"};
+  }
+  Trouble trouble{kFailed,     error.message,  {}, error.hint, std::string(error_name(error.code)),
+                  error.field, failure.problem};
+  if (failure.status == 401 || failure.status == 403) {
+    trouble.exit = kNotAllowed;
+    const bool sent = !hub().transport().options().token.empty();
+    if (failure.status == 401) {
+      trouble.why = sent ? "" : "no token was sent";
+      trouble.next = "--token TOKEN or GERES_TOKEN; where `geres up` runs, its user has one in " +
+                     home_short((data_directory() / "admin.token").string());
+    } else if (trouble.next.empty()) {
+      trouble.next = "a token that may: geres token create (needs an admin)";
+    }
+    return trouble;
+  }
+  // The hub refuses what was asked for: the command line was wrong, not the operation.
+  if (failure.status == 400 || failure.status == 422) trouble.exit = kUsage;
+  const auto known = known_words(failure.problem);
+  if (!known.empty()) {
+    if (error.message.find(joined(known)) == std::string::npos) trouble.why = known_are(error.code) + joined(known);
+    const auto near = nearest(quoted_word(error.message), known);
+    if (!near.empty()) trouble.next = flag_for(error.code) + near;
+  }
+  return trouble;
+}
+
+bool Context::show_fields(const json::value& list) {
+  if (output.look.fields.empty()) return false;
+  const json::value picked = with_fields(list, output.look.fields);
+  std::vector<Column> columns;
+  for (const auto& name : output.look.fields) {
+    std::string title = name;
+    for (auto& c : title)
+      if (c >= 'a' && c <= 'z') c = char(c - 32);
+    columns.push_back({title, false, true});
+  }
+  Table table(std::move(columns));
+  const auto row_of = [&](const json::value& item) {
+    std::vector<Cell> row;
+    for (const auto& name : output.look.fields) {
+      const auto& v = member_of(item, name);
+      row.emplace_back(v.is_null()     ? std::string()
+                       : v.is_string() ? std::string(v.get_string())
+                                       : boost::json::serialize(v));
+    }
+    table.add(std::move(row));
+  };
+  if (picked.is_array() || member_of(picked, "items").is_array())
+    for (const auto& item : items_of(picked)) row_of(item);
+  else
+    row_of(picked);
+  output.out(table.text(output.look, terminal_width(1)));
+  return true;
+}
+
+}  // namespace geres::cli

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a command works with: its words, a hub to talk to, and where to write. Answers are taken apart here, so that a
+// failure of the hub ends the command with the right exit code and words.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/client/client.h"
+#include "cli/output.h"
+#include "cli/serve.h"
+#include "cli/trouble.h"
+#include "cli/words.h"
+
+namespace geres::cli {
+
+using client::items_of;
+using client::member_of;
+using client::number_of;
+using client::text_of;
+
+class Context {
+ public:
+  Context(const Words& words, Output& output, const Services& services)
+      : words(words), output(output), services(services) {}
+
+  const Words& words;
+  Output& output;
+  const Services& services;
+
+  bool has(const std::string& flag) const { return words.has(flag); }
+  // Given on the command line, else by the flag's environment variable.
+  std::optional<std::string> value(const std::string& flag) const;
+  std::string value_or(const std::string& flag, const std::string& otherwise) const {
+    return value(flag).value_or(otherwise);
+  }
+  std::vector<std::string> values(const std::string& flag) const;
+  std::optional<std::int64_t> integer(const std::string& flag) const;
+  std::string tenant() const;                    // --tenant or GERES_TENANT, checked; usage error if neither is given
+  std::optional<std::string> tenant_if() const;  // the same, but it may be absent
+
+  client::Client& hub();
+  std::string hub_url() const;
+  std::string hub_source() const;  // "--hub", "GERES_HUB" or "the default"
+
+  // The value of an answer; ends the command if there is none.
+  template <class T>
+  T ask(client::Answer<T> answer) {
+    if (!answer) stop(answer.error());
+    return std::move(*answer);
+  }
+  [[noreturn]] void stop(const client::Failure& failure);
+  Trouble trouble_of(const client::Failure& failure);
+
+  // Prints an answer: JSON with --output json or --fields in JSON, else by `table`.
+  void show_json(const json::value& v) { output.json(with_fields(v, output.look.fields)); }
+  // A table of the chosen fields, when --fields was given without JSON. True: it is done.
+  bool show_fields(const json::value& list);
+  Millis now() const { return SystemClock().wall(); }
+
+ private:
+  std::unique_ptr<client::Client> client_;
+};
+
+// SIGINT and SIGTERM set this; calls to the hub end soon after.
+std::atomic<bool>& interrupted();
+void catch_interrupts();
+
+std::filesystem::path data_directory();   // GERES_DATA, else $XDG_DATA_HOME/geres
+std::filesystem::path state_directory();  // $XDG_STATE_HOME/geres
+
+}  // namespace geres::cli

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// One line a check: what is well, what is not and how to mend it, and what looks odd but is fine. The names of the
+// checks are stable; JSON readers hold on to them.
+#include "base/duration.h"
+#include "cli/context.h"
+#include "cli/machine_checks.h"
+
+namespace geres::cli {
+namespace {
+
+Check check_hub(Context& context, json::value& info) {
+  const auto answer = context.hub().get("/v1/info");
+  if (!answer) {
+    const auto trouble = context.trouble_of(answer.error());
+    if (trouble.exit == kNotAllowed) return {"hub", Finding::passed, "there is one at " + context.hub_url()};
+    return {"hub", Finding::failed, trouble.error + (trouble.why.empty() ? "" : ": " + trouble.why), trouble.next};
+  }
+  info = *answer;
+  return {"hub", Finding::passed, "version " + text_of(info, "version") + " at " + context.hub_url()};
+}
+
+Check check_token(Context& context, const json::value& info) {
+  const auto& caller = member_of(info, "caller");
+  if (caller.is_object()) {
+    std::vector<std::string> roles;
+    for (const auto& role : items_of(member_of(caller, "roles")))
+      if (role.is_string()) roles.emplace_back(role.get_string());
+    return {"token", Finding::passed, "'" + text_of(caller, "name") + "' with " + joined(roles)};
+  }
+  const auto answer = context.hub().get("/v1/jobs", {{"limit", "1"}});
+  if (answer) return {"token", Finding::passed, "it is accepted"};
+  const auto trouble = context.trouble_of(answer.error());
+  return {"token", Finding::failed, trouble.error, trouble.next};
+}
+
+Check check_clock(Context& context, const json::value& info, Millis before) {
+  const auto text = text_of(info, "now");
+  const auto theirs = parse_time(text);
+  if (!theirs) return {"clock", Finding::fine, "the hub does not tell its time"};
+  const auto after = context.now();
+  const Millis offset = *theirs - (before + after) / 2;
+  const auto size = offset < 0 ? -offset : offset;
+  const std::string words =
+      "the hub's clock is " + std::to_string(size) + " ms " + (offset < 0 ? "behind" : "ahead of") + " this machine's";
+  if (size <= 1'000) return {"clock", Finding::passed, words};
+  return {"clock", Finding::failed, words, "sudo timedatectl set-ntp true, on both machines"};
+}
+
+Check check_store(const json::value& info) {
+  const auto& store = member_of(info, "store");
+  std::string words = text_of(store, "kind");
+  const auto path = text_of(store, "path");
+  if (!path.empty()) words += " at " + home_short(path) + ", " + format_size(number_of(store, "sizeBytes"));
+  if (!member_of(store, "meanCommitMs").is_number()) return {"store", Finding::passed, words};
+  const double commit = client::real_of(store, "meanCommitMs");
+  char text[48];
+  std::snprintf(text, sizeof text, ", mean commit %.1f ms", commit);
+  words += text;
+  if (commit <= 250) return {"store", Finding::passed, words};
+  return {"store", Finding::failed, words,
+          "put the store on a faster disk: geres hub --store sqlite:/fast/disk/geres.db"};
+}
+
+Check check_hosts(Context& context) {
+  const auto answer = context.hub().get("/v1/hosts");
+  if (!answer) return {"hosts", Finding::fine, "this token may not list them"};
+  std::size_t live = 0;
+  std::vector<std::string> loose;
+  for (const auto& host : items_of(*answer)) {
+    if (!text_of(host, "state").empty() && text_of(host, "state") != "live") continue;
+    ++live;
+    if (text_of(host, "containment") == "bestEffort") loose.push_back(text_of(host, "name"));
+  }
+  if (live == 0)
+    return {"hosts", Finding::failed, "no host is there: nothing can run", "geres host --hub " + context.hub_url()};
+  const auto words = plural(std::int64_t(live), "host");
+  if (!loose.empty())
+    return {"hosts", Finding::fine,
+            words + "; on " + joined(loose) +
+                " a job that means to can leave processes behind: its machine allows no containment"};
+  return {"hosts", Finding::passed, words};
+}
+
+void print(Context& context, const std::vector<Check>& checks) {
+  auto& output = context.output;
+  std::string text;
+  for (const auto& check : checks) {
+    const char* word = check.finding == Finding::passed   ? "PASSED"
+                       : check.finding == Finding::failed ? "FAILED"
+                                                          : "fine";
+    const auto colour = check.finding == Finding::passed   ? Colour::green
+                        : check.finding == Finding::failed ? Colour::red
+                                                           : Colour::yellow;
+    if (!output.look.out_terminal) {
+      text += std::string(word) + "\t" + check.name + "\t" + clean(check.message) + "\t" + clean(check.fix) + "\n";
+      continue;
+    }
+    text +=
+        paint(pad(word, 6), colour, output.look.out_colour) + "  " + pad(check.name, 15) + clean(check.message) + "\n";
+    if (!check.fix.empty()) text += std::string(23, ' ') + output.grey("fix: ") + clean(check.fix) + "\n";
+  }
+  output.out(text);
+}
+
+int doctor(Context& context) {
+  std::vector<Check> checks;
+  json::value info = nullptr;
+  const auto before = context.now();
+  checks.push_back(check_hub(context, info));
+  if (checks.front().finding != Finding::failed) {
+    checks.push_back(check_token(context, info));
+    if (info.is_object()) {
+      checks.push_back(check_clock(context, info, before));
+      checks.push_back(check_store(info));
+    }
+    checks.push_back(check_hosts(context));
+  }
+  for (auto& check :
+       check_machine(context.value("data") ? std::filesystem::path(*context.value("data")) : data_directory()))
+    checks.push_back(std::move(check));
+  bool failed = false;
+  json::array list;
+  for (const auto& check : checks) {
+    const char* word = check.finding == Finding::passed   ? "passed"
+                       : check.finding == Finding::failed ? "failed"
+                                                          : "fine";
+    failed = failed || check.finding == Finding::failed;
+    json::object item{{"name", check.name}, {"state", word}, {"message", check.message}};
+    if (!check.fix.empty()) item["fix"] = check.fix;
+    list.push_back(item);
+  }
+  if (context.output.look.json)
+    context.show_json(json::object{{"items", list}});
+  else
+    print(context, checks);
+  return failed ? kFailed : kDone;
+}
+
+}  // namespace
+
+std::vector<Command> doctor_commands() {
+  return {{.path = "doctor",
+           .sentence = "Check the hub, the token and this machine, and say how to mend what is wrong",
+           .usage = {"[--data <directory>]"},
+           .examples = {"geres doctor", "geres doctor --output json"},
+           .flags = {{.name = "data",
+                      .value = "DIR",
+                      .help = "the data directory to look at",
+                      .environment = "GERES_DATA",
+                      .live = Live::files}},
+           .run = doctor,
+           .group = Group::admin}};
+}
+
+}  // namespace geres::cli

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/duration.h"
+#include "cli/context.h"
+#include "cli/job_words.h"
+
+namespace geres::cli {
+namespace {
+
+std::string labels_of(const json::value& host) {
+  std::string text;
+  const auto& labels = member_of(host, "labels");
+  if (labels.is_object())
+    for (const auto& [name, value] : labels.get_object())
+      if (value.is_string())
+        text += (text.empty() ? "" : " ") + std::string(name) + "=" + std::string(value.get_string());
+  return text;
+}
+
+std::string host_state(const json::value& host) {
+  const auto state = text_of(host, "state"), mode = text_of(host, "mode");
+  if (state == "live" && mode != "run" && !mode.empty()) return mode == "drain" ? "draining" : mode;
+  return state.empty() ? mode : state;
+}
+
+int list(Context& context) {
+  json::array hosts;
+  context.ask(context.hub().list("/v1/hosts", {}, [&](const json::value& host) {
+    hosts.push_back(host);
+    return true;
+  }));
+  auto& output = context.output;
+  if (output.look.json) {
+    context.show_json(json::object{{"items", hosts}});
+    return kDone;
+  }
+  if (hosts.empty()) output.hint("no hosts: nothing can run      geres host --hub " + context.hub_url());
+  if (hosts.empty() || context.show_fields(hosts)) return kDone;
+  Table table({{"NAME", false, true},
+               {"STATE"},
+               {"BUSY", true},
+               {"SLOTS", true},
+               {"CONTAINMENT"},
+               {"MEMORY", true},
+               {"LABELS", false, true},
+               {"ADDRESS", false, true},
+               {"LAST REPORT"},
+               {"ID"}});
+  for (const auto& host : hosts) {
+    const auto state = host_state(host);
+    const auto report = time_of(host, "lastReportAt");
+    const auto memory = number_of(host, "memory");
+    table.add(
+        {text_of(host, "name"),
+         {state, state == "live" ? Colour::green : Colour::yellow},
+         std::to_string(number_of(host, "busy")),
+         std::to_string(number_of(host, "slots")),
+         {text_of(host, "containment"), text_of(host, "containment") == "bestEffort" ? Colour::yellow : Colour::none},
+         memory > 0 ? Cell(format_size(memory), std::to_string(memory)) : Cell(""),
+         labels_of(host),
+         text_of(host, "address"),
+         report ? Cell(ago(*report, context.now()), text_of(host, "lastReportAt"), Colour::grey) : Cell(""),
+         Cell("", text_of(host, "id"))});
+  }
+  output.out(table.text(output.look, terminal_width(1)));
+  return kDone;
+}
+
+int change(Context& context, const std::string& verb, const std::string& done) {
+  const auto& name = context.words.arguments[0];
+  const auto host =
+      context.ask(context.hub().post_again("/v1/hosts/" + client::escaped(name) + "/" + verb, json::object()));
+  if (context.output.look.json)
+    context.show_json(host);
+  else
+    context.output.talk("host " + clean(name) + " " + done);
+  return kDone;
+}
+
+}  // namespace
+
+std::vector<Command> host_commands() {
+  return {
+      {.path = "hosts",
+       .sentence = "List hosts; take one out of service and back",
+       .usage = {"", "{drain | resume} <host>"},
+       .examples = {"geres hosts", "geres hosts drain laptop"},
+       .run = list,
+       .group = Group::fleet},
+      {.path = "hosts drain",
+       .sentence = "Let a host finish what it runs and start nothing new",
+       .usage = {"<host>"},
+       .examples = {"geres hosts drain laptop"},
+       .run = [](Context& c) { return change(c, "drain", "drains: it finishes what it runs and starts nothing new"); },
+       .arguments_min = 1,
+       .arguments_max = 1,
+       .live = Live::hosts},
+      {.path = "hosts resume",
+       .sentence = "Let a drained host start jobs again",
+       .usage = {"<host>"},
+       .examples = {"geres hosts resume laptop"},
+       .run = [](Context& c) { return change(c, "resume", "starts jobs again"); },
+       .arguments_min = 1,
+       .arguments_max = 1,
+       .live = Live::hosts},
+  };
+}
+
+}  // namespace geres::cli

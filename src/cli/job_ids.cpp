@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/job_ids.h"
+
+#include <system_error>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/uuid.h"
+#include "cli/job_words.h"
+
+namespace geres::cli {
+namespace {
+
+std::string last_job() {
+  auto text = read_file_if(state_directory() / "last");
+  while (text && !text->empty() && text->back() == '\n') text->pop_back();
+  if (!text || !parse_uuid(*text))
+    usage_error("there is no last job", "nothing was submitted from here yet", "geres job list");
+  return *text;
+}
+
+// The hex digits of a shortened id; empty if it can be none.
+std::string hex_of(std::string text) {
+  if (text.starts_with("…")) text.erase(0, std::string_view("…").size());
+  std::string hex;
+  for (const char c : text) {
+    if (c == '-') continue;
+    if (hex_digit(c) < 0) return "";
+    hex += c >= 'A' && c <= 'F' ? char(c + 32) : c;
+  }
+  return hex.size() > 32 ? "" : hex;
+}
+
+}  // namespace
+
+std::string resolve_job(Context& context, const std::string& text) {
+  if (text == "last") return last_job();
+  if (parse_uuid(text)) return text;
+  const auto hex = hex_of(text);
+  if (hex.size() < 4)
+    usage_error("'" + text + "' is no job", "a job is named by its id, or by at least four digits of its start or end",
+                "geres job list, or `last`");
+  const auto found = context.ask(context.hub().get("/v1/jobs", {{"id", hex}}));
+  const auto& items = items_of(found);
+  if (items.empty())
+    throw Trouble{kUsage, "no job's id starts or ends with '" + text + "'",
+                  "it may be another tenant's, or no longer kept", "geres job list", "unknownJob"};
+  if (items.size() == 1) return text_of(items[0], "id");
+  std::string list;
+  for (const auto& job : items)
+    list += (list.empty() ? "" : "\n") + text_of(job, "id") + "  " + text_of(job, "type") + "  " +
+            text_of(job, "name") + "  " + state_of(job);
+  throw Trouble{kUsage, "'" + text + "' could be " + plural(std::int64_t(items.size()), "job"), list, "one digit more",
+                "ambiguous"};
+}
+
+void remember_last(const std::string& id) {
+  if (!parse_uuid(id)) return;
+  try {
+    make_private_directory(state_directory());
+    replace_file(state_directory() / "last", id + "\n", 0600);
+  } catch (const std::system_error&) {
+  } catch (const Trouble&) {
+  }
+}
+
+}  // namespace geres::cli

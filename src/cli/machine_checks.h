@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a machine must offer to be a hub or a host, looked at from the outside: nothing is changed but a file that is
+// written and removed again.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace geres::cli {
+
+enum class Finding { passed, failed, fine };
+
+struct Check {
+  std::string name;  // stable
+  Finding finding = Finding::passed;
+  std::string message;
+  std::string fix = {};  // the exact thing to do
+};
+
+std::vector<Check> check_machine(const std::filesystem::path& data);
+
+}  // namespace geres::cli

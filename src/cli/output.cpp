@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/output.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <set>
+#include <system_error>
+
+#include "base/file.h"
+#include "cli/trouble.h"
+
+namespace geres::cli {
+namespace {
+
+void indent(const json::value& v, int depth, std::string& out) {
+  const std::string space(std::size_t(depth) * 2 + 2, ' ');
+  if (v.is_object() && !v.get_object().empty()) {
+    out += "{\n";
+    bool first = true;
+    for (const auto& [name, member] : v.get_object()) {
+      out += (first ? "" : ",\n") + space + boost::json::serialize(boost::json::value(name)) + ": ";
+      indent(member, depth + 1, out);
+      first = false;
+    }
+    out += "\n" + space.substr(2) + "}";
+  } else if (v.is_array() && !v.get_array().empty()) {
+    out += "[\n";
+    bool first = true;
+    for (const auto& item : v.get_array()) {
+      out += (first ? "" : ",\n") + space;
+      indent(item, depth + 1, out);
+      first = false;
+    }
+    out += "\n" + space.substr(2) + "]";
+  } else {
+    out += boost::json::serialize(v);
+  }
+}
+
+// The reader of a pipe may have had enough; then there is nobody left to tell.
+void write_out(int fd, std::string_view text) {
+  try {
+    write_all(fd, text);
+  } catch (const std::system_error& error) {
+    if (error.code().value() != EPIPE) throw;
+    std::_Exit(kDone);
+  }
+}
+
+std::string tab_free(std::string text) {
+  text = clean(text);
+  return text;
+}
+
+}  // namespace
+
+int terminal_width(int fd) {
+  winsize size{};
+  if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  const char* columns = std::getenv("COLUMNS");
+  const int n = columns != nullptr ? std::atoi(columns) : 0;
+  return n > 0 ? n : 80;
+}
+
+int terminal_height(int fd) {
+  winsize size{};
+  return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+}
+
+Look look_around() {
+  Look look;
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
+  const bool colour = !dumb && (no_colour == nullptr || *no_colour == 0);
+  look.out_terminal = ::isatty(1) == 1;
+  look.err_terminal = ::isatty(2) == 1;
+  look.out_colour = look.out_terminal && colour;
+  look.err_colour = look.err_terminal && colour;
+  return look;
+}
+
+void Output::out(std::string_view text) {
+  write_out(1, text);
+}
+
+void Output::line(std::string_view text) {
+  write_out(1, std::string(text) + "\n");
+}
+
+void Output::json(const json::value& v) {
+  line(look.out_terminal ? indented(v) : boost::json::serialize(v));
+}
+
+void Output::talk(std::string_view text) {
+  if (!look.quiet && !look.json) write_out(2, std::string(text) + "\n");
+}
+
+void Output::hint(std::string_view text) {
+  if (look.err_terminal) talk(paint(text, Colour::grey, look.err_colour));
+}
+
+std::string indented(const json::value& v) {
+  std::string out;
+  indent(v, 0, out);
+  return out;
+}
+
+json::value with_fields(const json::value& objects, const std::vector<std::string>& fields) {
+  if (fields.empty()) return objects;
+  const auto pick = [&](const json::value& from) {
+    json::object picked;
+    if (from.is_object())
+      for (const auto& name : fields) {
+        const auto* member = from.get_object().if_contains(name);
+        picked[name] = member == nullptr ? json::value(nullptr) : *member;
+      }
+    return picked;
+  };
+  const json::array* items = nullptr;
+  if (objects.is_array()) items = &objects.get_array();
+  if (objects.is_object() && objects.get_object().contains("items") && objects.at("items").is_array())
+    items = &objects.at("items").get_array();
+  std::set<std::string> known;
+  const auto learn = [&](const json::value& v) {
+    if (v.is_object())
+      for (const auto& [name, member] : v.get_object()) known.emplace(name);
+  };
+  if (items == nullptr)
+    learn(objects);
+  else
+    for (const auto& item : *items) learn(item);
+  for (const auto& name : fields)
+    if (!known.empty() && !known.contains(name))
+      usage_error("there is no field '" + name + "'", "the fields here are " + joined({known.begin(), known.end()}), {},
+                  "--fields");
+  if (items == nullptr) return pick(objects);
+  json::array picked;
+  for (const auto& item : *items) picked.push_back(pick(item));
+  if (objects.is_array()) return picked;
+  json::object list = objects.get_object();
+  list["items"] = picked;
+  return list;
+}
+
+void Table::add(std::vector<Cell> row) {
+  for (auto& cell : row) cell.shown = clean(cell.shown), cell.piped = tab_free(cell.piped);
+  rows_.push_back(std::move(row));
+}
+
+std::vector<std::size_t> Table::widths(int width) const {
+  std::vector<std::size_t> widths;
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    std::size_t most = display_width(columns_[i].title);
+    for (const auto& row : rows_) most = std::max(most, display_width(row[i].shown));
+    widths.push_back(most);
+    total += most + (i > 0 ? 2 : 0);
+  }
+  const auto room = std::size_t(std::max(width, 20));
+  // Elastic columns shrink first, the widest of them by one at a time; then any column that is wide.
+  for (const bool elastic : {true, false}) {
+    const std::size_t least = elastic ? 10 : 4;
+    while (total > room) {
+      std::size_t widest = columns_.size();
+      for (std::size_t i = 0; i < columns_.size(); ++i)
+        if ((!elastic || columns_[i].elastic) && widths[i] > least &&
+            (widest == columns_.size() || widths[i] > widths[widest]))
+          widest = i;
+      if (widest == columns_.size()) break;
+      --widths[widest];
+      --total;
+    }
+  }
+  return widths;
+}
+
+Table Table::without_empty_columns() const {
+  std::vector<std::size_t> kept;
+  std::vector<Column> columns;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    const bool empty = std::all_of(rows_.begin(), rows_.end(), [&](const auto& row) { return row[i].shown.empty(); });
+    if (empty && !rows_.empty()) continue;
+    kept.push_back(i);
+    columns.push_back(columns_[i]);
+  }
+  Table table(std::move(columns));
+  for (const auto& row : rows_) {
+    std::vector<Cell> cells;
+    for (const auto i : kept) cells.push_back(row[i]);
+    table.rows_.push_back(std::move(cells));
+  }
+  return table;
+}
+
+std::string Table::text(const Look& look, int width) const {
+  std::string out;
+  if (!look.out_terminal) {
+    for (const auto& row : rows_) {
+      for (std::size_t i = 0; i < row.size(); ++i) out += (i > 0 ? "\t" : "") + row[i].piped;
+      out += "\n";
+    }
+    return out;
+  }
+  if (auto full = without_empty_columns(); full.columns_.size() < columns_.size()) return full.text(look, width);
+  const auto sizes = widths(width);
+  const auto add_line = [&](const auto& cell_of) {
+    std::string line;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const auto [text, colour] = cell_of(i);
+      const std::string fitted = fit(text, sizes[i]);
+      const bool last = i + 1 == columns_.size();
+      const std::string filled = last && !columns_[i].right ? fitted : pad(fitted, sizes[i], columns_[i].right);
+      line += (i > 0 ? "  " : "") + paint(filled, colour, look.out_colour);
+    }
+    while (line.ends_with(' ')) line.pop_back();
+    out += line + "\n";
+  };
+  add_line([&](std::size_t i) { return std::pair(columns_[i].title, Colour::grey); });
+  for (const auto& row : rows_) add_line([&](std::size_t i) { return std::pair(row[i].shown, row[i].colour); });
+  return out;
+}
+
+}  // namespace geres::cli

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/progress_view.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/file.h"
+#include "cli/job_words.h"
+
+namespace geres::cli {
+namespace {
+
+constexpr Millis kRedraw = 100;
+
+std::string repeated(std::string_view piece, std::size_t n) {
+  std::string text;
+  while (n-- > 0) text += piece;
+  return text;
+}
+
+// Rows keep their place while their job is there; new jobs take the rows that became free.
+void settle(std::vector<std::string>& places, const json::array& jobs, std::size_t rows) {
+  std::vector<std::string> ids;
+  for (const auto& job : jobs) ids.push_back(text_of(job, "id"));
+  const auto present = [&](const std::string& id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };
+  places.resize(std::min(rows, places.size()));
+  for (auto& place : places)
+    if (!present(place)) place.clear();
+  for (const auto& id : ids) {
+    if (std::find(places.begin(), places.end(), id) != places.end()) continue;
+    auto gap = std::find(places.begin(), places.end(), std::string());
+    if (gap != places.end())
+      *gap = id;
+    else if (places.size() < rows)
+      places.push_back(id);
+  }
+  std::erase(places, std::string());
+}
+
+std::string job_line(const json::value& job, Millis now, bool colour) {
+  std::string line = "  " + paint(short_id(text_of(job, "id")), Colour::grey, colour) + "  " +
+                     pad(fit(clean(text_of(job, "type")), 14), 10) + "  ";
+  const auto name = clean(text_of(job, "name"));
+  if (!name.empty()) line += pad(fit(name, 24), 12) + "  ";
+  if (state_of(job) != "running") {
+    line += "attempt " + std::to_string(number_of(job, "attempt") + 1) + " of " +
+            std::to_string(number_of(job, "maxAttempts", 5));
+    if (const auto due = time_of(job, "dueAt"); due && *due > now) line += " in " + took(*due - now);
+    const auto error = clean(text_of(job, "error"));
+    return line + (error.empty() ? "" : ": " + error);
+  }
+  const auto& progress = member_of(job, "progress");
+  if (member_of(progress, "percent").is_number()) {
+    const auto percent = number_of(progress, "percent");
+    line += percent_bar(percent, 10, colour) + "  " + pad(std::to_string(percent) + " %", 5, true) + "  ";
+  }
+  const auto message = clean(text_of(progress, "message"));
+  if (!message.empty()) line += pad(fit(message, 24), 12) + "  ";
+  if (const auto start = time_of(job, "startedAt")) line += took(now - *start);
+  if (number_of(job, "attempt") > 1) line += "  attempt " + std::to_string(number_of(job, "attempt"));
+  return line;
+}
+
+std::vector<std::string> single_lines(const Scene& scene, int width, bool colour, Millis now) {
+  const auto& job = scene.jobs.front();
+  const auto state = state_of(job);
+  std::string line = paint(pad(state, 9), colour_of(state), colour) + " ";
+  const auto& progress = member_of(job, "progress");
+  if (state == "running") {
+    if (member_of(progress, "percent").is_number()) {
+      const auto percent = number_of(progress, "percent");
+      line += percent_bar(percent, 20, colour) + "  " + std::to_string(percent) + " %  ";
+    }
+    const auto message = clean(text_of(progress, "message"));
+    if (!message.empty()) line += message + "  ";
+    if (const auto start = time_of(job, "startedAt")) line += took(now - *start);
+    if (number_of(job, "attempt") > 1) line += "  attempt " + std::to_string(number_of(job, "attempt"));
+  } else {
+    const auto since = time_of(job, "submittedAt");
+    if (since) line += took(now - *since);
+    if (!scene.note.empty()) line += ": " + clean(scene.note);
+  }
+  std::vector<std::string> lines{line};
+  if (state == "running" && !scene.note.empty()) lines.push_back("  " + clean(scene.note));
+  (void)width;
+  return lines;
+}
+
+// Cuts a line that has colours in it to `width` columns.
+std::string fit_painted(const std::string& line, std::size_t width) {
+  std::string out;
+  std::size_t used = 0;
+  bool painted = false;
+  for (std::size_t at = 0; at < line.size();) {
+    if (line[at] == '\x1b') {
+      const auto end = line.find('m', at);
+      out += line.substr(at, end - at + 1);
+      painted = true;
+      at = end + 1;
+      continue;
+    }
+    std::size_t end = at + 1;
+    while (end < line.size() && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) ++end;
+    used += display_width(std::string_view(line).substr(at, end - at));
+    if (used > width) return out + (painted ? "\x1b[0m" : "");
+    out += line.substr(at, end - at);
+    at = end;
+  }
+  return out;
+}
+
+std::size_t painted_width(const std::string& line) {
+  std::string text;
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    if (line[at] == '\x1b')
+      at = line.find('m', at);
+    else
+      text += line[at];
+  }
+  return display_width(text);
+}
+
+class BarView final : public ProgressView {
+ public:
+  BarView(int fd, bool colour) : fd_(fd), colour_(colour) {}
+  ~BarView() override { end(); }
+
+  void show(const Scene& scene) override {
+    scene_ = scene;
+    known_ = true;
+    redraw();
+  }
+
+  void redraw() override {
+    const auto now = clock_.monotonic();
+    if (!known_ || (drawn_ && now - last_ < kRedraw)) return;
+    draw();
+    last_ = now;
+  }
+
+  void end() override {
+    if (!drawn_) return;
+    write_all(fd_, back() + "\x1b[J\x1b[?25h");
+    drawn_ = false;
+    known_ = false;
+    lines_.clear();
+  }
+
+ private:
+  // To the first of our lines; lines that a narrower window has wrapped count for more.
+  std::string back() const {
+    std::size_t rows = 0;
+    const auto width = std::size_t(terminal_width(fd_));
+    for (const auto& line : lines_) rows += std::max<std::size_t>(1, (painted_width(line) + width - 1) / width);
+    return "\r" + (rows > 0 ? "\x1b[" + std::to_string(rows) + "A" : std::string());
+  }
+
+  void draw() {
+    const int width = terminal_width(fd_);
+    auto lines = scene_lines(scene_, places_, width, terminal_height(fd_), colour_, clock_.wall());
+    std::string text = drawn_ ? back() : "\x1b[?25l";
+    for (auto& line : lines) {
+      line = fit_painted(line, std::size_t(width - 1));
+      text += line + "\x1b[K\n";
+    }
+    text += "\x1b[J";
+    write_all(fd_, text);
+    lines_ = std::move(lines);
+    drawn_ = true;
+  }
+
+  int fd_;
+  bool colour_;
+  SystemClock clock_;
+  Scene scene_;
+  bool known_ = false;
+  bool drawn_ = false;
+  Millis last_ = 0;
+  std::vector<std::string> lines_;
+  std::vector<std::string> places_;
+};
+
+// One line for each change, with its time; many jobs: at most one a second.
+class PlainView final : public ProgressView {
+ public:
+  explicit PlainView(int fd) : fd_(fd) {}
+
+  void show(const Scene& scene) override {
+    const auto now = clock_.monotonic();
+    std::string text;
+    if (scene.single) {
+      const auto& job = scene.jobs.front();
+      text = "job " + text_of(job, "id") + " " + state_of(job);
+      const auto progress = progress_words(job);
+      if (state_of(job) == "running" && !progress.empty()) text += " " + progress;
+    } else {
+      text = scene.title + " " + std::to_string(scene.ended()) + "/" + std::to_string(scene.total()) + "  " +
+             counts_words(scene, false);
+      if (text != last_ && last_time_ != 0 && now - last_time_ < 1'000 && scene.ended() < scene.total()) return;
+    }
+    if (!scene.note.empty()) text += ": " + scene.note;
+    if (text == last_) return;
+    last_ = text;
+    last_time_ = now;
+    write_all(fd_, format_time(clock_.wall()) + " " + clean(text) + "\n");
+  }
+
+ private:
+  int fd_;
+  SystemClock clock_;
+  std::string last_;
+  Millis last_time_ = 0;
+};
+
+class JsonView final : public ProgressView {
+ public:
+  explicit JsonView(int fd) : fd_(fd) {}
+
+  void show(const Scene& scene) override {
+    json::object object;
+    if (scene.single) {
+      object = scene.jobs.front().get_object();
+    } else {
+      object["title"] = scene.title;
+      json::object counts;
+      for (const auto& [state, n] : scene.counts) counts[state] = n;
+      object["counts"] = counts;
+    }
+    if (!scene.note.empty()) object["note"] = scene.note;
+    const auto text = boost::json::serialize(object);
+    if (text == last_) return;
+    last_ = text;
+    write_all(fd_, text + "\n");
+  }
+
+ private:
+  int fd_;
+  std::string last_;
+};
+
+class QuietView final : public ProgressView {
+ public:
+  void show(const Scene&) override {}
+};
+
+}  // namespace
+
+std::int64_t Scene::count(const std::string& state) const {
+  const auto found = counts.find(state);
+  return found == counts.end() ? 0 : found->second;
+}
+
+std::int64_t Scene::total() const {
+  std::int64_t sum = 0;
+  for (const auto& [state, n] : counts) sum += state == "retrying" ? 0 : n;
+  return sum;
+}
+
+std::string percent_bar(std::int64_t percent, std::size_t width, bool colour) {
+  const auto full = std::size_t(std::clamp<std::int64_t>(percent, 0, 100)) * width / 100;
+  return paint(repeated("█", full), Colour::cyan, colour) + paint(repeated("░", width - full), Colour::grey, colour);
+}
+
+std::string bar(const Scene& scene, std::size_t width, bool colour) {
+  const auto total = std::max<std::int64_t>(scene.total(), 1);
+  struct Part {
+    std::int64_t n;
+    const char* piece;
+    Colour paint_as;
+  };
+  const Part parts[] = {{scene.count("finished"), "█", Colour::green},
+                        {scene.count("failed"), "█", Colour::red},
+                        {scene.count("cancelled"), "█", Colour::yellow},
+                        {scene.count("running") + scene.count("leased"), "▓", Colour::cyan}};
+  std::string text;
+  std::int64_t upto = 0;
+  std::size_t used = 0;
+  for (const auto& part : parts) {
+    upto += part.n;
+    const auto end = std::size_t(upto * std::int64_t(width) / total);
+    text += paint(repeated(part.piece, end - used), part.paint_as, colour);
+    used = end;
+  }
+  return text + paint(repeated("░", width - used), Colour::grey, colour);
+}
+
+std::string counts_words(const Scene& scene, bool colour) {
+  std::string text;
+  const auto add = [&](std::int64_t n, const std::string& word, Colour as) {
+    if (n > 0) text += (text.empty() ? "" : "  ") + paint(grouped(n) + " " + word, as, colour);
+  };
+  add(scene.count("finished"), "finished", Colour::green);
+  add(scene.count("running") + scene.count("leased"), "running", Colour::cyan);
+  add(scene.count("ready"), "ready", Colour::none);
+  const auto retrying = scene.count("retrying");
+  add(scene.count("scheduled") - retrying, "scheduled", Colour::none);
+  add(retrying, "retrying", Colour::yellow);
+  add(scene.count("blocked"), "blocked", Colour::none);
+  add(scene.count("failed"), "failed", Colour::red);
+  add(scene.count("cancelled"), "cancelled", Colour::yellow);
+  return text;
+}
+
+std::vector<std::string> scene_lines(const Scene& scene, std::vector<std::string>& places, int width, int height,
+                                     bool colour, Millis now) {
+  if (scene.single) return single_lines(scene, width, colour, now);
+  std::vector<std::string> lines;
+  const std::size_t bar_width = width >= 110 ? 30 : width >= 70 ? 20 : 10;
+  std::string head = paint(clean(scene.title), Colour::bold, colour) + "  " + bar(scene, bar_width, colour) + "  " +
+                     grouped(scene.ended()) + "/" + grouped(scene.total()) + "   " + counts_words(scene, colour);
+  if (scene.rate > 0.05) {
+    const auto left = double(scene.total() - scene.ended()) / scene.rate;
+    char rate[32];
+    std::snprintf(rate, sizeof rate, scene.rate >= 10 ? "   %.0f/s" : "   %.1f/s", scene.rate);
+    head += rate;
+    if (left > 0 && left < 360'000)
+      head += "   " + (left < 60 ? std::to_string(int(left) + 1) + " s" : took(Millis(left) * 1'000)) + " left";
+  }
+  lines.push_back(head);
+  if (!scene.note.empty()) lines.push_back("  " + paint(clean(scene.note), Colour::yellow, colour));
+  const auto rows = std::size_t(std::max(height - 4, 1));
+  settle(places, scene.jobs, rows);
+  for (const auto& id : places)
+    for (const auto& job : scene.jobs)
+      if (text_of(job, "id") == id) lines.push_back(job_line(job, now, colour));
+  const auto active = scene.count("running") + scene.count("leased") + scene.count("retrying");
+  if (active > std::int64_t(places.size()) && !places.empty() && places.size() >= rows)
+    lines.push_back(paint("  … and " + grouped(active - std::int64_t(places.size())) + " more", Colour::grey, colour));
+  return lines;
+}
+
+std::unique_ptr<ProgressView> make_view(const std::string& mode, const Look& look, int fd) {
+  const bool terminal = fd == 1 ? look.out_terminal : look.err_terminal;
+  const bool colour = fd == 1 ? look.out_colour : look.err_colour;
+  const char* kind = std::getenv("TERM");
+  const bool dumb = kind == nullptr || std::string_view(kind) == "dumb";
+  if (mode == "json") return std::make_unique<JsonView>(fd);
+  if (mode == "quiet" || (mode == "auto" && (look.quiet || look.json))) return std::make_unique<QuietView>();
+  if (mode == "tty" || (mode == "auto" && terminal && !dumb)) return std::make_unique<BarView>(fd, colour);
+  return std::make_unique<PlainView>(fd);
+}
+
+}  // namespace geres::cli

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// How work that goes on is shown: bars that are redrawn in place (at most ten times a second, the cursor hidden and
+// always restored), plain lines that only say what has changed, JSON lines, or nothing.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/context.h"
+
+namespace geres::cli {
+
+// What there is to see at one moment.
+struct Scene {
+  std::string title;                           // "photos"; empty for a single job
+  std::map<std::string, std::int64_t> counts;  // by state, and "retrying" out of scheduled
+  double rate = 0;                             // ended jobs a second; 0: not known
+  json::array jobs;                            // running or about to be tried again; one: the job watched
+  bool single = false;
+  std::string note;  // why it waits, or that the hub is away
+
+  std::int64_t count(const std::string& state) const;
+  std::int64_t ended() const { return count("finished") + count("failed") + count("cancelled"); }
+  std::int64_t total() const;
+};
+
+class ProgressView {
+ public:
+  virtual ~ProgressView() = default;
+  virtual void show(const Scene& scene) = 0;  // as often as one likes
+  virtual void redraw() {}                    // time has passed
+  virtual void end() {}                       // takes bars away; nothing is shown after it
+};
+
+// `mode`: auto, tty, plain, json, quiet. `fd` is where it goes: 1 when the progress is what was asked for, else 2.
+std::unique_ptr<ProgressView> make_view(const std::string& mode, const Look& look, int fd);
+
+// Pure, for tests.
+std::string bar(const Scene& scene, std::size_t width, bool colour);
+std::string percent_bar(std::int64_t percent, std::size_t width, bool colour);
+std::string counts_words(const Scene& scene, bool colour);  // "159 finished  4 running", states with 0 left out
+std::vector<std::string> scene_lines(const Scene& scene, std::vector<std::string>& places, int width, int height,
+                                     bool colour, Millis now);
+
+}  // namespace geres::cli

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole command line as one call.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/serve.h"
+
+namespace geres::cli {
+
+// `args` without the program's name. 0 to 4, 130, or the job's own exit code.
+int run(const std::vector<std::string>& args, const Services& services = {});
+
+}  // namespace geres::cli

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+// up, hub and host; and the commands that come in a later version, which say so.
+#include <arpa/inet.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <system_error>
+#include <thread>
+
+#include "base/duration.h"
+#include "base/file.h"
+#include "cli/context.h"
+#include "cli/serve.h"
+#include "model/names.h"
+
+namespace geres::cli {
+namespace {
+
+std::filesystem::path data_of(Context& context) {
+  const std::filesystem::path data = context.value_or("data", "");
+  const auto directory = data.empty() ? data_directory() : std::filesystem::absolute(data).lexically_normal();
+  try {
+    make_private_directory(directory);
+  } catch (const std::system_error& error) {
+    usage_error("the data directory '" + directory.string() + "' cannot be made", error.code().message(),
+                "--data DIR, one of your own", "--data");
+  }
+  if (::access(directory.c_str(), W_OK) != 0)
+    usage_error("the data directory '" + directory.string() + "' cannot be written",
+                std::generic_category().message(errno), "--data DIR, one of your own", "--data");
+  return directory;
+}
+
+std::pair<std::string, std::uint16_t> listen_of(Context& context) {
+  const auto text = context.value_or("listen", "127.0.0.1:8080");
+  const auto wrong = [&](const std::string& why) {
+    usage_error("--listen '" + text + "' is no address to listen on", why,
+                "--listen 127.0.0.1:8080 (0.0.0.0:8080 for other machines, [::1]:8080, port 0 for any)", "--listen");
+  };
+  const auto colon = text.rfind(':');
+  std::string address = colon == std::string::npos ? "127.0.0.1" : text.substr(0, colon);
+  const std::string port_text = colon == std::string::npos ? text : text.substr(colon + 1);
+  if (address.empty()) address = "0.0.0.0";
+  if (address == "localhost") address = "127.0.0.1";
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  if (port_text.empty() || port_text.find_first_not_of("0123456789") != std::string::npos || port_text.size() > 5 ||
+      std::stoi(port_text) > 65'535)
+    wrong("'" + port_text + "' is no port");
+  unsigned char raw[16];
+  if (::inet_pton(AF_INET, address.c_str(), raw) != 1 && ::inet_pton(AF_INET6, address.c_str(), raw) != 1)
+    wrong("'" + address + "' is no numeric address");
+  return {address, std::uint16_t(std::stoi(port_text))};
+}
+
+constexpr Millis kLeaseMin = 2'000, kLeaseMax = 24 * 3'600'000;
+constexpr Millis kReportEveryMin = 200, kReportEveryMax = 15'000;
+
+void read_times(Context& context, HubSettings& settings) {
+  if (const auto text = context.value("lease")) settings.lease = *parse_duration(*text);
+  if (settings.lease < kLeaseMin || settings.lease > kLeaseMax)
+    usage_error("--lease is 2s to 24h", "how long a host may be silent before its jobs are given to others",
+                "--lease 30s", "--lease");
+  const auto text = context.value("report-every");
+  if (!text) return;
+  settings.report_every = *parse_duration(*text);
+  const Millis most = std::min(kReportEveryMax, settings.lease / 3);
+  if (settings.report_every < kReportEveryMin || settings.report_every > most)
+    usage_error("--report-every is 200ms to 15s, and at most a third of the lease",
+                "with --lease " + format_duration(settings.lease) + ": at most " + format_duration(most),
+                "leave it out: hosts then report every 5s, or four times in a shorter lease", "--report-every");
+}
+
+void read_webhooks(Context& context, HubSettings& settings) {
+  settings.webhook_allow = context.values("webhook-allow");
+  if (const auto text = context.value("webhook-retry")) settings.webhook_retry = *parse_duration(*text);
+  if (settings.webhook_retry < 10 || settings.webhook_retry > 3'600'000)
+    usage_error("--webhook-retry is 10ms to 1h", "the pause before an event is told again; it grows with each attempt",
+                "--webhook-retry 10s", "--webhook-retry");
+  const auto attempts = context.integer("webhook-attempts").value_or(settings.webhook_attempts);
+  if (attempts < 1 || attempts > 100)
+    usage_error("--webhook-attempts is 1 to 100", {}, "--webhook-attempts 12", "--webhook-attempts");
+  settings.webhook_attempts = int(attempts);
+}
+
+HubSettings hub_settings(Context& context) {
+  HubSettings settings;
+  std::tie(settings.address, settings.port) = listen_of(context);
+  settings.store = context.value_or("store", "");
+  if (settings.store.starts_with("postgres"))
+    usage_error("a PostgreSQL store is not available yet in this version", {}, "--store sqlite:FILE", "--store");
+  if (!settings.store.empty() && !settings.store.starts_with("sqlite:"))
+    usage_error("--store '" + settings.store + "' is no store", {}, "--store sqlite:FILE", "--store");
+  settings.blobs = context.value_or("blobs", "");
+  if (settings.blobs.starts_with("s3:") || settings.blobs.starts_with("azure:"))
+    usage_error("only a directory can hold blobs in this version", {}, "--blobs dir:DIRECTORY", "--blobs");
+  if (!settings.blobs.empty() && !settings.blobs.starts_with("dir:"))
+    usage_error("--blobs '" + settings.blobs + "' is no place for blobs", {}, "--blobs dir:DIRECTORY", "--blobs");
+  const auto connections = context.integer("connections").value_or(std::int64_t(settings.connections));
+  if (connections < 10 || connections > 1'000'000)
+    usage_error("--connections does not fit", "a number from 10 to 1000000", "--connections 20000", "--connections");
+  settings.connections = std::size_t(connections);
+  settings.client_patience = *parse_duration(context.value_or("client-patience", "0s"));
+  if (settings.client_patience != 0 && (settings.client_patience < 100 || settings.client_patience > 600'000))
+    usage_error("--client-patience does not fit", "from 100ms to 10m", "--client-patience 30s", "--client-patience");
+  read_times(context, settings);
+  read_webhooks(context, settings);
+  settings.data = data_of(context);
+  return settings;
+}
+
+int machine_slots() {
+  return std::max(1, int(std::thread::hardware_concurrency()));
+}
+
+HostSettings host_settings(Context& context) {
+  HostSettings settings;
+  settings.name = context.value_or("name", "");
+  if (!settings.name.empty() && !model::is_name(settings.name))
+    usage_error("--name '" + settings.name + "' is no host name", "letters, digits, '.', '_' and '-', at most 63",
+                "--name worker-1", "--name");
+  const auto slots = context.integer("slots").value_or(machine_slots());
+  if (slots < 1 || slots > 10'000)
+    usage_error("--slots is 1 to 10000", {}, "--slots " + std::to_string(machine_slots()), "--slots");
+  settings.slots = int(slots);
+  if (const auto memory = context.value("memory")) settings.memory = *parse_size(*memory);
+  for (const auto& label : context.values("label"))
+    settings.labels.insert_or_assign(pair_of(label).first, pair_of(label).second);
+  settings.tenants = context.values("tenant");
+  settings.drain = *parse_duration(context.value_or("drain", "10s"));
+  settings.isolation = context.value_or("isolation", "");
+  if (const auto limit = context.value("scratch-limit")) settings.scratch_limit = *parse_size(*limit);
+  settings.process_limit = context.integer("process-limit").value_or(settings.process_limit);
+  settings.containment = context.value_or("containment", "");
+  if (settings.isolation == "sandbox")
+    usage_error("--isolation sandbox is not available yet in this version", {}, "--isolation user or none",
+                "--isolation");
+  return settings;
+}
+
+LogSettings log_settings(Context& context) {
+  // On a terminal the block is what one wants to see; a service's log wants to know more.
+  return {context.value_or("log", context.output.look.err_terminal ? "warn" : "info"), context.output.look.quiet};
+}
+
+[[noreturn]] void not_wired() {
+  throw Trouble{kUsage, "this program was built without hub and host"};
+}
+
+int up(Context& context) {
+  const auto host = host_settings(context);
+  const auto hub = hub_settings(context);
+  if (!context.services.up) not_wired();
+  auto placed = host;
+  placed.data = hub.data / "host";
+  return context.services.up(hub, placed, log_settings(context));
+}
+
+int hub(Context& context) {
+  const auto settings = hub_settings(context);
+  if (!context.services.hub) not_wired();
+  return context.services.hub(settings, log_settings(context));
+}
+
+int host(Context& context) {
+  auto settings = host_settings(context);
+  settings.hub = context.hub_url();
+  settings.ca_file = context.value_or("ca-file", "");
+  settings.token = context.hub().transport().options().token;
+  if (settings.token.empty())
+    throw Trouble{kNotAllowed, "a host needs a token with the role host",
+                  "none is given, and there is no " + (data_directory() / "admin.token").string(),
+                  "on the hub's machine: geres token create NAME --role host, then here GERES_TOKEN=TOKEN",
+                  "unauthenticated"};
+  settings.data = data_of(context) / "host";
+  if (!context.services.host) not_wired();
+  return context.services.host(settings, log_settings(context));
+}
+
+int later(Context& context) {
+  throw Trouble{kUsage,
+                "'" + context.words.command->path + "' is not available yet in this version",
+                {},
+                "geres help",
+                "notSupported"};
+}
+
+Command later_command(const std::string& path, const std::string& sentence) {
+  return {.path = path,
+          .sentence = sentence + " (not available yet)",
+          .usage = {"[<arg>...]"},
+          .run = later,
+          .arguments_max = kAnyNumber};
+}
+
+Flag data_flag() {
+  return {.name = "data",
+          .value = "DIR",
+          .help = "where everything lies (default ~/.local/share/geres)",
+          .environment = "GERES_DATA",
+          .live = Live::files};
+}
+
+std::vector<Flag> hub_flags() {
+  return {
+      data_flag(),
+      {.name = "listen",
+       .value = "ADDRESS",
+       .help = "address and port (default 127.0.0.1:8080)",
+       .environment = "GERES_LISTEN"},
+      {.name = "store", .value = "STORE", .help = "sqlite:FILE (default DATA/geres.db)"},
+      {.name = "connections", .value = "N", .help = "clients held at a time (default 20000)", .kind = Kind::integer},
+      {.name = "client-patience",
+       .value = "TIME",
+       .help = "how long a client may send or take nothing (default 30s, 10s for headers)",
+       .kind = Kind::duration},
+      {.name = "blobs", .value = "BLOBS", .help = "dir:DIRECTORY for packages and files (default DATA/blobs)"},
+      {.name = "lease",
+       .value = "TIME",
+       .help = "a host silent for so long loses its jobs to others (default 30s)",
+       .kind = Kind::duration},
+      {.name = "report-every",
+       .value = "TIME",
+       .help = "how often hosts report at least (default 5s, less with a short lease)",
+       .kind = Kind::duration},
+      {.name = "webhook-allow",
+       .value = "NET",
+       .help = "a private network (10.0.0.0/8) or host that webhooks may call",
+       .many = true},
+      {.name = "webhook-retry",
+       .value = "TIME",
+       .help = "before a webhook is called again, then longer (default 10s)",
+       .kind = Kind::duration},
+      {.name = "webhook-attempts",
+       .value = "N",
+       .help = "then an event is a dead letter (default 12)",
+       .kind = Kind::integer},
+      {.name = "log",
+       .value = "LEVEL",
+       .help = "what is logged",
+       .kind = Kind::choice,
+       .choices = {"debug", "info", "warn", "error"}}};
+}
+
+std::vector<Flag> host_flags() {
+  return {
+      {.name = "name", .value = "N", .help = "the host's name (default: the machine's)"},
+      {.name = "slots", .value = "N", .help = "jobs at a time (default: one for each core)", .kind = Kind::integer},
+      {.name = "memory", .value = "SIZE", .help = "memory for jobs (default: the machine's)", .kind = Kind::size},
+      {.name = "label", .value = "K=V", .help = "what jobs may ask for with --label", .kind = Kind::pair, .many = true},
+      {.name = "tenant", .value = "T", .help = "runs only jobs of this tenant", .many = true},
+      {.name = "drain",
+       .value = "TIME",
+       .help = "how long jobs may go on when it stops (default 10s)",
+       .kind = Kind::duration},
+      {.name = "isolation",
+       .value = "KIND",
+       .help = "how jobs are kept apart",
+       .kind = Kind::choice,
+       .choices = {"none", "user", "sandbox"}},
+      {.name = "scratch-limit",
+       .value = "SIZE",
+       .help = "disk that one job's files may take up (default 10GiB, 0: any)",
+       .kind = Kind::size},
+      {.name = "process-limit",
+       .value = "N",
+       .help = "processes that one job may have (default 4096, 0: any)",
+       .kind = Kind::integer},
+      {.name = "containment",
+       .value = "KIND",
+       .help = "insist on what holds a job's processes together (default: the best that works)",
+       .kind = Kind::choice,
+       .choices = {"cgroup2", "freezer", "pidns", "bestEffort"}}};
+}
+
+std::vector<Flag> together(std::vector<Flag> a, const std::vector<Flag>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+}  // namespace
+
+std::vector<Command> serve_commands() {
+  return {
+      {.path = "up",
+       .sentence = "Start everything on this machine: a hub with its store, and a host that runs jobs",
+       .usage = {"[--data <directory>] [--listen <address>] [--slots <n>] [<flag>...]"},
+       .examples = {"geres up", "geres up --data /srv/geres --slots 8", "geres up --listen 0.0.0.0:8080"},
+       .flags = together(hub_flags(), host_flags()),
+       .run = up,
+       .group = Group::everyday,
+       .remote = false},
+      {.path = "hub",
+       .sentence = "Start a hub alone; hosts join it from other machines",
+       .usage = {"[--data <directory>] [--listen <address>] [<flag>...]"},
+       .examples = {"geres hub --listen 0.0.0.0:8080", "geres hub --data /srv/geres --store sqlite:/srv/fast/geres.db"},
+       .flags = hub_flags(),
+       .run = hub,
+       .group = Group::fleet,
+       .remote = false},
+      {.path = "host",
+       .sentence = "Run jobs of a hub on this machine",
+       .usage = {"--hub <url> [--slots <n>] [--label <name>=<value>...] [<flag>...]"},
+       .examples = {"geres host --hub http://10.0.0.5:8080 --slots 8",
+                    "geres host --label gpu=a100 --tenant demo --drain 1m"},
+       .flags = together(together({data_flag()}, host_flags()),
+                         {{.name = "ca-file", .value = "FILE", .help = "https: trust these authorities"},
+                          {.name = "log",
+                           .value = "LEVEL",
+                           .help = "what is logged",
+                           .kind = Kind::choice,
+                           .choices = {"debug", "info", "warn", "error"}}}),
+       .run = host,
+       .group = Group::fleet},
+      later_command("scaler", "Let a policy start and stop hosts"),
+  };
+}
+
+}  // namespace geres::cli

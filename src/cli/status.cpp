@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// What needs me, on one screen.
+#include <algorithm>
+
+#include "cli/context.h"
+#include "cli/job_filter.h"
+#include "cli/job_words.h"
+#include "cli/progress_view.h"
+
+namespace geres::cli {
+namespace {
+
+std::string store_words(const json::value& info) {
+  const auto& store = member_of(info, "store");
+  const auto kind = text_of(store, "kind");
+  std::string text = kind == "sqlite" ? "SQLite" : kind == "postgres" ? "PostgreSQL" : kind;
+  if (member_of(store, "meanCommitMs").is_number()) {
+    char time[48];
+    std::snprintf(time, sizeof time, ", mean commit %.1f ms", client::real_of(store, "meanCommitMs"));
+    text += time;
+  }
+  return text;
+}
+
+// When the hub has no overview: put together from its lists.
+json::value gather(Context& context) {
+  json::object jobs, hosts;
+  context.ask(context.hub().list("/v1/batches", {}, [&](const json::value& batch) {
+    const auto& counts = member_of(batch, "counts");
+    if (counts.is_object())
+      for (const auto& [state, n] : counts.get_object())
+        jobs[state] = number_of(jobs, state) + number_of(counts, state);
+    return true;
+  }));
+  std::int64_t live = 0, slots = 0, busy = 0;
+  context.ask(context.hub().list("/v1/hosts", {}, [&](const json::value& host) {
+    const auto state = text_of(host, "state");
+    if (state != "live" && !state.empty()) return true;
+    ++live;
+    slots += number_of(host, "slots");
+    busy += number_of(host, "busy");
+    return true;
+  }));
+  hosts = {{"live", live}, {"slots", slots}, {"busy", busy}};
+  return json::object{{"jobs", jobs}, {"hosts", hosts}};
+}
+
+std::string jobs_line(const json::value& status, const Output& output) {
+  const auto& jobs = member_of(status, "jobs");
+  const auto running = number_of(jobs, "running") + number_of(jobs, "leased");
+  std::string text = grouped(running) + " running · " + grouped(number_of(jobs, "ready")) + " ready · " +
+                     grouped(number_of(jobs, "scheduled")) + " scheduled · ";
+  const auto& hour = member_of(status, "lastHour");
+  const auto& from = hour.is_object() ? hour : jobs;
+  const auto failed = number_of(from, "failed");
+  text += grouped(number_of(from, "finished")) + " finished, " +
+          paint(grouped(failed) + " failed", failed > 0 ? Colour::red : Colour::none, output.look.out_colour);
+  return text + (hour.is_object() ? " in the last hour" : "");
+}
+
+void show(Context& context, const json::value& info, const json::value& status) {
+  auto& output = context.output;
+  const auto row = [&](const std::string& name, const std::string& text) {
+    output.line(output.grey(pad(name, 12)) + text);
+  };
+  std::string hub = paint("ok", Colour::green, output.look.out_colour) + "   " + text_of(info, "version");
+  if (const auto since = time_of(info, "startedAt")) hub += "   up " + took(context.now() - *since);
+  row("hub", hub + "   " + context.hub_url());
+  row("store", store_words(info));
+  const auto& hosts = member_of(status, "hosts");
+  const auto live = number_of(hosts, "live");
+  std::string fleet = std::to_string(live) + " live, " + plural(number_of(hosts, "slots"), "slot") + ", " +
+                      std::to_string(number_of(hosts, "busy")) + " busy";
+  if (number_of(hosts, "draining") > 0) fleet += ", " + std::to_string(number_of(hosts, "draining")) + " draining";
+  if (number_of(hosts, "lost") > 0)
+    fleet += ", " + paint(std::to_string(number_of(hosts, "lost")) + " lost", Colour::red, output.look.out_colour);
+  row("hosts", live == 0 ? paint("none: nothing can run", Colour::red, output.look.out_colour) +
+                               "      geres host --hub " + context.hub_url()
+                         : fleet);
+  row("jobs", jobs_line(status, output));
+  const auto& oldest = member_of(status, "oldestWaiting");
+  if (oldest.is_object()) {
+    const auto id = text_of(oldest, "id");
+    const auto since = time_of(oldest, "since");
+    std::string text = (output.look.out_terminal ? short_id(id) : id) + "  " + clean(text_of(oldest, "type")) +
+                       (since ? ", waits for " + took(context.now() - *since) : "");
+    const auto why = context.hub().get("/v1/jobs/" + id + "/why");
+    if (why) text += ": " + clean(why_sentence(*why));
+    row("oldest", text);
+  }
+  const auto& failed = member_of(status, "failed");
+  if (failed.is_object() && !failed.get_object().empty()) {
+    std::string text;
+    for (const auto& [reason, n] : failed.get_object())
+      if (n.is_int64() && n.get_int64() > 0)
+        text += (text.empty() ? "" : " · ") + grouped(n.get_int64()) + " " + std::string(reason);
+    if (!text.empty())
+      row("failed",
+          paint(text, Colour::red, output.look.out_colour) + "      " + output.grey("geres job list --state failed"));
+  }
+}
+
+int status(Context& context) {
+  const auto info = context.ask(context.hub().get("/v1/info"));
+  client::Query query;
+  if (const auto tenant = context.tenant_if()) query.emplace_back("tenant", *tenant);
+  auto overview = context.hub().get("/v1/status", query);
+  if (!overview && overview.error().status != 404) context.stop(overview.error());
+  const auto state = overview ? *overview : gather(context);
+  if (context.output.look.json) {
+    auto all = state.is_object() ? state.get_object() : json::object();
+    all["hub"] = info;
+    context.show_json(all);
+  } else {
+    show(context, info, state);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+std::vector<Command> status_commands() {
+  return {{.path = "status",
+           .sentence = "One screen: the hub, its hosts, what runs, what waits, what failed",
+           .usage = {"[--tenant <tenant>]"},
+           .examples = {"geres status", "geres status --output json"},
+           .flags = {tenant_flag()},
+           .run = status,
+           .group = Group::everyday}};
+}
+
+}  // namespace geres::cli

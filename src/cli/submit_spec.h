@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The job specs that a submit's flags describe. Files are named here, not yet sent.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cli/context.h"
+
+namespace geres::cli {
+
+struct InputFile {
+  std::string path;            // in the job's working directory
+  std::filesystem::path file;  // here
+};
+
+struct PlannedJob {
+  json::object spec;  // without inputs
+  std::vector<InputFile> inputs;
+};
+
+std::vector<Flag> submit_flags();
+
+// Names that words and parameters may refer to as {name}: "input", with --each-input, and those of --param.
+std::set<std::string> placeholders(Context& context);
+
+// `extra` are parameters that come from the command's own words. Usage errors name the flag.
+std::vector<PlannedJob> plan_jobs(Context& context, const json::object& extra, const std::string& title);
+
+}  // namespace geres::cli

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/trouble.h"
+
+#include "cli/text.h"
+
+namespace geres::cli {
+
+void usage_error(std::string error, std::string why, std::string next, std::string field) {
+  throw Trouble{kUsage, std::move(error), std::move(why), std::move(next), "usage", std::move(field)};
+}
+
+namespace {
+
+constexpr int kIndent = 7;  // of "error: " and "  why: "
+
+std::string told(const std::string& text, int width) {
+  const std::string indent(kIndent, ' ');
+  if (width <= 2 * kIndent) return clean_lines(text, indent);
+  return wrapped(clean_lines(text, ""), std::size_t(width - kIndent), indent);
+}
+
+}  // namespace
+
+std::string trouble_text(const Trouble& trouble, bool colour, int width) {
+  std::string text = paint("error:", Colour::red, colour) + " " + told(clean(trouble.error), width) + "\n";
+  if (!trouble.why.empty()) text += paint("  why:", Colour::grey, colour) + " " + told(trouble.why, width) + "\n";
+  if (!trouble.next.empty())
+    text += paint("  try:", Colour::grey, colour) + " " + clean_lines(trouble.next, "       ") + "\n";
+  return text;
+}
+
+json::value trouble_json(const Trouble& trouble) {
+  if (trouble.problem.is_object()) return trouble.problem;
+  const char* by_exit = trouble.exit == kUsage         ? "usage"
+                        : trouble.exit == kUnreachable ? "unreachable"
+                        : trouble.exit == kNotAllowed  ? "forbidden"
+                                                       : "failed";
+  json::object object;
+  object["code"] = trouble.code.empty() ? by_exit : std::string_view(trouble.code);
+  object["detail"] = trouble.why.empty() ? trouble.error : trouble.error + ": " + trouble.why;
+  if (!trouble.field.empty()) object["field"] = trouble.field;
+  if (!trouble.next.empty()) object["hint"] = trouble.next;
+  return object;
+}
+
+}  // namespace geres::cli

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/words.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/duration.h"
+#include "base/similar.h"
+#include "cli/text.h"
+#include "cli/trouble.h"
+
+namespace geres::cli {
+namespace {
+
+const Flag* find_flag(const std::vector<const Flag*>& flags, const std::string& name) {
+  for (const auto* flag : flags)
+    if (flag->name == name) return flag;
+  return nullptr;
+}
+
+const Flag* find_letter(const std::vector<const Flag*>& flags, char letter) {
+  for (const auto* flag : flags)
+    if (flag->letter == letter) return flag;
+  return nullptr;
+}
+
+[[noreturn]] void unknown_command(const std::string& parent, const std::string& word) {
+  const auto known = subcommands(parent);
+  const std::string full = parent.empty() ? word : parent + " " + word;
+  std::string near = nearest(word, known);
+  std::string next;
+  if (!near.empty()) {
+    next = "geres " + (parent.empty() ? near : parent + " " + near);
+  } else {
+    // The word may be right in another place: "geres push" for "geres package push".
+    for (const auto& command : commands())
+      if (command.path.ends_with(" " + word)) {
+        next = "geres " + command.path;
+        break;
+      }
+  }
+  if (next.empty()) next = parent.empty() ? "geres help" : "geres " + parent + " --help";
+  usage_error("there is no command '" + full + "'",
+              (parent.empty() ? "the commands are " : "'" + parent + "' has ") + joined(known), next);
+}
+
+[[noreturn]] void unknown_flag(const Command& command, const std::vector<const Flag*>& flags, const std::string& word) {
+  std::vector<std::string> known;
+  for (const auto* flag : flags) known.push_back("--" + flag->name);
+  const std::string near = nearest(word, known);
+  std::vector<std::string> own;
+  for (const auto& flag : command.flags) own.push_back("--" + flag.name);
+  usage_error("'" + command.path + "' has no flag " + word, own.empty() ? "" : "it has " + joined(own, " "),
+              near.empty() ? "geres " + command.path + " --help" : near, word);
+}
+
+// The longest command path that the words start with; `at` moves behind it.
+const Command* take_command(const std::vector<std::string>& args, std::size_t& at) {
+  std::string path;
+  const Command* found = nullptr;
+  while (at < args.size() && !args[at].starts_with('-')) {
+    const std::string longer = path.empty() ? args[at] : path + " " + args[at];
+    const auto* command = find_command(longer);
+    if (command == nullptr) {
+      if (found == nullptr || !found->run) unknown_command(path, args[at]);
+      // "hosts drian": an argument where only subcommands could follow.
+      if (found->arguments_max == 0 && !subcommands(path).empty()) unknown_command(path, args[at]);
+      break;
+    }
+    found = command;
+    path = longer;
+    ++at;
+  }
+  return found;
+}
+
+void store(Words& words, const Flag& flag, const std::string& value) {
+  auto& values = words.flags[flag.name];
+  if (!values.empty() && !flag.many && !flag.value.empty())
+    usage_error("--" + flag.name + " is given twice", "'" + values.front() + "' and '" + value + "'", {},
+                "--" + flag.name);
+  values.push_back(value);
+}
+
+void check_count(const Words& words) {
+  const auto& command = *words.command;
+  const auto n = words.arguments.size();
+  const std::string usage = "geres " + command.path + (command.usage.empty() ? "" : " " + command.usage.front());
+  if (n < command.arguments_min)
+    usage_error("'" + command.path + "' needs " +
+                    (command.arguments_min == 1 ? "an argument" : std::to_string(command.arguments_min) + " arguments"),
+                n == 0 ? "there is none" : "there is only '" + joined(words.arguments, "' and '") + "'", usage);
+  if (n > command.arguments_max)
+    usage_error("'" + words.arguments[command.arguments_max] + "' is one word too many",
+                "'" + command.path + "' takes " +
+                    (command.arguments_max == 0 ? "no arguments" : "at most " + std::to_string(command.arguments_max)),
+                usage);
+}
+
+}  // namespace
+
+std::optional<std::string> Words::value(const std::string& flag) const {
+  const auto found = flags.find(flag);
+  if (found == flags.end()) return std::nullopt;
+  return found->second.back();
+}
+
+Words parse_words(const std::vector<std::string>& args) {
+  Words words;
+  std::size_t at = 0;
+  // Flags of every command may stand before the command, too.
+  std::vector<std::string> early;
+  while (at < args.size() && args[at].starts_with('-') && args[at] != "--") {
+    early.push_back(args[at++]);
+    for (const auto* list : {&remote_flags(), &common_flags()})
+      for (const auto& flag : *list)
+        if (!flag.value.empty() && early.back() == "--" + flag.name && at < args.size()) early.push_back(args[at++]);
+  }
+  words.command = take_command(args, at);
+  static const Command kNoCommand{"geres", "", {}, {}, {}, {}};
+  const Command& command = words.command != nullptr ? *words.command : kNoCommand;
+  const auto flags = all_flags(command);
+
+  std::vector<std::string> rest = early;
+  rest.insert(rest.end(), args.begin() + std::ptrdiff_t(at), args.end());
+  for (std::size_t i = 0; i < rest.size(); ++i) {
+    const std::string& word = rest[i];
+    if (word == "--") {
+      words.dashes = true;
+      words.after_dashes.assign(rest.begin() + std::ptrdiff_t(i) + 1, rest.end());
+      break;
+    }
+    if (word.size() < 2 || word[0] != '-') {
+      words.arguments.push_back(word);
+      continue;
+    }
+    const bool is_long = word[1] == '-';
+    const auto equals = is_long ? word.find('=') : std::string::npos;
+    const std::string name = word.substr(0, equals);
+    const Flag* flag = is_long ? find_flag(flags, name.substr(2)) : find_letter(flags, word[1]);
+    if (flag == nullptr || (!is_long && word.size() > 2)) unknown_flag(command, flags, name);
+    if (flag->value.empty()) {
+      if (equals != std::string::npos) usage_error(name + " takes no value", {}, name, name);
+      store(words, *flag, "");
+      continue;
+    }
+    if (equals == std::string::npos && i + 1 == rest.size())
+      usage_error(name + " needs a value", {}, name + " " + flag->value, name);
+    const std::string value = equals != std::string::npos ? word.substr(equals + 1) : rest[++i];
+    if (value == "--" ||
+        (equals == std::string::npos && value.starts_with("--") && find_flag(flags, value.substr(2)) != nullptr))
+      usage_error(name + " needs a value", "'" + value + "' follows it", name + " " + flag->value, name);
+    check_value(*flag, value, name);
+    store(words, *flag, value);
+  }
+  if (words.has("help") || words.has("version") || words.command == nullptr) return words;
+  if (!command.run) {
+    const auto known = subcommands(command.path);
+    usage_error("'" + command.path + "' needs one more word", "it has " + joined(known),
+                "geres " + command.path + " " + known.front());
+  }
+  if (words.dashes && !command.takes_words) {
+    words.arguments.insert(words.arguments.end(), words.after_dashes.begin(), words.after_dashes.end());
+    words.after_dashes.clear();
+  }
+  check_count(words);
+  return words;
+}
+
+void check_value(const Flag& flag, const std::string& value, const std::string& source) {
+  const auto wrong = [&](const std::string& what, const std::string& next) {
+    usage_error(source + " '" + value + "' is not " + what, {}, next, source);
+  };
+  const std::string name = "--" + flag.name + " ";
+  switch (flag.kind) {
+    case Kind::text:
+      break;
+    case Kind::integer: {
+      std::int64_t n = 0;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), n);
+      if (error != std::errc() || end != value.data() + value.size()) wrong("a whole number", name + "10");
+      break;
+    }
+    case Kind::duration:
+      if (!parse_duration(value)) wrong("a duration", name + "30s (also 500ms, 10m, 2h, 1h30m)");
+      break;
+    case Kind::size:
+      if (!parse_size(value)) wrong("a size", name + "512MiB (also bytes, KiB, GiB)");
+      break;
+    case Kind::time:
+      if (!parse_time(value)) wrong("a time", name + "2026-11-24T22:30:00Z");
+      break;
+    case Kind::pair:
+      if (value.find('=') == std::string::npos || value.front() == '=') wrong("NAME=VALUE", name + "NAME=VALUE");
+      break;
+    case Kind::choice: {
+      for (const auto& part : flag.many ? split(value, ',') : std::vector<std::string>{value}) {
+        if (std::find(flag.choices.begin(), flag.choices.end(), part) != flag.choices.end()) continue;
+        const std::string near = nearest(part, flag.choices);
+        usage_error(source + " '" + part + "' is not known", "it is one of " + joined(flag.choices),
+                    near.empty() ? "" : name + near, source);
+      }
+      break;
+    }
+  }
+}
+
+std::pair<std::string, std::string> pair_of(const std::string& text) {
+  const auto at = text.find('=');
+  return {text.substr(0, at), at == std::string::npos ? "" : text.substr(at + 1)};
+}
+
+}  // namespace geres::cli

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a client is made of: a loop of transfers on a network thread, and a callback thread for what belongs to the
+// user. Everything inside runs on the network thread, so nothing inside needs a lock.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "client/tokens.h"
+
+namespace geres::client {
+
+// Something that its owner may give up. Network thread only.
+class Task {
+ public:
+  void cancel() {
+    cancelled_ = true;
+    if (auto stop = std::exchange(stop_, nullptr)) stop();
+  }
+  bool cancelled() const { return cancelled_; }
+  void on_cancel(std::function<void()> stop) { stop_ = std::move(stop); }
+
+ private:
+  bool cancelled_ = false;
+  std::function<void()> stop_;
+};
+
+class Core : public std::enable_shared_from_this<Core> {
+ public:
+  explicit Core(Options options);  // throws std::invalid_argument
+  void start();
+  void stop();  // may be repeated
+
+  // Any thread. On the network thread soon; once that has ended, right here.
+  void run(std::function<void()> work);
+  // Any thread. On the callback thread, in order; once that has ended, right here.
+  void tell(std::function<void()> words);
+  bool on_callback_thread() const { return std::this_thread::get_id() == callback_id_.load(); }
+  bool on_own_thread() const { return on_callback_thread() || std::this_thread::get_id() == network_id_.load(); }
+
+  // Network thread. With the client's token; once more with a new one after a 401.
+  void call(const std::shared_ptr<Task>& task, transport::Call call, transport::Loop::Done done);
+  void after(Millis delay, std::function<void()> then) { loop_.after(delay, std::move(then)); }
+  transport::Loop& loop() { return loop_; }
+  Millis patience() const { return loop_.options().patience; }
+  std::string new_key();  // network thread
+
+ private:
+  void send(const std::shared_ptr<Task>& task, transport::Call call, std::string token, bool again,
+            transport::Loop::Done done);
+  void network();
+  void callbacks();
+  bool run_posted();
+
+  transport::Loop loop_;
+  Tokens tokens_;
+  bool stopping_ = false;  // network thread
+
+  std::mutex post_mutex_;
+  std::deque<std::function<void()>> posted_;
+  bool stop_asked_ = false;
+  bool network_ended_ = false;
+  std::recursive_mutex afterlife_;  // stands for the network thread when there is none
+
+  std::mutex tell_mutex_;
+  std::condition_variable told_;
+  std::deque<std::function<void()>> words_;
+  bool callbacks_end_ = false;
+  bool callbacks_ended_ = false;
+  std::atomic<std::thread::id> callback_id_{};
+  std::atomic<std::thread::id> network_id_{};
+
+  std::mutex stop_mutex_;
+  std::thread network_thread_;
+  std::thread callback_thread_;
+};
+
+}  // namespace geres::client

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/agent.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "base/duration.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "host/cached_kinds.h"
+
+namespace geres::host {
+namespace {
+
+constexpr unsigned kPoolThreads = 3;
+constexpr unsigned kSweepers = 2;
+constexpr Millis kSpaceRest = 5'000;
+constexpr Millis kNameTakenMax = 60'000;  // an earlier life without DATA: its name is free soon
+
+struct RememberedHost {
+  std::string id;
+};
+BOOST_DESCRIBE_STRUCT(RememberedHost, (), (id))
+
+std::int64_t machine_memory() {
+  return std::int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
+}
+
+ContentCache::Options cache_options(const Options& options, const char* name, std::int64_t bytes_max) {
+  ContentCache::Options cache;
+  cache.directory = options.data / name;
+  cache.bytes_max = bytes_max;
+  cache.download_max = options.download_bytes_max;
+  return cache;
+}
+
+}  // namespace
+
+Agent::Agent(Options options, JobHost::Prepared prepared)
+    : options_(std::move(options)),
+      lock_(std::move(prepared.lock)),
+      pool_(kPoolThreads),
+      sweepers_(kSweepers),
+      link_({options_.hub_url, options_.ca_file}, clock_),
+      runner_(std::move(prepared.runner)),
+      users_(options_.data / "uids.json", options_.first_uid, options_.uids_max),
+      workspaces_(options_.data / "work"),
+      disk_(options_.scratch, options_.data,
+            {[this](const std::string& lease, const std::string& reason) {
+               link_.post([this, lease, reason] { over_scratch(lease, reason); });
+             },
+             [this](bool is_short) { link_.post([this, is_short] { disk_short_ = is_short; }); }}),
+      packages_(
+          [&] {
+            auto cache = cache_options(options_, "packages", options_.package_cache_bytes);
+            cache.bearer = [this] { return membership_ ? membership_->secret : std::string(); };
+            if (options_.isolation == Isolation::user) {
+              cache.directory_mode = 0711;
+              cache.own = [this](const std::string& tenant, const std::filesystem::path& directory) {
+                const auto user = users_.user_of(tenant);
+                const bool done =
+                    user && ::chown(directory.c_str(), 0, user->gid) == 0 && ::chmod(directory.c_str(), 0750) == 0;
+                if (!done) throw std::system_error(errno, std::generic_category(), "own " + directory.string());
+              };
+            }
+            return cache;
+          }(),
+          package_kind(options_.package_limits), link_, pool_, clock_),
+      inputs_(
+          [&] {
+            auto cache = cache_options(options_, "inputs", options_.input_cache_bytes);
+            cache.bearer = [this] { return membership_ ? membership_->secret : std::string(); };
+            return cache;
+          }(),
+          input_kind(), link_, pool_, clock_),
+      claims_(link_, clock_,
+              {[this](wire::Fetched fetched, Millis from) { take_in(std::move(fetched), from); },
+               [this](bool reached) { heard(reached); }, [this] { host_gone(); },
+               [](const std::string& what) { log::warn("{}", what); }}),
+      reporter_(link_, clock_, attempts_,
+                {[this](const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at) {
+                   take_report_answer(answer, running, sent_at);
+                 },
+                 [this](const std::string& lease) { unspeakable(lease); }, [this](bool reached) { heard(reached); },
+                 [this] { host_gone(); }}) {
+  name_ = options_.name.empty() ? machine_name() : options_.name;
+  for (int slot = options_.slots; slot-- > 0;) runner_slots_.push_back(std::uint32_t(slot));
+  status_.runner = runner_->hello();
+}
+
+Agent::~Agent() {
+  if (started_) {
+    request_stop(0);
+    (void)wait();
+  }
+  runner_->close();
+}
+
+// ---- membership
+
+void Agent::start() {
+  users_.load();
+  packages_.start();
+  inputs_.start();
+  if (const auto leftovers = workspaces_.start(); !leftovers.empty())
+    sweepers_.run([leftovers] { remove_tree(leftovers); });
+  for (const auto& item : std::filesystem::directory_iterator(options_.data))
+    if (item.path().filename().native().starts_with("work.old."))
+      sweepers_.run([path = item.path()] { remove_tree(path); });
+  if (const auto text = read_file_if(options_.data / "host.json"))
+    if (const auto earlier = json::read_text<RememberedHost>(*text)) last_id_ = earlier->id;
+  attach_runner();
+  disk_.start();
+  link_.post([this] { begin(); });
+  link_.start([this] { turn(); });
+  started_ = true;
+}
+
+void Agent::begin() {
+  heard_at_ = clock_.monotonic();
+  const auto& detail = runner_->hello().detail;
+  log::info("jobs are contained by {}{}{}", json::write(runner_->containment()).get_string().c_str(),
+            detail.empty() ? "" : ": ", detail);
+  register_host();
+}
+
+void Agent::register_host() {
+  if (registering_ || finished_) return;
+  registering_ = true;
+  wire::RegisterHost body;
+  body.name = name_;
+  body.slots = options_.slots;
+  body.labels = options_.labels;
+  body.memory = {options_.memory > 0 ? options_.memory : machine_memory()};
+  body.tenants = options_.tenants;
+  if (!last_id_.empty()) body.replaces = last_id_;
+  body.containment = json::write(runner_->containment()).get_string().c_str();
+  HubCall call;
+  call.path = "/v1/hosts";
+  call.bearer = options_.token;
+  call.body = json::write_text(body);
+  ++register_tries_;
+  link_.send(std::move(call), [this](const HubAnswer& answer) { registered(answer); });
+}
+
+void Agent::registered(const HubAnswer& answer) {
+  registering_ = false;
+  heard(answer.status != 0);
+  if (!answer.ok()) return refused(answer);
+  const auto body = json::read_text<wire::Registered>(answer.body);
+  if (!body)
+    return finish(fail(Code::internal, "the hub's answer to registering makes no sense: " + body.error().message));
+  must_register_ = false;
+  register_tries_ = 0;
+  name_taken_since_ = 0;
+  membership_ = Membership{body->id, body->secret, std::max<Millis>(100, Millis(body->reportSeconds * 1000))};
+  last_id_ = body->id;
+  remember_id();
+  log::info("registered at {} as {} ({} slots)", options_.hub_url, name_, options_.slots);
+  claims_.begin(*membership_);
+  reporter_.begin(*membership_);
+}
+
+void Agent::refused(const HubAnswer& answer) {
+  const std::string problem = problem_of(answer);
+  if (answer.status == 409) {  // its own id of an earlier life is named, so it is another's, or DATA was lost
+    if (name_taken_since_ == 0) name_taken_since_ = clock_.monotonic();
+    if (clock_.monotonic() - name_taken_since_ > kNameTakenMax)
+      return finish(fail(Code::hostAlive, "the name '" + name_ + "' is taken: " + problem, "name",
+                         "give this host another name with --name"));
+  } else if (!answer.again()) {
+    const bool token = answer.status == 401 || answer.status == 403;
+    return finish(fail(token ? Code::unauthenticated : Code::badRequest, "the hub refuses this host: " + problem, {},
+                       token ? "a token with the role host is needed" : ""));
+  }
+  if (register_tries_ == 1 || register_tries_ % 20 == 0)
+    log::warn("registering at {}: {}; trying again", options_.hub_url, problem);
+  const Millis pause = std::max(answer.retry_after_ms, backoff(register_tries_, 100, 3'000));
+  link_.after(pause, [this] { register_host(); });
+}
+
+void Agent::remember_id() const {
+  try {
+    replace_file(options_.data / "host.json", json::write_text(RememberedHost{last_id_}), 0600);
+  } catch (const std::exception& trouble) {
+    log::warn("cannot remember the host's id: {}", trouble.what());
+  }
+}
+
+// The hub does not know us any more: none of our leases is current. Nothing of them may run when we come back.
+void Agent::host_gone() {
+  if (!membership_) return;
+  // Whoever was about to say goodbye has nothing to come back for.
+  if (stop_at_ && attempts_.empty()) return finish(broken_ ? Result<void>(*broken_) : Result<void>());
+  log::warn("the hub does not know this host any more; its attempts are ended, then it registers again");
+  membership_.reset();
+  claims_.end();
+  reporter_.end();
+  std::vector<std::string> leases;
+  for (const auto& [lease, attempt] : attempts_) leases.push_back(lease);
+  for (const auto& lease : leases) lose(lease);
+  for (const auto& lease : leases)  // ended ones cannot be told to anybody either
+    if (const auto it = attempts_.find(lease); it != attempts_.end() && it->second->phase != Phase::running)
+      forget(AttemptPtr(it->second));
+  must_register_ = true;
+}
+
+void Agent::register_again_when_empty() {
+  if (must_register_ && attempts_.empty() && !registering_ && register_tries_ == 0) register_host();
+}
+
+// ---- each turn of the loop
+
+void Agent::turn() {
+  if (finished_) return;
+  if (stop_at_) stop_step();
+  if (finished_) return;
+  start_waiting();
+  register_again_when_empty();
+  const bool takes_jobs =
+      !stop_at_ && mode_ == model::HostMode::run && runner_works_ && !disk_short_ && clock_.monotonic() >= rest_until_;
+  if (!reporter_.leaving()) claims_.pump(takes_jobs ? free_slots() : 0);
+  reporter_.pump(claims_.fetched());
+  publish_status();
+}
+
+int Agent::free_slots() const {
+  int free = options_.slots;
+  for (const auto& [lease, attempt] : attempts_)
+    if (attempt->live() || attempt->phase == Phase::waiting) free -= attempt->job.slots;
+  return std::max(free, 0);
+}
+
+// In the order they came, so that one that needs many slots gets its turn.
+void Agent::start_waiting() {
+  while (runner_works_ && !waiting_.empty() && !runner_slots_.empty()) {
+    const AttemptPtr attempt = waiting_.front();
+    if (holds(attempt) && attempt->phase == Phase::waiting) {
+      int used = 0;
+      for (const auto& [lease, other] : attempts_)
+        if (other->live()) used += other->job.slots;
+      if (used > 0 && used + attempt->job.slots > options_.slots) return;
+      attempt->slot = runner_slots_.back();
+      runner_slots_.pop_back();
+      prepare(attempt);
+    }
+    waiting_.pop_front();
+  }
+}
+
+// ---- the disk
+
+void Agent::over_scratch(const std::string& lease, const std::string& reason) {
+  const auto it = attempts_.find(lease);
+  if (it == attempts_.end() || it->second->phase != Phase::running) return;
+  log::warn("job {} attempt {} is killed: {}", it->second->job.id, it->second->job.attempt, reason);
+  runner_->stop(lease, 0, wire::StopReason::limit, reason);
+}
+
+// A full disk would make it give back one job after the other.
+void Agent::rest_for_space() {
+  log::warn("the disk is full; no jobs are taken for {}", format_duration(kSpaceRest));
+  rest_until_ = clock_.monotonic() + kSpaceRest;
+  link_.after(kSpaceRest, [] {});
+}
+
+void Agent::publish_status() {
+  const std::lock_guard lock(mutex_);
+  if (status_.id != (membership_ ? membership_->id : "")) status_.id = membership_ ? membership_->id : "";
+  status_.connected = membership_ && reachable_;
+  status_.slots_busy = options_.slots - free_slots();
+}
+
+JobHost::Status Agent::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+// ---- what the hub tells
+
+void Agent::take_in(wire::Fetched fetched, Millis counted_from) {
+  for (auto& grant : fetched.leases) take_lease(std::move(grant), counted_from);
+  for (const auto& order : fetched.cancel) cancel(order);
+  set_mode(fetched.mode);
+}
+
+void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
+  if (attempts_.contains(grant.lease)) return;
+  auto attempt = std::make_shared<Attempt>();
+  attempt->lease = grant.lease;
+  attempt->ttl_ms = grant.ttlMs;
+  attempt->deadline = lease_end(counted_from, grant.ttlMs);
+  if (attempt->deadline <= clock_.monotonic()) {  // not named in the next report: the hub takes it back at once
+    log::warn("a lease came too late to be used; given back");
+    return reporter_.within(0);
+  }
+  attempt->package = std::move(grant.package);
+  attempt->inputs = std::move(grant.inputs);
+  attempt->timeout_ms = grant.timeoutMs;
+  attempt->job.attempt = grant.attempt;
+  attempt->job_text = boost::json::serialize(grant.job);
+  if (const auto* job = grant.job.if_object()) {
+    const auto text = [&](const char* name) {
+      const auto* member = job->if_contains(name);
+      return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
+    };
+    attempt->job.id = text("id");
+    attempt->job.tenant = text("tenant");
+    attempt->job.type = text("type");
+    const auto* parameters = job->if_contains("parameters");
+    attempt->job.parameters = parameters != nullptr ? boost::json::serialize(*parameters) : "null";
+    const auto* requires_ = job->if_contains("requires");
+    const auto* slots =
+        requires_ != nullptr && requires_->is_object() ? requires_->get_object().if_contains("slots") : nullptr;
+    if (slots != nullptr && slots->is_int64())
+      attempt->job.slots = int(std::clamp<std::int64_t>(slots->get_int64(), 1, options_.slots));
+    const auto* memory =
+        requires_ != nullptr && requires_->is_object() ? requires_->get_object().if_contains("memory") : nullptr;
+    if (memory != nullptr && memory->is_int64()) attempt->job.memory = memory->get_int64();
+  }
+  attempts_.emplace(attempt->lease, attempt);
+  waiting_.push_back(attempt);
+  link_.after(attempt->ttl_ms / 4, [] {});  // the heartbeat may be due sooner than before
+  reporter_.within(attempt->ttl_ms / 4);
+}
+
+void Agent::take_report_answer(const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at) {
+  for (const auto& lease : running)
+    if (const auto it = attempts_.find(lease); it != attempts_.end()) renew(*it->second, sent_at);
+  for (const auto& lease : answer.accepted)
+    if (const auto it = attempts_.find(lease); it != attempts_.end()) forget(AttemptPtr(it->second));
+  for (const auto& item : answer.refused) {
+    const auto it = attempts_.find(item.lease);
+    if (it == attempts_.end()) continue;
+    const AttemptPtr attempt = it->second;
+    if (item.code == "filesMissing" && attempt->finished && !attempt->files.empty()) {
+      log::warn("job {}: the hub misses output files; sending them again", attempt->job.id);
+      attempt->phase = Phase::collecting;
+      attempt->next_upload = 0;
+      upload_more(attempt);
+    } else {
+      log::warn("job {} attempt {}: its outcome was refused ({})", attempt->job.id, attempt->job.attempt, item.code);
+      forget(attempt);
+    }
+  }
+  for (const auto& lease : answer.lost) lose(lease);
+  for (const auto& order : answer.cancel) cancel(order);
+  set_mode(answer.mode);
+}
+
+void Agent::renew(Attempt& attempt, Millis counted_from) {
+  const Millis deadline = lease_end(counted_from, attempt.ttl_ms);
+  if (deadline <= attempt.deadline) return;
+  attempt.deadline = deadline;
+  if (attempt.phase != Phase::running || attempt.dropped || deadline - attempt.deadline_told < attempt.ttl_ms / 10)
+    return;
+  attempt.deadline_told = deadline;
+  runner_->renew(attempt.lease, {deadline, attempt.ttl_ms / 4});
+}
+
+void Agent::cancel(const wire::CancelOrder& order) {
+  const auto it = attempts_.find(order.lease);
+  if (it == attempts_.end()) return;
+  const AttemptPtr attempt = it->second;
+  if (attempt->phase == Phase::running) return runner_->stop(order.lease, order.graceMs, wire::StopReason::cancel);
+  if (attempt->phase == Phase::waiting || attempt->phase == Phase::preparing)
+    end_without_run(attempt, model::Outcome::cancelled, "cancelled before it started");
+}
+
+void Agent::set_mode(model::HostMode mode) {
+  if (mode == mode_) return;
+  mode_ = mode;
+  log::info("the hub sets this host to {}", json::write(mode).get_string().c_str());
+  if (mode == model::HostMode::stop) stop_by(options_.drain_ms);
+}
+
+// First told in plain words; when even these are refused the lease is left to run out.
+void Agent::unspeakable(const std::string& lease) {
+  const auto it = attempts_.find(lease);
+  if (it == attempts_.end()) return;
+  const AttemptPtr attempt = it->second;
+  log::error("job {} attempt {}: the hub refuses the report of its end", attempt->job.id, attempt->job.attempt);
+  if (attempt->plainly_told) return forget(attempt);
+  attempt->plainly_told = true;
+  attempt->files.clear();
+  attempt->finished = ended_without_run(lease, model::Outcome::failed, "the hub refused the report of how it ended");
+}
+
+// The lease is somebody else's matter now.
+void Agent::lose(const std::string& lease) {
+  const auto it = attempts_.find(lease);
+  if (it == attempts_.end() || it->second->phase == Phase::ended) return;  // its outcome gets an answer of its own
+  const AttemptPtr attempt = it->second;
+  log::warn("job {} attempt {}: the lease is lost", attempt->job.id, attempt->job.attempt);
+  attempt->dropped = true;
+  if (attempt->phase == Phase::running)
+    runner_->stop(lease, 0, wire::StopReason::lease);
+  else
+    forget(attempt);
+}
+
+void Agent::heard(bool reached) {
+  if (reached) heard_at_ = clock_.monotonic();
+  if (reached != reachable_) log::info("the hub {}", reached ? "answers again" : "cannot be reached");
+  const bool back = reached && !reachable_;
+  reachable_ = reached;
+  if (back) claims_.doubt();
+}
+
+}  // namespace geres::host

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's heart: holds the attempts, leads each through its steps, and stands between claim loop, reporter, caches
+// and runner. All of it lives on the link's thread; the runner's and the pool's threads only post to it.
+//
+//   agent.cpp            registering, leases, what the hub tells
+//   agent_attempts.cpp   the steps of one attempt
+//   agent_stop.cpp       the end
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/worker_pool.h"
+#include "host/attempt.h"
+#include "host/content_cache.h"
+#include "host/disk_watch.h"
+#include "host/job_host.h"
+#include "host/link/claim_loop.h"
+#include "host/link/hub_link.h"
+#include "host/reporter.h"
+#include "host/tenant_users.h"
+#include "package/manifest.h"
+
+namespace geres::host {
+
+RunnerClient::Options runner_options(const Options& options, int lock_fd);
+
+class Agent {
+ public:
+  Agent(Options options, JobHost::Prepared prepared);
+  ~Agent();
+
+  void start();
+  void request_stop(Millis drain_ms);
+  Result<void> wait();
+  JobHost::Status status() const;
+
+ private:
+  using AttemptPtr = std::shared_ptr<Attempt>;
+
+  // What the files of an attempt are made of, off the loop where it takes long.
+  struct Layout {
+    Workspace workspace;
+    package::Launch launch;
+  };
+
+  // ---- membership
+  void begin();
+  void register_host();
+  void registered(const HubAnswer& answer);
+  void refused(const HubAnswer& answer);
+  void remember_id() const;
+  void host_gone();
+  void register_again_when_empty();
+
+  // ---- each turn of the loop
+  void turn();
+  int free_slots() const;
+  void start_waiting();
+  void publish_status();
+
+  // ---- what the hub tells
+  void take_in(wire::Fetched fetched, Millis counted_from);
+  void take_lease(wire::LeaseGrant grant, Millis counted_from);
+  void take_report_answer(const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at);
+  void renew(Attempt& attempt, Millis counted_from);
+  void cancel(const wire::CancelOrder& order);
+  void set_mode(model::HostMode mode);
+  void unspeakable(const std::string& lease);
+  void lose(const std::string& lease);
+  void heard(bool reached);
+
+  // ---- what the runner tells
+  void attach_runner();
+  void run_started(const wire::RunStarted& started);
+  void run_progress(const wire::RunProgress& progress);
+  void run_log(const wire::RunLog& log);
+  void run_exited(const wire::RunResult& result);
+  void runner_lost(const std::vector<std::string>& keys, const std::string& why);
+  void start_new_runner();
+  void replace_runner(const std::string& why);
+
+  // ---- steps of an attempt
+  void prepare(const AttemptPtr& attempt);
+  void arrived(const AttemptPtr& attempt);
+  void lay_out(const AttemptPtr& attempt);
+  Result<Layout> make_layout(const Attempt& attempt);
+  void laid_out(const AttemptPtr& attempt, Result<Layout> layout);
+  void launch(const AttemptPtr& attempt, const package::Launch& launch);
+  wire::RunSpec run_spec(Attempt& attempt, const package::Launch& launch) const;
+  wire::RunLimits run_limits(const Attempt& attempt) const;
+  void collect(const AttemptPtr& attempt, wire::FinishedItem item);
+  void measured(const AttemptPtr& attempt, wire::FinishedItem item, Result<std::vector<OutputFile>> files);
+  void upload_more(const AttemptPtr& attempt);
+  void upload(const AttemptPtr& attempt, std::size_t index);
+  void uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnswer& answer);
+  void end(const AttemptPtr& attempt, wire::FinishedItem item);
+  void end_without_run(const AttemptPtr& attempt, model::Outcome outcome, std::string error);
+  void forget(const AttemptPtr& attempt);
+  void clear(const Attempt& attempt);
+  void free_slot(Attempt& attempt);
+  bool holds(const AttemptPtr& attempt) const;
+
+  // ---- stopping
+  void stop_by(Millis drain_ms);
+  void stop_step();
+  void give_back_unstarted();
+  void stop_running(Millis grace_ms);
+  bool out_of_reach() const;
+  void finish(Result<void> ended);
+
+  // ---- the disk
+  void over_scratch(const std::string& lease, const std::string& reason);
+  void rest_for_space();
+
+  const Options options_;
+  SystemClock clock_;
+  Fd lock_;
+  WorkerPool pool_;
+  WorkerPool sweepers_;  // remove what attempts left, however much: nobody waits for it
+  HubLink link_;
+  std::unique_ptr<RunnerClient> runner_;
+  bool runner_works_ = true;  // false: dead, and a new one is being started
+  std::vector<Millis> runner_deaths_;
+  TenantUsers users_;
+  Workspaces workspaces_;
+  DiskWatch disk_;
+  bool disk_short_ = false;
+  Millis rest_until_ = 0;  // no new jobs: the disk was found full
+
+  std::optional<Membership> membership_;
+  std::string last_id_;  // of this host's earlier life or membership
+  std::string name_;
+  int register_tries_ = 0;
+  bool registering_ = false, must_register_ = false;
+  Millis name_taken_since_ = 0;
+  model::HostMode mode_ = model::HostMode::run;
+
+  std::deque<AttemptPtr> waiting_;
+  std::vector<std::uint32_t> runner_slots_;  // free ones
+  Attempts attempts_;
+  ContentCache packages_, inputs_;
+  ClaimLoop claims_;
+  Reporter reporter_;
+
+  std::optional<Millis> stop_at_;  // stopping: when running jobs are told to end
+  Millis stop_began_ = 0;
+  bool stop_sent_ = false;
+  Millis heard_at_ = 0;  // the hub's last answer
+  bool reachable_ = true;
+  std::optional<Error> broken_;
+  bool finished_ = false;
+
+  mutable std::mutex mutex_;
+  std::condition_variable ended_changed_;
+  std::optional<Result<void>> ended_;
+  std::once_flag joined_;
+  JobHost::Status status_;
+  bool started_ = false;
+};
+
+}  // namespace geres::host

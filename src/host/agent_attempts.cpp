@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of one attempt, in order. Between any two of them a cancel, a stop or a lost lease may have ended it, so
+// each step that comes from another thread or from the hub looks first whether it still holds.
+#include <unistd.h>
+
+#include <system_error>
+
+#include "base/log.h"
+#include "host/agent.h"
+#include "host/data_lock.h"
+#include "wire/job_channel.h"
+
+namespace geres::host {
+namespace {
+
+using model::Outcome;
+
+constexpr std::size_t kUploadsAtOnce = 4;
+constexpr Millis kStartedDelay = 50;  // a short job is told in one report
+constexpr Millis kProgressDelay = 50;
+constexpr Millis kLogDelay = 100;
+constexpr std::size_t kRunnerDeathsMax = 3;
+constexpr Millis kRunnerDeathsWithin = 60'000;
+
+// Whose fault it is that a package or an input did not arrive.
+Outcome outcome_of_download(const Error& error, Outcome theirs) {
+  return error.code == Code::storageFull || error.code == Code::internal ? Outcome::lost : theirs;
+}
+
+Outcome outcome_of_launch(const Error& error) {
+  switch (error.code) {
+    case Code::unknownType:
+      return Outcome::type;
+    case Code::missingField:
+      return Outcome::aborted;  // the job lacks a parameter, and will next time
+    case Code::internal:
+      return Outcome::lost;
+    case Code::storageFull:
+      return Outcome::released;  // others filled the disk
+    case Code::badValue:
+      return Outcome::aborted;
+    default:
+      return Outcome::package;
+  }
+}
+
+std::string in_url(const std::string& path) {
+  static constexpr char digits[] = "0123456789ABCDEF";
+  std::string text;
+  for (const unsigned char c : path) {
+    if (std::isalnum(c) != 0 || c == '/' || c == '-' || c == '.' || c == '_' || c == '~')
+      text += char(c);
+    else
+      text.append({'%', digits[c >> 4], digits[c & 15]});
+  }
+  return text;
+}
+
+// A command that the package itself should have brought.
+std::optional<std::string> missing_program(const package::Launch& launch, const std::filesystem::path& package) {
+  if (launch.command.empty() || !launch.libraries.empty()) return std::nullopt;
+  const std::string& program = launch.command.front();
+  const std::string inside = package.native() + "/";
+  if (!program.starts_with(inside) || ::access(program.c_str(), F_OK) == 0) return std::nullopt;
+  return "./" + program.substr(inside.size()) + ": not found in the package";
+}
+
+}  // namespace
+
+bool Agent::holds(const AttemptPtr& attempt) const {
+  const auto it = attempts_.find(attempt->lease);
+  return it != attempts_.end() && it->second == attempt;
+}
+
+// ---- preparing
+
+void Agent::prepare(const AttemptPtr& attempt) {
+  attempt->phase = Phase::preparing;
+  if (attempt->job.id.empty() || attempt->job.tenant.empty())
+    return end_without_run(attempt, Outcome::lost, "the hub sent a job without id or tenant");
+  if (!attempt->package)
+    return end_without_run(attempt, Outcome::type, "the job names no package, and this host runs packages only");
+  if (options_.isolation == Isolation::user) {
+    try {
+      const auto user = users_.user_of(attempt->job.tenant);
+      if (!user) return end_without_run(attempt, Outcome::lost, user.error().message);
+      attempt->user = *user;
+    } catch (const std::exception& trouble) {
+      return end_without_run(attempt, Outcome::lost, trouble.what());
+    }
+  }
+  const auto preparing = [this, attempt] { return holds(attempt) && attempt->phase == Phase::preparing; };
+  attempt->missing = 1 + attempt->inputs.size();
+  attempt->input_contents.resize(attempt->inputs.size());
+  packages_.get(attempt->job.tenant, attempt->package->sha256, attempt->package->url, preparing,
+                [this, attempt, preparing](Result<CachedContent> content) {
+                  if (!preparing()) return;
+                  if (!content)
+                    return end_without_run(attempt, outcome_of_download(content.error(), Outcome::package),
+                                           content.error().message);
+                  attempt->package_content = std::move(*content);
+                  arrived(attempt);
+                });
+  for (std::size_t i = 0; i < attempt->inputs.size() && preparing(); ++i) {
+    const wire::InputRef& input = attempt->inputs[i];
+    inputs_.get(attempt->job.tenant, input.sha256, input.url, preparing,
+                [this, attempt, preparing, i](Result<CachedContent> content) {
+                  if (!preparing()) return;
+                  if (!content)
+                    return end_without_run(attempt, outcome_of_download(content.error(), Outcome::failed),
+                                           "input " + attempt->inputs[i].path + ": " + content.error().message);
+                  attempt->input_contents[i] = std::move(*content);
+                  arrived(attempt);
+                });
+  }
+}
+
+void Agent::arrived(const AttemptPtr& attempt) {
+  if (--attempt->missing == 0) lay_out(attempt);
+}
+
+// A few directories are made at once; copying inputs is left to the pool.
+void Agent::lay_out(const AttemptPtr& attempt) {
+  if (attempt->inputs.empty()) return laid_out(attempt, make_layout(*attempt));
+  const auto copy = std::make_shared<const Attempt>(*attempt);  // the loop may change it meanwhile
+  pool_.run([this, attempt, copy] {
+    auto layout = make_layout(*copy);
+    link_.post([this, attempt, layout = std::move(layout)] { laid_out(attempt, layout); });
+  });
+}
+
+Result<Agent::Layout> Agent::make_layout(const Attempt& attempt) {
+  Layout layout;
+  const auto undo = [&](Error error) {
+    if (!layout.workspace.root.empty()) remove_tree(layout.workspace.root);
+    return error;
+  };
+  try {
+    auto launch = package::find_job(attempt.package_content->path, attempt.job.type, attempt.job.parameters);
+    if (!launch) return launch.error();
+    layout.launch = std::move(*launch);
+    if (auto program = missing_program(layout.launch, attempt.package_content->path))
+      return fail(Code::badPackage, *program);
+    layout.workspace = workspaces_.make(attempt.user, attempt.job_text);
+    for (std::size_t i = 0; i < attempt.inputs.size(); ++i)
+      if (auto placed =
+              place_input(layout.workspace, attempt.inputs[i].path, attempt.input_contents[i].path, attempt.user);
+          !placed)
+        return undo(placed.error());
+    return layout;
+  } catch (const std::system_error& trouble) {
+    const bool full = trouble.code() == std::errc::no_space_on_device || trouble.code().value() == EDQUOT;
+    // Inputs may be more than the disk can ever hold: then it must not go round for ever.
+    const bool given_back = full && attempt.inputs.empty();
+    return undo(fail(given_back ? Code::storageFull : Code::internal, trouble.what()));
+  } catch (const std::exception& trouble) {
+    return undo(fail(Code::internal, trouble.what()));
+  }
+}
+
+void Agent::laid_out(const AttemptPtr& attempt, Result<Layout> layout) {
+  if (!holds(attempt) || attempt->phase != Phase::preparing) {
+    if (layout)
+      sweepers_.run(
+          [this, workspace = layout->workspace, user = attempt->user] { workspaces_.give_back(workspace, user); });
+    return;
+  }
+  if (!layout) {
+    if (layout.error().code == Code::storageFull) rest_for_space();
+    return end_without_run(attempt, outcome_of_launch(layout.error()), layout.error().message);
+  }
+  attempt->workspace = layout->workspace;
+  attempt->input_contents.clear();
+  if (attempt->deadline <= clock_.monotonic())
+    return end_without_run(attempt, Outcome::released, "given back: the lease ended before the job could start");
+  if (!runner_works_)
+    return end_without_run(attempt, Outcome::released, "given back: the host's runner is being started anew");
+  launch(attempt, layout->launch);
+}
+
+// ---- running
+
+void Agent::launch(const AttemptPtr& attempt, const package::Launch& launch) {
+  attempt->phase = Phase::running;
+  attempt->deadline_told = attempt->deadline;
+  if (!runner_->start(run_spec(*attempt, launch)))
+    return end_without_run(attempt, Outcome::lost, "the host's runner has died");
+  disk_.add(attempt->lease, attempt->workspace->job());
+}
+
+wire::RunSpec Agent::run_spec(Attempt& attempt, const package::Launch& launch) const {
+  const Workspace& workspace = *attempt.workspace;
+  attempt.end_facts.library = !launch.libraries.empty();
+  attempt.end_facts.timeout_ms = attempt.timeout_ms > 0 ? attempt.timeout_ms : launch.timeout.value_or(0);
+  wire::RunSpec spec;
+  spec.key = attempt.lease;
+  spec.slot = *attempt.slot;
+  spec.argv = package::command_line(launch, attempt.job.type, options_.loader_path);
+  spec.env = job_environment(attempt.job, workspace, attempt.package_content->path, environ);
+  spec.workDirectory = workspace.work();
+  spec.stdoutPath = workspace.standard_output();
+  spec.stderrPath = workspace.standard_error();
+  spec.progressPath = workspace.progress();
+  spec.logBytesMax = options_.log_bytes_max;
+  spec.uid = attempt.user.uid;
+  spec.gid = attempt.user.gid;
+  spec.limits = run_limits(attempt);
+  spec.timeoutMs = attempt.end_facts.timeout_ms;
+  spec.graceMs = options_.grace_ms;
+  spec.deadline = {attempt.deadline, attempt.ttl_ms / 4};
+  return spec;
+}
+
+wire::RunLimits Agent::run_limits(const Attempt& attempt) const {
+  wire::RunLimits limits = options_.run_limits;
+  if (!limits.fileBytes && options_.scratch.bytes > 0) limits.fileBytes = options_.scratch.bytes;
+  if (attempt.job.memory > 0) limits.treeMemoryBytes = attempt.job.memory;
+  if (options_.processes_max <= 0) return limits;
+  limits.treeProcesses = options_.processes_max;
+  // What the kernel itself can hold a user to, where that user has nothing but jobs: threads count there too.
+  const bool own_user = attempt.user.uid != 0 || (::geteuid() != 0 && runner_->hello().pidNamespace);
+  if (!limits.processes && own_user) limits.processes = options_.processes_max * options_.slots * 2;
+  return limits;
+}
+
+void Agent::attach_runner() {
+  RunnerClient::Callbacks callbacks;
+  callbacks.started = [this](const wire::RunStarted& started) {
+    link_.post([this, started] { run_started(started); });
+  };
+  callbacks.progress = [this](const wire::RunProgress& progress) {
+    link_.post([this, progress] { run_progress(progress); });
+  };
+  callbacks.log_grew = [this](const wire::RunLog& log) { link_.post([this, log] { run_log(log); }); };
+  callbacks.exited = [this](wire::RunResult result) {
+    link_.post([this, result = std::move(result)] { run_exited(result); });
+  };
+  callbacks.lost = [this](std::vector<std::string> keys, std::string why) {
+    link_.post([this, keys = std::move(keys), why = std::move(why)] { runner_lost(keys, why); });
+  };
+  runner_->attach(std::move(callbacks));
+}
+
+void Agent::run_started(const wire::RunStarted& started) {
+  const auto it = attempts_.find(started.key);
+  if (it == attempts_.end()) return;
+  it->second->started = true;
+  reporter_.within(kStartedDelay);
+}
+
+void Agent::run_progress(const wire::RunProgress& progress) {
+  const auto it = attempts_.find(progress.key);
+  if (it == attempts_.end() || it->second->phase == Phase::ended) return;
+  auto& item = it->second->progress;
+  if (!item) item = wire::ProgressItem{progress.key};
+  if (progress.percent) item->percent = *progress.percent;
+  if (!progress.message.empty()) item->message = progress.message;
+  reporter_.within(kProgressDelay);
+}
+
+void Agent::run_log(const wire::RunLog& log) {
+  const auto it = attempts_.find(log.key);
+  if (it == attempts_.end() || it->second->phase != Phase::running) return;
+  it->second->out.size = log.stdoutBytes;
+  it->second->err.size = log.stderrBytes;
+  reporter_.within(kLogDelay);
+}
+
+void Agent::run_exited(const wire::RunResult& result) {
+  const auto it = attempts_.find(result.key);
+  if (it == attempts_.end()) return;
+  const AttemptPtr attempt = it->second;
+  free_slot(*attempt);
+  if (attempt->dropped) return forget(attempt);
+  attempt->out.size = result.stdout_.keptBytes;
+  attempt->err.size = result.stderr_.keptBytes;
+  collect(attempt, judge(attempt->lease, result, attempt->end_facts));
+}
+
+// All it ran has ended with it.
+void Agent::runner_lost(const std::vector<std::string>& keys, const std::string& why) {
+  log::error("the runner died: {}", why);
+  for (const auto& key : keys) {
+    const auto it = attempts_.find(key);
+    if (it == attempts_.end() || it->second->phase != Phase::running) continue;
+    const AttemptPtr attempt = it->second;
+    if (attempt->dropped)
+      forget(attempt);
+    else
+      end_without_run(attempt, Outcome::lost, "the host's runner died");
+  }
+  replace_runner(why);
+}
+
+// A few deaths a minute are borne.
+void Agent::replace_runner(const std::string& why) {
+  runner_works_ = false;
+  const Millis now = clock_.monotonic();
+  std::erase_if(runner_deaths_, [&](Millis at) { return now - at > kRunnerDeathsWithin; });
+  runner_deaths_.push_back(now);
+  if (runner_deaths_.size() > kRunnerDeathsMax) {
+    broken_ = fail(Code::internal, "no runner can be kept running: " + why + "; its jobs were given back");
+    return stop_by(0);
+  }
+  link_.after(Millis(runner_deaths_.size() - 1) * 200, [this] { pool_.run([this] { start_new_runner(); }); });
+}
+
+// On the pool: it waits for the new one's first word. What is forked there makes system calls only until it executes
+// the runner, so the agent's threads are no danger to it.
+void Agent::start_new_runner() {
+  runner_->close();
+  auto launched = RunnerClient::launch(runner_options(options_, lock_.get()));
+  auto runner = std::make_shared<Result<std::unique_ptr<RunnerClient>>>(std::move(launched));
+  link_.post([this, runner] {
+    if (finished_) return;
+    if (!*runner) return replace_runner(runner->error().message);
+    runner_ = std::move(**runner);
+    note_runner(lock_, runner_->pid());
+    runner_works_ = true;
+    log::info("a new runner was started");
+    attach_runner();
+  });
+}
+
+// ---- collecting
+
+void Agent::collect(const AttemptPtr& attempt, wire::FinishedItem item) {
+  attempt->phase = Phase::collecting;
+  try {
+    if (has_result(item.outcome)) {
+      if (auto result = read_result(*attempt->workspace, attempt->user)) {
+        item.result = std::move(result->text);
+        item.resultTruncated = result->truncated;
+      }
+    }
+    if (!has_files(item.outcome) || !has_output(*attempt->workspace)) return end(attempt, std::move(item));
+  } catch (const std::exception& trouble) {
+    return end_without_run(attempt, Outcome::lost, trouble.what());
+  }
+  const OutputLimits limits{options_.artifacts_max, options_.artifact_bytes_max};
+  pool_.run(
+      [this, attempt, item = std::move(item), workspace = *attempt->workspace, user = attempt->user, limits]() mutable {
+        auto files = list_output(workspace, user, limits);
+        if (files)
+          if (const auto read = measure(workspace, user, *files); !read) files = read.error();
+        link_.post([this, attempt, item = std::move(item), files = std::move(files)]() mutable {
+          measured(attempt, std::move(item), std::move(files));
+        });
+      });
+}
+
+void Agent::measured(const AttemptPtr& attempt, wire::FinishedItem item, Result<std::vector<OutputFile>> files) {
+  if (!holds(attempt) || attempt->phase != Phase::collecting) return;
+  if (!files && item.outcome == Outcome::finished) {  // what the job left cannot be kept: that is its failure
+    item.outcome = Outcome::failed;
+    item.error = files.error().message;
+  }
+  attempt->files = files ? std::move(*files) : std::vector<OutputFile>();
+  if (attempt->files.empty()) return end(attempt, std::move(item));
+  for (const auto& file : attempt->files) item.files.push_back({file.path, file.size, file.sha256});
+  attempt->finished = std::move(item);
+  attempt->next_upload = 0;
+  upload_more(attempt);
+}
+
+void Agent::upload_more(const AttemptPtr& attempt) {
+  while (attempt->phase == Phase::collecting && attempt->next_upload < attempt->files.size() &&
+         attempt->uploads_flying < kUploadsAtOnce)
+    upload(attempt, attempt->next_upload++);
+  if (attempt->phase == Phase::collecting && attempt->uploads_flying == 0 &&
+      attempt->next_upload >= attempt->files.size())
+    end(attempt, std::move(*attempt->finished));
+}
+
+void Agent::upload(const AttemptPtr& attempt, std::size_t index) {
+  if (!membership_) return;
+  const OutputFile& file = attempt->files[index];
+  auto fd = std::make_shared<Fd>(open_output(*attempt->workspace, attempt->user, file.path));
+  if (!*fd) return end_without_run(attempt, Outcome::lost, "output file '" + file.path + "' went away");
+  HubCall call;
+  call.method = "PUT";
+  call.path = "/v1/hosts/" + membership_->id + "/leases/" + attempt->lease + "/files/" + in_url(file.path) +
+              "?sha256=" + file.sha256;
+  call.bearer = membership_->secret;
+  call.timeout_ms = 0;
+  call.upload = std::move(fd);
+  call.upload_bytes = file.size;
+  ++attempt->uploads_flying;
+  link_.send(std::move(call), [this, attempt, index](const HubAnswer& answer) { uploaded(attempt, index, answer); });
+}
+
+void Agent::uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnswer& answer) {
+  --attempt->uploads_flying;
+  if (!holds(attempt) || attempt->phase != Phase::collecting) return;
+  if (answer.ok()) {
+    attempt->upload_tries = 0;
+    return upload_more(attempt);
+  }
+  if (answer.status == 409) return lose(attempt->lease);
+  if (answer.again()) {
+    const Millis pause = std::max(answer.retry_after_ms, backoff(++attempt->upload_tries, 100, 5'000));
+    ++attempt->uploads_flying;  // the pause counts as one under way
+    return link_.after(pause, [this, attempt, index] {
+      --attempt->uploads_flying;
+      if (holds(attempt) && attempt->phase == Phase::collecting) upload(attempt, index);
+    });
+  }
+  if (answer.status == 401 || answer.status == 404 || answer.status == 410) return;  // the next report will tell
+  end_without_run(attempt, Outcome::failed,
+                  "output file '" + attempt->files[index].path + "' was refused by the hub (status " +
+                      std::to_string(answer.status) + ")");
+}
+
+// ---- ended
+
+void Agent::end(const AttemptPtr& attempt, wire::FinishedItem item) {
+  free_slot(*attempt);
+  attempt->phase = Phase::ended;
+  attempt->finished = std::move(item);
+  attempt->package_content.reset();
+  attempt->input_contents.clear();
+  reporter_.within(0);
+}
+
+void Agent::end_without_run(const AttemptPtr& attempt, model::Outcome outcome, std::string error) {
+  if (outcome == Outcome::lost) log::error("job {} attempt {}: {}", attempt->job.id, attempt->job.attempt, error);
+  end(attempt, ended_without_run(attempt->lease, outcome, std::move(error)));
+}
+
+void Agent::forget(const AttemptPtr& attempt) {
+  free_slot(*attempt);
+  if (attempt->workspace) clear(*attempt);
+  attempts_.erase(attempt->lease);
+}
+
+// Where processes may have got away, a directory is not used twice.
+void Agent::clear(const Attempt& attempt) {
+  const bool contained = runner_->containment() != wire::Containment::bestEffort;
+  sweepers_.run([this, contained, workspace = *attempt.workspace, user = attempt.user] {
+    if (contained)
+      workspaces_.give_back(workspace, user);
+    else
+      remove_tree(workspace.root);
+  });
+}
+
+void Agent::free_slot(Attempt& attempt) {
+  disk_.remove(attempt.lease);
+  if (attempt.slot) runner_slots_.push_back(*attempt.slot);
+  attempt.slot.reset();
+}
+
+}  // namespace geres::host

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// One lease and what this host makes of it. Plain data on the loop's thread; agent_attempts.cpp has the steps:
+//
+//   waiting ──► preparing ──► running ──► collecting ──► ended ──► (accepted or refused: gone)
+//   for a slot  package,      by the      result, files   in the
+//               inputs        runner      uploaded        next reports
+//
+// From waiting and preparing it may go straight to ended (cancel, drain, broken package); a lease that the hub calls
+// lost is dropped from anywhere, as soon as nothing of it runs.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/content_cache.h"
+#include "host/harvest.h"
+#include "host/job_environment.h"
+#include "host/outcome.h"
+#include "host/workspace.h"
+#include "wire/host/host_protocol.h"
+
+namespace geres::host {
+
+enum class Phase { waiting, preparing, running, collecting, ended };
+
+// How far a stream's file has been told to the hub.
+struct LogStream {
+  std::int64_t size = 0;   // bytes in the file
+  std::int64_t acked = 0;  // taken in by the hub
+};
+
+struct Attempt {
+  std::string lease;
+  Millis ttl_ms = 0;
+  Millis deadline = 0;       // when the lease ends, as far as the hub has told
+  Millis deadline_told = 0;  // … to the runner
+  JobFacts job;
+  std::string job_text;
+  std::optional<wire::PackageRef> package;
+  std::vector<wire::InputRef> inputs;
+  Millis timeout_ms = 0;
+  JobUser user;
+
+  Phase phase = Phase::waiting;
+  std::optional<std::uint32_t> slot;  // of the runner
+  bool dropped = false;               // the lease is lost: nothing of it is told any more
+
+  // preparing
+  std::size_t missing = 0;  // downloads
+  std::optional<CachedContent> package_content;
+  std::vector<CachedContent> input_contents;
+  std::optional<Workspace> workspace;
+  EndFacts end_facts;
+
+  // collecting
+  std::vector<OutputFile> files;
+  std::size_t next_upload = 0;
+  std::size_t uploads_flying = 0;
+  int upload_tries = 0;
+
+  // to be told
+  bool started = false, started_told = false;
+  std::optional<wire::ProgressItem> progress;
+  LogStream out, err;
+  std::optional<wire::FinishedItem> finished;  // told once `ended`, kept until accepted or refused
+  bool plainly_told = false;                   // the hub refused a report because of it
+
+  bool live() const { return phase == Phase::preparing || phase == Phase::running; }  // takes up slots
+};
+
+using Attempts = std::map<std::string, std::shared_ptr<Attempt>>;  // by lease
+
+}  // namespace geres::host

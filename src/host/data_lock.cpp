@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/data_lock.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <system_error>
+#include <thread>
+
+#include "base/log.h"
+
+namespace geres::host {
+namespace {
+
+constexpr Millis kLook = 20;
+constexpr Millis kRunnerEndMax = 30'000;  // after it was killed: a disk may hold it up
+
+struct Process {
+  pid_t pid = 0;
+  unsigned long long started = 0;  // clock ticks after boot: a later process of the same number differs
+};
+
+struct Life {
+  Process agent, runner;
+};
+
+struct Facts {
+  std::string name;
+  char state = '?';
+  unsigned long long started = 0;
+};
+
+std::optional<Facts> look_up(pid_t pid) {
+  std::string stat;
+  try {
+    stat = read_file_if("/proc/" + std::to_string(pid) + "/stat").value_or("");
+  } catch (const std::system_error&) {  // it has just gone
+  }
+  const auto name = stat.find('('), end = stat.rfind(')');
+  if (name == std::string::npos || end == std::string::npos) return std::nullopt;
+  Facts facts;
+  facts.name = stat.substr(name + 1, end - name - 1);
+  // state, then 18 fields that are of no interest here
+  const int read = std::sscanf(stat.c_str() + end + 1,
+                               " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                               &facts.state, &facts.started);
+  return read == 2 ? std::optional(facts) : std::nullopt;
+}
+
+// A zombie has ended, and with it, if it led a PID namespace, all that was in that.
+bool runs(const Process& process) {
+  if (process.pid <= 0) return false;
+  const auto facts = look_up(process.pid);
+  return facts && facts->started == process.started && facts->state != 'Z' && facts->state != 'X';
+}
+
+void kill_runner(const Process& runner) {
+  const Fd handle(int(::syscall(SYS_pidfd_open, runner.pid, 0)));
+  const auto facts = look_up(runner.pid);  // after opening: what the handle names is what is looked at
+  if (!handle || !facts || facts->started != runner.started || facts->name != "geres-runner") return;
+  log::warn("the runner {} of an earlier life does not end; it is killed", runner.pid);
+  ::syscall(SYS_pidfd_send_signal, handle.get(), SIGKILL, nullptr, 0);
+}
+
+Life read_life(const std::filesystem::path& file) {
+  Life life;
+  const std::string text = read_file_if(file).value_or("");
+  std::sscanf(text.c_str(), "%d %llu %d %llu", &life.agent.pid, &life.agent.started, &life.runner.pid,
+              &life.runner.started);
+  return life;
+}
+
+std::string line(pid_t pid) {
+  const auto facts = look_up(pid);
+  return std::to_string(pid) + " " + std::to_string(facts ? facts->started : 0) + "\n";
+}
+
+void write_life(const Fd& lock, const std::string& text) {
+  if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), text.data(), text.size(), 0) != ssize_t(text.size()))
+    throw std::system_error(errno, std::generic_category(), "write host.lock");
+}
+
+}  // namespace
+
+Result<Fd> lock_data(const std::filesystem::path& data, Millis patience_ms) {
+  const auto file = data / "host.lock";
+  Fd lock;
+  Life earlier;
+  for (Millis waited = 0;; waited += kLook) {
+    if (!lock) lock = try_lock_file(file);
+    earlier = read_life(file);
+    if (lock && !runs(earlier.runner)) {
+      write_life(lock, line(::getpid()));
+      return lock;
+    }
+    if (waited >= patience_ms) {
+      if (runs(earlier.agent) && !lock) break;
+      // Held by its runner, or by one that it was about to start when it died: that ends by itself.
+      if (waited >= patience_ms + kRunnerEndMax) break;
+      if (runs(earlier.runner)) kill_runner(earlier.runner);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLook));
+  }
+  const auto owner = lock ? earlier.runner.pid : earlier.agent.pid;
+  return fail(Code::conflict,
+              "another host uses " + data.string() + (owner > 0 ? " (process " + std::to_string(owner) + ")" : ""),
+              "data", "give each host a data directory of its own");
+}
+
+void note_runner(const Fd& lock, pid_t runner) {
+  try {
+    write_life(lock, line(::getpid()) + line(runner));
+  } catch (const std::exception& trouble) {
+    log::warn("cannot note the runner: {}", trouble.what());
+  }
+}
+
+}  // namespace geres::host

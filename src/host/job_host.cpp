@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/job_host.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/agent.h"
+#include "host/data_lock.h"
+#include "model/names.h"
+
+namespace geres::host {
+namespace {
+
+constexpr int kSlotsMax = 4'096;  // the hub's limit
+
+// Other users can get to what lies in this directory if they know its name, once it is 0711 itself.
+bool reachable(const std::filesystem::path& directory) {
+  for (auto at = std::filesystem::absolute(directory).lexically_normal().parent_path();; at = at.parent_path()) {
+    struct stat facts {};
+    if (::stat(at.c_str(), &facts) == 0 && (facts.st_mode & S_IXOTH) == 0) return false;
+    if (at == at.parent_path()) return true;
+  }
+}
+
+Result<void> check(const Options& options) {
+  if (options.slots < 1 || options.slots > kSlotsMax)
+    return fail(Code::badValue, "slots must be from 1 to " + std::to_string(kSlotsMax), "slots");
+  if (!options.name.empty())
+    if (auto name = model::check_name(options.name, "host name", "name"); !name) return name.error();
+  if (options.isolation == Isolation::sandbox)
+    return fail(Code::notSupported, "isolation 'sandbox' is not supported yet", "isolation", "use 'user' or 'none'");
+  if (options.isolation == Isolation::user && ::geteuid() != 0)
+    return fail(Code::badValue, "isolation 'user' needs root: only root can start jobs as other users", "isolation",
+                "run the host as root, or use --isolation none");
+  if (options.isolation == Isolation::user && !reachable(options.data))
+    return fail(Code::badValue, "isolation 'user': other users cannot reach " + options.data.string(), "data",
+                "choose a data directory whose parents everybody may enter, such as /var/lib/geres");
+  if (::access(options.runner_path.c_str(), X_OK) != 0)
+    return fail(Code::badValue, "the runner is not at " + options.runner_path.string(), "runner");
+  return {};
+}
+
+}  // namespace
+
+RunnerClient::Options runner_options(const Options& options, int lock_fd) {
+  RunnerClient::Options runner;
+  runner.runner_path = options.runner_path;
+  runner.lock_fd = lock_fd;
+  runner.slots = std::uint32_t(options.slots);
+  runner.containment = options.containment;
+  runner.own_pid_namespace = options.own_pid_namespace;
+  return runner;
+}
+
+class JobHost::Impl : public Agent {
+ public:
+  using Agent::Agent;
+};
+
+Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
+  if (auto checked = check(options); !checked) return checked.error();
+  try {
+    make_private_directory(options.data);
+    if (options.isolation == Isolation::user) ::chmod(options.data.c_str(), 0711);
+    auto lock = lock_data(options.data, options.lock_wait_ms);
+    if (!lock) return lock.error();
+    auto launched = RunnerClient::launch(runner_options(options, lock->get()));
+    if (!launched) return launched.error();
+    note_runner(*lock, (*launched)->pid());
+    if (options.isolation == Isolation::user && !(*launched)->hello().canSwitchUser)
+      return fail(Code::badValue, "isolation 'user': the runner cannot switch users here", "isolation",
+                  "use --isolation none");
+    HubLink::prepare();
+    return Prepared{std::move(*lock), std::move(*launched)};
+  } catch (const std::exception& trouble) {
+    return fail(Code::internal, std::string("the data directory cannot be used: ") + trouble.what(), "data");
+  }
+}
+
+JobHost::JobHost(Options options, Prepared prepared) {
+  HubLink::prepare();
+  impl_ = std::make_unique<Impl>(std::move(options), std::move(prepared));
+}
+
+JobHost::~JobHost() = default;
+void JobHost::start() {
+  impl_->start();
+}
+void JobHost::request_stop(Millis drain_ms) {
+  impl_->request_stop(drain_ms);
+}
+Result<void> JobHost::wait() {
+  return impl_->wait();
+}
+JobHost::Status JobHost::status() const {
+  return impl_->status();
+}
+
+void JobHost::stop(Millis drain_ms) {
+  impl_->request_stop(drain_ms);
+  (void)impl_->wait();
+}
+
+Isolation default_isolation(const std::filesystem::path& data) {
+  return ::geteuid() == 0 && reachable(data) ? Isolation::user : Isolation::none;
+}
+
+}  // namespace geres::host

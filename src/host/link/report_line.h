@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// When reports go out, and what comes of the call: one at a time, on news and at least every quarter of the shortest
+// lease held, and again after trouble. What a report says, and what has to be said again, is its owner's matter.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "host/link/hub_link.h"
+#include "host/link/membership.h"
+#include "wire/host/host_protocol.h"
+
+namespace geres::host {
+
+// The loop's thread.
+class ReportLine {
+ public:
+  struct Owner {
+    std::function<std::optional<Millis>()> shortest_lease;  // of those held; nullopt: none is
+    std::function<wire::Report()> build;                    // all that is to be told now; numbered and sent by the line
+    std::function<void(const wire::Reported& answer, Millis sent_at)> taken_in;
+    // What the last report carried did not arrive. `refused`: the hub finds fault with it, so that the same again would
+    // be refused again.
+    std::function<void(const HubAnswer& answer, bool refused)> lost;
+    std::function<void(bool reached)> heard;               // the hub answered, or not
+    std::function<void()> gone;                            // the hub does not know this host any more
+    std::function<void(const std::string& what)> trouble;  // for the log
+  };
+
+  ReportLine(HubLink& link, const Clock& clock, Owner owner) : link_(link), clock_(clock), owner_(std::move(owner)) {}
+
+  void begin(Membership membership);
+  void end();
+  void within(Millis delay_ms);                       // something is to be told; 0: with this turn
+  void say_goodbye() { leaving_ = true, within(0); }  // once nothing is held any more
+  bool leaving() const { return leaving_; }
+  bool goodbye_said() const { return goodbye_said_; }  // answered, or failed once
+  void pump(const std::string& fetched);
+
+ private:
+  Millis heartbeat() const;
+  Millis answer_time() const;
+  void answered(const HubAnswer& answer);
+  void lost(const HubAnswer& answer);
+
+  HubLink& link_;
+  const Clock& clock_;
+  const Owner owner_;
+  std::optional<Membership> membership_;
+  std::uint64_t generation_ = 0;
+  std::int64_t seq_ = 0;
+  bool flying_ = false, flying_goodbye_ = false;
+  Millis due_ = 0;         // when the next report goes out at the latest
+  Millis not_before_ = 0;  // pause after trouble
+  int tries_ = 0;
+  bool leaving_ = false, goodbye_said_ = false;
+};
+
+}  // namespace geres::host

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Removing what somebody left whom we do not trust: unreadable directories, a hundred thousand files, directories
+// nested deeper than we have descriptors. The deep ones are moved to the top and removed from there.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/uuid.h"
+#include "host/workspace.h"
+
+namespace geres::host {
+namespace {
+
+constexpr int kDepthMax = 32;
+constexpr std::size_t kNamesAtOnce = 10'000;
+constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+// Its owner may have made it unreadable, which also keeps us from removing what is in it.
+Fd open_directory(int at, const std::string& name) {
+  if (const Fd itself{::openat(at, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)})
+    ::chmod(("/proc/self/fd/" + std::to_string(itself.get())).c_str(), S_IRWXU);
+  return Fd(::openat(at, name.c_str(), kDirectoryFlags));
+}
+
+class Removal {
+ public:
+  explicit Removal(int top) : top_(top) {}
+
+  // Empties the directory: what is nested too deep comes to lie in the top one. True: something was moved there.
+  bool empty(const Fd& directory, int depth) {
+    bool moved = false;
+    for (;;) {
+      const auto names = names_in(directory.get());
+      std::size_t gone = 0;
+      for (const auto& name : names) gone += remove(directory.get(), name, depth, moved) ? 1 : 0;
+      if (names.size() < kNamesAtOnce || gone == 0) return moved;
+    }
+  }
+
+ private:
+  // True: it is no longer there.
+  bool remove(int at, const std::string& name, int depth, bool& moved) {
+    if (::unlinkat(at, name.c_str(), 0) == 0 || errno == ENOENT) return true;
+    if (::unlinkat(at, name.c_str(), AT_REMOVEDIR) == 0) return true;
+    const Fd below = open_directory(at, name);
+    if (!below) return false;
+    if (depth >= kDepthMax) {
+      const bool done = ::renameat(at, name.c_str(), top_, (".deep-" + random_hex(8)).c_str()) == 0;
+      moved = moved || done;
+      return done;
+    }
+    moved = empty(below, depth + 1) || moved;
+    return ::unlinkat(at, name.c_str(), AT_REMOVEDIR) == 0;
+  }
+
+  // Some at a time: some file systems lose their place in a directory that changes.
+  static std::vector<std::string> names_in(int directory) {
+    std::vector<std::string> names;
+    DIR* const stream = ::fdopendir(::openat(directory, ".", kDirectoryFlags));
+    if (stream == nullptr) return names;
+    while (const dirent* item = ::readdir(stream)) {
+      const std::string_view name = item->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+      if (names.size() == kNamesAtOnce) break;
+    }
+    ::closedir(stream);
+    return names;
+  }
+
+  int top_;
+};
+
+}  // namespace
+
+bool remove_tree(const std::filesystem::path& directory) noexcept {
+  try {
+    if (::unlink(directory.c_str()) == 0 || errno == ENOENT) return true;
+    const Fd top = open_directory(AT_FDCWD, directory);
+    if (!top) return false;
+    Removal removal(top.get());
+    while (removal.empty(top, 0)) {
+    }
+    return ::rmdir(directory.c_str()) == 0 || errno == ENOENT;
+  } catch (...) {
+    return false;
+  }
+}
+
+}  // namespace geres::host

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tells the hub what happened to the attempts; when is host/link/report_line.h's matter. Whoever has news says how soon
+// it must go out: the end of an attempt at once, starts, progress and logs a little later, so that short jobs cost one
+// report. What a lost report carried is told again; a finished
+// item until the hub accepts or refuses it, and only when all of its attempt's log has been told.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "host/attempt.h"
+#include "host/link/report_line.h"
+
+namespace geres::host {
+
+// The loop's thread.
+class Reporter {
+ public:
+  struct Events {
+    // A report was taken in: the leases in `running` are renewed as of `sent_at`, but for those the answer calls lost.
+    std::function<void(const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at)> answered;
+    // A report that told nothing but this attempt's end was refused as a whole.
+    std::function<void(const std::string& lease)> unspeakable;
+    std::function<void(bool reached)> heard;
+    std::function<void()> gone;
+  };
+
+  Reporter(HubLink& link, const Clock& clock, Attempts& attempts, Events events);
+
+  void begin(Membership membership);
+  void end();
+  void within(Millis delay_ms) { line_.within(delay_ms); }  // something is to be told; 0: with this turn
+  void say_goodbye() { line_.say_goodbye(); }
+  bool leaving() const { return line_.leaving(); }
+  bool goodbye_said() const { return line_.goodbye_said(); }
+  void pump(const std::string& fetched) { line_.pump(fetched); }
+
+ private:
+  // What the report under way carries.
+  struct Flight {
+    std::vector<std::string> running, started;
+    std::vector<wire::ProgressItem> progress;
+    struct LogEnd {
+      std::string lease;
+      bool error_stream;
+      std::int64_t end;
+    };
+    std::vector<LogEnd> logs;
+    std::vector<std::string> finished;
+    bool cut = false;  // there was more to tell
+    bool any_log() const { return !logs.empty(); }
+  };
+
+  bool has_news() const;
+  std::optional<Millis> shortest_lease() const;
+  wire::Report build();
+  void add_attempt(wire::Report& report, Attempt& attempt);
+  bool add_log(wire::Report& report, Attempt& attempt, bool error_stream);
+  void add_finished(wire::Report& report, Attempt& attempt, bool logs_told);
+  void taken_in(const wire::Reported& answer, Millis sent_at);
+  void lost(const HubAnswer& answer, bool refused);
+  void drop_refused_items();
+  Attempt* find(const std::string& lease);
+
+  const Clock& clock_;
+  Attempts& attempts_;
+  Events events_;
+  ReportLine line_;
+  std::optional<Flight> flight_;
+  std::int64_t log_budget_ = 0, finished_budget_ = 0;  // bytes left in the report that is being built
+  std::int64_t log_budget_max_ = 512 << 10;
+  std::size_t finished_max_ = 1'024;  // ends in one report; 1 after the hub refused one
+};
+
+}  // namespace geres::host

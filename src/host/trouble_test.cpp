@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the host does when something is lost, away, cancelled or killed.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <future>
+#include <set>
+#include <sstream>
+
+#include "host/outcome.h"
+#include "host/tenant_users.h"
+#include "host_fixture_test.h"
+#include "wire/job_channel.h"
+
+namespace geres::host {
+namespace {
+
+using model::Outcome;
+using test::FakeHub;
+using test::HostTest;
+
+// What is left of an earlier life: a runner that was stopped, so that it never saw its agent's end.
+TEST_F(HostTest, ARunnerThatOutlivesItsAgentIsKilledBeforeTheHostReturns) {
+  ::mkdir(options.data.c_str(), 0700);
+  const pid_t left = ::fork();
+  if (left == 0) {
+    ::prctl(PR_SET_NAME, "geres-runner");
+    for (;;) ::pause();
+  }
+  const auto stat = read_file("/proc/" + std::to_string(left) + "/stat");
+  std::istringstream fields(stat.substr(stat.rfind(')') + 1));
+  std::string started;
+  for (int field = 3; field <= 22; ++field) fields >> started;
+  replace_file(options.data / "host.lock", "1073741823 1\n" + std::to_string(left) + " " + started + "\n", 0600);
+  options.lock_wait_ms = 100;
+  start();
+  int status = 0;
+  ASSERT_EQ(::waitpid(left, &status, WNOHANG), left) << "it is dead when the host has its lock";
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_EQ(run("true").outcome, Outcome::finished);
+}
+
+TEST_F(HostTest, ALostFetchAnswerIsAskedForAgain) {
+  hub.drop_fetch_answers = 1;
+  const auto after = run("true");
+  EXPECT_EQ(after.outcome, Outcome::finished) << after.error;
+  const auto fetches = hub.locked([&] { return hub.fetches; });
+  std::map<std::string, int> times;
+  for (const auto& fetch : fetches) ++times[fetch.fetchId];
+  EXPECT_EQ(std::count_if(times.begin(), times.end(), [](const auto& t) { return t.second == 2; }), 1);
+}
+
+// Its connection is dead without a sign; that a report got through again tells that it is time to ask anew.
+TEST_F(HostTest, AFetchThatHangsIsSentAgainWhenTheHubIsBack) {
+  hub.deaf_fetch = 2;
+  hub.drop_report_answers = 1;
+  EXPECT_EQ(run("sleep 1").outcome, Outcome::finished);
+  const Millis before = SystemClock().monotonic();
+  EXPECT_EQ(run("true").outcome, Outcome::finished);
+  EXPECT_LT(SystemClock().monotonic() - before, 15'000) << "not only when the call's time is over, after 30 s";
+}
+
+TEST_F(HostTest, ALeaseWhoseAnswerWasLostCountsFromTheFirstTry) {
+  hub.ttl_ms = 20'000;
+  hub.drop_fetch_answers = 1;
+  hub.down_after_drop = true;
+  hub.report_seconds = 100;
+  start();
+  ASSERT_TRUE(hub.await([&] { return !hub.fetches.empty(); }));
+  lease = hub.add_script("sleep 100");
+  ASSERT_TRUE(hub.await([&] { return hub.current.contains(lease); }));
+  const Millis granted = SystemClock().monotonic();
+  hub.set_down(true);
+  ::usleep(2'500'000);  // too long for the same call to be worth a new lease
+  hub.set_down(false);
+  ASSERT_TRUE(hub.await([&] { return hub.fetches.back().wait.ms == 0 || hub.told[lease].started; }));
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  EXPECT_LT(SystemClock().monotonic() - granted, 20'000);
+  const auto asked = hub.locked([&] { return hub.fetches; });
+  EXPECT_TRUE(std::any_of(asked.begin(), asked.end(), [&](const auto& f) { return f.slots == 0 && f.wait.ms == 0; }));
+}
+
+TEST_F(HostTest, ALostReportAnswerIsToldAgain) {
+  hub.drop_report_answers = 1;
+  start();
+  lease = hub.add_script("echo x");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].finished.size() == 2; }));  // the second is refused as stale
+  EXPECT_EQ(told(lease).log.at("stdout"), "x\n");
+  const auto after = run("true");
+  EXPECT_EQ(after.outcome, Outcome::finished) << after.error;
+}
+
+TEST_F(HostTest, ALostLeaseIsKilledAtOnceAndNotTold) {
+  options.grace_ms = 10'000;
+  hub.report_seconds = 0.2;
+  const auto alive = directory.path() / "alive";
+  start();
+  lease = hub.add_script("trap '' TERM; echo > " + alive.string() + "; while sleep 0.05; do :; done");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  hub.locked([&] { hub.current.clear(); });
+  ASSERT_TRUE(hub.await(
+      [&] { return !hub.reports.empty() && hub.reports.back().running.empty() && host->status().slots_busy == 0; }));
+  EXPECT_TRUE(told(lease).finished.empty());
+}
+
+TEST_F(HostTest, AHubAwayForLessThanTheLeaseChangesNothing) {
+  hub.ttl_ms = 4'000;
+  start();
+  lease = hub.add_script("sleep 1.5; echo done");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  hub.set_down(true);
+  ::usleep(800'000);  // the length of the outage is the test
+  hub.set_down(false);
+  ASSERT_TRUE(hub.await_finished(lease));
+  EXPECT_EQ(hub.finished(lease).outcome, Outcome::finished);
+}
+
+TEST_F(HostTest, AHubAwayForLongerEndsTheAttemptBeforeItsLease) {
+  hub.ttl_ms = 2'000;
+  const auto pulse = directory.path() / "pulse";
+  start();
+  // By a rename, as the kill may come between the opening of a file and the writing.
+  lease = hub.add_script("while :; do date +%s%N > " + pulse.string() + ".new; mv " + pulse.string() + ".new " +
+                         pulse.string() + "; sleep 0.02; done");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  hub.set_down(true);
+  const Millis lease_over = SystemClock().wall() + 2'000;
+  ::usleep(2'600'000);
+  const Millis last_pulse = std::stoll(read_file(pulse)) / 1'000'000;
+  EXPECT_LT(last_pulse, lease_over);
+  hub.locked([&] { hub.current.clear(); });
+  hub.set_down(false);
+  ASSERT_TRUE(hub.await_finished(lease));
+  EXPECT_EQ(hub.finished(lease).outcome, Outcome::released);
+}
+
+TEST_F(HostTest, ACancelStopsWhatRunsAndWhatIsBeingPrepared) {
+  start();
+  lease = hub.add_script("sleep 100");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  hub.cancel(lease);
+  ASSERT_TRUE(hub.await_finished(lease));
+  EXPECT_EQ(hub.finished(lease).outcome, Outcome::cancelled);
+
+  hub.locked([&] { hub.hold_downloads = true; });
+  const std::string early = hub.add_script("echo never");
+  ASSERT_TRUE(hub.await([&] { return hub.current.contains(early); }));
+  hub.cancel(early);
+  ASSERT_TRUE(hub.await_finished(early));
+  EXPECT_EQ(hub.finished(early).outcome, Outcome::cancelled);
+  hub.let_go();
+  EXPECT_FALSE(told(early).started);
+}
+
+TEST_F(HostTest, DrainingTakesNothingNewAndFinishesWhatRuns) {
+  start();
+  lease = hub.add_script("sleep 0.5");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  hub.set_mode(model::HostMode::drain);
+  ASSERT_TRUE(hub.await([&] { return !hub.fetches.empty() && hub.fetches.back().slots == 0; }));
+  ASSERT_TRUE(hub.await_finished(lease));
+  EXPECT_EQ(hub.finished(lease).outcome, Outcome::finished);
+  hub.set_mode(model::HostMode::run);
+  const auto after = run("true");
+  EXPECT_EQ(after.outcome, Outcome::finished) << after.error;
+}
+
+TEST_F(HostTest, AGracefulStopLetsShortJobsFinishAndGivesLongOnesBack) {
+  start();
+  const std::string brief = hub.add_script("sleep 0.3"), long_ = hub.add_script("sleep 100");
+  ASSERT_TRUE(hub.await([&] { return hub.told[brief].started && hub.told[long_].started; }));
+  host->stop(800);
+  EXPECT_EQ(hub.finished(brief).outcome, Outcome::finished);
+  EXPECT_EQ(hub.finished(long_).outcome, Outcome::released);
+  EXPECT_TRUE(hub.locked([&] { return hub.left; }));
+  EXPECT_TRUE(host->wait());
+}
+
+TEST_F(HostTest, ASecondStopHastens) {
+  start();
+  lease = hub.add_script("sleep 100");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  const Millis began = SystemClock().monotonic();
+  host->request_stop(60'000);
+  host->stop(0);
+  EXPECT_LT(SystemClock().monotonic() - began, 5'000);
+  EXPECT_EQ(hub.finished(lease).outcome, Outcome::released);
+}
+
+TEST_F(HostTest, AStopWithoutAHubEndsAnyway) {
+  start();
+  lease = hub.add_script("sleep 100");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  hub.set_down(true);
+  const Millis began = SystemClock().monotonic();
+  host->stop(60'000);
+  EXPECT_LT(SystemClock().monotonic() - began, 8'000);
+}
+
+TEST_F(HostTest, WhileArtifactsGoUpTheLeaseIsKeptAndTheEndIsNotTold) {
+  hub.report_seconds = 0.1;
+  hub.hold_uploads = true;
+  start();
+  lease = hub.add_script("echo x > $GERES_OUTPUT_DIR/a");
+  const auto renewals = [&] {
+    return std::count_if(hub.reports.begin(), hub.reports.end(),
+                         [&](const wire::Report& report) { return report.running == std::vector<std::string>{lease}; });
+  };
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started && renewals() > 5; }));
+  EXPECT_TRUE(told(lease).finished.empty());
+  hub.let_go();
+  ASSERT_TRUE(hub.await_finished(lease));
+  EXPECT_EQ(told(lease).files_at_finish.at("a"), "x\n");
+}
+
+TEST_F(HostTest, ALongLogIsToldWholeAndBeforeTheEnd) {
+  const auto item = run("seq 300000");
+  EXPECT_EQ(item.outcome, Outcome::finished);
+  std::string all;
+  for (int i = 1; i <= 300000; ++i) all += std::to_string(i) + "\n";
+  EXPECT_TRUE(told(lease).log.at("stdout") == all);
+  const auto reports = hub.locked([&] { return hub.reports; });
+  const auto end = std::find_if(reports.begin(), reports.end(), [](const auto& r) { return !r.finished.empty(); });
+  for (auto after = end + 1; after < reports.end(); ++after) EXPECT_TRUE(after->log.empty());
+}
+
+TEST_F(HostTest, AnEndThatTheHubRefusesHoldsUpNoOther) {
+  hub.poison = "bad";
+  start();
+  const std::string good = hub.add_script("echo good; sleep 0.1");
+  lease = hub.add_script("printf bad > $GERES_RESULT; echo log; sleep 0.1");
+  ASSERT_TRUE(hub.await_finished(good));
+  ASSERT_TRUE(hub.await_finished(lease));
+  EXPECT_EQ(hub.finished(good).outcome, Outcome::finished);
+  EXPECT_EQ(hub.finished(lease).outcome, Outcome::failed);
+  EXPECT_EQ(hub.finished(lease).error, "the hub refused the report of how it ended");
+}
+
+std::vector<pid_t> children() {
+  std::vector<pid_t> pids;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    const std::string text = read_file_if(task.path() / "children").value_or("");
+    for (std::size_t at = 0; at < text.size(); at = text.find(' ', at) + 1) {
+      pids.push_back(std::atoi(text.c_str() + at));
+      if (text.find(' ', at) == std::string::npos) break;
+    }
+  }
+  return pids;
+}
+
+TEST_F(HostTest, ADeadRunnersJobsAreGivenBackAndANewOneIsStarted) {
+  start();
+  lease = hub.add_script("sleep 100");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  const auto before = children();
+  ASSERT_EQ(before.size(), 1u);
+  ::kill(before[0], SIGKILL);
+  ASSERT_TRUE(hub.await_finished(lease));
+  EXPECT_EQ(hub.finished(lease).outcome, Outcome::lost);
+  EXPECT_EQ(run("echo again").result, "again\n");
+}
+
+TEST_F(HostTest, ARunnerThatKeepsDyingEndsTheHost) {
+  start();
+  auto ended = std::async(std::launch::async, [&] { return host->wait(); });
+  std::set<pid_t> killed;
+  const Millis patience = SystemClock().monotonic() + 20'000;
+  while (ended.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready) {
+    ASSERT_LT(SystemClock().monotonic(), patience);
+    for (const pid_t pid : children())
+      if (killed.insert(pid).second) ::kill(pid, SIGKILL);
+  }
+  const auto result = ended.get();
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().message.find("runner"), std::string::npos);
+}
+
+TEST_F(HostTest, TenantsHaveUsersOfTheirOwn) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  ::chmod(directory.path().c_str(), 0755);
+  options.isolation = Isolation::user;
+  if (!JobHost::prepare(options)) GTEST_SKIP() << "users cannot be switched here";
+  const auto of = [](const std::string& tenant) {
+    return [tenant](wire::LeaseGrant& grant) { grant.job.get_object()["tenant"] = tenant; };
+  };
+  const std::string script =
+      "id -u; id -g; id -G; echo mine > $GERES_OUTPUT_DIR/f; echo note > $GERES_PROGRESS; echo x > w";
+  const auto a = run(script, of("a"));
+  EXPECT_EQ(a.outcome, Outcome::finished) << a.error;
+  EXPECT_EQ(a.result, "210000\n210000\n210000\n");
+  EXPECT_EQ(a.files.size(), 1u);
+  const std::string packages = (options.data / "packages").string();
+  const auto b = run("id -u; ls " + packages + " && exit 9; ls " + packages + "/a && exit 8; ls " +
+                         options.data.string() + "/work && exit 7; touch $GERES_PACKAGE_DIR/x && exit 6; true",
+                     of("b"));
+  EXPECT_EQ(b.outcome, Outcome::finished) << b.error;
+  EXPECT_EQ(b.result, "210001\n");
+  start();
+  EXPECT_EQ(run("id -u", of("b")).result, "210001\n");
+}
+
+TEST_F(HostTest, ABrokenLibraryIsThePackagesFault) {
+  start();
+  lease = hub.add_job(hub.package({{"geres.json", R"({"jobs": {"T": {"library": "libx.so"}}})"}, {"libx.so", "none"}}));
+  ASSERT_TRUE(hub.await_finished(lease));
+  EXPECT_EQ(hub.finished(lease).outcome, Outcome::package);
+}
+
+TEST_F(HostTest, AttemptsLeaveNothingBehind) {
+  EXPECT_EQ(
+      run("echo out; mkdir -p x/y; touch x/y/z ../u ../../v; chmod 0 x .; touch $TMPDIR/t; echo r > $GERES_RESULT")
+          .outcome,
+      Outcome::finished);
+  ASSERT_TRUE(hub.await([&] { return hub.current.empty(); }));
+  host->stop(0);
+  for (const auto& item : std::filesystem::recursive_directory_iterator(options.data / "work"))
+    EXPECT_TRUE(item.is_directory() || (item.path().filename() == "job.json" && item.file_size() == 0)) << item.path();
+}
+
+TEST_F(HostTest, ADirectoryUsedAgainIsFreshAndEmpty) {
+  options.slots = 1;
+  for (int i = 0; i < 6; ++i) {
+    const auto item =
+        run("ls -A . $GERES_OUTPUT_DIR $TMPDIR .. | grep -v -e '^$' -e : -e work -e out -e tmp; test -e $GERES_RESULT "
+            "&& exit 5; "
+            "grep -c T $GERES_JOB_FILE; echo a > a; echo b > ../tmp/b; ln -s / ../out/c; chmod 500 .");
+    EXPECT_EQ(item.outcome, Outcome::finished) << item.error;
+    EXPECT_EQ(item.result, "1\n");
+  }
+  EXPECT_EQ(run("rmdir ../tmp; ln -s / ../tmp; echo x").result, "x\n");
+  EXPECT_EQ(run("touch $TMPDIR/y; echo x").result, "x\n");
+  EXPECT_FALSE(std::filesystem::exists("/y"));
+}
+
+TEST(Outcome, TheLoadersExitCodesMeanMoreThanACommands) {
+  wire::RunResult run;
+  const auto outcome = [&](int code, bool library) {
+    run.exitCode = code;
+    return judge("l", run, {library, 0}).outcome;
+  };
+  EXPECT_EQ(outcome(wire::kExitPackage, true), Outcome::package);
+  EXPECT_EQ(outcome(wire::kExitType, true), Outcome::type);
+  EXPECT_EQ(outcome(wire::kExitLoader, true), Outcome::lost);
+  EXPECT_EQ(outcome(wire::kExitPackage, false), Outcome::failed);
+  EXPECT_EQ(outcome(wire::kExitAborted, true), Outcome::aborted);
+  run.end = wire::RunEnd::cancelled;
+  EXPECT_EQ(outcome(0, false), Outcome::cancelled);
+  run.end = wire::RunEnd::leaseExpired;
+  EXPECT_EQ(outcome(0, false), Outcome::released);
+}
+
+TEST(TenantUsers, AreKeptAndEnd) {
+  const TemporaryDirectory directory;
+  TenantUsers users(directory.path() / "uids.json", 3'000'000, 2);
+  users.load();
+  EXPECT_EQ(users.user_of("a")->uid, 3'000'000u);
+  EXPECT_EQ(users.user_of("b")->uid, 3'000'001u);
+  EXPECT_EQ(users.user_of("c").error().code, Code::tooMany);
+  TenantUsers again(directory.path() / "uids.json", 3'000'000, 2);
+  again.load();
+  EXPECT_EQ(again.user_of("b")->uid, 3'000'001u);
+}
+
+}  // namespace
+}  // namespace geres::host

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each attempt's own directory, fresh and empty; what it held is gone when the attempt is told. The bare directories
+// are used again by attempts of the same user: removing a directory costs some disks more than running a short job.
+//
+//   DATA/work/<n>/           ours: a job cannot write here
+//     job.json               the job, readable by it
+//     stdout, stderr         its output, written by the runner
+//     progress               the FIFO, made by the runner
+//     job/                   the job's own from here on
+//       work/ out/ tmp/      working directory, GERES_OUTPUT_DIR, TMPDIR
+//       result               GERES_RESULT, if the job makes it
+//
+// What lies below job/ was made by somebody we do not trust: it is read through descriptors, never following links.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace geres::host {
+
+// Whose files a job's are. 0: the agent's own user.
+struct JobUser {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+struct Workspace {
+  std::filesystem::path root;
+  std::filesystem::path job() const { return root / "job"; }
+  std::filesystem::path work() const { return root / "job/work"; }
+  std::filesystem::path output() const { return root / "job/out"; }
+  std::filesystem::path temporary() const { return root / "job/tmp"; }
+  std::filesystem::path result() const { return root / "job/result"; }
+  std::filesystem::path job_file() const { return root / "job.json"; }
+  std::filesystem::path progress() const { return root / "progress"; }
+  std::filesystem::path standard_output() const { return root / "stdout"; }
+  std::filesystem::path standard_error() const { return root / "stderr"; }
+};
+
+// Any thread; throws std::system_error when the disk fails.
+class Workspaces {
+ public:
+  explicit Workspaces(std::filesystem::path directory) : directory_(std::move(directory)) {}
+
+  // Moves what earlier lives left out of the way and makes the directory anew. Returns where the leftovers lie (to be
+  // removed at leisure); empty: there were none.
+  std::filesystem::path start();
+
+  Workspace make(const JobUser& user, std::string_view job_text);
+
+  // Nothing of the attempt runs any more. Empties the directories and keeps them, or removes them when anything about
+  // them is not as it was made. Never throws.
+  void give_back(const Workspace& workspace, const JobUser& user) noexcept;
+
+ private:
+  Workspace make_directories(const JobUser& user);
+  bool take_spare(const JobUser& user, Workspace& workspace);
+
+  std::filesystem::path directory_;
+  std::atomic<std::uint64_t> next_ = 1;
+  std::mutex mutex_;
+  std::map<std::uint32_t, std::vector<Workspace>> spare_;  // by uid
+};
+
+// Puts a copy of `file` at `path` (relative) in the working directory, writable by the job. badValue: the path leaves
+// the directory, or names something twice.
+Result<void> place_input(const Workspace& workspace, const std::string& path, const std::filesystem::path& file,
+                         const JobUser& user);
+
+// Removes a directory and all in it, also what its owner has made unreadable. Never throws; says false if some is left.
+bool remove_tree(const std::filesystem::path& directory) noexcept;
+
+}  // namespace geres::host

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/api/access.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/json.h"
+#include "base/sha256.h"
+#include "base/uuid.h"
+
+namespace geres::hub::api {
+
+bool Identity::may(model::Role role) const {
+  if (kind != Kind::token) return false;
+  return std::any_of(roles.begin(), roles.end(), [role](model::Role has) {
+    if (has == model::Role::admin) return true;
+    if (role == model::Role::host) return has == role || has == model::Role::operator_;
+    return has != model::Role::host && has <= role;
+  });
+}
+
+bool Identity::sees(const std::string& tenant) const {
+  return all_tenants() || std::find(tenants.begin(), tenants.end(), tenant) != tenants.end();
+}
+
+engine::Caller Identity::caller() const {
+  // What all tenants share is not for an operator of some to change.
+  return {name, operates(), all_tenants(), tenants};
+}
+
+void Access::put_token(const model::Token& token) {
+  put(token.sha256, {Identity::Kind::token, token.name, token.roles, token.tenants, token.expires, token.id});
+}
+
+void Access::put_host(const model::Host& host) {
+  put(host.secret_sha256, {Identity::Kind::host, host.name, {}, {}, std::nullopt, host.id});
+}
+
+void Access::remove_token(Uuid token) {
+  remove(token);
+}
+
+void Access::remove_host(Uuid host) {
+  remove(host);
+}
+
+void Access::put(std::string sha256, Identity identity) {
+  const std::unique_lock lock(mutex_);
+  if (const auto old = digest_of_.find(identity.id); old != digest_of_.end()) by_digest_.erase(old->second);
+  digest_of_[identity.id] = sha256;
+  by_digest_[std::move(sha256)] = std::make_shared<const Identity>(std::move(identity));
+}
+
+void Access::remove(Uuid id) {
+  const std::unique_lock lock(mutex_);
+  const auto found = digest_of_.find(id);
+  if (found == digest_of_.end()) return;
+  by_digest_.erase(found->second);
+  digest_of_.erase(found);
+}
+
+std::shared_ptr<const Identity> Access::find(std::string_view secret, Millis now) const {
+  if (secret.empty() || secret.size() > 256) return nullptr;
+  const std::string digest = sha256_hex(secret);
+  const std::shared_lock lock(mutex_);
+  const auto found = by_digest_.find(digest);
+  if (found == by_digest_.end()) return nullptr;
+  if (found->second->expires && *found->second->expires <= now) return nullptr;
+  return found->second;
+}
+
+bool Access::current(const Identity& who, Millis now) const {
+  if (who.expires && *who.expires <= now) return false;
+  const std::shared_lock lock(mutex_);
+  return digest_of_.contains(who.id);
+}
+
+std::string_view role_name(model::Role role) {
+  return json::member_name(boost::describe::enum_to_string(role, "?"));
+}
+
+std::string new_secret() {
+  return "geres_" + random_hex(24);
+}
+
+std::string_view bearer_of(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (authorization.size() <= kScheme.size()) return {};
+  for (std::size_t i = 0; i < kScheme.size(); ++i)
+    if ((authorization[i] | 0x20) != (kScheme[i] | 0x20)) return {};
+  authorization.remove_prefix(kScheme.size());
+  while (authorization.starts_with(' ')) authorization.remove_prefix(1);
+  return authorization;
+}
+
+}  // namespace geres::hub::api

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who calls, and what they may do. Tokens and hosts' secrets are known by their SHA-256 alone and kept in memory.
+//
+// Roles: an admin may do all an operator may, an operator all a submitter may, a submitter all a viewer may. `host` is
+// apart: such a token may register hosts and nothing else. A host's own secret, given at registration, is good for
+// that host's own calls and for the files of the leases it holds.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "hub/engine/verbs.h"
+#include "model/batch.h"
+
+namespace geres::hub::api {
+
+struct Identity {
+  enum class Kind { nobody, token, host };
+  Kind kind = Kind::nobody;
+  std::string name;  // of the token or host
+  std::vector<model::Role> roles;
+  std::vector<std::string> tenants;  // empty: all
+  std::optional<Millis> expires;
+  Uuid id{};  // of the token or host
+
+  bool may(model::Role role) const;  // has it, or a higher one
+  bool all_tenants() const { return kind == Kind::token && tenants.empty(); }
+  bool sees(const std::string& tenant) const;
+  bool operates() const { return may(model::Role::operator_) && all_tenants(); }  // what is shared by all
+  std::string only_tenant() const { return tenants.size() == 1 ? tenants.front() : std::string(); }
+  engine::Caller caller() const;
+};
+
+// Any thread.
+class Access {
+ public:
+  void put_token(const model::Token& token);
+  void remove_token(Uuid token);
+  void put_host(const model::Host& host);
+  void remove_host(Uuid host);
+
+  // Whose secret this is; nullptr if nobody's, or if it has expired.
+  std::shared_ptr<const Identity> find(std::string_view secret, Millis now) const;
+  bool current(const Identity& who, Millis now) const;  // not expired, not taken back
+
+ private:
+  void put(std::string sha256, Identity identity);
+  void remove(Uuid id);
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<const Identity>> by_digest_;
+  std::unordered_map<Uuid, std::string> digest_of_;
+};
+
+std::string_view role_name(model::Role role);  // "operator"
+std::string new_secret();                      // for a token or a host; shown once
+
+// What follows "Bearer " in an Authorization header; empty if it is something else.
+std::string_view bearer_of(std::string_view authorization);
+
+}  // namespace geres::hub::api

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many jobs at once by a filter: POST /v1/jobs/cancel and /v1/jobs/redrive.
+#include "hub/api/filter.h"
+#include "hub/api/handlers.h"
+#include "hub/api/query.h"
+
+namespace geres::hub::api {
+namespace {
+
+constexpr Millis kGraceMax = 3'600'000;
+
+bool is_empty(const wire::FilterShape& shape) {
+  return !shape.tenant && !shape.batch && !shape.state && !shape.type && !shape.name && !shape.tags && !shape.host &&
+         !shape.submittedAfter && !shape.submittedBefore && !shape.ids;
+}
+
+struct BulkCall {
+  wire::FilterShape shape;
+  Narrowed filter;
+  bool dry_run = false;
+};
+
+awaitable<Result<BulkCall>> read_bulk(Call& call, bool reason_is_condition) {
+  if (auto ok = only_parameters(call.request.query, {"dryRun"}); !ok) co_return ok.error();
+  const auto dry_run = flag_parameter(call.request.query, "dryRun");
+  if (!dry_run) co_return dry_run.error();
+  auto shape = co_await body_as<wire::FilterShape>(call, true);
+  if (!shape) co_return shape.error();
+  if (is_empty(*shape) && !(reason_is_condition && shape->reason))
+    co_return fail(Code::emptyFilter, "the filter has no condition");
+  BulkCall bulk;
+  auto narrow = [&] { return filter_of_body(call.api, call.who, *shape); };
+  auto filter = co_await blocking(call, narrow);
+  if (!filter) co_return filter.error();
+  bulk.filter = std::move(*filter);
+  bulk.shape = std::move(*shape);
+  bulk.dry_run = *dry_run;
+  co_return bulk;
+}
+
+// The filter's states, or all of `fitting` if it names none; those it names that do not fit are left out.
+std::vector<model::JobState> narrow_states(const std::vector<model::JobState>& named,
+                                           const std::vector<model::JobState>& fitting) {
+  if (named.empty()) return fitting;
+  std::vector<model::JobState> both;
+  for (const auto state : named)
+    if (std::find(fitting.begin(), fitting.end(), state) != fitting.end()) both.push_back(state);
+  return both;
+}
+
+http::Response count_response(std::int64_t count, bool dry_run, json::object by_reason = {}) {
+  json::object body{{"count", count}, {"dryRun", dry_run}};
+  if (!by_reason.empty()) body.emplace("byReason", std::move(by_reason));
+  return json_response(200, body);
+}
+
+http::Response done_response(const engine::BulkDone& done) {
+  json::object body{{"count", done.count}, {"dryRun", false}};
+  json::object by_reason;
+  for (const auto& [reason, n] : done.by_reason) by_reason.emplace(json::write(reason).get_string(), n);
+  if (!by_reason.empty()) body.emplace("byReason", std::move(by_reason));
+  json::array ids;
+  for (const auto id : done.ids) ids.emplace_back(std::string_view(id.str()));
+  body.emplace("ids", std::move(ids));
+  return json_response(200, body);
+}
+
+json::object count_by_reason(store::Reads& reads, store::JobFilter filter, std::int64_t total) {
+  json::object by_reason;
+  std::int64_t found = 0;
+  boost::mp11::mp_for_each<boost::describe::describe_enumerators<model::Reason>>([&](auto d) {
+    if (d.value == model::Reason::none || found >= total) return;
+    filter.reason = d.value;
+    const auto n = reads.count(filter);
+    found += n;
+    if (n > 0) by_reason.emplace(d.name, n);
+  });
+  return by_reason;
+}
+
+}  // namespace
+
+awaitable<Answered> cancel_jobs(Call& call) {
+  auto bulk = co_await read_bulk(call, false);
+  if (!bulk) co_return bulk.error();
+  engine::CancelWhat what;
+  if (bulk->shape.grace) what.grace = bulk->shape.grace->ms;
+  if (what.grace > kGraceMax) co_return fail(Code::badValue, "the grace is too long", "/grace", "at most 1h");
+  if (bulk->shape.reason) {
+    const auto reason = json::read<std::string>(*bulk->shape.reason);
+    if (!reason) co_return json::inside("reason", reason.error());
+    what.reason = *reason;
+  }
+  if (!bulk->filter) co_return count_response(0, bulk->dry_run);
+  using enum model::JobState;
+  auto& filter = *bulk->filter;
+  filter.states = narrow_states(filter.states, {scheduled, blocked, ready, leased, running});
+  if (filter.states.empty()) co_return count_response(0, bulk->dry_run);
+  if (bulk->dry_run) {
+    auto count = [&] { return call.api.reads.count(filter); };
+    co_return count_response(co_await blocking(call, count), true);
+  }
+  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
+    call.api.engine.cancel_where(call.who.caller(), filter, what, std::move(answer));
+  };
+  const auto done = co_await ask_engine<engine::BulkDone>(ask);
+  if (!done) co_return done.error();
+  co_return done_response(*done);
+}
+
+awaitable<Answered> redrive_jobs(Call& call) {
+  auto bulk = co_await read_bulk(call, true);
+  if (!bulk) co_return bulk.error();
+  if (bulk->shape.grace) co_return fail(Code::unknownField, "'grace' is for cancel only", "/grace", "leave it out");
+  if (!bulk->filter) co_return count_response(0, bulk->dry_run);
+  auto& filter = *bulk->filter;
+  if (bulk->shape.reason) {
+    const auto reason = json::read<model::Reason>(*bulk->shape.reason);
+    if (!reason) co_return json::inside("reason", reason.error());
+    filter.reason = *reason;
+  }
+  using enum model::JobState;
+  // Dead letters, unless ended jobs of another kind are asked for by name.
+  filter.states =
+      filter.states.empty() ? std::vector{failed} : narrow_states(filter.states, {finished, failed, cancelled});
+  if (filter.states.empty()) co_return count_response(0, bulk->dry_run);
+  if (bulk->dry_run) {
+    filter.not_redriven = true;
+    std::int64_t total = 0;
+    auto count = [&] {
+      total = call.api.reads.count(filter);
+      return filter.reason ? json::object() : count_by_reason(call.api.reads, filter, total);
+    };
+    auto by_reason = co_await blocking(call, count);
+    co_return count_response(total, true, std::move(by_reason));
+  }
+  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
+    call.api.engine.redrive_where(call.who.caller(), filter, std::move(answer));
+  };
+  const auto done = co_await ask_engine<engine::BulkDone>(ask);
+  if (!done) co_return done.error();
+  co_return done_response(*done);
+}
+
+}  // namespace geres::hub::api

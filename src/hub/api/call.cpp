@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/api/call.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/serialize.hpp>
+
+#include "base/bytes.h"
+#include "wire/api/job_json.h"
+
+namespace geres::hub::api {
+
+awaitable<Result<std::string>> body_text(Call& call, std::int64_t limit) {
+  const auto type = call.request.headers.get("Content-Type").value_or("application/json");
+  if (!type.starts_with("application/json") && !type.starts_with("application/merge-patch+json"))
+    co_return fail(Code::unsupportedMedia, fmt::format("the body is '{}'", utf8_prefix(type, 80)), {},
+                   "Content-Type: application/json");
+  const auto length = call.request.body.length();
+  if (!length || *length > std::uint64_t(LargeBodies::kSmall)) {
+    call.room = call.api.large_bodies.take(std::int64_t(std::min(length.value_or(limit), std::uint64_t(limit))));
+    if (!call.room) co_return fail(Code::tooManyRequests, "too many large bodies at once");
+  }
+  co_return co_await call.request.body.read_all(std::uint64_t(limit));
+}
+
+Result<Uuid> job_id(const Call& call) {
+  const auto& text = call.capture("id");
+  if (const auto id = parse_uuid(text)) return *id;
+  return fail(Code::unknownJob, fmt::format("'{}' is no job id", replace_bad_utf8(utf8_prefix(text, 80))), {},
+              "a job's id is a UUID; GET /v1/jobs?id= finds one by its first or last digits");
+}
+
+http::Response json_response(unsigned status, const json::value& body) {
+  return http::text_response(status, "application/json", boost::json::serialize(body));
+}
+
+http::Response list_response(json::array items, const std::string& next) {
+  json::object body{{"items", std::move(items)}};
+  if (!next.empty()) body.emplace("next", std::string_view(next));
+  return json_response(200, body);
+}
+
+awaitable<Result<model::Job>> visible_job(Call& call, Uuid id) {
+  auto read = [&call, id] { return call.api.reads.job(id); };
+  auto job = co_await blocking(call, read);
+  if (!job || !call.who.sees(job->spec.tenant)) co_return no_such_job(id.str());
+  co_return std::move(*job);
+}
+
+awaitable<json::object> show_job(Call& call, const model::Job& job) {
+  auto name = call.api.batch_names.find(job.spec.batch);
+  if (!name) {
+    auto read = [&call, &job] { return call.api.reads.batch(job.spec.batch); };
+    if (const auto stored = co_await blocking(call, read)) {
+      call.api.batch_names.put(stored->batch);
+      name = stored->batch.name;
+    }
+  }
+  co_return wire::job_json(job, name.value_or(std::string()));
+}
+
+Error no_such_job(std::string_view id) {
+  return fail(Code::unknownJob, fmt::format("there is no job '{}'", id));
+}
+
+Error lacks_tenant(const Identity& who, std::string_view tenant, std::string_view field) {
+  return fail(Code::forbidden, fmt::format("token '{}' has not the tenant '{}'", who.name, tenant), std::string(field),
+              "ask an admin for a token with that tenant");
+}
+
+Error lacks_role(const Identity& who, std::string_view role) {
+  if (who.kind == Identity::Kind::host)
+    return fail(Code::forbidden, fmt::format("this is the secret of host '{}', good for its own calls only", who.name));
+  return fail(Code::forbidden, fmt::format("token '{}' has not the role {}", who.name, role), {},
+              fmt::format("ask an admin for a token with the role {}", role));
+}
+
+}  // namespace geres::hub::api

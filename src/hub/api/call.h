@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every handler is made of: the hub's parts, the call at hand, and the few verbs of translation (read the body,
+// ask the engine, ask the store, format the answer). The route table is in routes.cpp; start there.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "base/worker_pool.h"
+#include "http/message.h"
+#include "hub/api/access.h"
+#include "hub/api/batch_names.h"
+#include "hub/api/line_quota.h"
+#include "hub/api/log_store.h"
+#include "hub/api/problem.h"
+#include "hub/engine/engine.h"
+#include "hub/events/feed.h"
+#include "hub/events/last_hour.h"
+#include "hub/events/tail.h"
+#include "hub/events/teller.h"
+#include "hub/packages/blobs.h"
+#include "hub/signalr/connections.h"
+#include "hub/store/reads.h"
+#include "hub/webhooks/sender.h"
+
+namespace geres::hub::api {
+
+using http::awaitable;
+
+struct Limits {
+  std::int64_t spec_bytes = 1 << 20;
+  std::int64_t list_bytes = 64 << 20;
+  std::int64_t package_bytes = 1LL << 30;
+  std::int64_t file_bytes = 16LL << 30;
+  Millis report_every = 5'000;  // at least, what hosts are asked for
+};
+
+struct About {
+  std::string store_kind;  // "sqlite"
+  std::string store_path;
+  std::string data_directory;
+  Millis started_at = 0;
+};
+
+// Large bodies (lists of jobs, reports with logs) may take so much memory in all; beyond it callers come back later.
+class LargeBodies {
+ public:
+  static constexpr std::int64_t kBytesMax = 512LL << 20;
+  static constexpr std::int64_t kSmall = 64LL << 10;  // as many of these as there are connections are no trouble
+  class Room {
+   public:
+    Room(std::atomic<std::int64_t>& taken, std::int64_t bytes) : taken_(taken), bytes_(bytes) {}
+    Room(const Room&) = delete;
+    Room& operator=(const Room&) = delete;
+    ~Room() { taken_ -= bytes_; }
+
+   private:
+    std::atomic<std::int64_t>& taken_;
+    std::int64_t bytes_;
+  };
+  // nullptr if there is no room now.
+  std::unique_ptr<Room> take(std::int64_t bytes) {
+    auto room = std::make_unique<Room>(taken_, bytes);
+    if ((taken_ += bytes) > kBytesMax) return nullptr;
+    return room;
+  }
+
+ private:
+  std::atomic<std::int64_t> taken_ = 0;
+};
+
+class Metrics;
+
+// The hub's parts as handlers use them; all of them may be called from any thread.
+struct Api {
+  engine::Engine& engine;
+  store::Reads& reads;
+  packages::Blobs& blobs;
+  WorkerPool& pool;
+  const Clock& clock;
+  Access& access;
+  events::Feed& feed;
+  events::Tail& tail;
+  events::Teller* teller;  // before the first request
+  events::LastHour& last_hour;
+  signalr::Connections& signalr;
+  LogStore& logs;
+  BatchNames& batch_names;
+  Metrics& metrics;
+  Limits limits;
+  About about;
+  bool access_log = false;
+  std::function<bool()> ready;  // may new work be taken?
+  LargeBodies large_bodies = {};
+  LineQuota stranger_lines = {};  // about who shows no valid token
+  LineQuota caller_lines = {};
+  LineQuota trouble_lines = {};
+  webhooks::Sender* webhooks = nullptr;  // before the first request
+};
+
+struct Call {
+  Api& api;
+  http::Request& request;
+  const Identity& who;
+  std::unique_ptr<LargeBodies::Room> room = nullptr;  // while a large body is in memory
+
+  const std::string& capture(std::string_view name) const { return request.capture(name); }
+};
+
+using Answered = Result<http::Response>;
+using Handle = awaitable<Answered> (*)(Call&);
+
+// ---- in
+
+// The whole body as text, at most `limit` bytes; the content type, if there is one, must be JSON.
+awaitable<Result<std::string>> body_text(Call& call, std::int64_t limit);
+
+// The body as a described struct. An absent body counts as {} if `may_be_absent`.
+template <class T>
+awaitable<Result<T>> body_as(Call& call, bool may_be_absent = false) {
+  auto text = co_await body_text(call, call.api.limits.spec_bytes);
+  if (!text) co_return text.error();
+  if (text->empty() && may_be_absent) co_return T{};
+  co_return json::read_text<T>(*text);
+}
+
+Result<Uuid> job_id(const Call& call);  // {id} of a path: unknownJob if it is no UUID (badValue: not even close)
+
+// ---- asking
+
+// One verb of the engine: `ask` gets the Answer to hand over. The answer is waited for whatever the client does.
+template <class T, class Ask>
+awaitable<Result<T>> ask_engine(Ask ask) {
+  http::Promise<Result<T>> promise;
+  auto future = promise.future();
+  ask(engine::Answer<T>([promise](Result<T> answer) { promise.set(std::move(answer)); }));
+  promise = http::Promise<Result<T>>();
+  auto answer = co_await future.get();
+  if (!answer) co_return fail(Code::unavailable, "the hub is stopping");
+  co_return std::move(*answer);
+}
+
+// Blocking work (store reads, files) on a worker thread.
+template <class Work>
+auto blocking(Call& call, Work work) -> awaitable<std::invoke_result_t<Work&>> {
+  return http::run_on(call.api.pool, std::move(work));
+}
+
+// ---- out
+
+http::Response json_response(unsigned status, const json::value& body);
+http::Response list_response(json::array items, const std::string& next);  // {"items": […], "next"?: "…"}
+
+// The job if the caller may see it, else unknownJob.
+awaitable<Result<model::Job>> visible_job(Call& call, Uuid id);
+awaitable<json::object> show_job(Call& call, const model::Job& job);
+
+Error no_such_job(std::string_view id);
+Error lacks_tenant(const Identity& who, std::string_view tenant, std::string_view field = {});
+Error lacks_role(const Identity& who, std::string_view role);
+
+}  // namespace geres::hub::api

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /v1/events: the log of events as it grows, as server-sent events (the WHATWG HTML standard, 9.2). Each carries
+// its id, so that whoever comes back with Last-Event-ID reads on where it was; what is no longer kept is told as a
+// `gap`.
+#include <fmt/format.h>
+
+#include <boost/json/serialize.hpp>
+
+#include "hub/api/event_filter.h"
+#include "hub/api/handlers.h"
+#include "hub/api/query.h"
+
+namespace geres::hub::api {
+namespace {
+
+constexpr std::size_t kPage = 200;  // events in one write
+constexpr Millis kHeartbeat = 15'000;
+
+struct EventView {
+  Api& api;
+  http::Request& request;
+  const Identity& who;
+  EventPosition from;
+  events::Filter filter;
+  bool follow = true;  // else it ends with the newest
+  http::Bell bell;
+};
+
+std::string id_line(const Api& api, store::EventNo no) {
+  return fmt::format("id: {}\n", events::event_id(api.teller->log(), no));
+}
+
+// Not numbered by itself: whoever comes back reads on behind the gap.
+std::string gap_text(const Api& api, std::optional<store::EventNo> after, store::EventNo until) {
+  json::object data{{"until", std::string_view(events::event_id(api.teller->log(), until))}};
+  if (after) data.emplace("after", std::string_view(events::event_id(api.teller->log(), *after)));
+  return fmt::format("{}event: gap\ndata: {}\n\n", id_line(api, until), boost::json::serialize(data));
+}
+
+std::string page_text(const Api& api, const events::Reader::Page& page) {
+  std::string text;
+  for (const auto& event : page.events) {
+    text += id_line(api, event.row().no);
+    text += "event: ";
+    text += store::event_name(event.row().type);
+    text += "\ndata: ";
+    text += events::Teller::text(event)->event;
+    text += "\n\n";
+  }
+  return text;
+}
+
+awaitable<events::Reader::Page> next_page(Api& api, events::Reader& reader) {
+  events::Reader::Page page;
+  if (reader.behind()) {
+    auto read = [&] { return reader.read(kPage); };
+    page = co_await http::run_on(api.pool, read);
+  } else {
+    page = reader.read(kPage);
+  }
+  if (!events::Teller::prepared(page.events)) {
+    auto prepare = [&] { api.teller->prepare(page.events); };
+    co_await http::run_on(api.pool, prepare);
+  }
+  co_return page;
+}
+
+// An id alone sets what a client comes back with, and no browser shows it as an event; so a reader whose filter seldom
+// fits does not have to look through all that was since its last event.
+awaitable<void> send_events(std::shared_ptr<EventView> view, http::StreamWriter& out) {
+  auto& api = view->api;
+  events::Reader reader(api.tail, view->filter, view->from.after, [bell = view->bell] { bell.ring(); });
+  std::string text = "retry: 1000\n";
+  text += view->from.gap ? gap_text(api, std::nullopt, view->from.after) : id_line(api, view->from.after) + "\n";
+  while (true) {
+    if (!text.empty() && !(api.access.current(view->who, api.clock.wall()) && co_await out.write(text))) co_return;
+    const auto position = reader.position();
+    const auto page = co_await next_page(api, reader);
+    if (page.gap_until) {
+      text = gap_text(api, position, *page.gap_until);
+      continue;
+    }
+    text = page_text(api, page);
+    if (!text.empty() || page.more) continue;
+    if (!view->follow) {
+      const auto end = id_line(api, reader.position()) + "\n";
+      co_await out.write(end);
+      co_return;
+    }
+    const auto end = co_await view->bell.wait(view->request.cancellation, kHeartbeat);
+    if (view->request.cancellation.cancelled()) co_return;
+    if (end != http::WaitEnd::timedOut) continue;
+    text = fmt::format(": still here\n{}\n", id_line(api, reader.position()));
+  }
+}
+
+}  // namespace
+
+awaitable<Answered> stream_events(Call& call) {
+  const auto& query = call.request.query;
+  if (auto ok = only_parameters(query, {"lastEventId", "follow", "access_token"}, {"tenant", "batch", "job", "type"});
+      !ok)
+    co_return ok.error();
+  const auto follow = query.get("follow") ? flag_parameter(query, "follow") : Result<bool>(true);
+  if (!follow) co_return follow.error();
+  auto find = [&] { return event_filter_of_query(call.api, call.who, query); };
+  auto filter = co_await blocking(call, find);
+  if (!filter) co_return filter.error();
+  const auto header = call.request.headers.get("Last-Event-ID");
+  const auto from = header ? event_position(call.api, header, "Last-Event-ID")
+                           : event_position(call.api, query.get("lastEventId"), "lastEventId");
+  if (!from) co_return from.error();
+  auto view = std::make_shared<EventView>(call.api, call.request, call.who, *from, std::move(*filter), *follow);
+  http::Response response;
+  response.headers.emplace_back("Content-Type", "text/event-stream");
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.headers.emplace_back("X-Accel-Buffering", "no");
+  response.stream = [view](http::StreamWriter& out) { return send_events(view, out); };
+  co_return response;
+}
+
+}  // namespace geres::hub::api

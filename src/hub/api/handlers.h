@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// All handlers by name, as the route table lists them; one source file per resource.
+#pragma once
+
+#include "hub/api/call.h"
+
+namespace geres::hub::api {
+
+// submit.cpp, jobs.cpp, bulk.cpp
+awaitable<Answered> post_jobs(Call& call);
+awaitable<Answered> list_jobs(Call& call);
+awaitable<Answered> get_job(Call& call);
+awaitable<Answered> patch_job(Call& call);
+awaitable<Answered> cancel_job(Call& call);
+awaitable<Answered> redrive_job(Call& call);
+awaitable<Answered> why_job(Call& call);
+awaitable<Answered> list_attempts(Call& call);
+awaitable<Answered> list_job_events(Call& call);
+awaitable<Answered> cancel_jobs(Call& call);
+awaitable<Answered> redrive_jobs(Call& call);
+
+// events.cpp
+awaitable<Answered> stream_events(Call& call);
+
+// signalr.cpp
+awaitable<Answered> signalr_negotiate(Call& call);
+awaitable<Answered> signalr_connect(Call& call);
+awaitable<Answered> signalr_send(Call& call);
+awaitable<Answered> signalr_end(Call& call);
+
+// logs.cpp, files.cpp
+awaitable<Answered> get_log(Call& call);
+awaitable<Answered> list_job_files(Call& call);
+awaitable<Answered> get_job_file(Call& call);
+awaitable<Answered> put_file(Call& call);
+awaitable<Answered> get_file(Call& call);
+
+// batches.cpp
+awaitable<Answered> post_batch(Call& call);
+awaitable<Answered> list_batches(Call& call);
+awaitable<Answered> get_batch(Call& call);
+awaitable<Answered> close_batch(Call& call);
+awaitable<Answered> cancel_batch(Call& call);
+awaitable<Answered> pause_batch(Call& call);
+awaitable<Answered> resume_batch(Call& call);
+
+// packages.cpp
+awaitable<Answered> put_package(Call& call);
+awaitable<Answered> get_package(Call& call);
+awaitable<Answered> delete_package(Call& call);
+awaitable<Answered> list_packages(Call& call);
+
+// hosts.cpp: for people
+awaitable<Answered> list_hosts(Call& call);
+awaitable<Answered> get_host(Call& call);
+awaitable<Answered> drain_host(Call& call);
+awaitable<Answered> resume_host(Call& call);
+
+// host_calls.cpp: for hosts
+awaitable<Answered> register_host(Call& call);
+awaitable<Answered> host_fetch(Call& call);
+awaitable<Answered> host_report(Call& call);
+awaitable<Answered> put_lease_file(Call& call);
+
+// tenants.cpp, tokens.cpp
+awaitable<Answered> list_tenants(Call& call);
+awaitable<Answered> get_tenant(Call& call);
+awaitable<Answered> put_tenant(Call& call);
+awaitable<Answered> post_token(Call& call);
+awaitable<Answered> list_tokens(Call& call);
+awaitable<Answered> delete_token(Call& call);
+
+// webhooks.cpp
+awaitable<Answered> post_webhook(Call& call);
+awaitable<Answered> list_webhooks(Call& call);
+awaitable<Answered> get_webhook(Call& call);
+awaitable<Answered> patch_webhook(Call& call);
+awaitable<Answered> delete_webhook(Call& call);
+awaitable<Answered> test_webhook(Call& call);
+awaitable<Answered> list_deliveries(Call& call);
+awaitable<Answered> replay_webhook(Call& call);
+
+// system.cpp
+awaitable<Answered> get_root(Call& call);
+awaitable<Answered> get_openapi(Call& call);
+awaitable<Answered> get_errors(Call& call);
+awaitable<Answered> get_healthz(Call& call);
+awaitable<Answered> get_readyz(Call& call);
+awaitable<Answered> get_metrics(Call& call);
+awaitable<Answered> get_info(Call& call);
+awaitable<Answered> get_status(Call& call);
+
+// legacy.cpp: the GeRes2 face
+awaitable<Answered> legacy_post_job(Call& call);
+awaitable<Answered> legacy_post_jobs(Call& call);
+awaitable<Answered> legacy_delete_job(Call& call);
+awaitable<Answered> legacy_put_batch(Call& call);
+awaitable<Answered> legacy_close_batch(Call& call);
+awaitable<Answered> legacy_cancel_batch(Call& call);
+awaitable<Answered> legacy_get_job(Call& call);
+awaitable<Answered> legacy_list_jobs(Call& call);
+awaitable<Answered> legacy_list_batches(Call& call);
+
+}  // namespace geres::hub::api

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+// What hosts call: register, fetch, report, upload an artifact. The bodies are those of wire/host/host_protocol.h.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/base64.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "hub/api/handlers.h"
+#include "hub/api/query.h"
+#include "hub/api/transfer.h"
+#include "model/names.h"
+#include "wire/api/job_json.h"
+#include "wire/api/job_spec.h"
+#include "wire/host/host_protocol.h"
+
+namespace geres::hub::api {
+namespace {
+
+constexpr Millis kFetchWaitMax = 60'000;
+constexpr int kSlotsMax = 4'096;
+constexpr std::size_t kResultBytesMax = 64 * 1024;
+constexpr std::size_t kErrorBytesMax = 4'096;
+constexpr std::size_t kMessageBytesMax = 1'024;
+
+// ---- register
+
+Result<void> check_names(const std::optional<std::vector<std::string>>& names, std::string_view what,
+                         const std::string& field) {
+  if (!names) return {};
+  if (names->size() > 1'000) return fail(Code::tooMany, "too many names", field, "at most 1,000");
+  for (std::size_t i = 0; i < names->size(); ++i)
+    if (auto ok = model::check_name((*names)[i], what, fmt::format("{}/{}", field, i)); !ok) return ok;
+  return {};
+}
+
+Result<void> check(const wire::RegisterHost& shape) {
+  if (auto ok = model::check_name(shape.name, "host name", "/name"); !ok) return ok;
+  if (shape.slots < 1 || shape.slots > kSlotsMax)
+    return fail(Code::badValue, fmt::format("{} slots", shape.slots), "/slots", "from 1 to 4096");
+  if (shape.containment.size() > 64) return fail(Code::tooLarge, "this is too long", "/containment");
+  if (auto ok = wire::check_tags(shape.labels, "/labels"); !ok) return ok;
+  if (auto ok = check_names(shape.types, "job type", "/types"); !ok) return ok;
+  return check_names(shape.tenants, "tenant name", "/tenants");
+}
+
+// A token that is bound to tenants makes hosts for these alone.
+Result<std::optional<std::vector<std::string>>> tenants_of(const Identity& who, const wire::RegisterHost& shape) {
+  if (!shape.tenants) return who.all_tenants() ? std::nullopt : std::optional(who.tenants);
+  for (std::size_t i = 0; i < shape.tenants->size(); ++i)
+    if (!who.sees((*shape.tenants)[i])) return lacks_tenant(who, (*shape.tenants)[i], fmt::format("/tenants/{}", i));
+  return shape.tenants;
+}
+
+// Its earlier life must be of the same name, and for tenants that the token has.
+Result<std::optional<Uuid>> earlier_life(Api& api, const Identity& who, const wire::RegisterHost& shape) {
+  if (!shape.replaces || shape.replaces->empty()) return std::optional<Uuid>();
+  const auto id = parse_uuid(*shape.replaces);
+  if (!id) return fail(Code::badValue, "this is no host id", "/replaces", "the id that the earlier registration gave");
+  for (const auto& host : api.reads.hosts()) {
+    if (host.id != *id) continue;
+    const bool own = who.all_tenants() || (host.tenants && std::all_of(host.tenants->begin(), host.tenants->end(),
+                                                                       [&](const auto& t) { return who.sees(t); }));
+    if (!own) return fail(Code::forbidden, "that host works for tenants that this token has not", "/replaces");
+  }
+  return std::optional(*id);
+}
+
+model::Host host_of(const wire::RegisterHost& shape, const std::string& secret, std::string_view address) {
+  model::Host host;
+  host.name = shape.name;
+  host.secret_sha256 = sha256_hex(secret);
+  host.address = address;
+  host.slots = shape.slots;
+  host.memory = shape.memory.bytes;
+  host.labels = shape.labels;
+  host.types = shape.types;
+  host.packages = shape.packages;
+  host.containment = shape.containment;
+  return host;
+}
+
+// ---- fetch
+
+wire::LeaseGrant grant_shape(const Api& api, const engine::Granted& granted) {
+  const auto& spec = granted.job.spec;
+  const std::string lease = granted.lease.name.str();
+  wire::LeaseGrant grant;
+  grant.lease = lease;
+  grant.ttlMs = granted.lease.ttl;
+  grant.attempt = granted.lease.attempt;
+  grant.job = wire::job_json(granted.job, api.batch_names.find(spec.batch).value_or(std::string()));
+  grant.timeoutMs = spec.timeout;
+  if (!spec.package.empty())
+    grant.package = wire::PackageRef{
+        spec.package, spec.package_sha256,
+        fmt::format("/v1/packages/{}/{}?sha256={}&lease={}", spec.tenant, spec.package, spec.package_sha256, lease)};
+  for (const auto& input : spec.inputs)
+    grant.inputs.push_back(
+        {input.path, input.sha256, fmt::format("/v1/files/{}/{}?lease={}", spec.tenant, input.sha256, lease)});
+  return grant;
+}
+
+std::vector<wire::CancelOrder> cancel_shapes(const std::vector<engine::CancelOrder>& orders) {
+  std::vector<wire::CancelOrder> shapes;
+  for (const auto& order : orders) shapes.push_back({order.lease.str(), order.grace});
+  return shapes;
+}
+
+http::Response fetched_response(const Api& api, const engine::FetchAnswer& answer) {
+  wire::Fetched fetched;
+  fetched.heldMs = answer.held;
+  for (const auto& granted : answer.leases) fetched.leases.push_back(grant_shape(api, granted));
+  fetched.cancel = cancel_shapes(answer.cancel);
+  fetched.mode = answer.mode;
+  return json_response(200, json::write(fetched));
+}
+
+Result<wire::Fetch> read_fetch(std::string_view text) {
+  auto shape = json::read_text<wire::Fetch>(text);
+  if (!shape) return shape;
+  if (shape->fetchId.empty() || shape->fetchId.size() > 128)
+    return fail(Code::badValue, "this is no fetch id", "/fetchId", "1 to 128 characters");
+  if (shape->slots < 0 || shape->slots > kSlotsMax)
+    return fail(Code::badValue, fmt::format("{} slots", shape->slots), "/slots", "from 0 to 4096");
+  if (shape->wait.ms > kFetchWaitMax) return fail(Code::badValue, "the wait is too long", "/wait", "at most 1m");
+  return shape;
+}
+
+// ---- report
+
+Result<Uuid> lease_name(const std::string& text, std::string field) {
+  if (const auto name = parse_uuid(text)) return *name;
+  return fail(Code::badValue, "this is no lease", std::move(field), "the name that the fetch gave");
+}
+
+Result<std::vector<Uuid>> lease_names(const std::vector<std::string>& texts, const char* field) {
+  std::vector<Uuid> names;
+  names.reserve(texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto name = parse_uuid(texts[i]);
+    if (!name) return lease_name(texts[i], fmt::format("/{}/{}", field, i)).error();
+    names.push_back(*name);
+  }
+  return names;
+}
+
+Result<engine::Completion> completion(wire::FinishedItem&& item, const std::string& field) {
+  engine::Completion done;
+  const auto lease = lease_name(item.lease, field + "/lease");
+  if (!lease) return lease.error();
+  if (item.outcome == model::Outcome::expired)
+    return fail(Code::badValue, "'expired' is the hub's own word", field + "/outcome");
+  done.lease = *lease;
+  done.outcome = item.outcome;
+  done.result_truncated = item.resultTruncated;
+  if (item.result) {
+    if (item.result->size() > kResultBytesMax) {
+      item.result->resize(utf8_prefix(*item.result, kResultBytesMax).size());
+      done.result_truncated = true;
+    }
+    done.result = std::move(item.result);
+  }
+  if (item.exit) done.exit = model::Exit{item.exit->code, item.exit->signal};
+  if (item.usage) done.usage = model::Usage{item.usage->cpuSeconds, item.usage->maxRssBytes};
+  done.error = std::string(utf8_prefix(item.error, kErrorBytesMax));
+  if (item.files.size() > 10'000) return fail(Code::tooMany, "too many files", field + "/files", "at most 10,000");
+  for (std::size_t i = 0; i < item.files.size(); ++i) {
+    const auto here = fmt::format("{}/files/{}", field, i);
+    auto& file = item.files[i];
+    if (auto ok = wire::check_relative_path(file.path, here + "/path"); !ok) return ok.error();
+    if (!is_sha256_hex(file.sha256)) return fail(Code::badValue, "this is no SHA-256", here + "/sha256");
+    if (file.size < 0) return fail(Code::badValue, "the size is negative", here + "/size");
+    done.files.push_back({std::move(file.path), file.size, std::move(file.sha256)});
+  }
+  return done;
+}
+
+Result<engine::ReportCall> report_call(wire::Report& shape, Uuid host) {
+  engine::ReportCall report;
+  report.host = host;
+  report.seq = shape.seq;
+  report.fetched = shape.fetched;
+  report.fetched_only = shape.fetchedOnly;
+  report.leaving = shape.leaving;
+  auto running = lease_names(shape.running, "running");
+  if (!running) return running.error();
+  report.running = std::move(*running);
+  auto started = lease_names(shape.started, "started");
+  if (!started) return started.error();
+  report.started = std::move(*started);
+  for (std::size_t i = 0; i < shape.progress.size(); ++i) {
+    auto& item = shape.progress[i];
+    const auto lease = lease_name(item.lease, fmt::format("/progress/{}/lease", i));
+    if (!lease) return lease.error();
+    if (item.percent && (*item.percent < 0 || *item.percent > 100))
+      return fail(Code::badValue, "the percentage is out of range", fmt::format("/progress/{}/percent", i), "0 to 100");
+    report.progress.emplace_back(
+        *lease, model::Progress{item.percent, std::string(utf8_prefix(item.message, kMessageBytesMax))});
+  }
+  for (std::size_t i = 0; i < shape.finished.size(); ++i) {
+    auto done = completion(std::move(shape.finished[i]), fmt::format("/finished/{}", i));
+    if (!done) return done.error();
+    report.finished.push_back(std::move(*done));
+  }
+  return report;
+}
+
+// Before the report's ends reach the engine, so that who sees an end sees the whole log.
+Result<void> store_logs(Api& api, const std::vector<wire::LogItem>& items, Uuid host) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto& item = items[i];
+    const auto field = [i](const char* name) { return fmt::format("/log/{}/{}", i, name); };
+    const auto name = parse_uuid(item.lease);
+    if (!name) return fail(Code::badValue, "this is no lease", field("lease"));
+    const auto stream = parse_stream(item.stream);
+    if (!stream) return fail(Code::badValue, "there is no such stream", field("stream"), "stdout or stderr");
+    const auto bytes = from_base64(item.data);
+    if (!bytes) return fail(Code::badValue, "this is not base64", field("data"));
+    const auto lease = api.engine.lease(*name);
+    if (!lease || lease->host != host) continue;  // stale: changes nothing
+    if (api.logs.append(lease->job, lease->attempt, *stream, item.offset, *bytes))
+      api.feed.log_grew(lease->job);
+    else
+      log::warn("log of job {} attempt {}: a piece at {} leaves a gap and was dropped", lease->job.str(),
+                lease->attempt, item.offset);
+  }
+  return {};
+}
+
+void find_missing_files(Api& api, engine::ReportCall& report) {
+  for (auto& done : report.finished) {
+    const auto lease = api.engine.lease(done.lease);
+    if (!lease) continue;
+    done.files_missing = std::any_of(done.files.begin(), done.files.end(),
+                                     [&](const auto& file) { return !api.blobs.has(lease->tenant, file.sha256); });
+  }
+}
+
+http::Response reported_response(const engine::ReportAnswer& answer) {
+  wire::Reported reported;
+  for (const auto lease : answer.accepted) reported.accepted.push_back(lease.str());
+  for (const auto& item : answer.refused)
+    reported.refused.push_back({item.lease.str(), std::string(error_name(item.code))});
+  for (const auto lease : answer.lost) reported.lost.push_back(lease.str());
+  reported.cancel = cancel_shapes(answer.cancel);
+  reported.mode = answer.mode;
+  return json_response(200, json::write(reported));
+}
+
+Error forgotten(Call& call, Error error) {
+  if (error.code == Code::hostGone) call.api.access.remove_host(call.who.id);
+  return error;
+}
+
+}  // namespace
+
+awaitable<Answered> register_host(Call& call) {
+  auto shape = co_await body_as<wire::RegisterHost>(call);
+  if (!shape) co_return shape.error();
+  if (auto ok = check(*shape); !ok) co_return ok.error();
+  const std::string secret = new_secret();
+  engine::RegisterHost what;
+  what.host = host_of(*shape, secret, call.request.peer);
+  auto tenants = tenants_of(call.who, *shape);
+  if (!tenants) co_return tenants.error();
+  what.host.tenants = std::move(*tenants);
+  auto look = [&] { return earlier_life(call.api, call.who, *shape); };
+  const auto replaces = co_await blocking(call, look);
+  if (!replaces) co_return replaces.error();
+  what.replaces = *replaces;
+  auto ask = [&](engine::Answer<model::Host> answer) {
+    call.api.engine.register_host(std::move(what), std::move(answer));
+  };
+  const auto host = co_await ask_engine<model::Host>(ask);
+  if (!host) co_return host.error();
+  if (*replaces) call.api.access.remove_host(**replaces);
+  call.api.access.put_host(*host);
+  const wire::Registered registered{host->id.str(), secret, double(call.api.limits.report_every) / 1'000};
+  auto response = json_response(201, json::write(registered));
+  response.headers.emplace_back("Cache-Control", "no-store");
+  co_return response;
+}
+
+awaitable<Answered> host_fetch(Call& call) {
+  const Millis received = call.api.clock.monotonic();
+  auto text = co_await body_text(call, call.api.limits.spec_bytes);
+  if (!text) co_return text.error();
+  auto shape = read_fetch(*text);
+  if (!shape) co_return shape.error();
+  engine::FetchCall fetch{call.who.id, shape->fetchId, shape->slots, shape->wait.ms, received};
+  http::Promise<Result<engine::FetchAnswer>> promise;
+  auto future = promise.future();
+  call.api.engine.fetch(std::move(fetch),
+                        [promise](Result<engine::FetchAnswer> answer) { promise.set(std::move(answer)); });
+  promise = {};
+  auto answer = co_await future.get(call.request.cancellation);
+  if (!answer) {
+    // Whoever asked has gone, or the hub stops: nothing may be granted to this call any more.
+    call.api.engine.abandon_fetch(call.who.id, shape->fetchId, received);
+    co_return fail(Code::unavailable, "the hub is stopping");
+  }
+  if (!*answer) co_return forgotten(call, answer->error());
+  co_return fetched_response(call.api, **answer);
+}
+
+awaitable<Answered> host_report(Call& call) {
+  auto text = co_await body_text(call, call.api.limits.list_bytes);
+  if (!text) co_return text.error();
+  auto shape = json::read_text<wire::Report>(*text);
+  if (!shape) co_return shape.error();
+  text->clear();
+  auto report = report_call(*shape, call.who.id);
+  if (!report) co_return report.error();
+  if (auto ok = store_logs(call.api, shape->log, call.who.id); !ok) co_return ok.error();
+  const bool names_files = std::any_of(report->finished.begin(), report->finished.end(),
+                                       [](const auto& done) { return !done.files.empty(); });
+  if (names_files) {
+    auto look = [&] { find_missing_files(call.api, *report); };
+    co_await blocking(call, look);
+  }
+  auto ask = [&](engine::Answer<engine::ReportAnswer> answer) {
+    call.api.engine.report(std::move(*report), std::move(answer));
+  };
+  const auto answer = co_await ask_engine<engine::ReportAnswer>(ask);
+  if (!answer) co_return forgotten(call, answer.error());
+  co_return reported_response(*answer);
+}
+
+awaitable<Answered> put_lease_file(Call& call) {
+  if (auto ok = only_parameters(call.request.query, {"sha256"}); !ok) co_return ok.error();
+  if (auto ok = wire::check_relative_path(call.capture("path"), ""); !ok) co_return ok.error();
+  const auto name = parse_uuid(call.capture("lease"));
+  const auto current = [&] {
+    auto lease = name ? call.api.engine.lease(*name) : std::nullopt;
+    return lease && lease->host == call.who.id ? lease : std::nullopt;
+  };
+  const auto lease = current();
+  if (!lease) co_return fail(Code::stale, "the lease is not current");
+  auto upload = co_await receive(call, lease->tenant, call.api.limits.file_bytes);
+  if (!upload) co_return upload.error();
+  if (!current()) co_return fail(Code::stale, "the lease is not current any more");
+  const std::string expected = text_parameter(call.request.query, "sha256");
+  const auto blob = co_await commit(call, **upload, expected);
+  if (!blob) co_return blob.error();
+  const json::object body{{"sha256", std::string_view(blob->sha256)}, {"size", blob->size}};
+  co_return json_response(201, body);
+}
+
+}  // namespace geres::hub::api

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /v1/jobs/{id}/log: what an attempt wrote, as it is or as it grows.
+#include <fmt/format.h>
+
+#include "base/bytes.h"
+#include "hub/api/handlers.h"
+#include "hub/api/query.h"
+#include "model/job_transitions.h"
+
+namespace geres::hub::api {
+namespace {
+
+constexpr std::size_t kPiece = 64 * 1024;
+constexpr Millis kLookAgain = 30'000;  // in case a nudge was lost
+
+struct LogView {
+  Api& api;
+  http::Request& request;
+  Uuid job;
+  int attempt = 0;
+  Stream stream = Stream::out;
+  std::int64_t offset = 0;
+};
+
+// Sends all that is there now. False when the reader has gone.
+awaitable<bool> send_rest(LogView& view, http::StreamWriter& out) {
+  while (true) {
+    auto read = [&view] { return view.api.logs.read(view.job, view.attempt, view.stream, view.offset, kPiece); };
+    const std::string piece = co_await http::run_on(view.api.pool, read);
+    if (piece.empty()) co_return true;
+    if (!co_await out.write(piece)) co_return false;
+    view.offset += std::int64_t(piece.size());
+  }
+}
+
+// A host's log pieces are stored before its word that the attempt has ended, so: who sees the end sees all of the log.
+awaitable<void> follow(std::shared_ptr<LogView> view, http::StreamWriter& out) {
+  const http::Bell bell;
+  const auto subscription =
+      view->api.feed.subscribe(view->job, events::Feed::changed | events::Feed::log, [bell] { bell.ring(); });
+  while (true) {
+    auto read = [&view] { return view->api.reads.job(view->job); };
+    const auto job = co_await http::run_on(view->api.pool, read);
+    if (!job) co_return;
+    if (view->attempt > 0 && !co_await send_rest(*view, out)) co_return;
+    if (job->status.attempt > view->attempt) {
+      ++view->attempt;
+      view->offset = 0;
+      continue;
+    }
+    if (model::ended(job->status.state)) co_return;
+    co_await bell.wait(view->request.cancellation, kLookAgain);
+    if (view->request.cancellation.cancelled()) co_return;
+  }
+}
+
+awaitable<void> send_once(std::shared_ptr<LogView> view, http::StreamWriter& out) {
+  co_await send_rest(*view, out);
+}
+
+Result<Stream> stream_parameter(const http::Query& query) {
+  const auto name = query.get("stream").value_or("stdout");
+  if (const auto stream = parse_stream(name)) return *stream;
+  return fail(Code::badValue, fmt::format("there is no stream '{}'", replace_bad_utf8(utf8_prefix(name, 80))), "stream",
+              "stdout or stderr");
+}
+
+}  // namespace
+
+awaitable<Answered> get_log(Call& call) {
+  const auto& query = call.request.query;
+  if (auto ok = only_parameters(query, {"attempt", "stream", "tail", "offset", "follow"}); !ok) co_return ok.error();
+  const auto attempt = number_parameter(query, "attempt", 1, 1'000'000'000);
+  if (!attempt) co_return attempt.error();
+  const auto tail = number_parameter(query, "tail", 0, 1'000'000'000);
+  if (!tail) co_return tail.error();
+  const auto offset = number_parameter(query, "offset", 0, std::numeric_limits<std::int64_t>::max());
+  if (!offset) co_return offset.error();
+  const auto stream = stream_parameter(query);
+  if (!stream) co_return stream.error();
+  const auto following = flag_parameter(query, "follow");
+  if (!following) co_return following.error();
+  const auto id = job_id(call);
+  if (!id) co_return id.error();
+  const auto job = co_await visible_job(call, *id);
+  if (!job) co_return job.error();
+  if (*attempt && **attempt > job->status.attempt)
+    co_return fail(Code::notFound, fmt::format("the job has had {} attempts", job->status.attempt), "attempt");
+
+  auto view = std::make_shared<LogView>(call.api, call.request, *id);
+  view->attempt = int(attempt->value_or(job->status.attempt));
+  view->stream = *stream;
+  view->offset = offset->value_or(0);
+  if (*tail) {
+    auto find = [&] { return call.api.logs.tail_offset(*id, view->attempt, *stream, **tail); };
+    view->offset = co_await blocking(call, find);
+  }
+  http::Response response;
+  response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.headers.emplace_back("Geres-Attempt", std::to_string(view->attempt));
+  const auto send = *following ? follow : send_once;
+  response.stream = [view, send](http::StreamWriter& out) { return send(view, out); };
+  co_return response;
+}
+
+}  // namespace geres::hub::api

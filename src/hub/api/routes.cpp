@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/api/routes.h"
+
+#include <array>
+
+namespace geres::hub::api {
+namespace {
+
+using enum http::Method;
+constexpr bool kLegacy = true;
+constexpr bool kTokenInQuery = true;
+
+// clang-format off
+constexpr std::array kRoutes{
+  // jobs
+  Route{post,    "/v1/jobs",                       Needs::submitter, post_jobs},
+  Route{get,     "/v1/jobs",                       Needs::viewer,    list_jobs},
+  Route{post,    "/v1/jobs/cancel",                Needs::submitter, cancel_jobs},
+  Route{post,    "/v1/jobs/redrive",               Needs::submitter, redrive_jobs},
+  Route{get,     "/v1/jobs/{id}",                  Needs::viewer,    get_job},
+  Route{patch,   "/v1/jobs/{id}",                  Needs::submitter, patch_job},
+  Route{post,    "/v1/jobs/{id}/cancel",           Needs::submitter, cancel_job},
+  Route{post,    "/v1/jobs/{id}/redrive",          Needs::submitter, redrive_job},
+  Route{get,     "/v1/jobs/{id}/why",              Needs::viewer,    why_job},
+  Route{get,     "/v1/jobs/{id}/attempts",         Needs::viewer,    list_attempts},
+  Route{get,     "/v1/jobs/{id}/events",           Needs::viewer,    list_job_events},
+  Route{get,     "/v1/jobs/{id}/log",              Needs::viewer,    get_log},
+  Route{get,     "/v1/jobs/{id}/files",            Needs::viewer,    list_job_files},
+  Route{get,     "/v1/jobs/{id}/files/{path...}",  Needs::viewer,    get_job_file},
+  // events
+  Route{get,     "/v1/events",                     Needs::viewer,    stream_events, false, kTokenInQuery},
+  Route{post,    "/hubs/jobs/negotiate",           Needs::viewer,    signalr_negotiate, false, kTokenInQuery},
+  Route{get,     "/hubs/jobs",                     Needs::viewer,    signalr_connect, false, kTokenInQuery},
+  Route{post,    "/hubs/jobs",                     Needs::viewer,    signalr_send, false, kTokenInQuery},
+  Route{delete_, "/hubs/jobs",                     Needs::viewer,    signalr_end, false, kTokenInQuery},
+  // webhooks
+  Route{post,    "/v1/webhooks",                   Needs::submitter, post_webhook},
+  Route{get,     "/v1/webhooks",                   Needs::viewer,    list_webhooks},
+  Route{get,     "/v1/webhooks/{id}",              Needs::viewer,    get_webhook},
+  Route{patch,   "/v1/webhooks/{id}",              Needs::submitter, patch_webhook},
+  Route{delete_, "/v1/webhooks/{id}",              Needs::submitter, delete_webhook},
+  Route{post,    "/v1/webhooks/{id}/test",         Needs::submitter, test_webhook},
+  Route{get,     "/v1/webhooks/{id}/deliveries",   Needs::viewer,    list_deliveries},
+  Route{post,    "/v1/webhooks/{id}/replay",       Needs::submitter, replay_webhook},
+  // batches
+  Route{post,    "/v1/batches",                    Needs::submitter, post_batch},
+  Route{get,     "/v1/batches",                    Needs::viewer,    list_batches},
+  Route{get,     "/v1/batches/{id}",               Needs::viewer,    get_batch},
+  Route{post,    "/v1/batches/{id}/close",         Needs::submitter, close_batch},
+  Route{post,    "/v1/batches/{id}/cancel",        Needs::submitter, cancel_batch},
+  Route{post,    "/v1/batches/{id}/pause",         Needs::submitter, pause_batch},
+  Route{post,    "/v1/batches/{id}/resume",        Needs::submitter, resume_batch},
+  // packages and input files
+  Route{get,     "/v1/packages",                   Needs::viewer,    list_packages},
+  Route{put,     "/v1/packages/{tenant}/{name}",   Needs::submitter, put_package},
+  Route{get,     "/v1/packages/{tenant}/{name}",   Needs::download,  get_package},
+  Route{delete_, "/v1/packages/{tenant}/{name}",   Needs::submitter, delete_package},
+  Route{put,     "/v1/files/{tenant}",             Needs::submitter, put_file},
+  Route{get,     "/v1/files/{tenant}/{sha256}",    Needs::download,  get_file},
+  // hosts, for people
+  Route{get,     "/v1/hosts",                      Needs::viewer,    list_hosts},
+  Route{get,     "/v1/hosts/{id}",                 Needs::viewer,    get_host},
+  Route{post,    "/v1/hosts/{id}/drain",           Needs::operator_, drain_host},
+  Route{post,    "/v1/hosts/{id}/resume",          Needs::operator_, resume_host},
+  // hosts, for hosts
+  Route{post,    "/v1/hosts",                      Needs::registrar, register_host},
+  Route{post,    "/v1/hosts/{id}/fetch",           Needs::host,      host_fetch},
+  Route{post,    "/v1/hosts/{id}/report",          Needs::host,      host_report},
+  Route{put,     "/v1/hosts/{id}/leases/{lease}/files/{path...}", Needs::host, put_lease_file},
+  // tenants and tokens
+  Route{get,     "/v1/tenants",                    Needs::viewer,    list_tenants},
+  Route{get,     "/v1/tenants/{tenant}",           Needs::viewer,    get_tenant},
+  Route{put,     "/v1/tenants/{tenant}",           Needs::operator_, put_tenant},
+  Route{post,    "/v1/tokens",                     Needs::admin,     post_token},
+  Route{get,     "/v1/tokens",                     Needs::admin,     list_tokens},
+  Route{delete_, "/v1/tokens/{id}",                Needs::admin,     delete_token},
+  // the hub itself
+  Route{get,     "/v1/info",                       Needs::token,     get_info},
+  Route{get,     "/v1/status",                     Needs::viewer,    get_status},
+  Route{get,     "/metrics",                       Needs::viewer,    get_metrics},
+  Route{get,     "/healthz",                       Needs::nothing,   get_healthz},
+  Route{get,     "/readyz",                        Needs::nothing,   get_readyz},
+  Route{get,     "/openapi.yaml",                  Needs::nothing,   get_openapi},
+  Route{get,     "/errors",                        Needs::nothing,   get_errors},
+  Route{get,     "/",                              Needs::nothing,   get_root},
+  // the GeRes2 face
+  Route{post,    "/api/jobcontrol/jobs",                      Needs::submitter, legacy_post_job,    kLegacy},
+  Route{post,    "/api/jobcontrol/jobs/list",                 Needs::submitter, legacy_post_jobs,   kLegacy},
+  Route{post,    "/api/jobcontrol/jobs/list/{batch}",         Needs::submitter, legacy_post_jobs,   kLegacy},
+  Route{post,    "/api/jobcontrol/jobs/{id}",              Needs::submitter, legacy_post_job,    kLegacy},
+  Route{delete_, "/api/jobcontrol/jobs/{id}",                 Needs::submitter, legacy_delete_job,  kLegacy},
+  Route{put,     "/api/jobcontrol/batch",                     Needs::submitter, legacy_put_batch,   kLegacy},
+  Route{delete_, "/api/jobcontrol/batch/close/{id}",          Needs::submitter, legacy_close_batch, kLegacy},
+  Route{delete_, "/api/jobcontrol/batch/delete/{id}",         Needs::submitter, legacy_cancel_batch, kLegacy},
+  Route{get,     "/api/jobmonitor/job/{id}",                  Needs::viewer,    legacy_get_job,     kLegacy},
+  Route{get,     "/api/jobmonitor/jobs/{batch}",              Needs::viewer,    legacy_list_jobs,   kLegacy},
+  Route{get,     "/api/jobmonitor/batch",                     Needs::viewer,    legacy_list_batches, kLegacy},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Route> routes() {
+  return kRoutes;
+}
+
+}  // namespace geres::hub::api

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole API as one table.
+#pragma once
+
+#include <span>
+
+#include "http/router.h"
+#include "hub/api/handlers.h"
+
+namespace geres::hub::api {
+
+// Who may call.
+enum class Needs {
+  nothing,  // open to all
+  token,    // any valid token, whatever its roles
+  viewer,   // this role or a higher one; the same for the next three
+  submitter,
+  operator_,
+  admin,
+  registrar,  // the role host, or an operator
+  host,       // the secret of the host that the path names
+  download,   // a viewer, or a host for a lease it holds
+};
+
+struct Route {
+  http::Method method;
+  std::string_view pattern;
+  Needs needs;
+  Handle handle;
+  bool legacy = false;  // answers trouble as GeRes2 did: bad input is 400 whatever it is
+  // The token may also be the query's access_token: browsers can give event streams and WebSockets no header.
+  bool token_in_query = false;
+};
+
+std::span<const Route> routes();
+
+// The table as a router, with access checks, problem answers, figures and the access log around it. `api` must outlive
+// the server.
+http::Router make_router(Api& api);
+
+}  // namespace geres::hub::api

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens around every handler: who calls, may they, and what trouble looks like.
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "base/log.h"
+#include "hub/api/metrics.h"
+#include "hub/api/routes.h"
+#include "hub/store/store.h"
+
+namespace geres::hub::api {
+namespace {
+
+using IdentityPtr = std::shared_ptr<const Identity>;
+
+const Identity kNobody;
+
+Result<IdentityPtr> identify(const Api& api, const Route& route, const http::Request& request) {
+  const auto header = request.headers.get("Authorization");
+  const auto query = route.token_in_query ? request.query.get("access_token") : std::nullopt;
+  if (!header && !query)
+    return fail(Code::unauthenticated, "the header Authorization is missing", {},
+                route.token_in_query ? "Authorization: Bearer TOKEN, or access_token=TOKEN in the query" : "");
+  const auto secret = header ? bearer_of(*header) : *query;
+  if (secret.empty()) return fail(Code::unauthenticated, "the header Authorization has no bearer token");
+  auto identity = api.access.find(secret, api.clock.wall());
+  if (!identity) return fail(Code::unauthenticated, "the token is not known or has expired");
+  return identity;
+}
+
+Result<void> need_role(const Identity& who, model::Role role) {
+  if (who.may(role)) return {};
+  return lacks_role(who, role_name(role));
+}
+
+// A host's secret is for that host's paths; any other host looks absent to it.
+Result<void> need_host(const Identity& who, const std::string& id) {
+  if (who.kind != Identity::Kind::host)
+    return fail(Code::forbidden, fmt::format("token '{}' is no host's secret", who.name), {},
+                "use the secret that POST /v1/hosts gave");
+  if (parse_uuid(id) == who.id) return {};
+  return fail(Code::notFound, fmt::format("host '{}' is another than '{}'", who.name, id), {},
+              "use this host's own id");
+}
+
+Result<void> allow(const Identity& who, Needs needs, const http::Request& request) {
+  switch (needs) {
+    case Needs::nothing:
+      return {};
+    case Needs::token:
+      if (who.kind == Identity::Kind::token) return {};
+      return lacks_role(who, "viewer");
+    case Needs::viewer:
+      return need_role(who, model::Role::viewer);
+    case Needs::submitter:
+      return need_role(who, model::Role::submitter);
+    case Needs::operator_:
+      return need_role(who, model::Role::operator_);
+    case Needs::admin:
+      return need_role(who, model::Role::admin);
+    case Needs::registrar:
+      return need_role(who, model::Role::host);
+    case Needs::host:
+      return need_host(who, request.capture("id"));
+    case Needs::download:
+      return who.kind == Identity::Kind::host ? Result<void>() : need_role(who, model::Role::viewer);
+  }
+  return fail(Code::internal, "a route without a rule");
+}
+
+http::Response trouble(const Error& error, bool legacy) {
+  unsigned status = status_of(error);
+  if (legacy && status < 500 && status != 401 && status != 403)
+    status = problem_kind(error.code).status == 404 && error.code != Code::unknownPackage ? 404 : 400;
+  return problem_with_status(error, status);
+}
+
+// Whoever calls badly, or while nothing works, must not fill the log.
+bool may_write(LineQuota& quota) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  const auto left_out = quota.take(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  if (left_out.value_or(0) > 0) log::info("{} lines like the next were left out", *left_out);
+  return left_out.has_value();
+}
+
+// The world failed in the middle of a handler.
+Error world_failed(Api& api, const http::Request& request, const std::exception& what) {
+  if (may_write(api.trouble_lines)) log::error("{} {}: {}", request.method_text, request.route, what.what());
+  if (const auto* failed = dynamic_cast<const store::StoreFailed*>(&what)) {
+    if (failed->failure == store::Failure::full) return fail(Code::storageFull, "the disk is full");
+    return fail(Code::unavailable, "the store does not answer");
+  }
+  if (const auto* failed = dynamic_cast<const std::system_error*>(&what)) {
+    if (failed->code() == std::errc::no_space_on_device) return fail(Code::storageFull, "the disk is full");
+    if (failed->code() == std::errc::too_many_files_open || failed->code() == std::errc::too_many_files_open_in_system)
+      return fail(Code::unavailable, "the hub has too many files open");
+  }
+  return fail(Code::internal, "the hub failed");
+}
+
+awaitable<http::Response> serve(Api& api, const Route& route, http::Request& request) {
+  IdentityPtr identity;
+  if (route.needs != Needs::nothing) {
+    auto found = identify(api, route, request);
+    if (!found) co_return trouble(found.error(), route.legacy);
+    identity = std::move(*found);
+    request.attachment = identity;
+  }
+  const Identity& who = identity ? *identity : kNobody;
+  if (auto ok = allow(who, route.needs, request); !ok) co_return trouble(ok.error(), route.legacy);
+  Call call{api, request, who};
+  Answered answer = fail(Code::internal, "");
+  try {
+    answer = co_await route.handle(call);
+  } catch (const http::ServerStopped&) {
+    throw;
+  } catch (const std::exception& what) {
+    answer = world_failed(api, request, what);
+  }
+  if (!answer) co_return trouble(answer.error(), route.legacy);
+  co_return std::move(*answer);
+}
+
+// One line a call: never the query (it may hold a token), bodies or parameters.
+void write_access_log(Api& api, const http::Request& request, unsigned status, double seconds) {
+  const bool failed = status >= 500 && status != 503;  // 503 is how a hub that stops says so
+  const auto level = failed                            ? spdlog::level::warn
+                     : status >= 400 || api.access_log ? spdlog::level::info
+                                                       : spdlog::level::debug;
+  if (!spdlog::should_log(level)) return;
+  const auto* identity = std::any_cast<IdentityPtr>(&request.attachment);
+  auto& quota = failed ? api.trouble_lines : identity != nullptr ? api.caller_lines : api.stranger_lines;
+  if (status >= 400 && !api.access_log && !may_write(quota)) return;
+  const auto path = request.target.substr(0, request.target.find('?'));
+  spdlog::log(level, "{} {} status={} ms={:.1f} caller={} peer={}", request.method_text, path.substr(0, 200), status,
+              seconds * 1000, identity ? (*identity)->name : "-", request.peer);
+}
+
+awaitable<http::Response> watch(Api& api, http::Request& request, const http::Handler& next) {
+  const auto start = std::chrono::steady_clock::now();
+  auto response = co_await next(request);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const unsigned status = response.status;
+  api.metrics.answered(http::method_name(request.method), request.route, status, seconds);
+  write_access_log(api, request, status, seconds);
+  co_return response;
+}
+
+}  // namespace
+
+http::Router make_router(Api& api) {
+  http::Router router([](const Error& error, unsigned status) { return problem_with_status(error, status); });
+  for (const auto& route : routes())
+    router.add(route.method, std::string(route.pattern),
+               [&api, &route](http::Request& request) { return serve(api, route, request); });
+  router.around([&api](http::Request& request, const http::Handler& next) { return watch(api, request, next); });
+  return router;
+}
+
+}  // namespace geres::hub::api

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the hub says about itself: health, figures, version, one-screen status, the contract, the landing page.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "hub/api/embedded.h"
+#include "hub/api/handlers.h"
+#include "hub/api/metrics.h"
+#include "hub/api/query.h"
+#include "model/job_transitions.h"
+#include "wire/api/job_json.h"
+#include "wire/api/things.h"
+
+namespace geres::hub::api {
+namespace {
+
+constexpr std::string_view kPageStart =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+    "content=\"width=device-width\"><style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem "
+    "auto;padding:0 1rem;color:#222}code,pre{background:#f3f3f3;padding:.1rem .3rem;border-radius:3px}"
+    "h2{margin-top:2rem}</style>";
+
+http::Response page(std::string html) {
+  auto response = http::text_response(200, "text/html; charset=utf-8", std::move(html));
+  response.headers.emplace_back("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  return response;
+}
+
+http::Response word(unsigned status, std::string_view text) {
+  auto response = http::text_response(status, "text/plain", std::string(text) + "\n");
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+store::Totals visible(store::Totals totals, const Identity& who) {
+  std::erase_if(totals.by_tenant, [&](const auto& entry) { return !who.sees(entry.first); });
+  return totals;
+}
+
+json::value caller_json(const Identity& who) {
+  json::array roles, tenants;
+  for (const auto role : who.roles) roles.push_back(json::value(role_name(role)));
+  for (const auto& tenant : who.tenants) tenants.push_back(json::value(std::string_view(tenant)));
+  return json::object{
+      {"name", std::string_view(who.name)}, {"roles", std::move(roles)}, {"tenants", std::move(tenants)}};
+}
+
+json::object hosts_summary(const Identity& who, const std::vector<engine::HostInfo>& hosts) {
+  int live = 0, draining = 0, lost = 0, slots = 0, busy = 0;
+  for (const auto& info : hosts) {
+    const auto& tenants = info.host.tenants;
+    if (!who.all_tenants() && tenants &&
+        std::none_of(tenants->begin(), tenants->end(), [&](const auto& t) { return who.sees(t); }))
+      continue;
+    if (!info.alive) {
+      ++lost;
+      continue;
+    }
+    ++(info.host.mode == model::HostMode::run ? live : draining);
+    slots += info.host.slots;
+    busy += info.slots_busy;
+  }
+  return {{"live", live}, {"draining", draining}, {"lost", lost}, {"slots", slots}, {"busy", busy}};
+}
+
+json::value oldest_waiting(store::Reads& reads, const store::JobFilter& narrowed) {
+  auto filter = narrowed;
+  filter.states = {model::JobState::ready};
+  store::Page first;
+  first.limit = 1;
+  first.ascending = true;
+  const auto jobs = reads.jobs(filter, first);
+  if (jobs.empty()) return nullptr;
+  const auto& job = jobs.front();
+  return json::object{{"id", std::string_view(job.id.str())},
+                      {"type", std::string_view(job.spec.type)},
+                      {"batch", std::string_view(model::batch_text(job.spec.batch))},
+                      {"since", std::string_view(format_time(std::max(job.status.ready_at, job.status.submitted_at)))}};
+}
+
+}  // namespace
+
+awaitable<Answered> get_root(Call&) {
+  std::string html(kPageStart);
+  html +=
+      "<title>GeRes</title><h1>GeRes</h1><p>This is a hub: it takes jobs, hands them to hosts and keeps what came of "
+      "them.</p><ul><li><a href=\"/openapi.yaml\">The API's contract</a> (OpenAPI 3.1)</li><li><a "
+      "href=\"/errors\">Every "
+      "error and what to do about it</a></li><li><a href=\"/healthz\">healthz</a>, <a href=\"/readyz\">readyz</a>; "
+      "<code>/metrics</code> and <code>/v1</code> need a token</li></ul><h2>A first job</h2><pre>geres submit --tenant "
+      "demo --wait -- echo hello</pre>";
+  co_return page(std::move(html));
+}
+
+awaitable<Answered> get_errors(Call&) {
+  std::string html(kPageStart);
+  html += "<title>GeRes: errors</title><h1>Errors</h1><p>The <code>code</code> of a problem answer is stable.</p>";
+  for (const auto& kind : problem_table())
+    html += fmt::format("<h2 id=\"{0}\"><code>{0}</code></h2><p>{1} {2}. <b>Try:</b> {3}.</p>", error_name(kind.code),
+                        kind.status, kind.title, kind.hint);
+  co_return page(std::move(html));
+}
+
+awaitable<Answered> get_openapi(Call&) {
+  co_return http::text_response(200, "application/yaml; charset=utf-8", std::string(kOpenapiYaml));
+}
+
+awaitable<Answered> get_healthz(Call&) {
+  co_return word(200, "ok");
+}
+
+awaitable<Answered> get_readyz(Call& call) {
+  co_return call.api.ready() ? word(200, "ready") : word(503, "stopping");
+}
+
+awaitable<Answered> get_metrics(Call& call) {
+  if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
+  Metrics::Now now;
+  auto read = [&] {
+    now.totals = visible(call.api.reads.totals(), call.who);
+    now.store_bytes = call.api.reads.size_bytes();
+  };
+  co_await blocking(call, read);
+  if (call.who.all_tenants()) now.stats = &call.api.engine.stats();
+  now.webhooks = &call.api.webhooks->figures();
+  now.waiting_readers = call.api.pool.waiting();
+  now.followers = call.api.feed.subscribers();
+  co_return http::text_response(200, "text/plain; version=0.0.4; charset=utf-8", call.api.metrics.text(now));
+}
+
+awaitable<Answered> get_info(Call& call) {
+  if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
+  const auto& about = call.api.about;
+  json::object store{{"kind", std::string_view(about.store_kind)}};
+  json::object body{{"version", GERES_VERSION},
+                    {"now", std::string_view(format_time(call.api.clock.wall()))},
+                    {"startedAt", std::string_view(format_time(about.started_at))}};
+  if (call.who.may(model::Role::operator_) && call.who.all_tenants()) {
+    auto read = [&] { return call.api.reads.size_bytes(); };
+    store.emplace("path", std::string_view(about.store_path));
+    store.emplace("sizeBytes", co_await blocking(call, read));
+    const auto& stats = call.api.engine.stats();
+    if (const auto commits = stats.commits.load(); commits > 0)
+      store.emplace("meanCommitMs", double(stats.commit_micros) / 1000 / double(commits));
+    body.emplace("dataDirectory", std::string_view(about.data_directory));
+  }
+  body.emplace("store", std::move(store));
+  body.emplace("caller", caller_json(call.who));
+  co_return json_response(200, body);
+}
+
+awaitable<Answered> get_status(Call& call) {
+  if (auto ok = only_parameters(call.request.query, {"tenant"}); !ok) co_return ok.error();
+  const auto tenant = text_parameter(call.request.query, "tenant");
+  store::JobFilter filter;
+  filter.tenants = tenant.empty() ? call.who.tenants : std::vector{tenant};
+  const bool some = tenant.empty() || call.who.sees(tenant);
+  model::StateCounts sum{};
+  json::object failed;
+  json::value oldest;
+  auto read = [&] {
+    if (!some) return;
+    for (const auto& [owner, counts] : visible(call.api.reads.totals(), call.who).by_tenant) {
+      if (!tenant.empty() && owner != tenant) continue;
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += counts[i];
+    }
+    for (const auto& [reason, n] : call.api.reads.failed_by_reason(filter.tenants))
+      failed.emplace(json::write(reason).get_string(), n);
+    if (sum[std::size_t(model::JobState::ready)] > 0) oldest = oldest_waiting(call.api.reads, filter);
+  };
+  co_await blocking(call, read);
+  auto ask = [&](engine::Answer<std::vector<engine::HostInfo>> answer) { call.api.engine.hosts(std::move(answer)); };
+  const auto hosts = co_await ask_engine<std::vector<engine::HostInfo>>(ask);
+  if (!hosts) co_return hosts.error();
+  const auto hour = call.api.last_hour.counts(call.api.clock.wall(), [&](const std::string& owner) {
+    return some && call.who.sees(owner) && (tenant.empty() || owner == tenant);
+  });
+  const json::object body{
+      {"jobs", wire::counts_json(sum)},
+      {"lastHour", json::object{{"finished", hour.finished}, {"failed", hour.failed}, {"cancelled", hour.cancelled}}},
+      {"failed", std::move(failed)},
+      {"oldestWaiting", std::move(oldest)},
+      {"hosts", hosts_summary(call.who, *hosts)}};
+  co_return json_response(200, body);
+}
+
+}  // namespace geres::hub::api

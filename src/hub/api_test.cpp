@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API over loopback with the real engine and the real store: what users and hosts do, from end to end.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "hub/hub_fixture.h"
+
+namespace geres::hub {
+namespace {
+
+using ApiTest = HubTest;
+
+TEST_F(ApiTest, IsOpenAboutItsHealthAndNothingElse) {
+  const auto nobody = admin.as("");
+  EXPECT_EQ(nobody.get("/healthz").body, "ok\n");
+  EXPECT_EQ(nobody.get("/readyz").status, 200);
+  EXPECT_EQ(nobody.get("/").status, 200);
+  EXPECT_NE(nobody.get("/openapi.yaml").body.find("openapi: 3.1.0"), std::string::npos);
+  EXPECT_NE(nobody.get("/errors").body.find("unknownBatch"), std::string::npos);
+  const auto refused = nobody.get("/v1/jobs");
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.code(), "unauthenticated");
+  EXPECT_EQ(refused.headers.at("www-authenticate"), "Bearer realm=\"geres\"");
+  EXPECT_EQ(refused.headers.at("content-type"), "application/problem+json");
+  EXPECT_EQ(admin.as("geres_0000").get("/v1/jobs").code(), "unauthenticated");
+  EXPECT_EQ(nobody.get("/v1/nothing").status, 404);
+  EXPECT_EQ(admin.call("PUT", "/v1/jobs").status, 405);
+}
+
+TEST_F(ApiTest, TakesAJobAndShowsItAtOnce) {
+  const auto made = ours.post(
+      "/v1/jobs", spec(R"(,"name":"first","parameters":{"b":1,"a":[true]},"tags":{"k":"v"},"maxAttempts":3)"));
+  ASSERT_EQ(made.status, 201) << made;
+  EXPECT_EQ(made.text("state"), "ready");
+  EXPECT_EQ(made.text("tenant"), "ours");
+  EXPECT_EQ(made.text("batch"), "batch0");
+  EXPECT_EQ(made.text("submittedBy"), "ours");
+  const auto id = made.text("id");
+  EXPECT_EQ(made.headers.at("location"), "/v1/jobs/" + id);
+  const auto read = ours.get("/v1/jobs/" + id);
+  ASSERT_EQ(read.status, 200);
+  EXPECT_EQ(read.json().at("parameters"), json::parse(R"({"b":1,"a":[true]})").value());
+  EXPECT_EQ(ours.get("/v1/jobs?tag.k=v").json().at("items").get_array().size(), 1u);
+  EXPECT_EQ(ours.get("/v1/jobs?tag.k=w").json().at("items").get_array().size(), 0u);
+  EXPECT_EQ(ours.get("/v1/jobs/" + id + "/attempts").json().at("items").get_array().size(), 0u);
+  EXPECT_EQ(ours.get("/v1/jobs/" + id + "/files").json().at("items").get_array().size(), 0u);
+  const auto events = ours.get("/v1/jobs/" + id + "/events").json();
+  EXPECT_EQ(events.at("items").at(0).at("type"), "geres.job.submitted");
+  const auto why = ours.get("/v1/jobs/" + id + "/why");
+  EXPECT_EQ(why.status, 200) << why;
+  EXPECT_FALSE(why.text("summary").empty());
+}
+
+TEST_F(ApiTest, TakesAListAllOrNothing) {
+  const auto made = ours.post("/v1/jobs", "[" + spec() + "," + spec() + "]");
+  ASSERT_EQ(made.status, 201) << made;
+  EXPECT_EQ(made.json().at("ids").get_array().size(), 2u);
+  const auto refused = ours.post("/v1/jobs", "[" + spec() + "," + spec(R"(,"maxAttempts":0)") + "]");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.field(), "/1/maxAttempts");
+  EXPECT_EQ(ours.get("/v1/jobs").json().at("items").get_array().size(), 2u);
+}
+
+TEST_F(ApiTest, AnswersARepeatWithTheFirstAnswer) {
+  const api::TestClient::Headers key{{"Idempotency-Key", "k1"}};
+  const auto first = ours.post("/v1/jobs", spec(R"(,"parameters":{"a":1,"b":2})"), key);
+  const auto again = ours.post("/v1/jobs", R"({"parameters":{"b":2,"a":1},"type":"Work","key":"k1","priority":0})");
+  EXPECT_EQ(again.status, 200) << again;
+  EXPECT_EQ(again.text("id"), first.text("id"));
+  EXPECT_EQ(again.headers.at("idempotency-replayed"), "true");
+  const auto other = ours.post("/v1/jobs", spec(R"(,"parameters":{"a":2})"), key);
+  EXPECT_EQ(other.status, 422);
+  EXPECT_EQ(other.code(), "keyReused");
+  EXPECT_EQ(ours.post("/v1/jobs", spec(R"(,"key":"k2")"), key).code(), "badValue");
+  // A list's key names the list.
+  const api::TestClient::Headers list_key{{"Idempotency-Key", "list"}};
+  const auto list = ours.post("/v1/jobs", "[" + spec() + "]", list_key);
+  const auto repeat = ours.post("/v1/jobs", "[" + spec() + "]", list_key);
+  EXPECT_EQ(repeat.status, 200) << repeat;
+  EXPECT_EQ(repeat.body, list.body);
+  EXPECT_EQ(ours.post("/v1/jobs", "[" + spec(R"(,"priority":1)") + "]", list_key).code(), "keyReused");
+  // Another tenant's keys are its own.
+  const auto elsewhere = theirs.post("/v1/jobs", spec(R"(,"parameters":{"a":1,"b":2})"), key);
+  EXPECT_EQ(elsewhere.status, 201) << elsewhere;
+}
+
+TEST_F(ApiTest, GoesThroughListsPageByPage) {
+  for (int i = 0; i < 5; ++i) submit(R"(,"name":"n)" + std::to_string(i) + "\"");
+  std::vector<std::string> names;
+  std::string cursor;
+  do {
+    const auto page = ours.get("/v1/jobs?limit=2&order=asc&fields=name" + cursor).json();
+    for (const auto& item : page.at("items").get_array()) {
+      EXPECT_EQ(item.get_object().size(), 1u);
+      names.emplace_back(item.at("name").get_string());
+    }
+    const auto* next = page.get_object().if_contains("next");
+    cursor = next != nullptr ? "&cursor=" + std::string(next->get_string()) : "";
+  } while (!cursor.empty());
+  EXPECT_EQ(names, (std::vector<std::string>{"n0", "n1", "n2", "n3", "n4"}));
+}
+
+TEST_F(ApiTest, FindsAJobByAPartOfItsId) {
+  const auto id = submit();
+  const auto found = ours.get("/v1/jobs?id=" + id.substr(id.size() - 8)).json();
+  ASSERT_EQ(found.at("items").get_array().size(), 1u);
+  EXPECT_EQ(str(found.at("items").at(0).at("id")), id);
+  EXPECT_EQ(theirs.get("/v1/jobs?id=" + id.substr(id.size() - 8)).json().at("items").get_array().size(), 0u);
+  EXPECT_EQ(ours.get("/v1/jobs?id=zz").code(), "badValue");
+}
+
+TEST_F(ApiTest, CancelsAndRedrives) {
+  const auto id = submit();
+  EXPECT_EQ(ours.post("/v1/jobs/" + id + "/redrive").code(), "notEnded");
+  EXPECT_EQ(ours.post("/v1/jobs/" + id + "/cancel", R"({"reason":"not needed"})").text("state"), "cancelled");
+  EXPECT_EQ(ours.post("/v1/jobs/" + id + "/cancel").status, 200) << "of an ended job: unchanged";
+  const auto again = ours.post("/v1/jobs/" + id + "/redrive");
+  ASSERT_EQ(again.status, 201) << again;
+  EXPECT_EQ(again.text("redriveOf"), id);
+  EXPECT_EQ(ours.get("/v1/jobs/" + id).text("redrivenAs"), again.text("id"));
+}
+
+TEST_F(ApiTest, CancelsByFilterAfterADryRun) {
+  for (int i = 0; i < 3; ++i) submit(R"(,"tags":{"run":"1"})");
+  const auto kept = submit();
+  const auto foreign = theirs.post("/v1/jobs", spec(R"(,"tags":{"run":"1"})")).text("id");
+  EXPECT_EQ(ours.post("/v1/jobs/cancel", "{}").code(), "emptyFilter");
+  EXPECT_EQ(ours.post("/v1/jobs/cancel").code(), "emptyFilter");
+  EXPECT_EQ(ours.post("/v1/jobs/cancel?dryRun=true", R"({"tags":{"run":"1"}})").json().at("count"), 3);
+  EXPECT_EQ(ours.get("/v1/jobs?state=cancelled").json().at("items").get_array().size(), 0u);
+  EXPECT_EQ(ours.post("/v1/jobs/cancel", R"({"tags":{"run":"1"}})").json().at("count"), 3);
+  EXPECT_EQ(ours.get("/v1/jobs?state=cancelled").json().at("items").get_array().size(), 3u);
+  EXPECT_EQ(ours.get("/v1/jobs/" + kept).text("state"), "ready");
+  EXPECT_EQ(theirs.get("/v1/jobs/" + foreign).text("state"), "ready");
+  EXPECT_EQ(ours.post("/v1/jobs/redrive?dryRun=true", R"({"state":"cancelled"})").json().at("count"), 3);
+  EXPECT_EQ(ours.post("/v1/jobs/redrive", R"({"state":["cancelled"]})").json().at("count"), 3);
+}
+
+TEST_F(ApiTest, ChangesAJobThatWaits) {
+  const auto id = submit(R"(,"delay":"1h")");
+  EXPECT_EQ(ours.get("/v1/jobs/" + id).text("state"), "scheduled");
+  const auto changed = ours.call("PATCH", "/v1/jobs/" + id, R"({"priority":7,"notBefore":null,"tags":{"a":"b"}})");
+  ASSERT_EQ(changed.status, 200) << changed;
+  EXPECT_EQ(changed.json().at("priority"), 7);
+  EXPECT_EQ(changed.text("state"), "ready");
+  ours.post("/v1/jobs/" + id + "/cancel");
+  EXPECT_EQ(ours.call("PATCH", "/v1/jobs/" + id, R"({"priority":1})").code(), "notWaiting");
+}
+
+TEST_F(ApiTest, KeepsBatches) {
+  const auto made = ours.post("/v1/batches", R"({"name":"night","priority":200,"maxRunning":3})");
+  ASSERT_EQ(made.status, 201) << made;
+  EXPECT_EQ(ours.post("/v1/batches", R"({"name":"night"})").code(), "nameTaken");
+  EXPECT_EQ(ours.post("/v1/batches", R"({"name":"urgent","priority":5})").code(), "forbidden");
+  submit(R"(,"batch":"night")");
+  EXPECT_EQ(ours.get("/v1/batches/night").json().at("counts").at("ready"), 1);
+  EXPECT_EQ(ours.get("/v1/batches").json().at("items").get_array().size(), 2u);
+  EXPECT_EQ(ours.get("/v1/jobs?batch=night").json().at("items").at(0).at("batchName"), "night");
+  EXPECT_EQ(ours.post("/v1/batches/night/pause").json().at("paused"), true);
+  EXPECT_EQ(ours.post("/v1/batches/night/resume").json().at("paused"), false);
+  EXPECT_EQ(ours.post("/v1/batches/night/close").text("state"), "closed");
+  EXPECT_EQ(ours.post("/v1/jobs", spec(R"(,"batch":"night")")).code(), "batchClosed");
+  EXPECT_EQ(ours.post("/v1/batches/night/cancel").text("state"), "cancelled");
+  EXPECT_EQ(admin.post("/v1/batches/batch0/close").code(), "batchFixed");
+  EXPECT_EQ(theirs.post("/v1/batches/batch0/pause").code(), "forbidden") << "an admin, but not of all tenants";
+  EXPECT_EQ(ours.get("/v1/batches/none").code(), "unknownBatch");
+}
+
+TEST_F(ApiTest, KeepsPackages) {
+  const auto made = upload_package();
+  ASSERT_EQ(made.status, 201) << made;
+  EXPECT_EQ(made.json().at("types").at(0), "Hello");
+  EXPECT_EQ(upload_package().status, 200);
+  EXPECT_EQ(ours.get("/v1/packages").json().at("items").get_array().size(), 1u);
+  EXPECT_EQ(ours.get("/v1/packages/ours/hello").body, small_package());
+  const auto typo = ours.post("/v1/jobs", R"({"type":"Helo","package":"hello"})");
+  EXPECT_EQ(typo.status, 422);
+  EXPECT_EQ(typo.code(), "unknownType");
+  EXPECT_EQ(typo.json().at("known").at(0), "Hello");
+  const auto job = ours.post("/v1/jobs", R"({"type":"Hello","package":"hello"})").text("id");
+  EXPECT_EQ(ours.call("DELETE", "/v1/packages/ours/hello").code(), "packageInUse");
+  ours.post("/v1/jobs/" + job + "/cancel");
+  EXPECT_EQ(ours.call("DELETE", "/v1/packages/ours/hello").json().at("deleted"), 1);
+  EXPECT_EQ(ours.get("/v1/packages/ours/hello").code(), "unknownPackage");
+}
+
+TEST_F(ApiTest, KeepsTokensAndTenants) {
+  submit();
+  const auto tenant = admin.call("PUT", "/v1/tenants/ours", R"({"weight":2.5,"maxQueued":1,"keepFinished":"1h"})");
+  ASSERT_EQ(tenant.status, 200) << tenant;
+  EXPECT_EQ(ours.get("/v1/tenants/ours").json().at("weight"), 2.5);
+  EXPECT_EQ(ours.post("/v1/jobs", spec()).code(), "tooManyQueued");
+  EXPECT_EQ(admin.call("PUT", "/v1/tenants/ours", R"({"maxQueued":0,"keepFinished":null})").status, 200);
+  EXPECT_EQ(ours.get("/v1/tenants").json().at("items").get_array().size(), 1u);
+  const auto made = admin.post("/v1/tokens", R"({"name":"brief","roles":["viewer"],"tenants":["ours"]})");
+  ASSERT_EQ(made.status, 201) << made;
+  const auto brief = admin.as(made.text("token"));
+  EXPECT_EQ(brief.get("/v1/info").json().at("caller").at("name"), "brief");
+  const auto refused = brief.post("/v1/jobs", spec());
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_NE(refused.text("detail").find("brief"), std::string::npos);
+  EXPECT_NE(refused.text("detail").find("submitter"), std::string::npos);
+  EXPECT_EQ(admin.get("/v1/tokens").body.find("sha256"), std::string::npos);
+  EXPECT_EQ(admin.call("DELETE", "/v1/tokens/" + made.text("id")).status, 204);
+  EXPECT_EQ(brief.get("/v1/info").status, 401);
+  EXPECT_EQ(theirs.post("/v1/tokens", R"({"name":"x","roles":["admin"]})").code(), "forbidden");
+}
+
+TEST_F(ApiTest, ShowsFiguresOfOnesOwnTenantsOnly) {
+  submit();
+  theirs.post("/v1/jobs", spec());
+  const auto all = admin.get("/metrics").body;
+  EXPECT_NE(all.find(R"(geres_jobs{tenant="theirs",state="ready"} 1)"), std::string::npos) << all;
+  EXPECT_NE(all.find("geres_http_requests_total"), std::string::npos);
+  const auto some = ours.get("/metrics").body;
+  EXPECT_NE(some.find(R"(tenant="ours")"), std::string::npos);
+  EXPECT_EQ(some.find("theirs"), std::string::npos);
+  EXPECT_EQ(ours.get("/v1/status").json().at("jobs").at("ready"), 1);
+  EXPECT_EQ(admin.get("/v1/status").json().at("jobs").at("ready"), 2);
+}
+
+TEST_F(ApiTest, SpeaksGeRes2) {
+  ASSERT_EQ(upload_package().status, 201);
+  const std::string job =
+      R"({"JobName":"n","JobType":"Hello","JobProcessorPackageName":"hello","TenantName":"ours","Parameters":"<xml/>"})";
+  const auto made = ours.post("/api/jobcontrol/jobs", job);
+  ASSERT_EQ(made.status, 200) << made;
+  const std::string id(made.json().get_string());
+  const auto read = ours.get("/api/jobmonitor/job/" + id + "?batchId=batch0").json();
+  EXPECT_EQ(read.at("Status"), 10);
+  EXPECT_EQ(read.at("Parameters"), "<xml/>");
+  EXPECT_EQ(ours.get("/v1/jobs/" + id).text("parameters"), "<xml/>") << "a string reaches the job as one";
+  const auto batch = ours.call("PUT", "/api/jobcontrol/batch",
+                               R"({"BatchName":"old","Priority":300,"RequiresDedicatedWorker":false})");
+  ASSERT_EQ(batch.status, 200) << batch;
+  const std::string batch_id(batch.json().get_string());
+  EXPECT_EQ(ours.post("/api/jobcontrol/jobs/" + batch_id, job).status, 200);
+  EXPECT_EQ(ours.post("/api/jobcontrol/jobs/list/" + batch_id, "[" + job + "," + job + "]").json().get_array().size(),
+            2u);
+  EXPECT_EQ(ours.post("/api/jobcontrol/jobs/list", "[" + job + "]").status, 200);
+  const auto first = ours.get("/api/jobmonitor/jobs/" + batch_id + "?numOfRecords=2");
+  EXPECT_EQ(first.json().get_array().size(), 2u);
+  const auto rest = ours.get("/api/jobmonitor/jobs/" + batch_id + "?numOfRecords=2",
+                             {{"gerespagingtoken", first.headers.at("gerespagingtoken")}});
+  EXPECT_EQ(rest.json().get_array().size(), 1u);
+  EXPECT_FALSE(rest.headers.contains("gerespagingtoken"));
+  EXPECT_EQ(ours.get("/api/jobmonitor/batch").json().get_array().size(), 2u);
+  EXPECT_EQ(ours.call("DELETE", "/api/jobcontrol/jobs/" + id).status, 204);
+  EXPECT_EQ(ours.get("/api/jobmonitor/job/" + id).json().at("Status"), 13);
+  EXPECT_EQ(ours.call("DELETE", "/api/jobcontrol/batch/close/" + batch_id).status, 204);
+  EXPECT_EQ(ours.call("DELETE", "/api/jobcontrol/batch/delete/" + batch_id).status, 204);
+  EXPECT_EQ(admin.call("DELETE", "/api/jobcontrol/batch/close/batch0").status, 400);
+  EXPECT_EQ(ours.post("/api/jobcontrol/jobs", R"({"JobName":"n"})").status, 400);
+  EXPECT_EQ(ours.get("/api/jobmonitor/job/00000000-0000-7000-8000-000000000000").status, 404);
+  EXPECT_EQ(admin.as("").get("/api/jobmonitor/batch").status, 401);
+  const auto same = ours.post(
+      "/api/jobcontrol/jobs",
+      R"({"JobName":"n","JobType":"Hello","JobProcessorPackageName":"hello","TenantName":"a234567890123456","Parameters":""})");
+  EXPECT_EQ(same.status, 400);
+  EXPECT_EQ(same.field(), "/TenantName");
+}
+
+struct SmallLimits : ApiTest {
+  SmallLimits() { options.package_bytes_max = 100, options.file_bytes_max = 100, options.list_bytes_max = 2 << 20; }
+};
+
+TEST_F(SmallLimits, AreKept) {
+  const std::string bytes(101, 'x');
+  const auto package = ours.call("PUT", "/v1/packages/ours/p", bytes);
+  EXPECT_EQ(package.status, 413) << package;
+  EXPECT_EQ(package.code(), "tooLarge");
+  EXPECT_EQ(ours.call("PUT", "/v1/files/ours", bytes).status, 413);
+  EXPECT_EQ(ours.call("PUT", "/v1/files/ours", bytes, {{"Transfer-Encoding", "chunked"}}).status, 413);
+  EXPECT_EQ(ours.post("/v1/jobs", "[" + std::string(3 << 20, ' ') + "]").code(), "tooLarge");
+  EXPECT_EQ(ours.get("/v1/packages").json().at("items").get_array().size(), 0u);
+}
+
+TEST_F(ApiTest, KeepsEverythingOverARestart) {
+  const auto id = submit();
+  const auto token_before = read_file(hub->admin_token_file());
+  EXPECT_THROW(Hub(options).start(), std::runtime_error) << "a second hub on the same data";
+  hub->stop();
+  hub = std::make_unique<Hub>(options);
+  url = hub->start();
+  EXPECT_EQ(read_file(hub->admin_token_file()), token_before);
+  api::TestClient again(url, token_before.substr(0, token_before.size() - 1));
+  EXPECT_EQ(again.get("/v1/jobs/" + id).text("state"), "ready");
+}
+
+TEST_F(ApiTest, EndsPollsWhenItStops) {
+  const auto id = submit();
+  auto poll = std::async(std::launch::async, [&] { return ours.get("/v1/jobs/" + id + "?wait=50s"); });
+  const auto begin = std::chrono::steady_clock::now();
+  while (admin.get("/metrics").body.find("geres_followers 1") == std::string::npos)
+    ASSERT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+  hub->stop();
+  const auto reply = poll.get();
+  EXPECT_EQ(reply.status, 200) << reply;
+  EXPECT_EQ(reply.text("state"), "ready");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+}
+
+}  // namespace
+}  // namespace geres::hub

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cancel reaches a job in every state, and its host until it has heard.
+#include "hub/engine/engine_fixture.h"
+
+namespace geres::hub::engine {
+namespace {
+
+using model::JobState;
+using model::Outcome;
+
+class EngineCancel : public EngineTest {};
+
+TEST_F(EngineCancel, WhatHasNotStartedEndsAtOnce) {
+  push();
+  auto delayed = job();
+  delayed.spec.delay = 60'000;
+  const auto ready = submit(job()), scheduled = submit(delayed);
+  EXPECT_EQ(cancel(ready).status.state, JobState::cancelled);
+  EXPECT_EQ(cancel(scheduled).status.state, JobState::cancelled);
+  const auto version = get(ready).status.version;
+  EXPECT_EQ(cancel(ready).status.version, version) << "an ended job is left as it is";
+  auto host = join("h");
+  EXPECT_TRUE(fetch(host, 4).leases.empty());
+  pass(61'000);
+  EXPECT_EQ(state_of(scheduled), JobState::cancelled);
+}
+
+TEST_F(EngineCancel, SubmitAndCancelInOneTick) {
+  push();
+  Slot<Submitted> submitted;
+  Submit submit;
+  submit.caller = admin();
+  submit.jobs = {job()};
+  submit.jobs[0].spec.key = "k";
+  submit.jobs[0].spec.key_digest = "d";
+  auto host = join("h");
+  Slot<FetchAnswer> open;
+  open_fetch(host, 1, open);
+  tick();
+  engine->submit(std::move(submit), submitted.answer());
+  Slot<BulkDone> cancelled;
+  store::JobFilter filter;
+  filter.tenants = {"acme"};
+  engine->cancel_where(admin(), filter, {}, cancelled.answer());
+  tick();
+  EXPECT_EQ(cancelled.value().count, 1);
+  EXPECT_EQ(state_of(submitted.value().ids[0]), JobState::cancelled);
+  EXPECT_FALSE(open.answered());
+}
+
+TEST_F(EngineCancel, ARunningJobsHostHearsThroughItsOpenFetch) {
+  push();
+  const auto id = submit(job());
+  auto host = join("h");
+  const auto lease = fetch(host).leases.at(0).lease.name;
+  start(host, lease);
+  Slot<FetchAnswer> open;
+  open_fetch(host, 0, open);
+  tick();
+  const auto answer = cancel(id, {3'000, "not needed"});
+  EXPECT_EQ(answer.status.state, JobState::running);
+  EXPECT_TRUE(answer.status.cancel_requested_at);
+  ASSERT_EQ(open.value().cancel.size(), 1u);
+  EXPECT_EQ(open.value().cancel[0].lease, lease);
+  EXPECT_EQ(open.value().cancel[0].grace, 3'000);
+  finish(host, lease, Outcome::cancelled, 143);
+  EXPECT_EQ(state_of(id), JobState::cancelled);
+  EXPECT_EQ(history(id).back(), "cancelled");
+}
+
+TEST_F(EngineCancel, TheOrderIsToldUntilItIsHeardAndThenNoMore) {
+  push();
+  const auto id = submit(job());
+  auto host = join("h");
+  fetch(host);
+  cancel(id);
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u);
+  --host.fetches;  // the answer was lost: the same fetch again
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u);
+  host.fetched.clear();
+  EXPECT_EQ(beat(host).cancel.size(), 1u) << "a report that names no later fetch is told again";
+  EXPECT_TRUE(fetch(host, 0).cancel.empty()) << "the next fetch is not answered with it at once";
+  beat(host);
+  EXPECT_TRUE(beat(host).cancel.empty()) << "the report says that the answer came";
+  restart();
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u) << "a new hub does not know what was heard";
+}
+
+TEST_F(EngineCancel, AJobThatEndedBeforeTheCancelReachedItKeepsItsEnd) {
+  push();
+  const auto id = submit(job());
+  auto host = join("h");
+  const auto lease = fetch(host).leases.at(0).lease.name;
+  cancel(id);
+  finish(host, lease);
+  EXPECT_EQ(state_of(id), JobState::finished);
+}
+
+TEST_F(EngineCancel, NothingIsRetriedOnceACancelIsAskedFor) {
+  push();
+  auto host = join("h");
+  for (const auto outcome : {Outcome::failed, Outcome::timeout, Outcome::released, Outcome::lost}) {
+    const auto id = submit(job());
+    const auto lease = fetch(host).leases.at(0).lease.name;
+    cancel(id);
+    finish(host, lease, outcome, 1);
+    EXPECT_EQ(state_of(id), JobState::cancelled);
+  }
+  const auto id = submit(job());
+  fetch(host);
+  cancel(id);
+  pass(31'000);
+  EXPECT_EQ(state_of(id), JobState::cancelled) << "its host is lost";
+}
+
+TEST_F(EngineCancel, AnotherTenantsJobIsNotThere) {
+  push();
+  const auto id = submit(job());
+  Slot<model::Job> slot;
+  engine->cancel_job(caller("globex"), id, {}, slot.answer());
+  Slot<WhyAnswer> why;
+  engine->why(caller("globex"), id, why.answer());
+  Slot<BulkDone> bulk;
+  store::JobFilter filter;
+  filter.tenants = {"acme"};
+  engine->cancel_where(caller("globex"), filter, {}, bulk.answer());
+  tick();
+  EXPECT_EQ(slot.error(), Code::unknownJob);
+  EXPECT_EQ(why.error(), Code::unknownJob);
+  EXPECT_EQ(bulk.value().count, 0);
+  EXPECT_EQ(state_of(id), JobState::ready);
+}
+
+}  // namespace
+}  // namespace geres::hub::engine

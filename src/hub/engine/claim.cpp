@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// From open fetches to leases: show lanes and hosts to the scheduler, take the rows it chose, grant the leases.
+#include <algorithm>
+#include <cassert>
+
+#include "hub/engine/tick.h"
+#include "hub/engine/views.h"
+
+namespace geres::hub::engine {
+
+namespace {
+
+constexpr Millis kStarvingAfter = 5'000;
+constexpr std::size_t kPeek = 64;
+constexpr std::size_t kGrantsMax = 2'000;
+
+}  // namespace
+
+Tick::Views Tick::views(bool all_lanes) {
+  Views views;
+  std::unordered_map<const TenantState*, Index> tenants;
+  std::unordered_map<const BatchState*, Index> batches;
+  const auto tenant_index = [&](TenantState& tenant) {
+    const auto [it, added] = tenants.emplace(&tenant, views.tenants.size());
+    if (added) {
+      views.tenants.push_back({tenant.row.name, tenant.row.weight, tenant.row.max_running, tenant.running, tenant.slots,
+                               tenant.virtual_time});
+      views.tenant_states.push_back(&tenant);
+    }
+    return it->second;
+  };
+  const auto batch_index = [&](const BatchState& batch) {
+    const auto [it, added] = batches.emplace(&batch, views.batches.size());
+    if (added)
+      views.batches.push_back({batch.row.name, batch.row.priority, batch.row.dedicated, batch.row.max_running,
+                               batch.running, batch.row.paused || batch.row.state == model::BatchState::cancelled});
+    return it->second;
+  };
+  for (auto& [key, lane] : state_.lanes) {
+    if (lane.ready == 0 && !all_lanes) continue;
+    if (lane.ready > 0 && !lane.head) lane.head = store_.head(lane.row.no);
+    LaneView view;
+    view.key = &lane.row.key;
+    view.tenant = tenant_index(*lane.tenant);
+    view.batch = batch_index(*lane.batch);
+    view.ready = lane.ready;
+    if (lane.head) view.head = *lane.head;
+    view.starving = lane.passed_over_since != 0 && now_.monotonic - lane.passed_over_since >= kStarvingAfter;
+    views.lanes.push_back(view);
+    views.lane_states.push_back(&lane);
+  }
+  for (auto& [id, host] : state_.hosts) {
+    HostView view;
+    view.host = &host.row;
+    view.alive = !host.lost;
+    const auto fetch = desk_.fetches.find(id);
+    view.open = fetch != desk_.fetches.end() && fetch->second.call.fetch_id == host.fetch_id && !host.fetch_answered &&
+                fetch->second.call.slots > 0 && host.row.mode == model::HostMode::run && !host.lost;
+    view.free_slots = host.row.slots - host.slots_used;
+    if (view.open) view.free_slots = std::min(view.free_slots, fetch->second.call.slots);
+    view.free_memory = host.row.memory - host.memory_used;
+    view.running = std::int64_t(host.leases.size());
+    for (const auto seq : host.leases) {
+      const auto& batch = *state_.leases.at(seq).lane->batch;
+      if (batch.row.dedicated && !view.dedicated_to)
+        view.dedicated_to = batch_index(batch);
+      else if (!view.dedicated_to || batches.at(&batch) != *view.dedicated_to)
+        view.has_other_batches = true;
+      if (!batch.row.dedicated) view.has_other_batches = true;
+    }
+    views.hosts.push_back(view);
+    views.host_states.push_back(&host);
+  }
+  // A tenant that had nothing to do gets no credit for the time it was away.
+  std::vector<double> active;
+  for (const auto* tenant : views.tenant_states)
+    if (tenant->running > 0) active.push_back(tenant->virtual_time);
+  for (std::size_t i = 0; i < views.tenants.size(); ++i) {
+    auto& tenant = *views.tenant_states[i];
+    if (tenant.running == 0) tenant.virtual_time = start_time(tenant.virtual_time, active);
+    views.tenants[i].virtual_time = tenant.virtual_time;
+  }
+  return views;
+}
+
+void Tick::lease_out(model::Job job, LaneState& lane, HostState& host, FetchAnswer& answer) {
+  auto& status = job.status;
+  ++status.attempt;
+  status.host = host.row.name;
+  status.started_at.reset();
+  status.progress.reset();
+  move(job, model::Trigger::grant);
+  if (job.spec.queue_timeout > 0) changes_.deadlines_removed.push_back(job.id.seq());
+
+  store::LeaseRow row;
+  // Its first half names the job, so that a late report finds the attempt; the second half is the secret.
+  row.name = {job.id.high, random_.next()};
+  row.job = job.id;
+  row.lane = lane.row.no;
+  row.host = host.row.id;
+  row.host_name = host.row.name;
+  row.attempt = status.attempt;
+  row.version = status.version;
+  row.ttl = job.spec.lease > 0 ? std::clamp(job.spec.lease, options_.lease_min, options_.lease_max) : options_.lease;
+  row.granted_at = now_.wall;
+  row.fetch_id = host.fetch_id;
+  changes_.leases.push_back(row);
+
+  const auto& needs = lane.row.key.requirements;
+  auto& lease = state_.leases[job.id.seq()];
+  lease = {};
+  lease.row = row;
+  lease.job = job;
+  lease.job.spec.parameters.clear();
+  lease.job.spec.inputs.clear();
+  lease.lane = &lane;
+  lease.deadline = now_.lease + row.ttl;
+  state_.deadlines.emplace(lease.deadline, row.name);
+  host.leases.insert(job.id.seq());
+  host.slots_used += needs.slots;
+  host.memory_used += needs.memory;
+  ++lane.leases;
+  ++lane.tenant->running;
+  lane.tenant->slots += needs.slots;
+  lane.tenant->virtual_time = charge(lane.tenant->virtual_time, needs.slots, lane.tenant->row.weight);
+  ++lane.batch->running;
+  leases_added.push_back({row.name, {row.job, row.host, job.spec.tenant, row.attempt}});
+  emit(store::EventType::job_leased, job, "\"host\":\"" + host.row.name + "\"");
+  ++stats_.granted;
+  answer.leases.push_back({std::move(row), std::move(job)});
+}
+
+// Takes the lease out of every counter and table; the entry itself goes with the caller.
+void Tick::end_lease(LeaseState& lease) {
+  const auto& needs = lease.lane->row.key.requirements;
+  const auto seq = lease.row.job.seq();
+  if (const auto host = state_.hosts.find(lease.row.host); host != state_.hosts.end()) {
+    host->second.leases.erase(seq);
+    host->second.cancels_told.erase(seq);
+    host->second.slots_used -= needs.slots;
+    host->second.memory_used -= needs.memory;
+  }
+  --lease.lane->leases;
+  lease.lane->idle_since = now_.monotonic;
+  --lease.lane->tenant->running;
+  lease.lane->tenant->slots -= needs.slots;
+  --lease.lane->batch->running;
+  if (lease.unwritten_progress) state_.progress_due.erase({lease.progress_written + options_.progress_pause, seq});
+  changes_.leases_removed.push_back(lease.row.job);
+  leases_gone.push_back(lease.row.name);
+}
+
+void Tick::grant() {
+  const bool offers = std::any_of(desk_.fetches.begin(), desk_.fetches.end(),
+                                  [](const auto& entry) { return entry.second.call.slots > 0; });
+  if (!offers) return;
+  flush();
+  auto views = this->views(false);
+  if (views.lanes.empty() || std::none_of(views.hosts.begin(), views.hosts.end(), [](const auto& h) { return h.open; }))
+    return;
+
+  std::unordered_map<Index, std::vector<store::ReadyRow>> peeked;
+  const Peek peek = [&](Index lane, std::size_t i) -> std::optional<store::ReadyRow> {
+    auto& rows = peeked[lane];
+    if (i >= rows.size()) {
+      if (!rows.empty() && std::int64_t(rows.size()) >= views.lanes[lane].ready) return std::nullopt;
+      rows = store_.peek_ready(views.lane_states[lane]->row.no, std::max(kPeek, i * 2 + 1));
+    }
+    return i < rows.size() ? std::optional(rows[i]) : std::nullopt;
+  };
+  const auto plan = schedule(views.tenants, views.batches, views.lanes, views.hosts, peek, kGrantsMax);
+
+  std::map<Index, std::size_t> wanted;
+  for (const auto& grant : plan.grants) ++wanted[grant.lane];
+  std::unordered_map<Index, std::vector<store::Seq>> taken;
+  std::vector<store::Seq> seqs;
+  for (const auto& [index, n] : wanted) {
+    auto& lane = *views.lane_states[index];
+    auto rows = store_.take_ready(lane.row.no, n);
+    wrote_ = true;
+    assert(rows.rows.size() == n && "a lane's counter and its rows differ");
+    lane.ready -= std::int64_t(rows.rows.size());
+    lane.head = rows.next;
+    lane.passed_over_since = 0;
+    for (const auto& row : rows.rows) {
+      taken[index].push_back(row.seq);
+      seqs.push_back(row.seq);
+    }
+  }
+  for (std::size_t i = 0; i < views.lanes.size(); ++i)
+    if (!wanted.contains(i) && views.lane_states[i]->passed_over_since == 0)
+      views.lane_states[i]->passed_over_since = now_.monotonic;
+
+  std::unordered_map<store::Seq, model::Job> jobs;
+  for (auto& job : store_.jobs_by_seq(seqs)) {
+    const auto seq = job.id.seq();
+    jobs.emplace(seq, std::move(job));
+  }
+  std::map<Index, std::size_t> next;
+  for (const auto& grant : plan.grants) {
+    const auto& rows = taken[grant.lane];
+    const auto k = next[grant.lane]++;
+    if (k >= rows.size()) continue;
+    auto& host = *views.host_states[grant.host];
+    lease_out(std::move(jobs.at(rows[k])), *views.lane_states[grant.lane], host, reply_to(host).answer);
+  }
+  flush();
+}
+
+}  // namespace geres::hub::engine

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop around ticks: what waits, the transaction, the ways it can end, and what goes out afterwards.
+#include "hub/engine/engine.h"
+
+#include <chrono>
+
+#include "base/log.h"
+#include "hub/engine/tick.h"
+
+namespace geres::hub::engine {
+
+namespace {
+
+constexpr Millis kIdle = 250;  // the longest sleep, so that a gap between ticks tells of a pause
+constexpr Millis kFullPause = 1'000;
+constexpr Millis kFailedPause = 100;  // before what is due is tried again; each failure reads the store anew
+constexpr Millis kPauseMin = 1'000;   // a longer gap moves all lease deadlines
+
+Error storage_full() {
+  return fail(Code::storageFull, "the hub's disk is full; nothing has happened");
+}
+void refuse_growing(std::deque<std::unique_ptr<Command>>& commands) {
+  for (auto& command : commands)
+    if (command->grows()) command->fail(storage_full());
+  std::erase_if(commands, [](const auto& command) { return command->grows(); });
+}
+
+}  // namespace
+
+Error not_done() {
+  return fail(Code::notDone, "the store refused this change; nothing has happened", {}, "try again");
+}
+
+struct Engine::Clockwork {
+  explicit Clockwork(Random& random) : ids(random) {}
+  IdSource ids;
+  Desk desk;
+  Millis anchor_wall = 0;       // wall clock when the engine first loaded
+  Millis anchor_monotonic = 0;  // and the monotonic clock then
+  Millis paused = 0;            // total of the engine's own pauses
+  Millis last_tick = 0;         // monotonic
+  Millis next_sweep = 0;        // monotonic
+  Millis failed_until = 0;      // monotonic: the last tick failed, nothing that is due by itself is tried before
+  Millis full_until = 0;        // monotonic: space was short, nothing that grows is tried before
+  bool loaded = false;
+  bool more = false;
+};
+
+Engine::Engine(store::Store& store, const Clock& clock, Random& random, Options options)
+    : store_(store),
+      clock_(clock),
+      random_(random),
+      options_(options),
+      clockwork_(std::make_unique<Clockwork>(random)) {}
+Engine::~Engine() = default;
+
+std::optional<LeaseInfo> Engine::lease(Uuid name) const {
+  const std::shared_lock lock(leases_mutex_);
+  const auto found = lease_index_.find(name);
+  return found != lease_index_.end() ? std::optional(found->second) : std::nullopt;
+}
+
+std::string Engine::log() const {
+  const std::shared_lock lock(leases_mutex_);
+  return log_;
+}
+
+store::EventNo Engine::last_event() const {
+  return state_->last_event;
+}
+
+// ---- loading --------------------------------------------------------------------------------------------------------
+
+Now Engine::now() const {
+  const Millis monotonic = clock_.monotonic();
+  return {monotonic, clock_.wall(), clockwork_->anchor_wall + (monotonic - clockwork_->anchor_monotonic),
+          monotonic - clockwork_->paused};
+}
+
+void Engine::load() {
+  auto& work = *clockwork_;
+  if (!work.loaded) {
+    work.anchor_wall = clock_.wall();
+    work.anchor_monotonic = work.last_tick = clock_.monotonic();
+    // The wall clock may have jumped while no hub lived: no pause may become longer than it was meant to be.
+    const auto cap = [&] {
+      store_.begin();
+      store_.cap_durations(work.anchor_wall);
+      store_.commit(store_.load().tick);
+    };
+    try {
+      cap();
+    } catch (const store::StoreFailed& failed) {
+      if (failed.failure != store::Failure::full) throw;
+      store_.rollback();
+      cap();  // the room that is kept back for a full disk is there now
+    }
+  }
+  state_ = load_state(store_, now(), work.ids);
+  work.loaded = true;
+  take_up_fetches();
+  const std::lock_guard lock(leases_mutex_);
+  log_ = state_->log;
+  lease_index_.clear();
+  for (const auto& [seq, lease] : state_->leases)
+    lease_index_[lease.row.name] = {lease.row.job, lease.row.host, lease.job.spec.tenant, lease.row.attempt};
+}
+
+// Fetches stay open while the state is read anew: each is its host's newest, not answered yet.
+void Engine::take_up_fetches() {
+  auto& desk = clockwork_->desk;
+  std::vector<Uuid> gone;
+  for (const auto& [id, fetch] : desk.fetches) {
+    const auto found = state_->hosts.find(id);
+    if (found == state_->hosts.end()) {
+      gone.push_back(id);
+      continue;
+    }
+    auto& host = found->second;
+    host.fetch_id = fetch.call.fetch_id;
+    host.fetch_answered = false;
+    host.fetches.push_back(host.fetch_id);
+    state_->news.insert(id);
+  }
+  for (const auto id : gone) desk.close(id)->answer(host_gone());
+}
+
+// ---- ticking --------------------------------------------------------------------------------------------------------
+
+std::deque<std::unique_ptr<Command>> Engine::take_commands() {
+  std::deque<std::unique_ptr<Command>> taken;
+  const std::lock_guard lock(queue_mutex_);
+  std::size_t jobs = 0;
+  while (!queue_.empty() && taken.size() < options_.commands_per_tick_max) {
+    if (!taken.empty() && jobs + queue_.front()->weight() > options_.jobs_per_tick_max) break;
+    jobs += queue_.front()->weight();
+    taken.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  stats_.queue_length = std::int64_t(queue_.size());
+  woken_ = false;
+  return taken;
+}
+
+void Engine::tick() {
+  auto& work = *clockwork_;
+  if (!state_) load();
+  // A stopped hub must not shoot its fleet: the time it was away does not count against leases.
+  const Millis gap = clock_.monotonic() - work.last_tick;
+  if (gap > kPauseMin) work.paused += gap;
+  if (clock_.monotonic() >= work.next_sweep) {
+    work.next_sweep = clock_.monotonic() + options_.sweep_pause;
+    state_->sweeping = true;
+  }
+  auto commands = take_commands();
+  stats_.commands += std::int64_t(commands.size());
+  run(std::move(commands));
+  ++stats_.ticks;
+  work.last_tick = clock_.monotonic();
+}
+
+void Engine::run(std::deque<std::unique_ptr<Command>> commands) {
+  const bool growing = clock_.monotonic() >= clockwork_->full_until;
+  if (!growing) refuse_growing(commands);
+  switch (attempt(commands, growing)) {
+    case Ran::committed:
+      return;
+    case Ran::full:
+      // Completions and cancels still go through; what would make the store larger is refused, and not tried again
+      // for a second.
+      clockwork_->full_until = clock_.monotonic() + kFullPause;
+      refuse_growing(commands);
+      if (attempt(commands, false) == Ran::committed) return;
+      clockwork_->failed_until = clock_.monotonic() + kFailedPause;
+      for (auto& command : commands) command->fail(storage_full());
+      return;
+    case Ran::refused:
+      break;
+  }
+  ++stats_.refused_ticks;
+  clockwork_->failed_until = clock_.monotonic() + kFailedPause;
+  if (commands.size() == 1) {
+    commands.front()->fail(not_done());
+    return;
+  }
+  // One of them may be to blame: each on its own, so that it fails alone.
+  for (auto& command : commands) {
+    std::deque<std::unique_ptr<Command>> one;
+    one.push_back(std::move(command));
+    if (attempt(one, growing) != Ran::committed) one.front()->fail(not_done());
+  }
+}
+
+Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool growing) {
+  auto& work = *clockwork_;
+  if (!state_) load();
+  Tick tick(*state_, work.desk, store_, work.ids, random_, options_, stats_, now());
+  const auto number = state_->tick + 1;
+  bool committing = false;
+  try {
+    store_.begin();
+    for (auto& command : commands) command->apply(tick);
+    tick.expire_leases();
+    tick.watch_hosts();
+    tick.write_progress();
+    tick.promote_due();
+    tick.expire_queued();
+    tick.run_operations(growing);
+    if (growing) tick.sweep();
+    tick.grant();
+    tick.answer_fetches();
+    tick.flush();
+    if (tick.wrote()) {
+      const auto before = std::chrono::steady_clock::now();
+      committing = true;
+      store_.commit(number);
+      stats_.commit_micros +=
+          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - before).count();
+      ++stats_.commits;
+      state_->tick = number;
+    } else {
+      store_.rollback();
+    }
+  } catch (const store::StoreFailed& failed) {
+    for (auto& older : tick.replaced_fetches) older.answer(FetchAnswer{});
+    tick.replaced_fetches.clear();
+    if (failed.failure == store::Failure::fatal) {
+      for (auto& command : commands)
+        command->fail(fail(Code::unknown, "the hub's store has failed", {}, "repeat with the same key"));
+      commands.clear();
+      throw;
+    }
+    log::warn("tick {} failed: {}", number, failed.what());
+    store_.rollback();
+    if (failed.failure != store::Failure::unknown || !committing) {
+      load();
+      return failed.failure == store::Failure::full ? Ran::full : Ran::refused;
+    }
+    // Whether it is done stands in the store, and nowhere else.
+    load();
+    if (state_->tick < number) return Ran::refused;
+  }
+  work.more = tick.more;
+  for (auto& command : commands) command->settle(tick);
+  settle(tick);
+  return Ran::committed;
+}
+
+void Engine::settle(Tick& tick) {
+  auto& desk = clockwork_->desk;
+  if (!tick.leases_added.empty() || !tick.leases_gone.empty()) {
+    const std::lock_guard lock(leases_mutex_);
+    for (auto& [name, info] : tick.leases_added) lease_index_[name] = std::move(info);
+    for (const auto name : tick.leases_gone) lease_index_.erase(name);
+  }
+  const Millis monotonic = tick.now().monotonic;
+  for (auto& older : tick.replaced_fetches) {
+    FetchAnswer empty;
+    empty.held = monotonic - older.call.received_at;
+    older.answer(std::move(empty));
+  }
+  for (const auto id : tick.hosts_forgotten)
+    if (auto fetch = desk.close(id)) fetch->answer(host_gone());
+  for (auto& reply : tick.fetch_replies) {
+    const auto open = desk.fetches.find(reply.host);
+    if (open == desk.fetches.end() || open->second.call.fetch_id != reply.fetch_id) continue;
+    auto fetch = desk.close(reply.host);
+    // Leases run from the tick's beginning, not from now: the commit may have taken long. One that was granted to an
+    // earlier call of the same id may have been granted as soon as that came.
+    reply.answer.held = reply.again ? 0 : std::max<Millis>(0, monotonic - fetch->call.received_at);
+    fetch->answer(std::move(reply.answer));
+  }
+  for (const auto& slice : tick.slices_done) {
+    const auto waiter = desk.operations.find(slice.operation);
+    if (waiter == desk.operations.end()) continue;
+    waiter->second.done.add(slice.done);
+    if (!slice.last) continue;
+    waiter->second.answer(std::move(waiter->second.done));
+    desk.operations.erase(waiter);
+  }
+  if (event_sink_ && !tick.events.empty()) event_sink_(std::move(tick.events));
+  if (webhook_sink_ && !tick.webhook_news.empty()) webhook_sink_(std::move(tick.webhook_news));
+  if (purge_sink_ && !tick.purged.empty()) purge_sink_(tick.purged);
+  stats_.leases = std::int64_t(state_->leases.size());
+  stats_.lanes = std::int64_t(state_->lanes.size());
+}
+
+Millis Engine::until_next() const {
+  const auto& work = *clockwork_;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (!queue_.empty() || woken_) return 0;
+  }
+  const auto now = this->now();
+  if (now.monotonic < work.failed_until) return work.failed_until - now.monotonic;
+  if (!state_ || work.more) return 0;
+  Millis wait = kIdle;
+  const auto due = [&](Millis at, Millis clock) { wait = std::clamp<Millis>(at - clock, 0, wait); };
+  if (!state_->deadlines.empty()) due(state_->deadlines.top().first, now.lease);
+  if (!state_->progress_due.empty()) due(state_->progress_due.begin()->first, now.monotonic);
+  if (state_->next_due_engine) due(*state_->next_due_engine, now.engine);
+  if (state_->next_due_wall) due(*state_->next_due_wall, now.wall);
+  if (state_->next_queue_deadline) due(*state_->next_queue_deadline, now.engine);
+  if (!work.desk.fetch_ends.empty()) due(work.desk.fetch_ends.begin()->first, now.monotonic);
+  return wait;
+}
+
+void Engine::wait_for_work(Millis at_most) {
+  std::unique_lock lock(queue_mutex_);
+  queue_filled_.wait_for(lock, std::chrono::milliseconds(at_most), [&] { return !queue_.empty() || woken_; });
+}
+
+void Engine::wake() {
+  const std::lock_guard lock(queue_mutex_);
+  woken_ = true;
+  queue_filled_.notify_one();
+}
+
+}  // namespace geres::hub::engine

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: a store whose commits are refused, or end in doubt, where it is told to.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "hub/store/store.h"
+
+namespace geres::hub::engine {
+
+// Passes everything on to a store, and fails where it is told to.
+class FaultyStore : public store::Store {
+ public:
+  explicit FaultyStore(std::unique_ptr<store::Store> inner) : inner_(std::move(inner)) {}
+  // Thrown once by the next commit: after doing it when `done`, before otherwise.
+  struct CommitFault {
+    store::Failure failure;
+    bool done = false;
+  };
+  std::optional<CommitFault> next_commit;
+  std::optional<std::string> poisoned_name;  // a change that inserts a job of this name is refused
+  bool full = false;                         // commits that insert jobs fail for space
+  std::function<void()> before_commit;
+
+  store::Image load() override { return inner_->load(); }
+  void begin() override { inner_->begin(); }
+  void apply(const store::Changes& changes) override {
+    for (const auto& job : changes.jobs)
+      if (job.spec.name == poisoned_name) throw store::StoreFailed(store::Failure::refused, "poisoned");
+    if (full && !changes.jobs.empty()) throw store::StoreFailed(store::Failure::full, "no space left");
+    inner_->apply(changes);
+  }
+  void commit(std::int64_t tick) override {
+    if (before_commit) before_commit();
+    if (const auto fault = std::exchange(next_commit, std::nullopt)) {
+      if (fault->done) inner_->commit(tick);
+      throw store::StoreFailed(fault->failure, "injected");
+    }
+    inner_->commit(tick);
+  }
+  void rollback() noexcept override { inner_->rollback(); }
+  std::vector<std::optional<model::Job>> jobs_by_key(std::span<const store::KeyRef> keys) override {
+    return inner_->jobs_by_key(keys);
+  }
+  std::optional<store::ListKeyRow> list_key(const std::string& scope, const std::string& key) override {
+    return inner_->list_key(scope, key);
+  }
+  std::vector<std::optional<model::Job>> jobs(std::span<const Uuid> ids) override { return inner_->jobs(ids); }
+  std::vector<model::Job> jobs_by_seq(std::span<const store::Seq> seqs) override { return inner_->jobs_by_seq(seqs); }
+  std::optional<store::AttemptRow> ended_attempt(Uuid lease) override { return inner_->ended_attempt(lease); }
+  std::optional<store::ReadyRow> ready_row(Uuid id) override { return inner_->ready_row(id); }
+  std::optional<store::ScheduledRow> scheduled_row(Uuid id) override { return inner_->scheduled_row(id); }
+  store::Taken take_ready(store::LaneNo lane, std::size_t n) override { return inner_->take_ready(lane, n); }
+  std::vector<store::ReadyRow> peek_ready(store::LaneNo lane, std::size_t n) override {
+    return inner_->peek_ready(lane, n);
+  }
+  std::optional<store::ReadyRow> head(store::LaneNo lane) override { return inner_->head(lane); }
+  std::int64_t ready_before(const store::ReadyRow& row, std::int64_t max) override {
+    return inner_->ready_before(row, max);
+  }
+  std::vector<store::ScheduledRow> due(Millis e, Millis w, std::size_t max) override { return inner_->due(e, w, max); }
+  std::optional<Millis> next_due(bool by_wall) override { return inner_->next_due(by_wall); }
+  std::vector<store::QueueDeadlineRow> deadlines_due(Millis e, std::size_t max) override {
+    return inner_->deadlines_due(e, max);
+  }
+  std::optional<Millis> next_deadline() override { return inner_->next_deadline(); }
+  void cap_durations(Millis engine_now) override { inner_->cap_durations(engine_now); }
+  Slice slice(const store::JobFilter& filter, store::Seq after, store::Seq bound, std::size_t scan) override {
+    return inner_->slice(filter, after, bound, scan);
+  }
+  std::vector<Uuid> ended_before(model::JobState state, Millis before, const std::string& tenant,
+                                 const std::vector<std::string>& except, std::size_t max) override {
+    return inner_->ended_before(state, before, tenant, except, max);
+  }
+  std::size_t purge_events(store::EventNo keep_from, Millis before, std::size_t max) override {
+    return inner_->purge_events(keep_from, before, max);
+  }
+  KeySlice purge_list_keys(Millis before, KeyPlace after, std::size_t max) override {
+    return inner_->purge_list_keys(before, after, max);
+  }
+  bool package_in_use(const std::string& tenant, const std::string& sha256) override {
+    return inner_->package_in_use(tenant, sha256);
+  }
+  std::vector<store::DeliveryRow> deliveries(Uuid webhook, store::DeliveryState state, store::EventNo after,
+                                             std::size_t max) override {
+    return inner_->deliveries(webhook, state, after, max);
+  }
+  std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max, std::size_t max) override {
+    return inner_->purge_deliveries(webhook, all, before, dead_max, max);
+  }
+  store::Reads& reads() override { return inner_->reads(); }
+
+ private:
+  std::unique_ptr<store::Store> inner_;
+};
+
+}  // namespace geres::hub::engine

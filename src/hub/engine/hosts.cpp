@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hosts: joining, being heard of, being told things. A fetch is a long poll that is parked on the desk; an answer to it
+// counts as heard when the host names its id in a report.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "hub/engine/tick.h"
+
+namespace geres::hub::engine {
+
+using model::HostMode;
+using store::EventType;
+
+namespace {
+
+Error no_host(const std::string& text) {
+  return fail(Code::notFound, fmt::format("there is no host '{}'", text), {}, "geres hosts shows them");
+}
+
+}  // namespace
+
+Error host_gone() {
+  return fail(Code::hostGone, "this host is not registered any more", {}, "register again: POST /v1/hosts");
+}
+
+void Tick::emit_host(EventType type, const HostState& host) {
+  emit(type, host.row.id, "", fmt::format(R"({{"name":"{}","slots":{}}})", host.row.name, host.row.slots));
+}
+
+// The host whose call this is, now known to be alive.
+HostState* Tick::seen_host(Uuid id) {
+  const auto found = state_.hosts.find(id);
+  if (found == state_.hosts.end()) return nullptr;
+  auto& host = found->second;
+  host.last_seen = now_.monotonic;
+  host.last_seen_wall = now_.wall;
+  host.just_registered = false;
+  if (host.lost) {
+    host.lost = false;
+    emit_host(EventType::host_joined, host);
+  }
+  return &host;
+}
+
+void Tick::forget_host(Uuid id) {
+  const auto found = state_.hosts.find(id);
+  if (found == state_.hosts.end()) return;
+  if (const auto named = state_.host_names.find(found->second.row.name);
+      named != state_.host_names.end() && named->second == id)
+    state_.host_names.erase(named);
+  state_.news.erase(id);
+  changes_.hosts_removed.push_back(id);
+  hosts_forgotten.push_back(id);
+  state_.hosts.erase(found);
+}
+
+Result<model::Host> Tick::register_host(const RegisterHost& wanted) {
+  const auto same_name = state_.host_names.find(wanted.host.name);
+  if (same_name != state_.host_names.end() && same_name->second != wanted.replaces) {
+    const auto& other = state_.hosts.at(same_name->second);
+    // One that was never heard of since it joined is this one, whose answer was lost.
+    if (!other.lost && !other.just_registered)
+      return fail(
+          Code::hostAlive,
+          fmt::format("a host '{}' is connected already, from {}; its last report came {} ms ago", wanted.host.name,
+                      other.row.address.empty() ? "?" : other.row.address, now_.monotonic - other.last_seen),
+          "/name", "another --name, or stop the other one first");
+    forget_host(same_name->second);
+  }
+  if (wanted.replaces && state_.hosts.contains(*wanted.replaces)) {
+    // Its earlier life holds the data directory no more, so nothing of it runs: its attempts are over now.
+    const auto held = state_.hosts.at(*wanted.replaces).leases;
+    for (const auto seq : held) end_attempt(state_.leases.at(seq), model::Outcome::lost, nullptr);
+    forget_host(*wanted.replaces);
+  }
+  HostState host;
+  host.row = wanted.host;
+  host.row.id = ids_.next(now_.wall);
+  host.row.joined_at = now_.wall;
+  host.last_seen = now_.monotonic;
+  host.last_seen_wall = now_.wall;
+  changes_.hosts.push_back(host.row);
+  emit_host(EventType::host_joined, host);
+  state_.host_names[host.row.name] = host.row.id;
+  const auto row = host.row;
+  state_.hosts.emplace(row.id, std::move(host));
+  return row;
+}
+
+HostInfo Tick::info(const HostState& host) const {
+  HostInfo info;
+  info.host = host.row;
+  info.alive = !host.lost;
+  info.last_seen = host.last_seen_wall;
+  info.slots_busy = host.slots_used;
+  for (const auto seq : host.leases) info.leases.push_back(state_.leases.at(seq).row);
+  std::sort(info.leases.begin(), info.leases.end(), [](const auto& a, const auto& b) { return a.job < b.job; });
+  return info;
+}
+
+std::vector<HostInfo> Tick::hosts() const {
+  std::vector<HostInfo> all;
+  for (const auto& [id, host] : state_.hosts) all.push_back(info(host));
+  return all;
+}
+
+Result<HostInfo> Tick::set_host_mode(const std::string& text, HostMode mode) {
+  auto found = state_.hosts.end();
+  if (const auto id = parse_uuid(text)) {
+    found = state_.hosts.find(*id);
+  } else if (const auto named = state_.host_names.find(text); named != state_.host_names.end()) {
+    found = state_.hosts.find(named->second);
+  }
+  if (found == state_.hosts.end()) return no_host(text);
+  auto& host = found->second;
+  if (host.row.mode != mode) {
+    host.row.mode = mode;
+    changes_.hosts.push_back(host.row);
+    state_.news.insert(host.row.id);
+    emit_host(mode == HostMode::run ? EventType::host_joined : EventType::host_draining, host);
+  }
+  return info(host);
+}
+
+void Tick::watch_hosts() {
+  if (now_.monotonic < state_.next_host_check) return;
+  state_.next_host_check = now_.monotonic + 1'000;
+  std::vector<Uuid> forgotten;
+  std::int64_t alive = 0;
+  for (auto& [id, host] : state_.hosts) {
+    if (desk_.fetches.contains(id)) host.last_seen = now_.monotonic;
+    const Millis silent = now_.monotonic - host.last_seen;
+    if (!host.lost && silent > options_.host_lost_after) {
+      host.lost = true;
+      emit_host(EventType::host_lost, host);
+    }
+    if (host.lost && host.leases.empty() && silent > options_.host_forgotten_after) forgotten.push_back(id);
+    if (!host.lost) ++alive;
+  }
+  for (const auto id : forgotten) forget_host(id);
+  stats_.hosts_alive = alive;
+}
+
+// ---- fetches --------------------------------------------------------------------------------------------------------
+
+// The host has taken in these fetches' answers: what they told it needs no telling again.
+void Tick::confirm_answers(HostState& host, const std::function<bool(const std::string& fetch_id)>& heard) {
+  std::erase_if(host.cancels_told, [&](const auto& told) {
+    if (!heard(told.second)) return false;
+    if (const auto lease = state_.leases.find(told.first); lease != state_.leases.end())
+      lease->second.cancel_confirmed = true;
+    return true;
+  });
+}
+
+// A repeat of an older fetch takes nobody's place: what it was granted is told again, and no more.
+Result<std::optional<FetchAnswer>> Tick::fetch_opened(const FetchCall& call) {
+  auto* host = seen_host(call.host);
+  if (host == nullptr) return host_gone();
+  const auto& seen = host->fetches;
+  const bool known = std::find(seen.begin(), seen.end(), call.fetch_id) != seen.end();
+  if (known && call.fetch_id != host->fetch_id) {
+    FetchAnswer again;
+    again.leases = leases_of_fetch(*host, call.fetch_id);
+    again.mode = host->row.mode;
+    return std::optional(std::move(again));
+  }
+  fetched_now_.insert(call.host);
+  if (call.fetch_id == host->fetch_id) return std::optional<FetchAnswer>();  // answer_fetches() looks what it was told
+  host->fetch_id = call.fetch_id;
+  host->fetch_answered = false;
+  host->fetches.push_back(call.fetch_id);
+  if (host->fetches.size() > 8) host->fetches.pop_front();
+  return std::optional<FetchAnswer>();
+}
+
+std::vector<Granted> Tick::leases_of_fetch(const HostState& host, const std::string& fetch_id) {
+  std::vector<Granted> granted;
+  std::vector<Uuid> ids;
+  for (const auto seq : host.leases) {
+    const auto& lease = state_.leases.at(seq);
+    if (lease.row.fetch_id != fetch_id) continue;
+    ids.push_back(lease.row.job);
+    granted.push_back({lease.row, {}});
+  }
+  if (granted.empty()) return granted;
+  flush();
+  auto jobs = store_.jobs(ids);
+  for (std::size_t i = 0; i < granted.size(); ++i) granted[i].job = std::move(*jobs[i]);
+  return granted;
+}
+
+std::vector<CancelOrder> Tick::cancels_for(HostState& host, bool in_fetch) {
+  std::vector<CancelOrder> orders;
+  for (const auto seq : host.leases) {
+    const auto& lease = state_.leases.at(seq);
+    if (!lease.row.cancel_requested_at || lease.cancel_confirmed) continue;
+    // A fetch is told once, else it would be answered again at once; reports are told until it is confirmed.
+    if (in_fetch && !host.cancels_told.emplace(seq, host.fetch_id).second) continue;
+    orders.push_back({lease.row.name, lease.row.cancel_grace});
+  }
+  return orders;
+}
+
+Tick::FetchReply& Tick::reply_to(HostState& host) {
+  for (auto& reply : fetch_replies)
+    if (reply.host == host.row.id) return reply;
+  auto& reply = fetch_replies.emplace_back();
+  reply.host = host.row.id;
+  reply.fetch_id = host.fetch_id;
+  return reply;
+}
+
+void Tick::answer_fetches() {
+  std::set<Uuid> candidates = fetched_now_;
+  candidates.insert(state_.news.begin(), state_.news.end());
+  for (const auto id : candidates) {
+    const auto found = state_.hosts.find(id);
+    const auto open = desk_.fetches.find(id);
+    if (found == state_.hosts.end()) {
+      state_.news.erase(id);
+      continue;
+    }
+    auto& host = found->second;
+    if (open == desk_.fetches.end() || open->second.call.fetch_id != host.fetch_id) continue;
+    if (host.fetch_answered) {  // a repeat of a fetch that was answered: the same leases again
+      std::erase_if(host.cancels_told, [&](const auto& told) { return told.second == host.fetch_id; });
+      auto again = leases_of_fetch(host, host.fetch_id);
+      if (!again.empty()) {
+        auto& reply = reply_to(host);
+        if (reply.answer.leases.empty()) reply.answer.leases = std::move(again), reply.again = true;
+      }
+    }
+    auto cancels = cancels_for(host, true);
+    if (!cancels.empty()) reply_to(host).answer.cancel = std::move(cancels);
+    if (host.row.mode != host.mode_told) reply_to(host);
+    state_.news.erase(id);
+  }
+  for (const auto& [until, id] : desk_.fetch_ends) {
+    if (until > now_.monotonic) break;
+    if (const auto found = state_.hosts.find(id); found != state_.hosts.end()) reply_to(found->second);
+  }
+  for (auto& reply : fetch_replies) {
+    auto& host = state_.hosts.at(reply.host);
+    reply.answer.mode = host.row.mode;
+    host.mode_told = host.row.mode;
+    host.fetch_answered = true;
+  }
+}
+
+}  // namespace geres::hub::engine

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work on many rows: stored as an operation, done a slice a tick, resumed after a crash. And retention, which is the
+// same without an end.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "hub/engine/tick.h"
+
+namespace geres::hub::engine {
+
+using model::JobState;
+using store::OperationKind;
+
+void BulkDone::add(Uuid id, model::Reason reason) {
+  ++count;
+  if (reason != model::Reason::none) ++by_reason[reason];
+  if (ids.size() < kIdsMax) ids.push_back(id);
+}
+
+void BulkDone::add(const BulkDone& more) {
+  count += more.count;
+  for (const auto& [reason, n] : more.by_reason) by_reason[reason] += n;
+  const auto room = std::min(more.ids.size(), kIdsMax - ids.size());
+  ids.insert(ids.end(), more.ids.begin(), more.ids.begin() + std::ptrdiff_t(room));
+}
+
+Result<Uuid> Tick::start_operation(const Caller& caller, OperationKind kind, const store::JobFilter& filter,
+                                   const CancelWhat& what) {
+  store::OperationRow operation;
+  operation.id = ids_.next(now_.wall);  // sorts after every job that is there, so it is the bound too
+  operation.kind = kind;
+  operation.filter = filter;
+  operation.bound = operation.id.seq();
+  operation.grace = what.grace;
+  operation.text = kind == OperationKind::redrive_filter ? caller.name : what.reason;
+  if (!caller.all_tenants) {
+    auto& tenants = operation.filter.tenants;
+    if (tenants.empty()) tenants = caller.tenants;
+    std::erase_if(tenants, [&](const auto& tenant) { return !caller.sees(tenant); });
+    if (tenants.empty()) tenants = {""};  // nobody's: matches nothing
+  }
+  changes_.operations.push_back(operation);
+  state_.operations.emplace(operation.id, operation);
+  return operation.id;
+}
+
+void Tick::run_operations(bool growing) {
+  // One slice of each of a few: none waits for the end of another.
+  std::size_t left = 4;
+  for (auto it = state_.operations.begin(); it != state_.operations.end() && left > 0; --left) {
+    auto& operation = it->second;
+    if (operation.kind == OperationKind::redrive_filter && !growing) {
+      ++it;  // makes new jobs: waits until there is space
+      continue;
+    }
+    flush();
+    const auto slice = store_.slice(operation.filter, operation.cursor, operation.bound, options_.slice);
+    const CancelWhat what{operation.grace, operation.text};
+    SliceDone done{operation.id, {}, slice.last};
+    for (auto& job : store_.jobs(slice.ids)) {
+      if (!job) continue;
+      const auto reason = job->status.reason;
+      if (operation.kind == OperationKind::redrive_filter) {
+        if (!model::ended(job->status.state) || job->status.redriven_as) continue;
+        if (const auto made = redrive(std::move(*job), operation.text)) done.done.add(made->id, reason);
+      } else if (cancel_any(*job, what)) {
+        done.done.add(job->id, model::Reason::none);
+      }
+    }
+    operation.done += done.done.count;
+    operation.cursor = slice.cursor;
+    slices_done.push_back(std::move(done));
+    if (slice.last) {
+      changes_.operations_removed.push_back(operation.id);
+      it = state_.operations.erase(it);
+    } else {
+      changes_.operations.push_back(operation);
+      more = true;
+      ++it;
+    }
+  }
+}
+
+// ---- retention ------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Whose jobs of which state are kept for how long: tenants with a wish of their own, then everybody else.
+struct Rule {
+  std::string tenant;  // empty: all that have no rule of their own
+  JobState state;
+  Millis keep;
+};
+
+std::vector<Rule> rules(const State& state, const Options& options, JobState job_state) {
+  const bool good = job_state == JobState::finished;
+  std::vector<Rule> rules;
+  for (const auto& [name, tenant] : state.tenants) {
+    const auto& own = good ? tenant.row.keep_finished : tenant.row.keep_failed;
+    if (own) rules.push_back({name, job_state, *own});
+  }
+  rules.push_back({"", job_state, good ? options.keep_finished : options.keep_failed});
+  return rules;
+}
+
+}  // namespace
+
+// A slice of: jobs past their time (a step a rule), events past theirs, lanes and hosts nobody needs.
+void Tick::sweep() {
+  if (!state_.sweeping) return;
+  std::vector<Rule> all;
+  for (const auto job_state : {JobState::finished, JobState::failed, JobState::cancelled}) {
+    auto some = rules(state_, options_, job_state);
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  flush();
+  if (state_.sweep_step < all.size()) {
+    const auto& rule = all[state_.sweep_step];
+    std::vector<std::string> others;
+    if (rule.tenant.empty())
+      for (const auto& other : all)
+        if (other.state == rule.state && !other.tenant.empty()) others.push_back(other.tenant);
+    // A key must answer for at least a day, however short a tenant keeps its jobs.
+    const Millis keep = std::max(rule.keep, options_.keep_key_min);
+    const auto ids = store_.ended_before(rule.state, now_.wall - keep, rule.tenant, others, options_.slice);
+    for (const auto& job : store_.jobs(ids)) {
+      if (!job) continue;
+      changes_.jobs_purged.push_back(job->id);
+      purged.push_back(job->id);
+      count(state_.batches.at(job->spec.batch), job->spec.tenant, job->status.state, -1);
+    }
+    if (ids.size() < options_.slice) ++state_.sweep_step;
+  } else {
+    const auto keep_from = std::max<store::EventNo>(0, state_.last_event - options_.events_max);
+    const auto gone = store_.purge_events(keep_from, now_.wall - options_.keep_events, options_.slice * 10);
+    const auto keys = store_.purge_list_keys(now_.wall - options_.keep_key_min, state_.swept_keys, options_.slice);
+    state_.swept_keys = keys.last ? store::Store::KeyPlace{} : keys.next;
+    if (gone > 0 || keys.forgotten > 0) wrote_ = true;
+    const bool webhooks_swept = sweep_webhooks();
+    if (webhooks_swept && gone < options_.slice * 10 && (keys.last || keys.forgotten * 2 < keys.seen)) {
+      drop_idle_lanes();
+      state_.sweeping = false;
+      state_.sweep_step = 0;
+    }
+  }
+  if (state_.sweeping) more = true;
+}
+
+void Tick::drop_idle_lanes() {
+  std::erase_if(state_.lanes, [&](auto& entry) {
+    auto& lane = entry.second;
+    if (lane.ready > 0 || lane.leases > 0 || now_.monotonic - lane.idle_since < 600'000) return false;
+    changes_.lanes_removed.push_back(lane.row.no);
+    state_.lanes_by_no.erase(lane.row.no);
+    --lane.tenant->lanes;
+    return true;
+  });
+}
+
+}  // namespace geres::hub::engine

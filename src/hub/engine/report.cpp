@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+// How attempts go on and end: reports of hosts, leases that run out, and what becomes of the job. Every write by a host
+// names its lease; one that is not current changes nothing.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/describe/enum_to_string.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/string.hpp>
+#include <cmath>
+#include <unordered_set>
+
+#include "hub/engine/tick.h"
+
+namespace geres::hub::engine {
+
+using model::JobState;
+using model::Outcome;
+using model::Reason;
+using model::Trigger;
+using store::EventType;
+
+namespace {
+
+// Was this fetch opened before the one that is named, or is it that one? Only the last few are remembered: what is not
+// among them is older, but nothing is known of a name that is not.
+bool up_to(const HostState& host, const std::string& fetch_id, const std::string& named) {
+  if (fetch_id == named) return true;
+  const auto place = [&](const std::string& id) { return std::find(host.fetches.begin(), host.fetches.end(), id); };
+  if (place(named) == host.fetches.end()) return false;
+  return place(fetch_id) == host.fetches.end() || place(fetch_id) < place(named);
+}
+
+std::string quoted(const std::string& text) {
+  return boost::json::serialize(boost::json::value(text));
+}
+
+std::string progress_data(const model::Progress& progress) {
+  return fmt::format(R"("progress":{{"percent":{},"message":{}}})",
+                     progress.percent ? std::to_string(*progress.percent) : "null", quoted(progress.message));
+}
+
+std::string failure_data(const model::Job& job) {
+  return fmt::format(R"("failures":{},"hostLosses":{},"error":{})", job.status.failures, job.status.host_losses,
+                     quoted(job.status.error));
+}
+
+// Exponential, capped, and spread by a tenth either way so that jobs that failed together do not come back together.
+Millis retry_pause(const model::Backoff& backoff, int failures, Random& random) {
+  const double plain = double(backoff.initial) * std::pow(backoff.factor, std::min(failures - 1, 200));
+  const double capped = std::min(plain, double(backoff.max));
+  const double spread = 0.9 + 0.2 * (double(random.next() >> 11) / double(1ull << 53));
+  return Millis(std::llround(std::min(capped * spread, double(backoff.max))));
+}
+
+Reason final_reason(Outcome outcome, int max_attempts) {
+  if (max_attempts > 1) return Reason::maxAttempts;
+  return outcome == Outcome::timeout ? Reason::timeout : Reason::error;
+}
+
+std::string lost_error(Outcome outcome, const std::string& host) {
+  if (outcome == Outcome::expired) return fmt::format("host {} was not heard of until the lease ended", host);
+  if (outcome == Outcome::lost) return fmt::format("host {} lost the attempt", host);
+  return {};
+}
+
+}  // namespace
+
+// ---- what becomes of the job ----------------------------------------------------------------------------------------
+
+// `outcome` has been recorded and the lease is gone; job.status.error says what happened.
+void Tick::settle_job(model::Job& job, LaneState& lane, Outcome outcome, bool cancel_requested) {
+  auto& status = job.status;
+  const auto fail_for_good = [&](Reason reason) {
+    status.reason = reason;
+    move(job, Trigger::fail);
+    emit(EventType::job_failed, job,
+         fmt::format(R"("reason":"{}",{})", boost::describe::enum_to_string(reason, "internal"), failure_data(job)));
+  };
+  const auto cancelled = [&] {
+    move(job, Trigger::cancel);
+    emit(EventType::job_cancelled, job);
+  };
+  const auto ready_again = [&] {
+    move(job, Trigger::requeue);
+    make_ready(job, lane);
+    emit(EventType::job_ready, job);
+  };
+  switch (outcome) {
+    case Outcome::finished:
+      status.error.clear();
+      move(job, Trigger::finish);
+      emit(EventType::job_finished, job);
+      return;
+    case Outcome::aborted:
+      return fail_for_good(Reason::aborted);
+    case Outcome::package:
+      return fail_for_good(Reason::package);
+    case Outcome::type:
+      return fail_for_good(Reason::type);
+    case Outcome::cancelled:
+      if (cancel_requested) return cancelled();
+      [[fallthrough]];  // stopped though nobody asked: a failure like another
+    case Outcome::failed:
+    case Outcome::timeout: {
+      ++status.failures;
+      if (status.failures >= job.spec.max_attempts) return fail_for_good(final_reason(outcome, job.spec.max_attempts));
+      if (cancel_requested) return cancelled();
+      const Millis pause = retry_pause(job.spec.backoff, status.failures, random_);
+      move(job, Trigger::retry);
+      status.due_at = now_.wall + pause;
+      make_scheduled(job, now_.engine + pause, false, pause);
+      emit(EventType::job_retrying, job,
+           fmt::format(R"("dueAt":"{}",{})", format_time(*status.due_at), failure_data(job)));
+      ++stats_.retried;
+      return;
+    }
+    case Outcome::released:
+      if (cancel_requested) return cancelled();
+      return ready_again();
+    case Outcome::lost:
+    case Outcome::expired:
+      ++status.host_losses;
+      if (cancel_requested) return cancelled();
+      if (status.host_losses >= options_.host_losses_max) return fail_for_good(Reason::poison);
+      return ready_again();
+  }
+}
+
+void Tick::end_attempt(LeaseState& lease, Outcome outcome, const Completion* item) {
+  if (lease.unwritten_progress) {
+    lease.job.status.progress = *lease.unwritten_progress;
+    ++lease.job.status.version;
+    emit(EventType::job_progressed, lease.job, progress_data(*lease.unwritten_progress));
+  }
+  end_lease(lease);
+  auto job = std::move(lease.job);
+  auto& lane = *lease.lane;
+  const bool cancel_requested = lease.row.cancel_requested_at.has_value();
+  auto& status = job.status;
+  status.error = item != nullptr ? item->error : lost_error(outcome, lease.row.host_name);
+  if (status.error.empty() && cancel_requested) status.error = lease.row.cancel_reason;
+  status.exit = item != nullptr ? item->exit : std::nullopt;
+  status.usage = item != nullptr ? item->usage : std::nullopt;
+
+  store::AttemptRow attempt;
+  attempt.job = job.id;
+  attempt.lease = lease.row.name;
+  attempt.attempt = {lease.row.attempt, lease.row.host_name, lease.row.granted_at, lease.row.started_at, now_.wall,
+                     outcome,           status.error,        status.exit,          status.usage};
+  changes_.attempts.push_back(std::move(attempt));
+  state_.leases.erase(job.id.seq());  // `lease` is gone from here on
+
+  settle_job(job, lane, outcome, cancel_requested);
+  if (model::ended(status.state) && item != nullptr) {
+    status.result = item->result;
+    status.result_truncated = item->result_truncated;
+    for (const auto& file : item->files) changes_.files.push_back({job.id, job.spec.tenant, file});
+  }
+  update(job);
+  emit_if_completed(*lane.batch);
+}
+
+// ---- reports --------------------------------------------------------------------------------------------------------
+
+void Tick::start(LeaseState& lease) {
+  if (lease.job.status.state != JobState::leased) return;  // told already
+  move(lease.job, Trigger::start);
+  lease.job.status.started_at = now_.wall;
+  lease.row.started_at = now_.wall;
+  lease.row.version = lease.job.status.version;
+  changes_.leases.push_back(lease.row);
+  emit(EventType::job_started, lease.job, "\"host\":\"" + lease.row.host_name + "\"");
+}
+
+void Tick::store_progress(LeaseState& lease) {
+  lease.job.status.progress = *lease.unwritten_progress;
+  lease.row.progress = *lease.unwritten_progress;
+  lease.unwritten_progress.reset();
+  lease.progress_written = now_.monotonic;
+  lease.row.version = ++lease.job.status.version;
+  changes_.leases.push_back(lease.row);
+  emit(EventType::job_progressed, lease.job, progress_data(*lease.row.progress));
+}
+
+// The first at once, then the newest at most once a pause.
+void Tick::take_progress(LeaseState& lease, const model::Progress& progress) {
+  const bool waits = lease.unwritten_progress.has_value();
+  lease.unwritten_progress = progress;
+  if (!progress.percent && lease.job.status.progress)
+    lease.unwritten_progress->percent = lease.job.status.progress->percent;
+  const Millis next = lease.progress_written + options_.progress_pause;
+  if (lease.progress_written == 0 || next <= now_.monotonic) {
+    if (waits) state_.progress_due.erase({next, lease.row.job.seq()});
+    store_progress(lease);
+  } else if (!waits) {
+    state_.progress_due.emplace(next, lease.row.job.seq());
+  }
+}
+
+void Tick::write_progress() {
+  while (!state_.progress_due.empty() && state_.progress_due.begin()->first <= now_.monotonic) {
+    const auto seq = state_.progress_due.begin()->second;
+    state_.progress_due.erase(state_.progress_due.begin());
+    if (const auto lease = state_.leases.find(seq); lease != state_.leases.end() && lease->second.unwritten_progress)
+      store_progress(lease->second);
+  }
+}
+
+// A completion whose lease is not current: the same one again is accepted again, a different one is a conflict, and one
+// for an attempt that the hub has ended itself is stale.
+Tick::Verdict Tick::completed_before(const Completion& item) {
+  flush();
+  const auto row = store_.ended_attempt(item.lease);
+  if (!row || !row->attempt.outcome) return Verdict::stale;
+  const auto recorded = *row->attempt.outcome;
+  if (recorded == item.outcome && row->attempt.exit == item.exit) return Verdict::accepted;
+  const bool by_hub = recorded == Outcome::expired || recorded == Outcome::lost || recorded == Outcome::released;
+  return by_hub ? Verdict::stale : Verdict::conflict;
+}
+
+Tick::Verdict Tick::complete(const Uuid& host, const Completion& item) {
+  auto* lease = current_lease(item.lease);
+  if (lease == nullptr) return completed_before(item);
+  if (lease->row.host != host) return Verdict::stale;
+  if (item.files_missing) return Verdict::filesMissing;
+  if (item.outcome != Outcome::released && item.outcome != Outcome::lost && item.outcome != Outcome::package &&
+      item.outcome != Outcome::type && item.outcome != Outcome::cancelled)
+    start(*lease);
+  end_attempt(*lease, item.outcome, &item);
+  return Verdict::accepted;
+}
+
+// Leases in the answer that the host has taken in, but that it does not hold: it never heard of them, or lost them
+// before they began. They are given to somebody at once. A host that goes away holds what it names and nothing else,
+// whatever is still on its way to it.
+void Tick::release_unheard(HostState& host, const ReportCall& call) {
+  if (call.fetched.empty() && !call.leaving) return;
+  const auto heard = [&](const std::string& fetch_id) {
+    return call.leaving || (call.fetched_only ? fetch_id == call.fetched : up_to(host, fetch_id, call.fetched));
+  };
+  confirm_answers(host, heard);
+  std::unordered_set<Uuid> named(call.running.begin(), call.running.end());
+  for (const auto& item : call.finished) named.insert(item.lease);
+  std::vector<store::Seq> unheard;
+  for (const auto seq : host.leases) {
+    const auto& lease = state_.leases.at(seq);
+    if (heard(lease.row.fetch_id) && !named.contains(lease.row.name)) unheard.push_back(seq);
+  }
+  for (const auto seq : unheard) end_attempt(state_.leases.at(seq), Outcome::released, nullptr);
+}
+
+Result<ReportAnswer> Tick::report(const ReportCall& call) {
+  auto* host = seen_host(call.host);
+  if (host == nullptr) return host_gone();
+  ReportAnswer answer;
+  const bool newest = call.seq > host->last_seq;
+  if (newest) host->last_seq = call.seq;
+  const auto own = [&](Uuid name) {
+    auto* lease = current_lease(name);
+    return lease != nullptr && lease->row.host == call.host ? lease : nullptr;
+  };
+  for (const auto name : call.running) {
+    auto* lease = own(name);
+    if (lease == nullptr)
+      answer.lost.push_back(name);
+    else if (newest)
+      lease->deadline = now_.lease + lease->row.ttl;
+  }
+  for (const auto name : call.started)
+    if (auto* lease = own(name)) start(*lease);
+  for (const auto& [name, progress] : call.progress)
+    if (auto* lease = own(name)) take_progress(*lease, progress);
+  for (const auto& item : call.finished) {
+    switch (complete(call.host, item)) {
+      case Verdict::accepted:
+        answer.accepted.push_back(item.lease);
+        break;
+      case Verdict::stale:
+        answer.refused.push_back({item.lease, Code::stale});
+        break;
+      case Verdict::conflict:
+        answer.refused.push_back({item.lease, Code::conflict});
+        break;
+      case Verdict::filesMissing:
+        answer.refused.push_back({item.lease, Code::filesMissing});
+        break;
+    }
+  }
+  if (newest) release_unheard(*host, call);
+  answer.cancel = cancels_for(*host, false);
+  answer.mode = host->row.mode;
+  if (call.leaving && newest && host->leases.empty()) {
+    emit_host(EventType::host_left, *host);
+    if (auto open = desk_.close(call.host)) replaced_fetches.push_back(std::move(*open));  // expected: no hostGone
+    forget_host(call.host);
+  }
+  return answer;
+}
+
+// ---- leases that run out --------------------------------------------------------------------------------------------
+
+void Tick::expire_leases() {
+  while (!state_.deadlines.empty() && state_.deadlines.top().first <= now_.lease) {
+    const auto name = state_.deadlines.top().second;
+    state_.deadlines.pop();
+    auto* lease = current_lease(name);
+    if (lease == nullptr) continue;
+    if (lease->deadline > now_.lease) {  // renewed since
+      state_.deadlines.emplace(lease->deadline, name);
+      continue;
+    }
+    ++stats_.expired;
+    end_attempt(*lease, Outcome::expired, nullptr);
+  }
+}
+
+}  // namespace geres::hub::engine

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+// One call is one pass over the lanes in the order of rules 1 to 3. A lane that finds no place is dropped for the rest
+// of the pass: rooms only shrink while grants are made, so it would find none later either.
+//
+//   candidates    all lanes that could start something, sorted by (batch priority, tenant, head); a tenant's part of a
+//                 priority is one run of them, used as a heap, because a lane's head changes as it is served
+//   turns         heap of the tenants of one priority by share; only the one just served moves
+//   hopeless      needs that found no place and nothing to hold; other lanes with these needs are not even tried
+//   open          open hosts by free share, kept sorted, so that the first that fits is the one of rule 8
+#include "hub/engine/scheduler.h"
+
+#include <algorithm>
+#include <array>
+#include <memory_resource>
+#include <unordered_set>
+
+#include "hub/engine/placement.h"
+
+namespace geres::hub::engine {
+namespace {
+
+struct Candidate {
+  std::int64_t level = 0;  // batch priority
+  std::uint32_t tenant = 0;
+  std::uint32_t lane = 0;
+  std::int64_t priority = 0;  // of the head
+  store::Seq seq = 0;
+  std::int64_t granted = 0;  // in this call
+};
+
+bool better_head(const Candidate& a, const Candidate& b) {
+  if (a.priority != b.priority) return a.priority < b.priority;
+  if (a.seq != b.seq) return a.seq < b.seq;
+  return a.lane < b.lane;
+}
+
+// Functors rather than functions, so that sorting inlines them.
+struct Before {
+  bool operator()(const Candidate& a, const Candidate& b) const {
+    if (a.level != b.level) return a.level < b.level;
+    if (a.tenant != b.tenant) return a.tenant < b.tenant;
+    return better_head(a, b);
+  }
+};
+
+struct WorseHead {  // the standard heaps have their greatest on top
+  bool operator()(const Candidate& a, const Candidate& b) const { return better_head(b, a); }
+};
+
+struct Account {   // a tenant while grants are made
+  double use = 0;  // slots / weight
+  double virtual_time = 0;
+  std::int64_t slots = 0;
+  std::int64_t running = 0;
+};
+
+struct Roomier {  // rule 8
+  const double* shares;
+  bool operator()(std::uint32_t a, std::uint32_t b) const {
+    return shares[a] != shares[b] ? shares[a] > shares[b] : a < b;
+  }
+};
+
+struct Turn {  // a tenant's lanes of one priority, best on top
+  std::uint32_t tenant = 0;
+  std::span<Candidate> lanes;
+};
+
+class Pass {
+ public:
+  Pass(std::span<const TenantView> tenants, std::span<const BatchView> batches, std::span<const LaneView> lanes,
+       std::span<const HostView> hosts, const Peek& peek, std::size_t max)
+      : tenants_(tenants), batches_(batches), lanes_(lanes), hosts_(hosts), peek_(peek), max_(max) {}
+
+  Schedule run() {
+    if (max_ == 0 || !find_open_hosts()) return {};
+    open_accounts();
+    find_candidates();
+    // Most calls end within the best priority: only its lanes are sorted at first.
+    std::size_t begin = serve_level(0, sort_best_level());
+    if (begin < candidates_.size() && !finished()) {
+      std::sort(candidates_.begin() + std::ptrdiff_t(begin), candidates_.end(), Before{});
+      while (begin < candidates_.size() && !finished()) begin = serve_level(begin, end_of_level(begin));
+    }
+    return std::move(schedule_);
+  }
+
+ private:
+  bool finished() const { return open_.empty() || schedule_.grants.size() >= max_; }
+
+  bool find_open_hosts() {
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      const HostView& host = hosts_[i];
+      if (host.open && host.alive && host.free_slots > 0 && host.host->mode == model::HostMode::run)
+        open_.push_back(std::uint32_t(i));
+    }
+    if (open_.empty()) return false;
+    rooms_.reserve(hosts_.size());
+    shares_.reserve(hosts_.size());
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      rooms_.push_back(room_of(hosts_[i]));
+      shares_.push_back(free_share(i));
+      tenant_matters_ |= hosts_[i].host->tenants.has_value();
+    }
+    std::sort(open_.begin(), open_.end(), Roomier{shares_.data()});
+    return true;
+  }
+
+  void open_accounts() {
+    accounts_.reserve(tenants_.size());
+    for (const TenantView& tenant : tenants_)
+      accounts_.push_back({charge(0, tenant.slots, tenant.weight), tenant.virtual_time, tenant.slots, tenant.running});
+    batch_running_.reserve(batches_.size());
+    for (const BatchView& batch : batches_) batch_running_.push_back(batch.running);
+    batch_holds_.resize(batches_.size());
+  }
+
+  void find_candidates() {
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      const LaneView& lane = lanes_[i];
+      if (lane.ready <= 0 || batches_[lane.batch].stopped || batch_full(lane.batch) || tenant_full(lane.tenant))
+        continue;
+      candidates_.push_back({batches_[lane.batch].priority, std::uint32_t(lane.tenant), std::uint32_t(i),
+                             lane.head.priority, lane.head.seq, 0});
+    }
+  }
+
+  // Brings the candidates of the best priority to the front, in order; returns their number.
+  std::size_t sort_best_level() {
+    if (candidates_.empty()) return 0;
+    auto level = std::min_element(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
+                   return a.level < b.level;
+                 })->level;
+    auto end = std::partition(candidates_.begin(), candidates_.end(),
+                              [level](const Candidate& candidate) { return candidate.level == level; });
+    std::sort(candidates_.begin(), end, Before{});
+    return std::size_t(end - candidates_.begin());
+  }
+
+  std::size_t end_of_level(std::size_t begin) const {
+    std::size_t end = begin;
+    while (end < candidates_.size() && candidates_[end].level == candidates_[begin].level) ++end;
+    return end;
+  }
+
+  // Serves the sorted candidates of one batch priority; returns `end`.
+  std::size_t serve_level(std::size_t begin, std::size_t end) {
+    turns_.clear();
+    for (std::size_t first = begin, next = begin; first < end; first = next) {
+      while (next < end && candidates_[next].tenant == candidates_[first].tenant) ++next;
+      turns_.push_back({candidates_[first].tenant, {candidates_.data() + first, next - first}});
+    }
+    auto later = [this](const Turn& a, const Turn& b) { return earlier(b.tenant, a.tenant); };
+    std::make_heap(turns_.begin(), turns_.end(), later);
+    while (!turns_.empty() && !finished()) {
+      std::pop_heap(turns_.begin(), turns_.end(), later);
+      if (serve(turns_.back()))
+        std::push_heap(turns_.begin(), turns_.end(), later);
+      else
+        turns_.pop_back();
+    }
+    return end;
+  }
+
+  bool earlier(std::uint32_t a, std::uint32_t b) const {
+    const Account &x = accounts_[a], &y = accounts_[b];
+    if (x.use != y.use) return x.use < y.use;
+    if (x.virtual_time != y.virtual_time) return x.virtual_time < y.virtual_time;
+    if (int order = tenants_[a].name.compare(tenants_[b].name); order != 0) return order < 0;
+    return a < b;
+  }
+
+  // One grant to the tenant's best lane that finds a place; false: it has none left.
+  bool serve(Turn& turn) {
+    while (!turn.lanes.empty() && !open_.empty() && !tenant_full(turn.tenant)) {
+      Candidate& best = turn.lanes.front();
+      if (!batch_full(lanes_[best.lane].batch) && place(best)) {
+        advance(turn);
+        return true;
+      }
+      drop_best(turn);
+    }
+    return false;
+  }
+
+  bool place(Candidate& candidate) {
+    const LaneView& lane = lanes_[candidate.lane];
+    Claim claim = claim_of(lane);
+    bool starving = lane.starving && candidate.granted == 0;
+    Needs needs{lane.key, claim.dedicated, tenant_matters_, starving};
+    if (!hopeless_.empty() && hopeless_.contains(needs)) return false;
+    if (auto found = roomiest(claim)) {
+      grant(candidate, lane, claim, *found);
+      return true;
+    }
+    // Among few hosts looking again is cheaper than remembering.
+    constexpr std::size_t kFewHosts = 16;
+    if (!hold(candidate, lane, claim, starving) && hosts_.size() > kFewHosts) hopeless_.insert(needs);
+    return false;
+  }
+
+  Claim claim_of(const LaneView& lane) const {
+    return {lane.key, batches_[lane.batch].dedicated ? std::optional(lane.batch) : std::nullopt};
+  }
+
+  // Position in open_ of the host that rule 8 names.
+  std::optional<std::size_t> roomiest(const Claim& claim) const {
+    std::optional<std::size_t> empty;
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      const Room& room = rooms_[open_[i]];
+      const model::Host& host = *hosts_[open_[i]].host;
+      if (empty && !claim.owns(room)) continue;
+      if (hurdle(claim, host, room) != Hurdle::none || bar(*claim.key, host) != Bar::none) continue;
+      if (!claim.dedicated || claim.owns(room)) return i;
+      empty = i;
+    }
+    return empty;
+  }
+
+  void grant(Candidate& candidate, const LaneView& lane, const Claim& claim, std::size_t position) {
+    std::uint32_t host = open_[position];
+    schedule_.grants.push_back({candidate.lane, host});
+    ++candidate.granted;
+    occupy(claim, rooms_[host]);
+    ++batch_running_[lane.batch];
+    Account& account = accounts_[lane.tenant];
+    const TenantView& tenant = tenants_[lane.tenant];
+    int slots = lane.key->requirements.slots;
+    ++account.running;
+    account.slots += slots;
+    account.use = charge(0, account.slots, tenant.weight);
+    account.virtual_time = charge(account.virtual_time, slots, tenant.weight);
+    settle(position);
+  }
+
+  // Moves a host that was granted to back to where it now belongs in open_.
+  void settle(std::size_t position) {
+    std::uint32_t host = open_[position];
+    shares_[host] = free_share(host);
+    auto from = open_.begin() + std::ptrdiff_t(position);
+    if (rooms_[host].free_slots <= 0) {
+      open_.erase(from);
+      return;
+    }
+    auto to = std::lower_bound(from + 1, open_.end(), host, Roomier{shares_.data()});
+    std::move(from + 1, to, from);
+    *(to - 1) = host;
+  }
+
+  // false: there is nothing it may hold.
+  bool hold(const Candidate& candidate, const LaneView& lane, const Claim& claim, bool starving) {
+    if (claim.dedicated ? batch_holds_[lane.batch] != 0 : !starving) return false;
+    auto host = host_to_hold(claim, starving, hosts_, rooms_);
+    if (!host) return false;
+    rooms_[*host].held = true;
+    if (claim.dedicated) batch_holds_[lane.batch] = 1;
+    schedule_.held.push_back({*host, candidate.lane});
+    std::erase(open_, std::uint32_t(*host));
+    return true;
+  }
+
+  // After a grant: the lane's next row takes its place among the tenant's lanes.
+  void advance(Turn& turn) {
+    Candidate& served = turn.lanes.front();
+    if (served.granted >= lanes_[served.lane].ready) return drop_best(turn);
+    if (turn.lanes.size() == 1) return;  // nothing to compare with
+    auto next = peek_(served.lane, std::size_t(served.granted));
+    if (!next) return drop_best(turn);
+    std::pop_heap(turn.lanes.begin(), turn.lanes.end(), WorseHead{});
+    Candidate& moved = turn.lanes.back();
+    moved.priority = next->priority;
+    moved.seq = next->seq;
+    std::push_heap(turn.lanes.begin(), turn.lanes.end(), WorseHead{});
+  }
+
+  static void drop_best(Turn& turn) {
+    std::pop_heap(turn.lanes.begin(), turn.lanes.end(), WorseHead{});
+    turn.lanes = turn.lanes.first(turn.lanes.size() - 1);
+  }
+
+  bool batch_full(Index batch) const {
+    return batches_[batch].max_running > 0 && batch_running_[batch] >= batches_[batch].max_running;
+  }
+
+  bool tenant_full(Index tenant) const {
+    return tenants_[tenant].max_running > 0 && accounts_[tenant].running >= tenants_[tenant].max_running;
+  }
+
+  double free_share(std::size_t host) const {
+    return double(rooms_[host].free_slots) / std::max(1, hosts_[host].host->slots);
+  }
+
+  std::span<const TenantView> tenants_;
+  std::span<const BatchView> batches_;
+  std::span<const LaneView> lanes_;
+  std::span<const HostView> hosts_;
+  const Peek& peek_;
+  std::size_t max_;
+  Schedule schedule_;
+
+  // A small call lives on the stack altogether.
+  std::array<std::byte, 4096> stack_;
+  std::pmr::monotonic_buffer_resource memory_{stack_.data(), stack_.size()};
+  std::pmr::vector<std::uint32_t> open_{&memory_};
+  std::pmr::vector<double> shares_{&memory_};  // free, of each host
+  bool tenant_matters_ = false;
+  std::pmr::unordered_set<Needs, NeedsHash> hopeless_{&memory_};  // neither a place nor a hold for the rest of the call
+  std::pmr::vector<Room> rooms_{&memory_};
+  std::pmr::vector<Account> accounts_{&memory_};
+  std::pmr::vector<std::int64_t> batch_running_{&memory_};
+  std::pmr::vector<char> batch_holds_{&memory_};  // 0 or 1
+  std::pmr::vector<Candidate> candidates_{&memory_};
+  std::pmr::vector<Turn> turns_{&memory_};
+};
+
+}  // namespace
+
+double charge(double virtual_time, std::int64_t slots, double weight) {
+  constexpr double kWeightMin = 1e-9;
+  return virtual_time + double(slots) / std::max(weight, kWeightMin);
+}
+
+double start_time(double own, std::span<const double> active) {
+  if (active.empty()) return own;
+  return std::max(own, *std::min_element(active.begin(), active.end()));
+}
+
+Schedule schedule(std::span<const TenantView> tenants, std::span<const BatchView> batches,
+                  std::span<const LaneView> lanes, std::span<const HostView> hosts, const Peek& peek, std::size_t max) {
+  return Pass(tenants, batches, lanes, hosts, peek, max).run();
+}
+
+}  // namespace geres::hub::engine

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who runs next, and where: a pure function of lanes and offers. The rules, in order:
+//
+//   1. Lower batch priority first, over all tenants. A lane that cannot be placed blocks no other.
+//   2. Within a batch priority, the tenant that uses least of its share: slots in use / weight, then virtual time
+//      (slots granted so far / weight, so that equals take turns), then name.
+//   3. Within a tenant, the lane with the better head: job priority, then age.
+//   4. Limits are exact and count leases: batch and tenant max_running, a host's slots and memory.
+//   5. A host runs a lane when its labels, tenants and types fit. A packaged lane needs a host that runs packages; a
+//      lane without package one that names the type (an application's own worker).
+//   6. A dedicated batch's jobs run on hosts that run nothing else meanwhile. It takes an empty host; where there is
+//      none, one fitting host is held for it, and gets no other job until it is empty. It gives a host back when it
+//      has nothing ready for it. A host that is dedicated to another batch may be held too: that is how two dedicated
+//      batches take turns on one host.
+//   7. A lane that has waited long for more slots or memory than any host has free (`starving`) may hold one host:
+//      lanes after it get nothing there until it fits. It holds a host dedicated to others only where it has no better.
+//   8. Among hosts that fit, the one with the largest free share, then the first in the list. A dedicated batch fills
+//      the hosts it has before it takes another.
+//
+// A hold lasts for one call and is found anew by the next, from the views alone: the host nearest to having room is
+// chosen, which a hold only brings nearer. Only lanes after the holder are kept away, so a better lane that comes
+// later still gets the host.
+//
+// The same rules explain: why() says what holds one lane back.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hub/store/rows.h"
+#include "model/batch.h"
+
+namespace geres::hub::engine {
+
+using Index = std::size_t;
+
+struct TenantView {
+  std::string name;
+  double weight = 1;
+  int max_running = 0;       // 0: no limit
+  std::int64_t running = 0;  // leases
+  std::int64_t slots = 0;    // slots those leases use
+  double virtual_time = 0;   // slots granted so far / weight: see charge() and start_time()
+};
+
+struct BatchView {
+  std::string name;
+  std::int64_t priority = 500;
+  bool dedicated = false;
+  int max_running = 0;
+  std::int64_t running = 0;
+  bool stopped = false;  // paused or cancelled: starts nothing
+};
+
+struct LaneView {
+  const store::LaneKey* key = nullptr;
+  Index tenant = 0;
+  Index batch = 0;
+  std::int64_t ready = 0;
+  store::ReadyRow head;   // valid while ready > 0
+  bool starving = false;  // rule 7: the head has waited long, for whatever reason; used only where it finds no place
+};
+
+// A live host. One whose fetch is open with free slots is an offer; the others matter for why() and for rule 6.
+struct HostView {
+  const model::Host* host = nullptr;
+  bool open = false;  // may be granted to now
+  bool alive = true;
+  int free_slots = 0;
+  std::int64_t free_memory = 0;       // bytes; ignored where host->memory is 0
+  std::int64_t running = 0;           // leases
+  std::optional<Index> dedicated_to;  // batch whose dedicated jobs run here (rule 6), kept while one runs
+  bool has_other_batches = false;     // of the leases here, some are not of `dedicated_to`
+};
+
+// The i-th ready row of a lane (0 is the head), as asked for; nullopt when there are fewer.
+using Peek = std::function<std::optional<store::ReadyRow>(Index lane, std::size_t i)>;
+
+struct Grant {
+  Index lane = 0;
+  Index host = 0;
+  bool operator==(const Grant&) const = default;
+};
+
+struct Held {  // a host that gets nothing else meanwhile: rules 6 and 7
+  Index host = 0;
+  Index lane = 0;
+};
+
+struct Schedule {
+  std::vector<Grant> grants;  // in order; the k-th grant of a lane is its k-th ready row
+  std::vector<Held> held;     // those made before the last open host was full or `max` was reached
+};
+
+// At most `max` grants. O(lanes log lanes + grants log tenants + grants × open hosts). `peek` is asked only where a
+// tenant has several lanes of one batch priority left, and only for rows after the head.
+Schedule schedule(std::span<const TenantView> tenants, std::span<const BatchView> batches,
+                  std::span<const LaneView> lanes, std::span<const HostView> hosts, const Peek& peek, std::size_t max);
+
+// A tenant's virtual time after a grant of `slots`. schedule() counts so while it makes grants; the caller does the
+// same with those it carries out.
+double charge(double virtual_time, std::int64_t slots, double weight);
+
+// Virtual time never lets a tenant that was away catch up: on becoming active it starts at the least time of the
+// active ones.
+double start_time(double own, std::span<const double> active);
+
+// One thing that holds a lane back, in words for people and a stable code for tools. Names only what the lane's own
+// tenant may know: no other tenant, no other batch.
+struct Hindrance {
+  std::string code;        // batchPaused batchLimit tenantLimit noHosts labels tenantNotServed typeNotServed packages
+                           // slotsTooFew memoryTooFew slotsBusy memoryBusy dedicated held draining priority share queue
+  std::string message;     // "2 of 3 hosts lack label gpu=a100"
+  std::int64_t hosts = 0;  // how many hosts it rules out, where it is about hosts
+};
+
+// What holds `lane` back now, the nearest cause first; empty: it is served as soon as a host with room for it asks.
+// Hosts are counted once, under the first rule that rules them out, and not at all while one of them has room.
+// Priority, share and queue mean that lanes come first which want the same hosts.
+std::vector<Hindrance> why(std::span<const TenantView> tenants, std::span<const BatchView> batches,
+                           std::span<const LaneView> lanes, std::span<const HostView> hosts, Index lane);
+
+}  // namespace geres::hub::engine

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the engine keeps in memory: counters, heads, leases, hosts. Built from the store (load) and the current tick,
+// never the only place where anything stands.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <queue>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "hub/engine/verbs.h"
+#include "hub/store/store.h"
+
+namespace geres::hub::engine {
+
+struct TenantState {
+  model::Tenant row;
+  std::int64_t running = 0;  // leases
+  std::int64_t slots = 0;    // those leases use
+  std::int64_t live = 0;     // jobs not ended
+  std::size_t lanes = 0;
+  double virtual_time = 0;
+};
+
+struct BatchState {
+  model::Batch row;
+  std::map<std::string, model::StateCounts> counts;  // by tenant
+  std::int64_t running = 0;                          // leases
+  std::int64_t live = 0;                             // jobs not ended
+  bool completed = false;                            // its completion has been told
+};
+
+struct LaneState {
+  store::LaneRow row;
+  TenantState* tenant = nullptr;
+  BatchState* batch = nullptr;
+  std::int64_t ready = 0;
+  std::optional<store::ReadyRow> head;
+  std::int64_t leases = 0;
+  Millis passed_over_since = 0;  // monotonic: hosts were open and it had ready jobs, but none fitted; 0: not so
+  Millis idle_since = 0;         // monotonic
+};
+
+struct LeaseState {
+  store::LeaseRow row;
+  model::Job job;  // as of now, without parameters and inputs
+  LaneState* lane = nullptr;
+  Millis deadline = 0;  // on the lease clock
+  bool cancel_confirmed = false;
+  std::optional<model::Progress> unwritten_progress;
+  Millis progress_written = 0;  // monotonic; 0: never
+};
+
+struct HostState {
+  model::Host row;
+  Millis last_seen = 0;  // monotonic
+  Millis last_seen_wall = 0;
+  std::int64_t last_seq = -1;
+  std::unordered_set<store::Seq> leases;
+  int slots_used = 0;
+  std::int64_t memory_used = 0;
+  bool lost = false;
+  bool just_registered = true;      // not heard of yet
+  std::string fetch_id;             // the newest
+  std::deque<std::string> fetches;  // the last few, oldest first
+  bool fetch_answered = false;
+  model::HostMode mode_told = model::HostMode::run;
+  std::map<store::Seq, std::string> cancels_told;  // not confirmed yet → the fetch that was answered with it
+};
+
+struct State {
+  std::string log;
+  std::int64_t tick = 0;
+  store::EventNo last_event = 0;
+  store::LaneNo last_lane = 0;
+
+  // Node-based: pointers into them stay valid.
+  std::map<std::string, TenantState> tenants;
+  std::map<Uuid, BatchState> batches;
+  std::map<std::pair<std::string, std::string>, Uuid> batch_names;  // (owner, name)
+  std::map<store::LaneKey, LaneState> lanes;
+  std::unordered_map<store::LaneNo, LaneState*> lanes_by_no;
+  std::unordered_map<store::Seq, LeaseState> leases;  // by job
+  std::map<Uuid, HostState> hosts;
+  std::map<std::string, Uuid> host_names;
+  std::map<std::pair<std::string, std::string>, std::vector<model::PackageVersion>> packages;  // oldest first
+  std::map<Uuid, store::OperationRow> operations;
+  std::map<Uuid, model::Webhook> webhooks;
+  std::map<std::string, Uuid> job_webhooks;  // by tenant: those that sign what jobs' own addresses are told
+
+  // Lease deadlines, lazily: an entry whose lease was renewed is put back when it comes up.
+  using Deadline = std::pair<Millis, Uuid>;
+  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines;
+  std::set<std::pair<Millis, store::Seq>> progress_due;  // monotonic
+  std::optional<Millis> next_due_engine, next_due_wall, next_queue_deadline;
+  std::set<Uuid> news;  // hosts that have a cancel or a mode to hear of
+  Millis next_host_check = 0;
+  bool sweeping = false;  // retention has more to do
+  std::size_t sweep_step = 0;
+  store::Store::KeyPlace swept_keys;  // of lists; a sweep that finds few to forget goes on there the next time
+};
+
+}  // namespace geres::hub::engine

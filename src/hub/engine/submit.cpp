@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Submit: resolve what a job names, check it all, then insert; a list is all or nothing. A key that exists answers with
+// the job it made.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/similar.h"
+#include "hub/engine/tick.h"
+
+namespace geres::hub::engine {
+
+// A job of the list on its way in: either a repeat of one that exists, or all that insert() needs.
+struct Tick::Prepared {
+  std::optional<Uuid> existing;
+  std::optional<std::size_t> same_as;  // an earlier item of the list with the same key
+  model::JobSpec spec;
+  BatchState* batch = nullptr;
+};
+
+namespace {
+
+Error at_item(const Submit& submit, std::size_t index, Error error) {
+  if (submit.list) error.field = "/" + std::to_string(index) + error.field;
+  return error;
+}
+
+Error no_package(const model::JobSpec& spec, const State& state) {
+  std::vector<std::string> names;
+  for (const auto& [key, versions] : state.packages)
+    if (key.first == spec.tenant) names.push_back(key.second);
+  const auto close = nearest(spec.package, names);
+  return fail(Code::unknownPackage, fmt::format("tenant {} has no package '{}'", spec.tenant, spec.package), "/package",
+              close.empty() ? "push it first: geres package push" : fmt::format("did you mean '{}'?", close));
+}
+
+Error no_type(const model::JobSpec& spec, const model::PackageVersion& package) {
+  const auto close = nearest(spec.type, package.types);
+  std::string has;
+  for (const auto& type : package.types) has += (has.empty() ? "" : ", ") + type;
+  return fail(Code::unknownType,
+              fmt::format("type '{}' is not in {}/{} (version {}): the package has {}", spec.type, spec.tenant,
+                          spec.package, package.version, has.empty() ? "none" : has),
+              "/type", close.empty() ? "one of: " + has : fmt::format("did you mean '{}'?", close));
+}
+
+// Fixes the version at submit: the newest, or the one that is named by digest.
+Result<void> resolve_package(const NewJob& job, model::JobSpec& spec, const State& state) {
+  if (spec.package.empty()) return {};
+  const auto found = state.packages.find({spec.tenant, spec.package});
+  if (found == state.packages.end() || found->second.empty()) return no_package(spec, state);
+  const auto& versions = found->second;
+  auto version = versions.end() - 1;
+  if (!job.package_sha256.empty()) {
+    version =
+        std::find_if(versions.begin(), versions.end(), [&](const auto& v) { return v.sha256 == job.package_sha256; });
+    if (version == versions.end())
+      return fail(
+          Code::unknownPackage,
+          fmt::format("package {}/{} has no version with sha256 {}", spec.tenant, spec.package, job.package_sha256),
+          "/package", "geres package list shows the versions");
+  }
+  spec.package_sha256 = version->sha256;
+  const bool has = std::find(version->types.begin(), version->types.end(), spec.type) != version->types.end();
+  if (!has && !version->open) return no_type(spec, *version);
+  return {};
+}
+
+}  // namespace
+
+Result<void> Tick::prepare(const Submit& submit, std::size_t index, Prepared& prepared) {
+  const auto& job = submit.jobs[index];
+  prepared.spec = job.spec;
+  auto& spec = prepared.spec;
+  spec.submitted_by = submit.caller.name;
+  prepared.batch = find_batch(spec.tenant, job.batch);
+  if (prepared.batch == nullptr)
+    return fail(Code::unknownBatch, fmt::format("tenant {} has no batch '{}'", spec.tenant, job.batch), "/batch",
+                "create it first: geres batch create");
+  if (prepared.batch->row.state != model::BatchState::open)
+    return fail(Code::batchClosed,
+                fmt::format("batch '{}' is {} and takes no new jobs", prepared.batch->row.name,
+                            prepared.batch->row.state == model::BatchState::closed ? "closed" : "cancelled"),
+                "/batch", "an open batch, or none for batch0");
+  spec.batch = prepared.batch->row.id;
+  if (!spec.webhook.url.empty() && !state_.job_webhooks.contains(spec.tenant))
+    return fail(Code::conflict,
+                fmt::format("tenant {} has no secret yet with which its jobs' webhooks are signed", spec.tenant),
+                "/webhook", "make it once: geres webhook create --for-jobs");
+  return resolve_package(job, spec, state_);
+}
+
+Result<void> Tick::check_queue_limits(const std::vector<Prepared>& prepared, const Submit& submit) {
+  std::map<std::string, std::int64_t> added;
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (prepared[i].existing || prepared[i].same_as) continue;
+    const auto& name = prepared[i].spec.tenant;
+    const auto found = state_.tenants.find(name);
+    if (found == state_.tenants.end() || found->second.row.max_queued == 0) continue;
+    if (found->second.live + ++added[name] > found->second.row.max_queued)
+      return at_item(submit, i,
+                     fail(Code::tooManyQueued,
+                          fmt::format("tenant {} has {} unfinished jobs of at most {}", name, found->second.live,
+                                      found->second.row.max_queued),
+                          "/tenant", "try again when some have ended"));
+  }
+  return {};
+}
+
+model::Job Tick::insert(const model::JobSpec& spec, LaneState& lane, std::optional<Uuid> redrive_of) {
+  model::Job job;
+  job.id = ids_.next(now_.wall);
+  job.spec = spec;
+  auto& status = job.status;
+  status.submitted_at = now_.wall;
+  status.redrive_of = redrive_of;
+  const bool later = spec.delay > 0 || (spec.not_before && *spec.not_before > now_.wall);
+  status.state = *model::next_state(std::nullopt, later ? model::Trigger::delay : model::Trigger::submit);
+  auto& batch = *lane.batch;
+  if (later) {
+    const bool by_wall = spec.delay == 0;
+    status.due_at = by_wall ? *spec.not_before : now_.wall + spec.delay;
+    make_scheduled(job, by_wall ? *spec.not_before : now_.engine + spec.delay, by_wall, spec.delay);
+  } else {
+    status.ready_at = now_.wall;
+    make_ready(job, lane);
+  }
+  count(batch, spec.tenant, status.state, +1);
+  ++batch.live;
+  ++lane.tenant->live;
+  batch.completed = false;
+  changes_.jobs.push_back(job);
+  emit(store::EventType::job_submitted, job);
+  ++stats_.jobs_submitted;
+  return job;
+}
+
+Result<Submitted> Tick::submit(const Submit& submit) {
+  Submitted answer;
+  std::string scope;
+  if (!submit.list_key.empty()) {
+    scope = submit.caller.tenants.size() == 1 ? submit.caller.tenants.front() : "token:" + submit.caller.name;
+    flush();
+    if (auto known = store_.list_key(scope, submit.list_key)) {
+      if (known->digest != submit.list_digest)
+        return fail(Code::keyReused, fmt::format("the key '{}' was used for another list", submit.list_key),
+                    "Idempotency-Key", "a key of its own for each list");
+      answer.ids = std::move(known->ids);
+      answer.replayed = true;
+      return answer;
+    }
+  }
+
+  std::vector<Prepared> prepared(submit.jobs.size());
+  std::vector<store::KeyRef> asked;
+  std::vector<std::size_t> askers;
+  std::map<std::pair<std::string, std::string>, std::size_t> in_list;
+  const auto reused = [&](std::size_t index, const std::string& key) {
+    return at_item(submit, index,
+                   fail(Code::keyReused, fmt::format("the key '{}' was used for another job", key), "/key",
+                        "a key of its own for each job"));
+  };
+  for (std::size_t i = 0; i < submit.jobs.size(); ++i) {
+    const auto& spec = submit.jobs[i].spec;
+    if (spec.key.empty()) continue;
+    if (const auto fresh = fresh_keys_.find({spec.tenant, spec.key}); fresh != fresh_keys_.end()) {
+      if (fresh->second.second != spec.key_digest) return reused(i, spec.key);
+      prepared[i].existing = fresh->second.first;
+    } else if (const auto [same, first] = in_list.try_emplace({spec.tenant, spec.key}, i); !first) {
+      if (submit.jobs[same->second].spec.key_digest != spec.key_digest) return reused(i, spec.key);
+      prepared[i].same_as = same->second;
+    } else {
+      asked.push_back({spec.tenant, spec.key});
+      askers.push_back(i);
+    }
+  }
+  if (!asked.empty()) {
+    const auto found = store_.jobs_by_key(asked);
+    for (std::size_t k = 0; k < found.size(); ++k) {
+      if (!found[k]) continue;
+      if (found[k]->spec.key_digest != submit.jobs[askers[k]].spec.key_digest) return reused(askers[k], asked[k].key);
+      prepared[askers[k]].existing = found[k]->id;
+    }
+  }
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (prepared[i].existing || prepared[i].same_as) continue;
+    if (auto ok = prepare(submit, i, prepared[i]); !ok) return at_item(submit, i, ok.error());
+  }
+  if (auto ok = check_queue_limits(prepared, submit); !ok) return ok.error();
+
+  // Lanes may be refused too; those made for a list that fails stay empty and are swept later.
+  std::vector<LaneState*> lanes(prepared.size(), nullptr);
+  store::LaneKey last_key;
+  LaneState* last = nullptr;
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (prepared[i].existing || prepared[i].same_as) continue;
+    auto key = lane_key(prepared[i].spec);
+    if (last == nullptr || !(key == last_key)) {
+      auto found = lane(key);
+      if (!found) return at_item(submit, i, found.error());
+      last = *found;
+      last_key = std::move(key);
+    }
+    lanes[i] = last;
+  }
+
+  answer.replayed = true;
+  answer.ids.reserve(prepared.size());
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (prepared[i].existing) {
+      answer.ids.push_back(*prepared[i].existing);
+      continue;
+    }
+    if (prepared[i].same_as) {
+      answer.ids.push_back(answer.ids[*prepared[i].same_as]);
+      continue;
+    }
+    answer.replayed = false;
+    auto job = insert(prepared[i].spec, *lanes[i], std::nullopt);
+    if (!job.spec.key.empty()) fresh_keys_[{job.spec.tenant, job.spec.key}] = {job.id, job.spec.key_digest};
+    answer.ids.push_back(job.id);
+    if (!submit.list) answer.jobs.push_back(std::move(job));
+  }
+  if (!submit.list && answer.jobs.empty()) {
+    flush();
+    if (auto job = store_.jobs(answer.ids).front()) answer.jobs.push_back(std::move(*job));
+  }
+  if (!submit.list_key.empty())
+    changes_.list_keys.push_back({scope, submit.list_key, submit.list_digest, answer.ids, now_.wall});
+  return answer;
+}
+
+}  // namespace geres::hub::engine

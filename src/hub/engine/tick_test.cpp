@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The transaction around it all: how it can end, and what is answered then.
+#include "hub/engine/engine_fixture.h"
+
+namespace geres::hub::engine {
+namespace {
+
+using model::JobState;
+using model::Outcome;
+using store::Failure;
+
+class EngineTick : public EngineTest {};
+
+TEST_F(EngineTick, ABadCommandFailsAlone) {
+  push();
+  auto poisoned = job();
+  poisoned.spec.name = "poison";
+  store->poisoned_name = "poison";
+  Slot<Submitted> good, bad, also_good;
+  for (auto [slot, item] : {std::pair{&good, job()}, {&bad, poisoned}, {&also_good, job()}}) {
+    Submit submit;
+    submit.caller = admin();
+    submit.jobs = {item};
+    engine->submit(std::move(submit), slot->answer());
+  }
+  tick();
+  EXPECT_EQ(bad.error(), Code::notDone);
+  EXPECT_EQ(store->reads().jobs({}, {}).size(), 2u);
+  good.value(), also_good.value();
+}
+
+TEST_F(EngineTick, AFullDiskRefusesSubmitsAndTakesCompletions) {
+  push();
+  const auto id = submit(job());
+  auto host = join("h");
+  const auto lease = fetch(host).leases.at(0).lease.name;
+  store->full = true;
+  Slot<Submitted> refused;
+  Submit submit;
+  submit.caller = admin();
+  submit.jobs = {job()};
+  engine->submit(std::move(submit), refused.answer());
+  Slot<ReportAnswer> report;
+  ReportCall call;
+  call.host = host.id;
+  call.seq = ++host.seq;
+  call.finished = {completion(lease, Outcome::finished)};
+  engine->report(call, report.answer());
+  tick();
+  EXPECT_EQ(refused.error(), Code::storageFull);
+  EXPECT_EQ(report.value().accepted.size(), 1u);
+  EXPECT_EQ(state_of(id), JobState::finished);
+}
+
+TEST_F(EngineTick, AnUnknownCommitIsAnsweredByWhatTheStoreHolds) {
+  push();
+  for (const bool done : {true, false}) {
+    const auto before = store->reads().jobs({}, {}).size();
+    store->next_commit = FaultyStore::CommitFault{Failure::unknown, done};
+    Slot<Submitted> slot;
+    Submit submit;
+    submit.caller = admin();
+    submit.jobs = {job()};
+    engine->submit(std::move(submit), slot.answer());
+    tick();
+    ASSERT_TRUE(slot.answered());
+    EXPECT_EQ(slot.result->has_value(), done);
+    EXPECT_EQ(store->reads().jobs({}, {}).size(), before + (done ? 1 : 0));
+  }
+}
+
+TEST_F(EngineTick, AFatalStoreStopsTheEngine) {
+  push();
+  store->next_commit = FaultyStore::CommitFault{Failure::fatal, false};
+  Slot<Submitted> slot;
+  Submit submit;
+  submit.caller = admin();
+  submit.jobs = {job()};
+  engine->submit(std::move(submit), slot.answer());
+  EXPECT_THROW(engine->tick(), store::StoreFailed);
+  EXPECT_EQ(slot.error(), Code::unknown);
+}
+
+TEST_F(EngineTick, AnIdleTickWritesNothing) {
+  push();
+  auto host = join("h");
+  fetch(host, 0);
+  const auto commits = engine->stats().commits.load();
+  for (int i = 0; i < 5; ++i) beat(host);
+  fetch(host, 2);
+  EXPECT_EQ(engine->stats().commits.load(), commits) << "a heartbeat must not cost a sync";
+}
+
+TEST_F(EngineTick, StoppingRefusesNewCommandsAndEndsFetches) {
+  push();
+  auto host = join("h");
+  Slot<FetchAnswer> open;
+  open_fetch(host, 1, open);
+  tick();
+  engine->stop_accepting();
+  Slot<Submitted> late;
+  Submit submit;
+  submit.caller = admin();
+  submit.jobs = {job()};
+  engine->submit(std::move(submit), late.answer());
+  EXPECT_EQ(late.error(), Code::unavailable);
+  tick();
+  EXPECT_TRUE(open.answered());
+}
+
+TEST_F(EngineTick, EventsHaveNoHolesAndNoTwoNumbers) {
+  push();
+  auto host = join("h");
+  for (int i = 0; i < 20; ++i) {
+    submit(job());
+    for (const auto& granted : fetch(host, 1).leases)
+      finish(host, granted.lease.name, i % 3 == 0 ? Outcome::failed : Outcome::finished, i % 3 == 0);
+    if (i == 10) restart();
+  }
+  for (std::size_t i = 1; i < events.size(); ++i) EXPECT_EQ(events[i].no, events[i - 1].no + 1);
+}
+
+}  // namespace
+}  // namespace geres::hub::engine

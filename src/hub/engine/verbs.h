@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the engine is asked and what it answers: plain data, no JSON. Ids and names come in as they were written;
+// the engine resolves them, so that a rule about visibility stands in one place.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hub/engine/scheduler.h"
+#include "hub/store/rows.h"
+#include "model/batch.h"
+#include "model/job.h"
+
+namespace geres::hub::engine {
+
+// Called once, on the engine's thread, after the tick that did the work is on disk. Must be quick and must not throw.
+template <class T>
+using Answer = std::function<void(Result<T>)>;
+
+// Who asks. What a caller may not see is absent for it.
+struct Caller {
+  std::string name;        // the token's name, for submittedBy and the like
+  bool operator_ = false;  // operators and admins see shared batches whole and may change them
+  bool all_tenants = false;
+  std::vector<std::string> tenants;  // unless all_tenants
+  bool sees(const std::string& tenant) const;
+};
+
+// ---- jobs ----
+
+struct NewJob {
+  model::JobSpec spec;         // batch, package_sha256 and submitted_by are filled in by the engine
+  std::string batch;           // id or name; empty: batch0
+  std::string package_sha256;  // of name@sha256; empty: the newest version
+};
+
+struct Submit {
+  Caller caller;
+  std::vector<NewJob> jobs;  // all or nothing
+  bool list = false;         // errors name /<index>/field
+  std::string list_key;      // Idempotency-Key of a list
+  std::string list_digest;
+};
+
+struct Submitted {
+  std::vector<Uuid> ids;
+  std::vector<model::Job> jobs;  // of a single submit only: the job as it stands
+  bool replayed = false;         // all of it was there before
+};
+
+struct JobPatch {
+  std::optional<std::int64_t> priority;
+  std::optional<std::optional<Millis>> not_before;  // inner nullopt: now
+  std::optional<std::map<std::string, std::string>> tags;
+};
+
+struct CancelWhat {
+  Millis grace = 10'000;
+  std::string reason;
+};
+
+// What a bulk verb did, as far as one answer can carry it.
+struct BulkDone {
+  static constexpr std::size_t kIdsMax = 1'000;
+  std::int64_t count = 0;
+  std::map<model::Reason, std::int64_t> by_reason;  // redrive: of the dead letters
+  std::vector<Uuid> ids;                            // the first ones: cancelled jobs, new jobs of a redrive
+
+  void add(Uuid id, model::Reason reason);
+  void add(const BulkDone& more);
+};
+
+// What holds a job back.
+struct WhyAnswer {
+  model::Job job;
+  std::string summary;  // one sentence
+  std::vector<Hindrance> reasons;
+  std::int64_t ahead = 0;           // ready jobs of its lane before it (counted up to 10,000)
+  std::int64_t ahead_in_batch = 0;  // ready jobs of better or equal lanes of its batch and tenant
+};
+
+// ---- batches, tenants, packages, tokens ----
+
+struct NewBatch {
+  std::string tenant;  // empty: shared, for operators
+  std::string name;
+  std::optional<std::int64_t> priority;
+  bool dedicated = false;
+  int max_running = 0;
+};
+
+struct TenantSettings {  // absent members keep what they were
+  std::optional<double> weight;
+  std::optional<int> max_running;
+  std::optional<std::int64_t> max_queued;
+  std::optional<std::optional<Millis>> keep_finished;
+  std::optional<std::optional<Millis>> keep_failed;
+};
+
+// ---- webhooks ----
+
+// Absent members keep what they were.
+struct WebhookPatch {
+  std::optional<std::string> name, url;
+  std::optional<std::vector<std::string>> types;
+  std::optional<std::vector<Uuid>> batches;
+  std::optional<std::string> secret;  // the one before signs beside it for a day
+  std::optional<bool> enabled;
+};
+
+struct ReplayWhat {
+  std::optional<store::EventNo> from;  // read the log again behind this event; else the dead letters …
+  std::vector<store::EventNo> events;  // … of these events; none: all
+};
+
+// What the sender has to have written down. All of it is of one moment: a cursor has passed what `put` holds.
+struct DeliveryNews {
+  struct Cursor {
+    Uuid webhook;
+    std::int64_t rewinds = 0;
+    store::EventNo at = 0;
+  };
+  struct Disabled {
+    Uuid webhook;
+    std::string reason;
+  };
+  std::vector<store::DeliveryRow> put;
+  std::vector<store::DeliveryKey> removed;
+  std::vector<Cursor> cursors;
+  std::vector<Disabled> disabled;
+};
+
+// After the commit: what the sender has to know.
+struct WebhookNews {
+  std::vector<model::Webhook> webhooks;        // made or changed (also: removed)
+  std::vector<store::DeliveryRow> deliveries;  // made or revived
+  bool empty() const { return webhooks.empty() && deliveries.empty(); }
+};
+
+// ---- hosts ----
+
+struct RegisterHost {
+  model::Host host;  // id, secret_sha256 and joined_at are filled in by the engine; secret_sha256 by the caller
+  std::optional<Uuid> replaces;
+};
+
+struct Granted {
+  store::LeaseRow lease;
+  model::Job job;  // whole, with parameters and inputs
+};
+
+struct CancelOrder {
+  Uuid lease;
+  Millis grace = 10'000;
+};
+
+struct FetchCall {
+  Uuid host;
+  std::string fetch_id;
+  int slots = 0;
+  Millis wait = 20'000;
+  Millis received_at = 0;  // monotonic, when the call came in
+};
+
+struct FetchAnswer {
+  Millis held = 0;  // since received_at
+  std::vector<Granted> leases;
+  std::vector<CancelOrder> cancel;
+  model::HostMode mode = model::HostMode::run;
+};
+
+struct Completion {
+  Uuid lease;
+  model::Outcome outcome = model::Outcome::finished;
+  std::optional<std::string> result;  // cut and cleaned already
+  bool result_truncated = false;
+  std::optional<model::Exit> exit;
+  std::optional<model::Usage> usage;
+  std::string error;
+  std::vector<model::JobFile> files;
+  bool files_missing = false;  // a named file is not in the blob store: refuse the item
+};
+
+struct ReportCall {
+  Uuid host;
+  std::int64_t seq = 0;
+  std::string fetched;
+  bool fetched_only = false;  // nothing is said of earlier fetches
+  std::vector<Uuid> running;
+  std::vector<Uuid> started;
+  std::vector<std::pair<Uuid, model::Progress>> progress;
+  std::vector<Completion> finished;
+  bool leaving = false;
+};
+
+struct RefusedItem {
+  Uuid lease;
+  Code code = Code::stale;  // stale | conflict | filesMissing
+};
+
+struct ReportAnswer {
+  std::vector<Uuid> accepted;
+  std::vector<RefusedItem> refused;
+  std::vector<Uuid> lost;
+  std::vector<CancelOrder> cancel;
+  model::HostMode mode = model::HostMode::run;
+};
+
+// A host as GET /v1/hosts shows it.
+struct HostInfo {
+  model::Host host;
+  bool alive = true;
+  Millis last_seen = 0;  // wall
+  int slots_busy = 0;
+  std::vector<store::LeaseRow> leases;
+};
+
+// ---- what the engine tells the rest of the hub ----
+
+// After each commit that wrote events, in order, on the engine's thread.
+using EventSink = std::function<void(std::vector<store::EventRow>)>;
+using WebhookSink = std::function<void(WebhookNews)>;
+// Jobs that are gone for good: their logs can be removed.
+using PurgeSink = std::function<void(const std::vector<Uuid>&)>;
+
+// A lease as handlers need to see it between ticks.
+struct LeaseInfo {
+  Uuid job;
+  Uuid host;
+  std::string tenant;
+  int attempt = 0;
+};
+
+}  // namespace geres::hub::engine

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/events/teller.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <map>
+
+#include "base/duration.h"
+#include "model/job_transitions.h"
+#include "wire/api/job_json.h"
+
+namespace geres::hub::events {
+namespace {
+
+bool about_job(store::EventType type) {
+  return type <= store::EventType::job_cancelled;
+}
+
+// Of these, an event before the end tells what it changed itself.
+constexpr std::string_view kChanging[] = {"state",
+                                          "reason",
+                                          "error",
+                                          "attempt",
+                                          "failures",
+                                          "hostLosses",
+                                          "progress",
+                                          "result",
+                                          "exit",
+                                          "usage",
+                                          "host",
+                                          "readyAt",
+                                          "dueAt",
+                                          "version",
+                                          "startedAt",
+                                          "finishedAt",
+                                          "cancelRequestedAt",
+                                          "redrivenAs",
+                                          "resultTruncated"};
+
+}  // namespace
+
+std::string event_id(std::string_view log, EventNo no) {
+  return fmt::format("{}-{}", log, no);
+}
+
+std::optional<EventId> parse_event_id(std::string_view text) {
+  const auto dash = text.rfind('-');
+  if (dash == std::string_view::npos || dash == 0) return std::nullopt;
+  EventId id;
+  id.log = text.substr(0, dash);
+  const char* end = text.data() + text.size();
+  const auto [stop, trouble] = std::from_chars(text.data() + dash + 1, end, id.no);
+  if (trouble != std::errc() || stop != end || id.no < 0) return std::nullopt;
+  return id;
+}
+
+json::object Teller::job_json(const model::Job& job) const {
+  auto data = wire::job_json(job, batch_name_(job.spec.batch).value_or(std::string()));
+  data.erase("parameters");
+  data.erase("inputs");
+  return data;
+}
+
+json::object Teller::data_json(const EventRow& event, const model::Job* job) const {
+  json::object data;
+  if (job != nullptr) {
+    data = job_json(*job);
+    const bool at_its_end = event.type >= store::EventType::job_finished && model::ended(job->status.state);
+    if (!at_its_end)
+      for (const auto name : kChanging) data.erase(name);
+    data.erase("redrivenAs");
+    if (event.type == store::EventType::job_started) data["startedAt"] = std::string_view(format_time(event.at));
+  }
+  boost::json::error_code ec;
+  const auto changed = boost::json::parse(event.data.empty() ? "{}" : event.data, ec);
+  if (!ec && changed.is_object())
+    for (const auto& [name, value] : changed.get_object()) data[name] = value;
+  data["id"] = std::string_view(event.subject.str());
+  return data;
+}
+
+json::object Teller::head_json(const EventRow& event) const {
+  json::object head{{"specversion", "1.0"},
+                    {"id", std::string_view(event_id(log_, event.no))},
+                    {"source", "/v1"},
+                    {"type", store::event_name(event.type)},
+                    {"subject", std::string_view(event.subject.str())},
+                    {"time", std::string_view(format_time(event.at))},
+                    {"datacontenttype", "application/json"}};
+  if (!event.tenant.empty()) head.emplace("tenant", std::string_view(event.tenant));
+  return head;
+}
+
+json::object Teller::event_json(const EventRow& event, const model::Job* job) const {
+  auto to = head_json(event);
+  to.emplace("data", data_json(event, job));
+  return to;
+}
+
+bool Teller::prepared(std::span<const Told> events) {
+  for (const auto& event : events)
+    if (!text(event)) return false;
+  return true;
+}
+
+std::shared_ptr<const Text> Teller::text(const Told& event) {
+  const std::lock_guard lock(event.chunk->mutex);
+  const auto& texts = event.chunk->texts;
+  return texts.empty() ? nullptr : texts[event.at];
+}
+
+void Teller::prepare(std::span<const Told> events) {
+  std::map<Uuid, std::optional<model::Job>> jobs;
+  for (const auto& event : events) {
+    if (text(event)) continue;
+    const auto& row = event.row();
+    const model::Job* job = nullptr;
+    if (about_job(row.type)) {
+      auto [found, fresh] = jobs.try_emplace(row.subject);
+      if (fresh) found->second = reads_.job(row.subject);
+      if (found->second) job = &*found->second;
+    }
+    auto made = std::make_shared<Text>();
+    made->event = boost::json::serialize(head_json(row));
+    made->event.back() = ',';
+    made->event += "\"data\":";
+    made->data_at = made->event.size();
+    made->event += boost::json::serialize(data_json(row, job));
+    made->event += '}';
+    const std::lock_guard lock(event.chunk->mutex);
+    auto& texts = event.chunk->texts;
+    if (texts.empty()) texts.resize(event.chunk->events.size());
+    texts[event.at] = std::move(made);
+  }
+}
+
+}  // namespace geres::hub::events

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/hub.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "base/worker_pool.h"
+#include "http/server.h"
+#include "hub/api/metrics.h"
+#include "hub/api/routes.h"
+#include "hub/packages/directory_blobs.h"
+#include "hub/store/sqlite/sqlite_store.h"
+#include "hub/webhooks/sender.h"
+
+namespace geres::hub {
+namespace {
+
+constexpr Millis kReportEvery = 5'000;
+constexpr Millis kHostLostAfter = 30'000;
+constexpr std::int64_t kLogEndBytes = 4'096;  // a host's words, after what it kept, that there was more
+
+// "kind:place", or the default place.
+std::filesystem::path place_of(const std::string& url, std::string_view kind, const std::filesystem::path& otherwise) {
+  if (url.empty()) return otherwise;
+  const std::string scheme = std::string(kind) + ":";
+  if (!url.starts_with(scheme) || url.size() == scheme.size())
+    throw std::runtime_error(fmt::format("'{}' is not supported: give {}PATH", url, scheme));
+  return url.substr(scheme.size());
+}
+
+unsigned threads_of(unsigned wanted) {
+  if (wanted > 0) return wanted;
+  return std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
+}
+
+// One verb of the engine from a plain thread.
+template <class T, class Ask>
+Result<T> ask_and_wait(Ask ask) {
+  auto promise = std::make_shared<std::promise<Result<T>>>();
+  auto future = promise->get_future();
+  ask(engine::Answer<T>([promise](Result<T> answer) { promise->set_value(std::move(answer)); }));
+  return future.get();
+}
+
+// Three reports fit into a lease and its margin, and a lost one is noticed soon.
+Millis report_every(const HubOptions& options) {
+  return options.report_every > 0 ? options.report_every : std::min(kReportEvery, options.lease / 4);
+}
+
+engine::Options engine_options(const HubOptions& options) {
+  engine::Options to;
+  to.lease = options.lease;
+  to.host_lost_after = std::max(std::min(options.lease, kHostLostAfter), 3 * report_every(options));
+  to.keep_finished = options.keep_finished;
+  to.keep_failed = options.keep_failed;
+  to.keep_key_min = options.keep_key_min;
+  return to;
+}
+
+webhooks::Options webhook_options(const HubOptions& options) {
+  webhooks::Options to;
+  auto rules = webhooks::AddressRules::allowing(options.webhook_allow);
+  if (!rules) throw std::runtime_error("--webhook-allow: " + rules.error().message);
+  to.rules = std::move(*rules);
+  to.retry_first = options.webhook_retry;
+  to.attempts_max = options.webhook_attempts;
+  return to;
+}
+
+// Descriptors that are not clients': the store's, uploads and downloads under way, logs.
+constexpr std::size_t kFilesOfOurOwn = 200;
+
+// Clients must not take the last descriptor: the store could not open its files, and nobody would hear why.
+std::size_t connections_of(const HubOptions& options) {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return options.connections_max;
+  const std::size_t some = std::max<std::size_t>(files.rlim_cur / 2, 1);
+  const std::size_t most = files.rlim_cur > 2 * kFilesOfOurOwn ? files.rlim_cur - kFilesOfOurOwn : some;
+  if (most >= options.connections_max) return options.connections_max;
+  if (most < options.connections_max / 2)
+    log::warn("room for {} connections only: this process may open {} files", most, files.rlim_cur);
+  return most;
+}
+
+http::Options server_options(const HubOptions& options) {
+  http::Options to;
+  to.address = options.address;
+  to.port = options.port;
+  to.threads = threads_of(options.http_threads);
+  to.connections_max = connections_of(options);
+  if (options.client_patience > 0) {
+    to.header_time_max = to.body_stall_max = to.write_stall_max = options.client_patience;
+    to.idle_time_max = std::max(to.idle_time_max, options.client_patience);
+    to.linger_time_max = std::min(to.linger_time_max, options.client_patience);
+  }
+  return to;
+}
+
+Fd lock_data(const std::filesystem::path& directory) {
+  make_private_directory(directory);
+  Fd lock = try_lock_file(directory / "hub.lock");
+  if (!lock) throw std::runtime_error(fmt::format("another hub uses {}", directory.string()));
+  return lock;
+}
+
+}  // namespace
+
+// In the order in which they are made; each uses those above it only.
+struct Hub::Parts {
+  Parts(const HubOptions& options, const std::filesystem::path& store_file, const std::filesystem::path& blob_directory)
+      : data_lock(lock_data(options.data_dir)),
+        store(store::open_sqlite(store_file)),
+        blobs(packages::open_directory_blobs(blob_directory, options.disk_reserve)),
+        logs(options.data_dir / "logs", options.log_bytes_max + kLogEndBytes),
+        engine(*store, clock, random, engine_options(options)),
+        pool(options.read_threads),
+        purges(1),
+        tail(store->reads()),
+        sender(engine, store->reads(), tail, clock, webhook_options(options)),
+        api{engine,    store->reads(), *blobs, pool,        clock,   access, feed, tail,  nullptr,
+            last_hour, signalr,        logs,   batch_names, metrics, {},     {},   false, {}} {}
+
+  Fd data_lock;
+  SystemClock clock;
+  SystemRandom random;
+  std::unique_ptr<store::Store> store;
+  std::unique_ptr<packages::Blobs> blobs;
+  api::LogStore logs;
+  events::Feed feed;
+  events::LastHour last_hour;
+  api::Access access;
+  api::BatchNames batch_names;
+  api::Metrics metrics;
+  engine::Engine engine;
+  WorkerPool pool;
+  WorkerPool purges;  // removes old logs, away from those who wait for reads
+  events::Tail tail;
+  std::optional<events::Teller> teller;  // once the log's name is known
+  webhooks::Sender sender;
+  signalr::Connections signalr;
+  api::Api api;
+  std::unique_ptr<engine::EngineThread> engine_thread;
+  std::unique_ptr<http::Server> server;
+  std::atomic<bool> ready = false;
+
+  std::mutex sweep_mutex;
+  std::condition_variable sweep_wake;
+  bool sweep_stop = false;
+  std::thread sweeper;
+
+  void set_up_api(const HubOptions& options, const std::filesystem::path& store_file);
+  void start_engine(const HubOptions& options);
+  void load_access();
+  void make_admin_token(const std::filesystem::path& file);
+  void start_sweeper(Millis every, Millis keep_unnamed);
+  void sweep(Millis keep_unnamed);
+  void stop(Millis deadline);
+};
+
+void Hub::Parts::set_up_api(const HubOptions& options, const std::filesystem::path& store_file) {
+  api.limits = {options.spec_bytes_max, options.list_bytes_max, options.package_bytes_max, options.file_bytes_max,
+                report_every(options)};
+  api.about = {"sqlite", store_file.string(), options.data_dir.string(), clock.wall()};
+  api.access_log = options.access_log;
+  api.ready = [this] { return ready.load(); };
+}
+
+void Hub::Parts::start_engine(const HubOptions& options) {
+  engine.on_events([this](std::vector<store::EventRow> events) {
+    last_hour.publish(events);
+    feed.publish(events);
+    tail.publish(std::move(events));
+  });
+  engine.on_purged([this](const std::vector<Uuid>& jobs) {
+    purges.run([this, jobs] {
+      for (const auto job : jobs) logs.remove(job);
+    });
+  });
+  engine.on_webhooks([this](engine::WebhookNews news) { sender.hear(std::move(news)); });
+  engine.load();
+  tail.start(engine.last_event());
+  teller.emplace(api.reads, engine.log(), [this](Uuid batch) { return batch_names.find(batch); });
+  api.teller = &*teller;
+  api.webhooks = &sender;
+  last_hour.seed(api.reads.ended_since(clock.wall() - 3'600'000));
+  engine_thread = std::make_unique<engine::EngineThread>(engine, [this, options](const std::string& what) {
+    ready = false;
+    log::error("the store failed: {}", what);
+    if (options.on_fatal) options.on_fatal(what);
+  });
+  engine_thread->start();
+  sender.start(*teller);
+}
+
+void Hub::Parts::load_access() {
+  for (const auto& token : api.reads.tokens()) access.put_token(token);
+  for (const auto& host : api.reads.hosts()) access.put_host(host);
+  for (const auto& stored : api.reads.batches()) batch_names.put(stored.batch);
+}
+
+// The file is written first: a hub that dies in between takes the secret up again from it.
+void Hub::Parts::make_admin_token(const std::filesystem::path& file) {
+  const auto tokens = api.reads.tokens();
+  const bool has_admin = std::any_of(tokens.begin(), tokens.end(), [](const model::Token& token) {
+    return token.tenants.empty() &&
+           std::find(token.roles.begin(), token.roles.end(), model::Role::admin) != token.roles.end();
+  });
+  if (has_admin) return;
+  std::string secret;
+  if (const auto left = read_file_if(file)) secret = left->substr(0, left->find_first_of("\r\n"));
+  if (secret.size() < 32) {
+    secret = api::new_secret();
+    replace_file(file, secret + "\n", 0600);
+  }
+  model::Token token;
+  token.name = "admin";
+  token.sha256 = sha256_hex(secret);
+  token.roles = {model::Role::admin};
+  for (int n = 2;; ++n) {
+    auto made = ask_and_wait<model::Token>(
+        [&](engine::Answer<model::Token> answer) { engine.create_token(token, std::move(answer)); });
+    if (made) return access.put_token(*made);
+    if (made.error().code != Code::nameTaken || n > 100)
+      throw std::runtime_error(fmt::format("the admin token could not be stored: {}", made.error().message));
+    token.name = fmt::format("admin-{}", n);
+  }
+}
+
+void Hub::Parts::start_sweeper(Millis every, Millis keep_unnamed) {
+  sweeper = std::thread([this, every, keep_unnamed] {
+    std::unique_lock lock(sweep_mutex);
+    while (!sweep_wake.wait_for(lock, std::chrono::milliseconds(every), [this] { return sweep_stop; })) {
+      lock.unlock();
+      sweep(keep_unnamed);
+      lock.lock();
+    }
+  });
+}
+
+void Hub::Parts::sweep(Millis keep_unnamed) {
+  try {
+    const auto keep = [this](std::string_view tenant, std::string_view sha256) {
+      return api.reads.blob_named(std::string(tenant), std::string(sha256));
+    };
+    const auto removed = blobs->sweep(clock.wall() - keep_unnamed, keep);
+    if (removed > 0) log::info("removed {} uploads that nothing named", removed);
+  } catch (const std::exception& what) {
+    log::warn("sweeping uploads failed: {}", what.what());
+  }
+}
+
+void Hub::Parts::stop(Millis deadline) {
+  ready = false;
+  sender.stop(deadline);  // what came of its last calls is written down
+  engine.stop_accepting();
+  if (server) server->stop(deadline);
+  if (engine_thread) engine_thread->stop();
+  {
+    const std::lock_guard lock(sweep_mutex);
+    sweep_stop = true;
+  }
+  sweep_wake.notify_all();
+  if (sweeper.joinable()) sweeper.join();
+  pool.stop();
+  purges.stop();
+}
+
+Hub::Hub(HubOptions options) : options_(std::move(options)) {}
+
+Hub::~Hub() {
+  stop(0);
+}
+
+std::string Hub::start() {
+  if (parts_) return url();
+  const auto blob_directory = place_of(options_.blobs, "dir", options_.data_dir / "blobs");
+  auto parts = std::make_unique<Parts>(options_, store_file(), blob_directory);
+  try {
+    parts->set_up_api(options_, store_file());
+    parts->start_engine(options_);
+    parts->load_access();
+    parts->make_admin_token(admin_token_file());
+    parts->server = std::make_unique<http::Server>(server_options(options_), api::make_router(parts->api));
+    parts->ready = true;
+    parts->server->start();
+    parts->start_sweeper(options_.sweep_every, options_.blob_keep_unnamed);
+  } catch (...) {
+    parts->stop(0);
+    throw;
+  }
+  parts_ = std::move(parts);
+  return url();
+}
+
+void Hub::stop(Millis deadline) {
+  if (!parts_) return;
+  parts_->stop(deadline);
+  parts_.reset();
+}
+
+std::string Hub::url() const {
+  return parts_ ? parts_->server->url() : std::string();
+}
+
+std::filesystem::path Hub::admin_token_file() const {
+  return options_.data_dir / "admin.token";
+}
+
+std::filesystem::path Hub::store_file() const {
+  return place_of(options_.store, "sqlite", options_.data_dir / "geres.db");
+}
+
+}  // namespace geres::hub

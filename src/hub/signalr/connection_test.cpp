@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client as the hub sees it, without any transport: handshake, time, and who may hold it.
+#include "hub/signalr/connection.h"
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "hub/signalr/connections.h"
+#include "hub/store/sqlite/sqlite_store.h"
+
+namespace geres::hub::signalr {
+namespace {
+
+class SignalrConnectionTest : public testing::Test {
+ protected:
+  std::unique_ptr<Connection> open(std::function<void()> ring = [] {}) {
+    Sight sight;
+    sight.job = [](Uuid) -> Result<model::Job> { return fail(Code::unknownJob, "there is no job"); };
+    sight.batch = [](const std::string&) -> Result<Uuid> { return Uuid{7, 7}; };
+    return std::make_unique<Connection>(tail, teller, std::move(sight), std::move(ring), 0);
+  }
+  static std::string record(const std::string& text) { return text + kRecordEnd; }
+  static std::string hello() { return record(R"({"protocol":"json","version":1})"); }
+
+  TemporaryDirectory directory;
+  std::unique_ptr<store::Store> store =
+      store::open_sqlite(directory.path() / "log.db", {.check_limit = 0, .reserve_bytes = 0});
+  events::Tail tail{store->reads()};
+  events::Teller teller{store->reads(), "log", [](Uuid) { return std::optional<std::string>(); }};
+};
+
+TEST_F(SignalrConnectionTest, AHandshakeThatDripsInIsCutOffAllTheSame) {
+  const auto connection = open();
+  for (Millis now = 0; now < Connection::kHandshakeMax; now += 1'000) {
+    connection->receive("{", now);
+    EXPECT_EQ(connection->output(now), "");
+    EXPECT_GT(connection->next_due(), now) << "whoever serves it would never rest";
+  }
+  EXPECT_NE(connection->output(Connection::kHandshakeMax).find("in time"), std::string::npos);
+  EXPECT_TRUE(connection->ended());
+}
+
+TEST_F(SignalrConnectionTest, SpeaksUpWhenThereIsNothingToSay) {
+  const auto connection = open();
+  connection->receive(hello(), 0);
+  EXPECT_EQ(connection->output(0), record("{}"));
+  EXPECT_EQ(connection->output(14'999), "");
+  EXPECT_EQ(connection->output(15'000), ping());
+  EXPECT_EQ(connection->next_due(), 30'000);
+  connection->receive(ping(), 20'000);
+  EXPECT_EQ(connection->output(45'000), ping());
+  EXPECT_NE(connection->output(50'001).find("silent"), std::string::npos);
+  EXPECT_TRUE(connection->ended());
+}
+
+// Events that are no longer kept are made good by what they led to.
+TEST_F(SignalrConnectionTest, WhoMissedEventsIsToldTheStateOfTheJob) {
+  events::Tail forgetful(store->reads(), {.events_max = 2});
+  forgetful.start(0);
+  model::Job job;
+  job.id = {5, 5};
+  job.status.state = model::JobState::finished;
+  Sight sight;
+  sight.job = [&](Uuid id) -> Result<model::Job> {
+    auto seen = job;
+    seen.id = id;
+    return seen;
+  };
+  sight.batch = [](const std::string&) -> Result<Uuid> { return Uuid{7, 7}; };
+  Connection connection(
+      forgetful, teller, sight, [] {}, 0);
+  job.status.state = model::JobState::leased;
+  connection.receive(
+      hello() + record(R"({"type":1,"target":"SubscribeToJob","arguments":[")" + job.id.str() + R"("]})"), 0);
+  EXPECT_EQ(connection.output(0), record("{}"));
+  job.status.state = model::JobState::finished;
+  const auto pass = [&] {
+    for (int i = 0; i < 5; ++i) {
+      store::EventRow event;
+      event.no = forgetful.last() + 1;
+      event.type = store::EventType::job_started;
+      event.subject = job.id;
+      event.tenant = "acme";
+      event.batch = {7, 7};
+      forgetful.publish({event});
+    }
+  };
+  pass();
+  const auto told = connection.output(1);
+  EXPECT_NE(told.find("JobCompleted"), std::string::npos) << told;
+  EXPECT_FALSE(connection.ended());
+
+  connection.receive(record(R"({"type":1,"target":"SubscribeToBatch","arguments":["night"]})"), 2);
+  EXPECT_EQ(connection.output(2), "");
+  pass();
+  const auto last = connection.output(3);
+  EXPECT_NE(last.find("no longer kept"), std::string::npos) << last;
+  EXPECT_NE(last.find(R"("allowReconnect":true)"), std::string::npos) << last;
+  EXPECT_TRUE(connection.ended());
+}
+
+// The engine's thread rings while it tells the log's readers; were it to end a connection there, it would wait for
+// itself.
+TEST_F(SignalrConnectionTest, WhoeverRingsHoldsNoConnection) {
+  Connections connections;
+  std::function<void()> ring;
+  auto entry = connections.open({1, 1}, 0, [&](std::function<void()> given) {
+    ring = std::move(given);
+    return open(ring);
+  });
+  ASSERT_TRUE(entry);
+  entry->connection->receive(hello() + record(R"({"type":1,"target":"SubscribeToBatch","arguments":["night"]})"), 0);
+  entry->connection->output(0);
+  EXPECT_EQ(tail.readers(), 1u);
+  EXPECT_EQ(connections.find(entry->token, {2, 2}), nullptr) << "nobody else's";
+  connections.remove(entry->token);
+  const std::weak_ptr<Entry> gone = entry;
+  entry.reset();
+  EXPECT_TRUE(gone.expired());
+  EXPECT_EQ(tail.readers(), 0u);
+  ring();
+}
+
+TEST_F(SignalrConnectionTest, ForgetsWhoNeverCame) {
+  Connections connections;
+  const auto make = [&](std::function<void()> ring) { return open(std::move(ring)); };
+  const auto token = connections.open({1, 1}, 0, make)->token;
+  const auto stays = connections.open({1, 1}, 0, make);
+  const auto turn = stays->take_over();
+  EXPECT_TRUE(stays->is_turn(turn.number));
+  connections.open({1, 1}, Connections::kLeftMax + 1, make);
+  EXPECT_EQ(connections.find(token, {1, 1}), nullptr);
+  EXPECT_NE(connections.find(stays->token, {1, 1}), nullptr) << "it has a transport";
+  stays->take_over();
+  EXPECT_FALSE(stays->is_turn(turn.number));
+}
+
+}  // namespace
+}  // namespace geres::hub::signalr

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading without the engine: lists, one job, attempts, events, the small tables. Any thread; each call borrows a read
+// connection, sees one committed state and gives it back, so that the log can be checkpointed. Blocking: call it from a
+// worker thread. Throws StoreFailed when the world fails.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hub/store/audit.h"
+#include "hub/store/rows.h"
+
+namespace geres::hub::store {
+
+struct Page {
+  std::size_t limit = 100;
+  Seq after = 0;  // exclusive, in the chosen direction; 0: from the start
+  bool ascending = false;
+};
+
+struct StoredBatch {
+  model::Batch batch;
+  std::map<std::string, model::StateCounts> counts;  // by tenant
+};
+
+struct Totals {
+  std::map<std::string, model::StateCounts> by_tenant;  // whole store
+};
+
+struct EndedCount {
+  std::string tenant;
+  model::JobState state = model::JobState::finished;
+  std::int64_t minute = 0;  // since the epoch
+  std::int64_t count = 0;
+};
+
+struct ToldDelivery {
+  DeliveryRow row;
+  std::optional<EventType> type;
+  Uuid subject;
+};
+
+class Reads {
+ public:
+  virtual ~Reads() = default;
+
+  virtual std::optional<model::Job> job(Uuid id) = 0;
+  virtual std::vector<model::Job> jobs(const JobFilter& filter, const Page& page) = 0;
+  virtual std::int64_t count(const JobFilter& filter) = 0;
+  // Jobs whose id starts or ends with these hex digits (no dashes), newest first; at most `max`.
+  virtual std::vector<Uuid> ids_like(const std::string& hex, const std::vector<std::string>& tenants,
+                                     std::size_t max) = 0;
+  virtual std::vector<model::Attempt> attempts(Uuid job) = 0;  // oldest first, the current one last
+  virtual std::vector<model::JobFile> files(Uuid job) = 0;
+  virtual std::vector<EventRow> job_events(Uuid job, EventNo after, std::size_t max) = 0;
+  virtual std::vector<EventRow> events(EventNo after, std::size_t max) = 0;  // of the whole log
+  virtual std::pair<EventNo, EventNo> event_range() = 0;                     // first and last kept; 0, 0 if none
+
+  virtual std::vector<StoredBatch> batches() = 0;  // batch0 included
+  virtual std::optional<StoredBatch> batch(Uuid id) = 0;
+  virtual Totals totals() = 0;
+  virtual std::vector<model::Tenant> tenants() = 0;
+  virtual std::vector<model::PackageVersion> packages() = 0;
+  virtual std::vector<model::Token> tokens() = 0;
+  virtual std::vector<model::Host> hosts() = 0;
+  virtual std::vector<LeaseRow> leases() = 0;          // all current
+  virtual std::vector<model::Webhook> webhooks() = 0;  // with those that are removed
+  // With the type and subject of their events, where those are kept.
+  virtual std::vector<ToldDelivery> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) = 0;
+  // The next to try, by when they are due: (due, webhook, event) after `after`.
+  virtual std::vector<DeliveryRow> pending_deliveries(const std::optional<DeliveryRow>& after, std::size_t max) = 0;
+  // Is this blob named by a package, a job's input or an artifact?
+  virtual bool blob_named(const std::string& tenant, const std::string& sha256) = 0;
+  // Failed jobs by reason and tenant, for an overview.
+  virtual std::map<model::Reason, std::int64_t> failed_by_reason(const std::vector<std::string>& tenants) = 0;
+  // Jobs that ended at `from` or later, by tenant, state and minute.
+  virtual std::vector<EndedCount> ended_since(Millis from) = 0;
+  virtual std::int64_t size_bytes() = 0;  // of the store on disk
+  // Every rule that must hold between rows. Takes as long as it takes: seconds for a million jobs.
+  virtual Audit audit(const AuditOptions& options) = 0;
+};
+
+}  // namespace geres::hub::store

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows that pass between the engine and a store. Dumb data: the engine decides, a store keeps.
+//
+// Hot things (who waits, who has a lease) live in small tables of their own from which rows are deleted; the wide job
+// row is written at submit, when an attempt ends or a pause is over, and not in between. A job's place is therefore:
+//   lease row          leased or running (the lease row then has the newest attempt, version, progress, …)
+//   ready row          ready
+//   scheduled row      scheduled
+//   none of them       ended
+// A job read while it has a lease shows the lease's attempt, version, host, started_at, progress and cancel request;
+// reason, error, result, exit and usage are those of the attempt before, if there was one.
+// Jobs are numbered by Uuid::seq(), which grows with the order of submission.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "model/batch.h"
+#include "model/job.h"
+
+namespace geres::hub::store {
+
+using Seq = std::int64_t;      // Uuid::seq() of a job
+using LaneNo = std::int64_t;   // rows of the lane table, from 1
+using EventNo = std::int64_t;  // position in the event log, from 1, no holes
+
+// Everything that decides where and whether a job may run. One lane each.
+struct LaneKey {
+  Uuid batch;
+  std::string tenant;
+  std::string type;
+  bool packaged = true;
+  model::Requirements requirements;
+  auto operator<=>(const LaneKey&) const = default;
+};
+
+struct LaneRow {
+  LaneNo no = 0;
+  LaneKey key;
+};
+
+// Served in the order (priority, seq) within its lane.
+struct ReadyRow {
+  LaneNo lane = 0;
+  std::int64_t priority = 0;
+  Seq seq = 0;
+  auto operator<=>(const ReadyRow&) const = default;
+};
+
+// Becomes ready at `due`: by the wall clock (`by_wall`, from notBefore) or by the engine's own clock. `duration` is
+// the full pause, so that after a restart it is due at min(due, start + duration).
+struct ScheduledRow {
+  Seq seq = 0;
+  Millis due = 0;
+  bool by_wall = false;
+  Millis duration = 0;
+  auto operator<=>(const ScheduledRow&) const = default;
+};
+
+// A ready job that fails with queueTimeout at `due` (engine clock).
+struct QueueDeadlineRow {
+  Seq seq = 0;
+  Millis due = 0;
+  auto operator<=>(const QueueDeadlineRow&) const = default;
+};
+
+// A grant. Written at grant, start, progress (at most once a second) and cancel request; deleted when it ends.
+struct LeaseRow {
+  Uuid name;  // the fencing token: first half the job's seq, second half random
+  Uuid job;
+  LaneNo lane = 0;
+  Uuid host;
+  std::string host_name;
+  int attempt = 0;
+  std::int64_t version = 0;  // of the job, while leased
+  Millis ttl = 0;
+  Millis granted_at = 0;  // wall
+  std::optional<Millis> started_at;
+  std::optional<model::Progress> progress;
+  std::optional<Millis> cancel_requested_at;
+  Millis cancel_grace = 0;
+  std::string cancel_reason;
+  std::string fetch_id;  // the fetch call whose answer carries it
+};
+
+// The part of a job row that changes.
+struct JobUpdate {
+  Uuid id;
+  model::JobStatus status;  // submitted_at stays as it was inserted
+};
+
+// What a PATCH may change.
+struct JobEdit {
+  Uuid id;
+  std::int64_t priority = 0;
+  std::optional<Millis> not_before;
+  std::map<std::string, std::string> tags;
+};
+
+struct AttemptRow {
+  Uuid job;
+  Uuid lease;  // its name; the first half is the job's seq, so that a late report finds the row without an index
+  model::Attempt attempt;
+};
+
+struct JobFileRow {
+  Uuid job;
+  std::string tenant;
+  model::JobFile file;
+};
+
+enum class EventType {
+  job_submitted,
+  job_ready,
+  job_leased,
+  job_started,
+  job_progressed,
+  job_retrying,
+  job_finished,
+  job_failed,
+  job_cancelled,
+  batch_created,
+  batch_closed,
+  batch_cancelled,
+  batch_completed,
+  host_joined,
+  host_draining,
+  host_left,
+  host_lost,
+};
+
+// "geres.job.submitted" and so on.
+std::string_view event_name(EventType type);
+std::optional<EventType> event_type(std::string_view name);
+
+// A bit for each type that one of these names, or (a name may end with '*') begins with; no names: all. badValue names
+// the nearest.
+constexpr std::uint32_t type_bit(EventType type) {
+  return std::uint32_t(1) << unsigned(type);
+}
+Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::string_view field);
+
+struct EventRow {
+  EventNo no = 0;
+  EventType type = EventType::job_submitted;
+  Uuid subject;
+  std::string tenant;  // empty: everybody's (hosts) or the operators' (shared batches)
+  Uuid batch;          // of a job event
+  Millis at = 0;
+  std::string data;  // JSON object: what changed (state, attempt, …); the fixed part comes from the job row
+};
+
+struct CountDelta {
+  Uuid batch;
+  std::string tenant;
+  model::JobState state = model::JobState::ready;
+  std::int64_t by = 0;
+};
+
+// Idempotency: a job's key is in its own row (unique per tenant). This is a list's key.
+struct ListKeyRow {
+  std::string scope;  // the tenant, or the token for a list over several tenants
+  std::string key;
+  std::string digest;  // of the parsed list
+  std::vector<Uuid> ids;
+  Millis at = 0;
+};
+
+// Which jobs a bulk verb means. All given conditions must hold.
+struct JobFilter {
+  std::vector<std::string> tenants;  // empty: all (what the caller may see)
+  std::optional<Uuid> batch;
+  std::vector<model::JobState> states;  // empty: all
+  std::string type;
+  std::string name;
+  std::string host;
+  std::map<std::string, std::string> tags;
+  std::optional<Millis> submitted_after;   // at this moment or later
+  std::optional<Millis> submitted_before;  // before this moment
+  std::vector<Uuid> ids;                   // empty: all
+  std::optional<model::Reason> reason;
+  bool not_redriven = false;  // only jobs that were not run again yet; of reads, not kept with an operation
+};
+
+enum class OperationKind { cancel_batch, cancel_filter, redrive_filter, purge };
+
+// Work on many rows, done a slice per tick and resumed after a crash.
+struct OperationRow {
+  Uuid id;
+  OperationKind kind = OperationKind::cancel_filter;
+  JobFilter filter;
+  Seq cursor = 0;         // the last job looked at
+  Seq bound = 0;          // jobs up to this one are meant
+  std::int64_t done = 0;  // jobs changed so far
+  Millis grace = -1;      // cancel
+  std::string text;       // reason given for a cancel; who redrives
+};
+
+// An event that a webhook was told in vain, or that a job's own webhook is to be told. It leaves the table when it has
+// arrived; one that was tried too often stays as a dead letter.
+enum class DeliveryState { pending, dead };
+
+struct DeliveryKey {
+  Uuid webhook;
+  EventNo event = 0;
+  auto operator<=>(const DeliveryKey&) const = default;
+};
+
+struct DeliveryRow {
+  DeliveryKey key;
+  std::string url;  // of a job's own webhook; empty: the webhook's
+  DeliveryState state = DeliveryState::pending;
+  int attempts = 0;
+  Millis due = 0;  // wall clock: not tried before
+  Millis at = 0;   // when the row was made
+  std::optional<Millis> tried_at;
+  int status = 0;     // of the last answer; 0: there was none
+  std::string error;  // one sentence about the last try
+  bool operator==(const DeliveryRow&) const = default;
+};
+
+// One tick's writes, applied in this order within the open transaction.
+struct Changes {
+  std::vector<model::Tenant> tenants;  // insert or replace
+  std::vector<model::Batch> batches;   // insert or replace
+  std::vector<LaneRow> lanes;          // insert
+  std::vector<LaneNo> lanes_removed;
+  std::vector<model::Host> hosts;  // insert or replace
+  std::vector<Uuid> hosts_removed;
+  std::vector<model::PackageVersion> packages;  // insert or replace
+  std::vector<model::PackageVersion> packages_removed;
+  std::vector<model::Token> tokens;  // insert or replace
+  std::vector<Uuid> tokens_removed;
+  std::vector<model::Job> jobs;  // insert
+  std::vector<JobUpdate> updates;
+  std::vector<JobEdit> edits;
+  std::vector<ReadyRow> ready;  // insert
+  std::vector<ReadyRow> ready_removed;
+  std::vector<ScheduledRow> scheduled;  // insert or replace
+  std::vector<Seq> scheduled_removed;
+  std::vector<QueueDeadlineRow> deadlines;  // insert
+  std::vector<Seq> deadlines_removed;
+  std::vector<LeaseRow> leases;          // insert or replace
+  std::vector<Uuid> leases_removed;      // by job id
+  std::vector<AttemptRow> attempts;      // insert
+  std::vector<JobFileRow> files;         // insert or replace
+  std::vector<CountDelta> counts;        // summed up by the store
+  std::vector<ListKeyRow> list_keys;     // insert
+  std::vector<OperationRow> operations;  // insert or replace
+  std::vector<Uuid> operations_removed;
+  std::vector<model::Webhook> webhooks;  // insert or replace
+  std::vector<Uuid> webhooks_removed;
+  std::vector<DeliveryRow> deliveries;  // insert or replace
+  std::vector<DeliveryKey> deliveries_removed;
+  std::vector<Uuid> jobs_purged;  // with attempts, files, keys
+  std::vector<EventRow> events;   // insert; last, so that readers see them only with their state
+  bool empty() const;
+  void clear();
+};
+
+}  // namespace geres::hub::store

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/store/sqlite/filter_sql.h"
+
+#include <algorithm>
+
+#include "hub/store/sqlite/json_columns.h"
+
+namespace geres::hub::store::sqlite {
+namespace {
+
+constexpr std::int64_t kFewRows = 10'000;
+
+// Where a job is, with its lease in view.
+constexpr const char* kPlace = "CASE WHEN l.seq IS NULL THEN j.state WHEN l.started_at IS NULL THEN 3 ELSE 4 END";
+
+bool only_open(const std::vector<model::JobState>& states) {
+  return !states.empty() && std::none_of(states.begin(), states.end(), model::ended);
+}
+
+bool few(Database& database, const std::string& table) {
+  return database.number("SELECT count(*) FROM (SELECT 1 FROM " + table + " LIMIT " + std::to_string(kFewRows + 1) +
+                         ")") <= kFewRows;
+}
+
+// The small tables that hold the jobs of these states; empty if one of them is large.
+std::vector<std::string> small_tables(Database& database, const std::vector<model::JobState>& states) {
+  std::vector<std::string> tables;
+  const auto need = [&](const char* table) {
+    if (std::find(tables.begin(), tables.end(), table) == tables.end()) tables.emplace_back(table);
+  };
+  for (const auto state : states) {
+    if (state == model::JobState::ready) need("ready");
+    if (state == model::JobState::scheduled) need("scheduled");
+    if (state == model::JobState::leased || state == model::JobState::running) need("lease");
+    if (state == model::JobState::blocked) return {};
+  }
+  const bool all_small = std::all_of(tables.begin(), tables.end(), [&](auto& table) { return few(database, table); });
+  return all_small ? tables : std::vector<std::string>();
+}
+
+std::string states_list(const std::vector<model::JobState>& states) {
+  std::string list;
+  for (const auto state : states) list += (list.empty() ? "" : ",") + std::to_string(int(state));
+  return "(" + list + ")";
+}
+
+}  // namespace
+
+std::string tenants_condition(const std::vector<std::string>& tenants, const std::string& column,
+                              const std::string& parameter) {
+  if (tenants.empty()) return "1";
+  if (tenants.size() == 1) return column + " = " + parameter;
+  return column + " IN (SELECT value FROM json_each(" + parameter + "))";
+}
+
+std::string tenants_value(const std::vector<std::string>& tenants) {
+  return tenants.size() == 1 ? tenants.front() : names_text(tenants);
+}
+
+FilterSql::FilterSql(Database& database, const JobFilter& filter) {
+  choose_walk(database, filter);
+  from_ += " LEFT JOIN lease l ON l.seq = j.seq ";
+  add_places(filter);
+  add_texts(filter);
+}
+
+std::string FilterSql::parameter(Value value) {
+  values_.push_back(std::move(value));
+  return "?" + std::to_string(values_.size() + 3);
+}
+
+void FilterSql::choose_walk(Database& database, const JobFilter& filter) {
+  if (!filter.ids.empty()) {
+    std::vector<std::int64_t> seqs;
+    for (const Uuid id : filter.ids) seqs.push_back(id.seq());
+    from_ = " FROM job j";
+    walk_ = "j.seq IN (SELECT value FROM json_each(" + parameter(numbers_text(seqs)) + "))";
+    return;
+  }
+  if (only_open(filter.states)) {
+    std::string rows;
+    for (const auto& table : small_tables(database, filter.states))
+      rows += (rows.empty() ? "SELECT seq FROM " : " UNION ALL SELECT seq FROM ") + table;
+    if (!rows.empty()) {
+      from_ = " FROM (" + rows + ") h CROSS JOIN job j ON j.seq = h.seq";
+      return;
+    }
+  }
+  const bool one_state = filter.states.size() == 1 || (filter.states.empty() && filter.reason);
+  const auto state = filter.states.size() == 1 ? filter.states.front() : model::JobState::failed;
+  if (filter.batch && *filter.batch) {
+    from_ = " FROM job j INDEXED BY job_batch";
+    walk_ = "j.batch = " + parameter(*filter.batch);
+  } else if (one_state && state >= model::JobState::failed) {
+    from_ = " FROM job j INDEXED BY job_dead";
+    // A partial index is taken only if its own condition stands there word for word.
+    walk_ = "j.state >= 6 AND j.state = " + std::to_string(int(state));
+  } else if (filter.tenants.size() == 1) {
+    from_ = " FROM job j INDEXED BY job_tenant";
+    walk_ = "j.tenant = " + parameter(filter.tenants.front());
+  } else {
+    from_ = " FROM job j NOT INDEXED";
+  }
+}
+
+void FilterSql::add_places(const JobFilter& filter) {
+  if (!filter.tenants.empty())
+    add(tenants_condition(filter.tenants, "j.tenant", parameter(tenants_value(filter.tenants))));
+  if (filter.batch) add(*filter.batch ? "j.batch = " + parameter(*filter.batch) : "j.batch IS NULL");
+  if (!filter.states.empty()) {
+    const bool any_open = !std::all_of(filter.states.begin(), filter.states.end(), model::ended);
+    add((any_open ? std::string(kPlace) : "j.state") + " IN " + states_list(filter.states));
+  }
+  if (filter.reason) add("j.state = 6 AND j.reason = " + parameter(std::int64_t(*filter.reason)));
+  if (filter.not_redriven) add("j.redriven_as IS NULL");
+  if (!filter.ids.empty()) {
+    std::vector<std::int64_t> lows;
+    for (const Uuid id : filter.ids) lows.push_back(std::int64_t(id.low));
+    add("j.lo IN (SELECT value FROM json_each(" + parameter(numbers_text(lows)) + "))");
+  }
+}
+
+void FilterSql::add_texts(const JobFilter& filter) {
+  if (!filter.type.empty()) add("j.type = " + parameter(filter.type));
+  if (!filter.name.empty()) add("j.name = " + parameter(filter.name));
+  if (!filter.host.empty()) add("coalesce(l.host_name, j.host) = " + parameter(filter.host));
+  for (const auto& [key, text] : filter.tags) {
+    const std::string k = parameter(key), v = parameter(text);
+    add("EXISTS (SELECT 1 FROM json_each(j.tags) t WHERE t.key = " + k + " AND t.value = " + v + ")");
+  }
+  if (filter.submitted_after) {
+    add("j.submitted_at >= " + parameter(*filter.submitted_after));
+    // An id's time is never before its submission, so older ids need no look.
+    if (*filter.submitted_after > 0 && *filter.submitted_after < (std::int64_t(1) << 47))
+      walk_ += " AND j.seq >= " + parameter(*filter.submitted_after << 16);
+  }
+  if (filter.submitted_before) add("j.submitted_at < " + parameter(*filter.submitted_before));
+}
+
+void FilterSql::bind(Statement& statement) const {
+  int at = 3;
+  for (const auto& value : values_) {
+    ++at;
+    std::visit([&](const auto& v) { statement.put(at, v); }, value);
+  }
+}
+
+}  // namespace geres::hub::store::sqlite

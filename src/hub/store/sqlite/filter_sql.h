@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// A job filter as SQL: which rows to walk (the cheapest way, always in the order of seq) and which of them fit.
+// In every query built here ?1, ?2 and ?3 are free for the caller: from, to, how many.
+#pragma once
+
+#include <variant>
+
+#include "hub/store/rows.h"
+#include "hub/store/sqlite/connection.h"
+
+namespace geres::hub::store::sqlite {
+
+class FilterSql {
+ public:
+  FilterSql(Database& database, const JobFilter& filter);
+
+  const std::string& from() const { return from_; }  // "FROM job j … LEFT JOIN lease l …"
+  const std::string& walk() const { return walk_; }  // condition that finds the rows to walk
+  const std::string& fits() const { return fits_; }  // condition that a row must fulfil
+  void bind(Statement& statement) const;             // ?4 and on
+
+ private:
+  using Value = std::variant<std::int64_t, std::string, Uuid>;
+  std::string parameter(Value value);  // "?4", "?5", …
+  void choose_walk(Database& database, const JobFilter& filter);
+  void add(const std::string& condition) { fits_ += " AND " + condition; }
+  void add_places(const JobFilter& filter);
+  void add_texts(const JobFilter& filter);
+
+  std::string from_, walk_ = "1", fits_ = "1";
+  std::vector<Value> values_;
+};
+
+// "tenant = ?" or "tenant IN (…)" over ?1, which tenants_value() gives; "1" when all are meant.
+std::string tenants_condition(const std::vector<std::string>& tenants, const std::string& column,
+                              const std::string& parameter);
+std::string tenants_value(const std::vector<std::string>& tenants);
+
+}  // namespace geres::hub::store::sqlite

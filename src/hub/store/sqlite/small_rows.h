@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small tables: tenants, batches, lanes, hosts, packages, tokens, operations. Each is written row by row and read
+// whole.
+#pragma once
+
+#include "hub/store/sqlite/connection.h"
+#include "hub/store/store.h"
+
+namespace geres::hub::store::sqlite {
+
+void put_tenants(Database& database, const std::vector<model::Tenant>& tenants);
+void put_batches(Database& database, const std::vector<model::Batch>& batches);
+void insert_lanes(Database& database, const std::vector<LaneRow>& lanes);
+void put_hosts(Database& database, const std::vector<model::Host>& hosts);
+void put_packages(Database& database, const std::vector<model::PackageVersion>& packages);
+void remove_packages(Database& database, const std::vector<model::PackageVersion>& packages);
+void put_tokens(Database& database, const std::vector<model::Token>& tokens);
+void put_operations(Database& database, const std::vector<OperationRow>& operations);
+void insert_list_keys(Database& database, const std::vector<ListKeyRow>& keys);
+void add_counts(Database& database, const std::vector<CountDelta>& deltas);
+
+std::vector<model::Tenant> read_tenants(Database& database);
+std::vector<model::Batch> read_batches(Database& database);  // in the order of their ids
+std::vector<LaneRow> read_lanes(Database& database);
+std::vector<LaneNo> lanes_of(Database& database, const LaneKey& key);
+std::vector<model::Host> read_hosts(Database& database);
+std::vector<model::PackageVersion> read_packages(Database& database);
+std::vector<model::Token> read_tokens(Database& database);
+std::vector<OperationRow> read_operations(Database& database);
+std::optional<ListKeyRow> find_list_key(Database& database, const std::string& scope, const std::string& key);
+std::vector<BatchCounts> read_counts(Database& database);
+
+}  // namespace geres::hub::store::sqlite

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/store/sqlite/sqlite_reads.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/bytes.h"
+#include "hub/store/sqlite/audit.h"
+#include "hub/store/sqlite/filter_sql.h"
+#include "hub/store/sqlite/job_rows.h"
+#include "hub/store/sqlite/json_columns.h"
+#include "hub/store/sqlite/small_rows.h"
+#include "hub/store/sqlite/webhook_rows.h"
+
+namespace geres::hub::store::sqlite {
+namespace {
+
+EventRow read_event(const Statement& rows) {
+  Columns row(rows);
+  EventRow event;
+  event.no = row.integer();
+  event.type = row.as<EventType>();
+  event.subject.high = std::uint64_t(row.integer());
+  event.subject.low = std::uint64_t(row.integer());
+  event.tenant = row.text();
+  event.batch = row.uuid();
+  event.at = row.integer();
+  event.data = row.text();
+  return event;
+}
+
+std::vector<EventRow> all_events(Statement& rows) {
+  std::vector<EventRow> events;
+  while (rows.step()) events.push_back(read_event(rows));
+  return events;
+}
+
+std::vector<StoredBatch> stored_batches(Database& database) {
+  std::vector<StoredBatch> stored;
+  auto batches = read_batches(database);
+  if (batches.empty() || batches.front().id != model::kDefaultBatch) {
+    model::Batch usual;
+    usual.name = model::batch_text(model::kDefaultBatch);
+    usual.priority = model::kDefaultBatchPriority;
+    batches.insert(batches.begin(), usual);
+  }
+  for (auto& batch : batches) stored.push_back({std::move(batch), {}});
+  for (auto& [id, tenant, counts] : read_counts(database)) {
+    const auto at = std::lower_bound(stored.begin(), stored.end(), id,
+                                     [](const StoredBatch& b, Uuid wanted) { return b.batch.id < wanted; });
+    if (at != stored.end() && at->batch.id == id) at->counts.emplace(std::move(tenant), counts);
+  }
+  return stored;
+}
+
+// ---- unique ids by their first or last digits
+
+struct Digits {
+  std::string hex;  // lower case
+  std::uint64_t value(std::size_t from, std::size_t count) const {
+    std::uint64_t number = 0;
+    for (std::size_t i = from; i < from + count; ++i) number = number << 4 | std::uint64_t(hex_digit(hex[i]));
+    return number;
+  }
+};
+
+std::string plain_hex(Uuid id) {
+  return to_hex(uuid_bytes(id));
+}
+
+void add_ids(Statement& rows, const std::vector<std::string>& tenants, std::int64_t a, std::int64_t b, std::size_t max,
+             std::vector<Uuid>& ids) {
+  const std::string who = tenants_value(tenants);
+  rows.bind(who, a, b, max);
+  while (rows.step()) ids.push_back({std::uint64_t(rows.integer(0)), std::uint64_t(rows.integer(1))});
+}
+
+void ids_starting(Database& database, const Digits& digits, const std::vector<std::string>& tenants, std::size_t max,
+                  std::vector<Uuid>& ids) {
+  const std::size_t n = std::min<std::size_t>(digits.hex.size(), 16);
+  const std::uint64_t span = n == 0 ? ~0ull : n == 16 ? 0 : ~0ull >> (4 * n);
+  const std::uint64_t first = n == 0 ? 0 : digits.value(0, n) << (64 - 4 * n);
+  if (std::int64_t(first) < 0) return;  // no id made here starts so
+  const auto last = std::int64_t(std::min<std::uint64_t>(first + span, INT64_MAX));
+  auto rows =
+      database.prepare("SELECT seq, lo FROM job NOT INDEXED WHERE " + tenants_condition(tenants, "tenant", "?1") +
+                       " AND seq BETWEEN ?2 AND ?3 ORDER BY seq DESC LIMIT ?4");
+  add_ids(rows, tenants, std::int64_t(first), last, max, ids);
+}
+
+// Walks an index that holds the digits beside the tenant, newest last: no other order helps.
+void ids_ending(Database& database, const Digits& digits, const std::vector<std::string>& tenants, std::size_t max,
+                std::vector<Uuid>& ids) {
+  const std::size_t n = std::min<std::size_t>(digits.hex.size(), 16);
+  if (n == 0) return;
+  const std::uint64_t mask = n == 16 ? ~0ull : (1ull << (4 * n)) - 1;
+  const std::uint64_t wanted = digits.value(digits.hex.size() - n, n);
+  auto rows =
+      database.prepare("SELECT seq, lo FROM job INDEXED BY job_tenant WHERE " +
+                       tenants_condition(tenants, "tenant", "?1") + " AND (lo & ?2) = ?3 ORDER BY seq DESC LIMIT ?4");
+  add_ids(rows, tenants, std::int64_t(mask), std::int64_t(wanted), max, ids);
+}
+
+}  // namespace
+
+// ---- the pool
+
+std::unique_ptr<Database> ReadPool::take() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !closed_ && busy_ < most_; });
+  ++busy_;
+  std::unique_ptr<Database> connection;
+  if (!idle_.empty()) {
+    connection = std::move(idle_.back());
+    idle_.pop_back();
+  }
+  lock.unlock();
+  try {
+    if (!connection) connection = open_();
+    connection->limit_time(limit_);
+  } catch (...) {
+    give(nullptr);
+    throw;
+  }
+  return connection;
+}
+
+void ReadPool::give(std::unique_ptr<Database> connection) {
+  const std::lock_guard lock(mutex_);
+  --busy_;
+  if (connection) idle_.push_back(std::move(connection));
+  changed_.notify_all();
+}
+
+bool ReadPool::quiet(Millis wait) {
+  std::unique_lock lock(mutex_);
+  closed_ = true;
+  return changed_.wait_for(lock, std::chrono::milliseconds(wait), [&] { return busy_ == 0; });
+}
+
+void ReadPool::resume() {
+  const std::lock_guard lock(mutex_);
+  closed_ = false;
+  changed_.notify_all();
+}
+
+template <class F>
+auto SqliteReads::read(F&& work) {
+  if (single_ != nullptr) {
+    const ReadTransaction transaction(*single_);
+    return work(*single_);
+  }
+  auto connection = pool_.take();
+  struct Return {
+    ReadPool& pool;
+    std::unique_ptr<Database>& connection;
+    ~Return() { pool.give(std::move(connection)); }
+  } back{pool_, connection};
+  const ReadTransaction transaction(*connection);
+  return work(*connection);
+}
+
+// ---- jobs
+
+std::optional<model::Job> SqliteReads::job(Uuid id) {
+  return read([&](Database& database) { return find_job(database, id); });
+}
+
+std::vector<model::Job> SqliteReads::jobs(const JobFilter& filter, const Page& page) {
+  return read([&](Database& database) {
+    const FilterSql sql(database, filter);
+    const std::string bound = page.after == 0 ? "" : page.ascending ? " AND j.seq > ?1" : " AND j.seq < ?1";
+    auto rows =
+        database.prepare("SELECT " GERES_JOB_COLUMNS + sql.from() + "WHERE " + sql.walk() + " AND " + sql.fits() +
+                         bound + " ORDER BY j.seq " + (page.ascending ? "ASC" : "DESC") + " LIMIT ?3");
+    rows.put(1, page.after);
+    rows.put(3, page.limit);
+    sql.bind(rows);
+    std::vector<model::Job> jobs;
+    while (rows.step()) jobs.push_back(read_job(rows));
+    return jobs;
+  });
+}
+
+std::int64_t SqliteReads::count(const JobFilter& filter) {
+  return read([&](Database& database) {
+    const FilterSql sql(database, filter);
+    auto rows = database.prepare("SELECT count(*)" + sql.from() + "WHERE " + sql.walk() + " AND " + sql.fits());
+    sql.bind(rows);
+    rows.step();
+    return rows.integer(0);
+  });
+}
+
+std::vector<Uuid> SqliteReads::ids_like(const std::string& hex, const std::vector<std::string>& tenants,
+                                        std::size_t max) {
+  Digits digits;
+  for (const char c : hex) {
+    if (hex_digit(c) < 0) return {};
+    digits.hex += "0123456789abcdef"[hex_digit(c)];
+  }
+  if (digits.hex.size() > 32) return {};
+  return read([&](Database& database) {
+    std::vector<Uuid> ids;
+    ids_starting(database, digits, tenants, max, ids);
+    ids_ending(database, digits, tenants, max, ids);
+    std::erase_if(ids, [&](Uuid id) {
+      const std::string text = plain_hex(id);
+      return !text.starts_with(digits.hex) && !text.ends_with(digits.hex);
+    });
+    std::sort(ids.begin(), ids.end(), std::greater<>());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    if (ids.size() > max) ids.resize(max);
+    return ids;
+  });
+}
+
+std::vector<model::Attempt> SqliteReads::attempts(Uuid job) {
+  return read([&](Database& database) {
+    std::vector<model::Attempt> attempts;
+    if (!job_exists(database, job)) return attempts;
+    auto rows = database.cached(
+        "SELECT " GERES_ATTEMPT_COLUMNS
+        " FROM attempt WHERE seq=?1 UNION ALL SELECT attempt, host_name, granted_at, started_at, NULL, NULL,"
+        " NULL, NULL, NULL, NULL, NULL FROM lease WHERE seq=?1 ORDER BY attempt");
+    rows.bind(job.seq());
+    while (rows.step()) {
+      Columns row(rows);
+      attempts.push_back(read_attempt(row));
+    }
+    return attempts;
+  });
+}
+
+std::vector<model::JobFile> SqliteReads::files(Uuid job) {
+  return read([&](Database& database) {
+    std::vector<model::JobFile> files;
+    if (!job_exists(database, job)) return files;
+    auto rows = database.cached("SELECT path, size, sha256 FROM job_file WHERE seq=? ORDER BY path");
+    rows.bind(job.seq());
+    while (rows.step()) files.push_back({std::string(rows.view(0)), rows.integer(1), digest_hex(rows.view(2))});
+    return files;
+  });
+}
+
+// ---- events
+
+std::vector<EventRow> SqliteReads::job_events(Uuid job, EventNo after, std::size_t max) {
+  return read([&](Database& database) {
+    auto rows = database.cached(
+        "SELECT no, type, seq, lo, tenant, batch, at, data FROM event WHERE seq=? AND lo=? AND no>? ORDER BY no"
+        " LIMIT ?");
+    return all_events(rows.bind(job.seq(), std::int64_t(job.low), after, max));
+  });
+}
+
+std::vector<EventRow> SqliteReads::events(EventNo after, std::size_t max) {
+  return read([&](Database& database) {
+    auto rows =
+        database.cached("SELECT no, type, seq, lo, tenant, batch, at, data FROM event WHERE no>? ORDER BY no LIMIT ?");
+    return all_events(rows.bind(after, max));
+  });
+}
+
+std::pair<EventNo, EventNo> SqliteReads::event_range() {
+  return read([](Database& database) {
+    auto rows = database.cached("SELECT (SELECT min(no) FROM event), (SELECT max(no) FROM event)");
+    rows.step();
+    return std::pair<EventNo, EventNo>(rows.integer(0), rows.integer(1));
+  });
+}
+
+// ---- the small tables
+
+std::vector<StoredBatch> SqliteReads::batches() {
+  return read(stored_batches);
+}
+
+std::optional<StoredBatch> SqliteReads::batch(Uuid id) {
+  for (auto& stored : batches())
+    if (stored.batch.id == id) return std::move(stored);
+  return std::nullopt;
+}
+
+Totals SqliteReads::totals() {
+  return read([](Database& database) {
+    Totals totals;
+    for (const auto& [batch, tenant, counts] : read_counts(database)) {
+      auto& sum = totals.by_tenant[tenant];
+      for (std::size_t i = 0; i < counts.size(); ++i) sum[i] += counts[i];
+    }
+    return totals;
+  });
+}
+
+std::vector<model::Tenant> SqliteReads::tenants() {
+  return read(read_tenants);
+}
+
+std::vector<model::PackageVersion> SqliteReads::packages() {
+  return read(read_packages);
+}
+
+std::vector<model::Token> SqliteReads::tokens() {
+  return read(read_tokens);
+}
+
+std::vector<model::Host> SqliteReads::hosts() {
+  return read(read_hosts);
+}
+
+std::vector<LeaseRow> SqliteReads::leases() {
+  return read([](Database& database) {
+    auto rows = database.cached("SELECT " GERES_LEASE_COLUMNS " FROM lease l ORDER BY l.seq");
+    std::vector<LeaseRow> leases;
+    while (rows.step()) {
+      Columns row(rows);
+      leases.push_back(read_lease(row));
+    }
+    return leases;
+  });
+}
+
+std::vector<model::Webhook> SqliteReads::webhooks() {
+  return read(read_webhooks);
+}
+
+std::vector<ToldDelivery> SqliteReads::deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) {
+  return read([&](Database& database) { return told_deliveries(database, webhook, state, after, max); });
+}
+
+std::vector<DeliveryRow> SqliteReads::pending_deliveries(const std::optional<DeliveryRow>& after, std::size_t max) {
+  return read([&](Database& database) { return sqlite::pending_deliveries(database, after, max); });
+}
+
+bool SqliteReads::blob_named(const std::string& tenant, const std::string& sha256) {
+  return read([&](Database& database) {
+    const std::string digest = digest_bytes(sha256);
+    auto rows = database.cached(
+        "SELECT EXISTS (SELECT 1 FROM package WHERE tenant=?1 AND sha256=?2)"
+        " OR EXISTS (SELECT 1 FROM package_use WHERE tenant=?1 AND sha256=?2)"
+        " OR EXISTS (SELECT 1 FROM job_input WHERE tenant=?1 AND sha256=?2)"
+        " OR EXISTS (SELECT 1 FROM job_file WHERE tenant=?1 AND sha256=?2)");
+    rows.bind(tenant, Blob{digest}).step();
+    return rows.integer(0) != 0;
+  });
+}
+
+std::map<model::Reason, std::int64_t> SqliteReads::failed_by_reason(const std::vector<std::string>& tenants) {
+  return read([&](Database& database) {
+    const std::string who = tenants_value(tenants);
+    auto rows =
+        database.prepare("SELECT reason, count(*) FROM job INDEXED BY job_dead WHERE state >= 6 AND state = 6 AND " +
+                         tenants_condition(tenants, "tenant", "?1") + " GROUP BY reason");
+    rows.bind(who);
+    std::map<model::Reason, std::int64_t> counts;
+    while (rows.step()) counts[model::Reason(rows.integer(0))] = rows.integer(1);
+    return counts;
+  });
+}
+
+std::vector<EndedCount> SqliteReads::ended_since(Millis from) {
+  return read([&](Database& database) {
+    std::vector<EndedCount> counts;
+    for (const auto state : {model::JobState::finished, model::JobState::failed, model::JobState::cancelled}) {
+      auto rows = database.prepare(
+          "SELECT tenant, finished_at / 60000, count(*) FROM job INDEXED BY job_ended WHERE state >= 5 AND state = " +
+          std::to_string(int(state)) + " AND finished_at >= ?1 GROUP BY tenant, finished_at / 60000");
+      rows.bind(from);
+      while (rows.step()) counts.push_back({std::string(rows.view(0)), state, rows.integer(1), rows.integer(2)});
+    }
+    return counts;
+  });
+}
+
+Audit SqliteReads::audit(const AuditOptions& options) {
+  return read([&](Database& database) {
+    database.limit_time(0);
+    return sqlite::audit(database, options);
+  });
+}
+
+std::int64_t SqliteReads::size_bytes() {
+  const std::int64_t pages = read(
+      [](Database& database) { return database.number("PRAGMA page_count") * database.number("PRAGMA page_size"); });
+  std::error_code absent;
+  const auto log = std::filesystem::file_size(file_.string() + "-wal", absent);
+  return pages + (absent ? 0 : std::int64_t(log));
+}
+
+}  // namespace geres::hub::store::sqlite

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads over a pool of read connections. Each call borrows one, and gives it back with its transaction ended.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+
+#include "hub/store/sqlite/connection.h"
+#include "hub/store/sqlite/sqlite_store.h"
+
+namespace geres::hub::store::sqlite {
+
+// Any thread.
+class ReadPool {
+ public:
+  using Open = std::function<std::unique_ptr<Database>()>;
+  ReadPool(Open open, int most, Millis limit) : open_(std::move(open)), most_(most), limit_(limit) {}
+
+  std::unique_ptr<Database> take();  // waits for a free one
+  void give(std::unique_ptr<Database> connection);
+
+  // Lets nobody start until resume(), and waits for those under way; false if some are left after `wait`.
+  bool quiet(Millis wait);
+  void resume();
+
+ private:
+  Open open_;
+  int most_;
+  Millis limit_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::unique_ptr<Database>> idle_;
+  int busy_ = 0;
+  bool closed_ = false;
+};
+
+class SqliteReads final : public Reads {
+ public:
+  // With `single` all calls use that connection.
+  SqliteReads(ReadPool& pool, Database* single, std::filesystem::path file)
+      : pool_(pool), single_(single), file_(std::move(file)) {}
+
+  std::optional<model::Job> job(Uuid id) override;
+  std::vector<model::Job> jobs(const JobFilter& filter, const Page& page) override;
+  std::int64_t count(const JobFilter& filter) override;
+  std::vector<Uuid> ids_like(const std::string& hex, const std::vector<std::string>& tenants, std::size_t max) override;
+  std::vector<model::Attempt> attempts(Uuid job) override;
+  std::vector<model::JobFile> files(Uuid job) override;
+  std::vector<EventRow> job_events(Uuid job, EventNo after, std::size_t max) override;
+  std::vector<EventRow> events(EventNo after, std::size_t max) override;
+  std::pair<EventNo, EventNo> event_range() override;
+  std::vector<StoredBatch> batches() override;
+  std::optional<StoredBatch> batch(Uuid id) override;
+  Totals totals() override;
+  std::vector<model::Tenant> tenants() override;
+  std::vector<model::PackageVersion> packages() override;
+  std::vector<model::Token> tokens() override;
+  std::vector<model::Host> hosts() override;
+  std::vector<LeaseRow> leases() override;
+  std::vector<model::Webhook> webhooks() override;
+  std::vector<ToldDelivery> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) override;
+  std::vector<DeliveryRow> pending_deliveries(const std::optional<DeliveryRow>& after, std::size_t max) override;
+  bool blob_named(const std::string& tenant, const std::string& sha256) override;
+  std::map<model::Reason, std::int64_t> failed_by_reason(const std::vector<std::string>& tenants) override;
+  std::vector<EndedCount> ended_since(Millis from) override;
+  std::int64_t size_bytes() override;
+  Audit audit(const AuditOptions& options) override;
+
+ private:
+  template <class F>
+  auto read(F&& work);
+
+  ReadPool& pool_;
+  Database* single_;
+  std::filesystem::path file_;
+};
+
+}  // namespace geres::hub::store::sqlite

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is SQLite's own: files that cannot be used, schema versions, a bounded log, full disks, failed syncs, and that
+// commit() returns only after the sync.
+#include "hub/store/sqlite/sqlite_store.h"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <fstream>
+
+#include "base/file.h"
+#include "hub/store/sqlite/connection.h"
+#include "hub/store/sqlite/migrate.h"
+#include "hub/store/sqlite/reader.h"
+#include "hub/store/sqlite/recording_vfs.h"
+
+namespace geres::hub::store::sqlite {
+namespace {
+
+using testing::HasSubstr;
+using Act = RecordingVfs::Act;
+
+class SqliteFile : public testing::Test {
+ protected:
+  SqliteFile() {
+    // Memory where there is some: quick, and there is no disk to wear out.
+    if (std::filesystem::is_directory("/dev/shm")) {
+      directory = std::filesystem::path("/dev/shm") / ("geres-sqlite-" + random_hex(6));
+      std::filesystem::create_directory(directory);
+    } else {
+      directory = temporary.path();
+    }
+    file = directory / "store.db";
+  }
+  ~SqliteFile() override {
+    std::error_code ignored;
+    if (directory != temporary.path()) std::filesystem::remove_all(directory, ignored);
+  }
+
+  // What the user is told when it cannot be opened.
+  std::string refusal(const SqliteOptions& options = {}) {
+    try {
+      open_sqlite(file, options);
+    } catch (const StoreFailed& failed) {
+      EXPECT_EQ(failed.failure, Failure::fatal);
+      return failed.what();
+    }
+    return "it was opened";
+  }
+
+  void raw(const std::string& sql) {
+    Database database(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "");
+    database.execute(sql);
+  }
+
+  model::Job new_job(std::size_t bytes = 10) {
+    model::Job job;
+    job.id = ids.next(1'700'000'000'000);
+    job.spec.tenant = "acme";
+    job.spec.type = "Resize";
+    job.spec.parameters = std::string(bytes, 'x');
+    return job;
+  }
+
+  void submit(Store& store, int n, std::size_t bytes = 10) {
+    Changes changes;
+    for (int i = 0; i < n; ++i) changes.jobs.push_back(new_job(bytes));
+    store.begin();
+    try {
+      store.apply(changes);
+      store.commit(++tick);
+    } catch (...) {
+      store.rollback();
+      throw;
+    }
+  }
+
+  Failure failure_of(const std::function<void()>& work) {
+    try {
+      work();
+    } catch (const StoreFailed& failed) {
+      return failed.failure;
+    }
+    ADD_FAILURE() << "nothing failed";
+    return Failure::unknown;
+  }
+
+  std::uintmax_t log_bytes() { return std::filesystem::file_size(file.string() + "-wal"); }
+
+  TemporaryDirectory temporary;
+  std::filesystem::path directory, file;
+  SeededRandom random{3};
+  IdSource ids{random};
+  std::int64_t tick = 0;
+};
+
+TEST_F(SqliteFile, ASecondHubIsRefused) {
+  auto first = open_sqlite(file);
+  EXPECT_THAT(refusal(), HasSubstr("another hub has it open"));
+  EXPECT_THAT(refusal(), HasSubstr(file.string()));
+  submit(*first, 1);
+  first.reset();
+  EXPECT_EQ(open_sqlite(file)->load().tick, 1);
+}
+
+TEST_F(SqliteFile, ANewerSchemaIsRefusedAndLeftAlone) {
+  open_sqlite(file).reset();
+  raw("PRAGMA user_version = 999");
+  EXPECT_THAT(refusal(), HasSubstr("newer version"));
+  raw("PRAGMA user_version = " + std::to_string(migrations().size()));
+  EXPECT_EQ(open_sqlite(file)->load().tick, 0);
+}
+
+TEST_F(SqliteFile, AnotherProgramsFileIsRefused) {
+  raw("CREATE TABLE a(b)");
+  EXPECT_THAT(refusal(), HasSubstr("another program"));
+}
+
+TEST_F(SqliteFile, WhatIsNoDatabaseIsRefused) {
+  std::ofstream(file) << std::string(8192, 'x');
+  EXPECT_THAT(refusal(), HasSubstr("not a database"));
+}
+
+TEST_F(SqliteFile, ADirectoryThatIsNotThereIsRefused) {
+  file = directory / "absent" / "store.db";
+  EXPECT_THAT(refusal(), HasSubstr("absent"));
+}
+
+TEST_F(SqliteFile, ADamagedPageIsFoundAtStart) {
+  {
+    auto store = open_sqlite(file);
+    submit(*store, 2'000);
+  }
+  const auto size = std::filesystem::file_size(file);
+  std::fstream damage(file, std::ios::in | std::ios::out | std::ios::binary);
+  for (std::uintmax_t at = size / 2 / 4096 * 4096; at + 4096 <= size; at += 4096 * 16) {
+    damage.seekp(std::streamoff(at));
+    damage << std::string(4096, '\x5a');
+  }
+  damage.close();
+  EXPECT_THAT(refusal({.check_limit = 60'000}), HasSubstr("damaged"));
+}
+
+TEST_F(SqliteFile, TheCheckAtStartEndsWithItsTime) {
+  {
+    auto store = open_sqlite(file);
+    submit(*store, 20'000, 200);
+  }
+  EXPECT_EQ(open_sqlite(file, {.check_limit = 1})->load().tick, 1);
+}
+
+TEST_F(SqliteFile, MigratesStepByStep) {
+  Database database(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "");
+  std::vector<std::string_view> steps{"CREATE TABLE a(x); INSERT INTO a VALUES(1);"};
+  migrate(database, steps, "f");
+  migrate(database, steps, "f");  // nothing to do
+  EXPECT_EQ(database.number("SELECT count(*) FROM a"), 1);
+  EXPECT_EQ(database.number("PRAGMA user_version"), 1);
+
+  steps.emplace_back("ALTER TABLE a ADD COLUMN y; UPDATE a SET y = 5;");
+  steps.emplace_back("UPDATE a SET y = 6; INSERT INTO absent VALUES(1);");
+  EXPECT_THROW(migrate(database, steps, "f"), StoreFailed);
+  EXPECT_EQ(database.number("PRAGMA user_version"), 2);  // the second is in, of the third nothing
+  EXPECT_EQ(database.number("SELECT y FROM a"), 5);
+
+  steps[2] = "UPDATE a SET y = 7";
+  migrate(database, steps, "f");
+  EXPECT_EQ(database.number("SELECT y FROM a"), 7);
+  EXPECT_EQ(database.number("PRAGMA user_version"), 3);
+}
+
+TEST_F(SqliteFile, AFullStoreSaysSoAndGoesOn) {
+  auto store = open_sqlite(file, {.reserve_bytes = 0, .max_pages = 400});
+  submit(*store, 100);
+  EXPECT_EQ(failure_of([&] { submit(*store, 1'000, 10'000); }), Failure::full);
+  EXPECT_EQ(store->reads().count({}), 100);
+  Changes small;  // what needs no room still goes
+  small.counts = {{{}, "acme", model::JobState::ready, 1}};
+  store->begin();
+  store->apply(small);
+  store->commit(++tick);
+  EXPECT_EQ(store->load().tick, tick);
+}
+
+TEST_F(SqliteFile, NoRoomForTheLogIsFull) {
+  RecordingVfs vfs;
+  auto store = open_sqlite(file, {.vfs = RecordingVfs::name(), .reserve_bytes = 0});
+  submit(*store, 1);
+  vfs.set_fault(
+      [](Act act, const std::string& name) { return act == Act::write && name == "wal" ? SQLITE_FULL : SQLITE_OK; });
+  EXPECT_EQ(failure_of([&] { submit(*store, 1); }), Failure::full);
+  vfs.set_fault(nullptr);
+  submit(*store, 1);
+  EXPECT_EQ(store->reads().count({}), 2);
+}
+
+TEST_F(SqliteFile, OnAFullDiskOnlyWhatAddsJobsIsRefused) {
+  RecordingVfs vfs;
+  auto store = open_sqlite(file, {.vfs = RecordingVfs::name()});
+  const std::filesystem::path reserve = file.string() + ".reserve";
+  EXPECT_EQ(std::filesystem::file_size(reserve), 16u << 20);
+  submit(*store, 1);
+  vfs.set_fault([&](Act act, const std::string&) {  // there is room once the reserve is gone
+    return act == Act::write && std::filesystem::exists(reserve) ? SQLITE_FULL : SQLITE_OK;
+  });
+  EXPECT_EQ(failure_of([&] { submit(*store, 1); }), Failure::full);
+  EXPECT_FALSE(std::filesystem::exists(reserve));
+  submit(*store, 0);  // a tick without new jobs
+  EXPECT_EQ(failure_of([&] { submit(*store, 1); }), Failure::full);
+  EXPECT_EQ(store->reads().count({}), 1);
+  vfs.set_fault(nullptr);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!std::filesystem::exists(reserve) && std::chrono::steady_clock::now() < deadline) submit(*store, 0);
+  submit(*store, 1);  // the reserve is back, and so is the service
+  EXPECT_EQ(store->reads().count({}), 2);
+}
+
+TEST_F(SqliteFile, ADiskWithoutRoomForTheReserveTakesNoJobs) {
+  auto store = open_sqlite(file, {.reserve_bytes = std::int64_t(1) << 60});
+  EXPECT_EQ(failure_of([&] { submit(*store, 1); }), Failure::full);
+  submit(*store, 0);
+}
+
+TEST_F(SqliteFile, CommitReturnsAfterTheSync) {
+  RecordingVfs vfs;
+  auto store = open_sqlite(file, {.vfs = RecordingVfs::name()});
+  for (int round = 0; round < 3; ++round) {
+    Changes changes;
+    changes.jobs = {new_job()};
+    store->begin();
+    store->apply(changes);
+    vfs.forget();
+    store->commit(++tick);
+    const auto entries = vfs.entries();
+    int writes = 0, writes_since_sync = 0;
+    for (const auto& entry : entries) {
+      if (entry.file != "wal") continue;
+      if (entry.act == Act::write) ++writes, ++writes_since_sync;
+      if (entry.act == Act::sync) writes_since_sync = 0;
+    }
+    EXPECT_GT(writes, 0);
+    EXPECT_EQ(writes_since_sync, 0) << "something in the log was not synced";
+  }
+}
+
+TEST_F(SqliteFile, AFailedSyncEndsTheStore) {
+  RecordingVfs vfs;
+  auto store = open_sqlite(file, {.vfs = RecordingVfs::name()});
+  submit(*store, 1);
+  std::atomic<int> syncs = 0;
+  vfs.set_fault([&](Act act, const std::string&) {
+    if (act != Act::sync) return SQLITE_OK;
+    ++syncs;
+    return SQLITE_IOERR_FSYNC;
+  });
+  EXPECT_EQ(failure_of([&] { submit(*store, 1); }), Failure::fatal);
+  EXPECT_EQ(failure_of([&] { store->begin(); }), Failure::fatal);
+  EXPECT_EQ(failure_of([&] { store->load(); }), Failure::fatal);
+  EXPECT_EQ(syncs, 1) << "a failed sync must not be tried again";
+  vfs.forget();
+  store.reset();
+  EXPECT_EQ(syncs, 1);
+  for (const auto& entry : vfs.entries()) EXPECT_NE(entry.file, "db") << "the doubtful log was copied";
+  vfs.set_fault(nullptr);
+  store = open_sqlite(file, {.vfs = RecordingVfs::name()});
+  const auto found = store->load().tick;
+  EXPECT_TRUE(found == 1 || found == 2);
+  EXPECT_EQ(store->reads().count({}), found);
+}
+
+TEST_F(SqliteFile, AWriteThatFailsIsFatal) {
+  RecordingVfs vfs;
+  auto store = open_sqlite(file, {.vfs = RecordingVfs::name()});
+  vfs.set_fault([](Act act, const std::string&) { return act == Act::write ? SQLITE_IOERR_WRITE : SQLITE_OK; });
+  EXPECT_EQ(failure_of([&] { submit(*store, 1); }), Failure::fatal);
+}
+
+TEST_F(SqliteFile, ReadersNeitherWriteNorCheckpoint) {
+  RecordingVfs vfs;
+  auto store = open_sqlite(file, {.vfs = RecordingVfs::name(), .checkpoint_pages = 1'000'000});
+  submit(*store, 5'000);
+  vfs.forget();
+  std::thread([&] {
+    for (int i = 0; i < 20; ++i) store->reads().count({.tenants = {"acme"}});
+    store->reads().jobs({}, {.limit = 1'000});
+  }).join();
+  EXPECT_TRUE(vfs.entries().empty());
+  store.reset();  // closes the readers too: the writer is the last, and copies the log
+  for (const auto& entry : vfs.entries()) EXPECT_EQ(entry.thread, std::this_thread::get_id());
+}
+
+TEST_F(SqliteFile, TheLogStaysBoundedUnderReadersThatOverlap) {
+  auto store = open_sqlite(file, {.readers = 3, .checkpoint_pages = 50});
+  submit(*store, 3'000);
+  std::atomic<bool> stop = false;
+  std::atomic<int> looks = 0;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i)
+    readers.emplace_back([&] {
+      while (!stop) store->reads().count({.name = "nothing has it"}), ++looks;
+    });
+  std::uintmax_t largest = 0;
+  for (int i = 0; i < 600; ++i) {
+    submit(*store, 20);
+    largest = std::max(largest, log_bytes());
+  }
+  stop = true;
+  for (auto& reader : readers) reader.join();
+  EXPECT_GT(looks, 3);
+  EXPECT_LT(largest, std::uintmax_t(16 * 50 + 300) * 4200);
+}
+
+// A backup or a check in another process: the log grows, but no tick waits for the reader's end.
+TEST_F(SqliteFile, AReaderOfAnotherProcessKeepsNoTickWaiting) {
+  auto store = open_sqlite(file, {.checkpoint_pages = 20});
+  submit(*store, 500);
+  auto other = open_reader(file, "", 1'000);
+  other->execute("BEGIN");
+  EXPECT_EQ(other->number("SELECT count(*) FROM job"), 500);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 40; ++i) submit(*store, 50);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));  // one wait would be 5 s
+  EXPECT_EQ(other->number("SELECT count(*) FROM job"), 500) << "it still sees its moment";
+  other->execute("COMMIT");
+  for (int i = 0; i < 10; ++i) submit(*store, 1);
+  EXPECT_LT(log_bytes(), 1'000'000u) << "the log starts anew once nobody needs it";
+}
+
+TEST_F(SqliteFile, AReadThatTakesTooLongIsEnded) {
+  auto store = open_sqlite(file, {.read_limit = 1});
+  submit(*store, 30'000);
+  EXPECT_EQ(failure_of([&] {
+              for (int i = 0; i < 100; ++i) store->reads().count({.name = "nothing has it", .tags = {{"a", "b"}}});
+            }),
+            Failure::refused);
+  EXPECT_EQ(store->reads().event_range(), std::pair(EventNo(0), EventNo(0)));  // and the connection is fine
+}
+
+}  // namespace
+}  // namespace geres::hub::store::sqlite

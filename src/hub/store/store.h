@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one door to durable state. A Store has one writer, the engine's thread, and a tick is one transaction:
+//
+//   begin → reads and apply(changes), in any order → commit
+//
+// A read inside the transaction sees what was applied before it. Nothing here knows a rule about jobs; reads.h is the
+// door for everybody else. Every verb throws StoreFailed when the world fails.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <stdexcept>
+
+#include "hub/store/reads.h"
+#include "hub/store/rows.h"
+
+namespace geres::hub::store {
+
+// How a failed verb leaves the transaction.
+enum class Failure {
+  refused,  // nothing has happened: rolled back, or surely will be
+  full,     // refused for want of space; what adds no jobs may still go through (a reserve is kept for it)
+  unknown,  // the commit may or may not have happened: reopen and compare the tick number
+  fatal,    // the store cannot be trusted any more (failed fsync, corrupt): stop the hub
+};
+
+class StoreFailed : public std::runtime_error {
+ public:
+  StoreFailed(Failure failure, const std::string& what) : std::runtime_error(what), failure(failure) {}
+  const Failure failure;
+};
+
+struct LaneState {
+  LaneRow lane;
+  std::int64_t ready = 0;
+  std::optional<ReadyRow> head;  // first by (priority, seq)
+};
+
+struct LeasedJob {
+  LeaseRow lease;
+  model::Job job;  // parameters, inputs and result left out
+};
+
+struct BatchCounts {
+  Uuid batch;
+  std::string tenant;
+  model::StateCounts counts{};
+};
+
+// All that an engine keeps in memory, as of the last commit.
+struct Image {
+  std::string log;        // names this event log: drawn when the store was made
+  std::int64_t tick = 0;  // of the last commit
+  EventNo last_event = 0;
+  std::uint64_t last_id = 0;  // highest first half of any id in the store
+  LaneNo last_lane = 0;
+  std::vector<model::Tenant> tenants;
+  std::vector<model::Batch> batches;  // batch0 only if it was ever written (paused, say)
+  std::vector<BatchCounts> counts;
+  std::vector<LaneState> lanes;
+  std::vector<LeasedJob> leases;
+  std::vector<model::Host> hosts;
+  std::vector<model::PackageVersion> packages;
+  std::vector<OperationRow> operations;
+  std::vector<model::Webhook> webhooks;
+};
+
+struct KeyRef {
+  std::string tenant;
+  std::string key;
+};
+
+struct Taken {
+  std::vector<ReadyRow> rows;
+  std::optional<ReadyRow> next;  // the lane's new head
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Everything as of the last commit; also after an unknown commit, on a fresh connection.
+  virtual Image load() = 0;
+
+  virtual void begin() = 0;
+  virtual void apply(const Changes& changes) = 0;
+  virtual void commit(std::int64_t tick) = 0;  // stores the tick number with it; returns when it is on disk
+  virtual void rollback() noexcept = 0;        // safe to call without a transaction
+
+  // --- reads inside the transaction
+  virtual std::vector<std::optional<model::Job>> jobs_by_key(std::span<const KeyRef> keys) = 0;
+  virtual std::optional<ListKeyRow> list_key(const std::string& scope, const std::string& key) = 0;
+  // Full rows, in the order asked for, with the place they have now (a leased job's status is the lease's).
+  virtual std::vector<std::optional<model::Job>> jobs(std::span<const Uuid> ids) = 0;
+  virtual std::vector<model::Job> jobs_by_seq(std::span<const Seq> seqs) = 0;  // absent ones left out
+  // The ended attempt that ran under this lease; nullopt if there was none.
+  virtual std::optional<AttemptRow> ended_attempt(Uuid lease) = 0;
+  // Where a waiting job stands, if it waits.
+  virtual std::optional<ReadyRow> ready_row(Uuid id) = 0;
+  virtual std::optional<ScheduledRow> scheduled_row(Uuid id) = 0;
+  // Removes and returns up to n first rows of a lane.
+  virtual Taken take_ready(LaneNo lane, std::size_t n) = 0;
+  // The first n rows of a lane, left where they are.
+  virtual std::vector<ReadyRow> peek_ready(LaneNo lane, std::size_t n) = 0;
+  virtual std::optional<ReadyRow> head(LaneNo lane) = 0;
+  // How many rows of the lane come before `row`; counts at most `max`.
+  virtual std::int64_t ready_before(const ReadyRow& row, std::int64_t max) = 0;
+  // Due ones first; those by wall and those by the engine's clock have times of their own.
+  virtual std::vector<ScheduledRow> due(Millis engine_now, Millis wall_now, std::size_t max) = 0;
+  virtual std::optional<Millis> next_due(bool by_wall) = 0;
+  virtual std::vector<QueueDeadlineRow> deadlines_due(Millis engine_now, std::size_t max) = 0;
+  virtual std::optional<Millis> next_deadline() = 0;
+  // At start: durations are due at min(stored, now + full duration). Bounded by one UPDATE.
+  virtual void cap_durations(Millis engine_now) = 0;
+  // Ids of jobs in (after, bound] in order that fit the filter, from at most `scan` rows looked at.
+  struct Slice {
+    std::vector<Uuid> ids;
+    Seq cursor = 0;     // the last row looked at
+    bool last = false;  // nothing left up to the bound
+  };
+  virtual Slice slice(const JobFilter& filter, Seq after, Seq bound, std::size_t scan) = 0;
+  // Jobs that ended in `state` before `before`, for one tenant or (empty) all but `except`; oldest first.
+  virtual std::vector<Uuid> ended_before(model::JobState state, Millis before, const std::string& tenant,
+                                         const std::vector<std::string>& except, std::size_t max) = 0;
+  // Drops events up to `keep_from` (exclusive) or older than `before`; at most `max` rows; returns how many.
+  virtual std::size_t purge_events(EventNo keep_from, Millis before, std::size_t max) = 0;
+  // Forgets keys of lists older than `before` of which no job is kept any more, looking at up to `max` rows behind
+  // `after` in the order of their age, and at fewer where lists are long.
+  struct KeyPlace {
+    Millis at = 0;
+    std::int64_t row = 0;
+  };
+  struct KeySlice {
+    std::size_t seen = 0, forgotten = 0;
+    KeyPlace next;      // where to go on
+    bool last = false;  // nothing left that is older than `before`
+  };
+  virtual KeySlice purge_list_keys(Millis before, KeyPlace after, std::size_t max) = 0;
+  virtual bool package_in_use(const std::string& tenant, const std::string& sha256) = 0;  // by a job not ended
+
+  // In the order of their events.
+  virtual std::vector<DeliveryRow> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) = 0;
+  // Drops dead letters made before `before` and those behind the newest `dead_max`; with `all`, any. At most `max`
+  // rows; returns how many.
+  virtual std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max,
+                                       std::size_t max) = 0;
+
+  // Everybody else's door; the object lives as long as the store.
+  virtual Reads& reads() = 0;
+};
+
+}  // namespace geres::hub::store

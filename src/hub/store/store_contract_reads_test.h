@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// What any store must do, part three: everybody else's reads.
+#pragma once
+
+#include <atomic>
+#include <set>
+
+#include "hub/store/store_fixture.h"
+
+namespace geres::hub::store::contract {
+
+using model::JobState;
+
+// Eight jobs that differ in all that a filter can ask for.
+class StoreFilters : public StoreContract {
+ protected:
+  StoreFilters() {
+    Changes changes;
+    batch = next_id();
+    for (int i = 0; i < 8; ++i) jobs.push_back(new_job(i % 2 == 0 ? "acme" : "other", i < 4 ? "Resize" : "Crop"));
+    jobs[2].spec.batch = jobs[3].spec.batch = jobs[6].spec.batch = batch;
+    jobs[1].spec.name = "holiday";
+    jobs[3].spec.tags = {{"colour", "red"}, {"q\"uote", "{\"a\":1}"}};
+    jobs[4].spec.tags = {{"colour", "red"}};
+    jobs[5].spec.tags = {{"colour", "green"}};
+    jobs[5].status.state = JobState::scheduled;
+    jobs[6].status.state = JobState::failed;
+    jobs[6].status.reason = model::Reason::timeout;
+    jobs[6].status.host = "worker-2";
+    jobs[7].status.state = JobState::cancelled;
+    for (int i : {0, 2, 4}) changes.ready.push_back(ready(jobs[std::size_t(i)]));
+    changes.scheduled = {{jobs[5].id.seq(), now, false, 1}};
+    changes.leases = {lease_of(jobs[1]), lease_of(jobs[3])};  // leased and running
+    changes.leases[1].started_at = now;
+    changes.jobs = jobs;
+    tick(changes);
+  }
+
+  // The numbers of the jobs that fit, by every verb that takes a filter.
+  std::set<int> fitting(const JobFilter& filter) {
+    const auto listed = reads().jobs(filter, {.limit = 100, .ascending = true});
+    const auto backwards = reads().jobs(filter, {.limit = 100});
+    const auto slice = inside([&] { return store->slice(filter, 0, jobs.back().id.seq(), 100); });
+    EXPECT_EQ(slice.ids, ids_of(listed));
+    EXPECT_TRUE(slice.last);
+    EXPECT_EQ(reads().count(filter), std::int64_t(listed.size()));
+    EXPECT_EQ(backwards.size(), listed.size());
+    std::set<int> numbers;
+    for (std::size_t at = 0; at < listed.size(); ++at) {
+      EXPECT_EQ(backwards[listed.size() - 1 - at].id, listed[at].id);
+      for (std::size_t i = 0; i < jobs.size(); ++i)
+        if (jobs[i].id == listed[at].id) numbers.insert(int(i));
+    }
+    EXPECT_EQ(numbers.size(), listed.size());
+    return numbers;
+  }
+
+  Uuid batch;
+  std::vector<model::Job> jobs;
+};
+
+using Numbers = std::set<int>;
+
+TEST_P(StoreFilters, ByTenant) {
+  EXPECT_EQ(fitting({}), (Numbers{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(fitting({.tenants = {"acme"}}), (Numbers{0, 2, 4, 6}));
+  EXPECT_EQ(fitting({.tenants = {"acme", "other"}}), (Numbers{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(fitting({.tenants = {"absent"}}), Numbers{});
+  EXPECT_EQ(fitting({.tenants = {"absent", "oth"}}), Numbers{});
+}
+
+TEST_P(StoreFilters, ByBatch) {
+  EXPECT_EQ(fitting({.batch = batch}), (Numbers{2, 3, 6}));
+  EXPECT_EQ(fitting({.tenants = {"other"}, .batch = batch}), Numbers{3});
+  EXPECT_EQ(fitting({.batch = model::kDefaultBatch}), (Numbers{0, 1, 4, 5, 7}));
+  EXPECT_EQ(fitting({.batch = next_id()}), Numbers{});
+}
+
+TEST_P(StoreFilters, ByState) {
+  EXPECT_EQ(fitting({.states = {JobState::ready}}), (Numbers{0, 2, 4}));
+  EXPECT_EQ(fitting({.states = {JobState::leased}}), Numbers{1});
+  EXPECT_EQ(fitting({.states = {JobState::running}}), Numbers{3});
+  EXPECT_EQ(fitting({.states = {JobState::scheduled}}), Numbers{5});
+  EXPECT_EQ(fitting({.states = {JobState::blocked}}), Numbers{});
+  EXPECT_EQ(fitting({.states = {JobState::failed}}), Numbers{6});
+  EXPECT_EQ(fitting({.states = {JobState::failed, JobState::cancelled}}), (Numbers{6, 7}));
+  EXPECT_EQ(fitting({.states = {JobState::finished}}), Numbers{});
+  EXPECT_EQ(fitting({.states = {JobState::ready, JobState::running, JobState::failed}}), (Numbers{0, 2, 3, 4, 6}));
+  EXPECT_EQ(fitting({.states = {JobState::ready, JobState::leased, JobState::running, JobState::scheduled}}),
+            (Numbers{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(fitting({.tenants = {"other"}, .states = {JobState::leased, JobState::running}}), (Numbers{1, 3}));
+  EXPECT_EQ(fitting({.batch = batch, .states = {JobState::failed}}), Numbers{6});
+  EXPECT_EQ(fitting({.tenants = {"acme"}, .states = {JobState::cancelled}}), Numbers{});
+}
+
+TEST_P(StoreFilters, ByWhatTheJobIs) {
+  EXPECT_EQ(fitting({.type = "Crop"}), (Numbers{4, 5, 6, 7}));
+  EXPECT_EQ(fitting({.name = "holiday"}), Numbers{1});
+  EXPECT_EQ(fitting({.host = "worker-1"}), (Numbers{1, 3}));
+  EXPECT_EQ(fitting({.host = "worker-2"}), Numbers{6});
+  EXPECT_EQ(fitting({.tags = {{"colour", "red"}}}), (Numbers{3, 4}));
+  EXPECT_EQ(fitting({.tags = {{"colour", "red"}, {"q\"uote", "{\"a\":1}"}}}), Numbers{3});
+  EXPECT_EQ(fitting({.tags = {{"colour", ""}}}), Numbers{});
+  EXPECT_EQ(fitting({.tags = {{"$.colour", "red"}}}), Numbers{});
+  EXPECT_EQ(fitting({.reason = model::Reason::timeout}), Numbers{6});
+  EXPECT_EQ(fitting({.reason = model::Reason::poison}), Numbers{});
+  EXPECT_EQ(fitting({.ids = {jobs[3].id, next_id(), jobs[7].id, {jobs[0].id.high, 5}}}), (Numbers{3, 7}));
+  EXPECT_EQ(fitting({.tenants = {"acme"}, .ids = {jobs[0].id, jobs[1].id}}), Numbers{0});
+}
+
+TEST_P(StoreFilters, ByTimeOfSubmission) {
+  const auto at = [&](int i) { return jobs[std::size_t(i)].status.submitted_at; };
+  EXPECT_EQ(fitting({.submitted_after = at(3)}), (Numbers{3, 4, 5, 6, 7}));
+  EXPECT_EQ(fitting({.submitted_before = at(3)}), (Numbers{0, 1, 2}));
+  EXPECT_EQ(fitting({.submitted_after = at(2), .submitted_before = at(5)}), (Numbers{2, 3, 4}));
+  EXPECT_EQ(fitting({.tenants = {"other"}, .submitted_after = at(5)}), (Numbers{5, 7}));
+}
+
+TEST_P(StoreFilters, PagesBothWays) {
+  for (const JobFilter& filter : {JobFilter{}, JobFilter{.tenants = {"acme"}}, JobFilter{.batch = batch},
+                                  JobFilter{.states = {JobState::ready}}}) {
+    for (const bool ascending : {true, false}) {
+      const auto all = ids_of(reads().jobs(filter, {.limit = 100, .ascending = ascending}));
+      std::vector<Uuid> paged;
+      for (Page page{.limit = 2, .ascending = ascending};;) {
+        const auto part = ids_of(reads().jobs(filter, page));
+        if (part.empty()) break;
+        EXPECT_LE(part.size(), 2u);
+        paged.insert(paged.end(), part.begin(), part.end());
+        page.after = part.back().seq();
+      }
+      EXPECT_EQ(paged, all);
+    }
+  }
+}
+
+TEST_P(StoreFilters, CountsFailuresByReason) {
+  using Counts = std::map<model::Reason, std::int64_t>;
+  EXPECT_EQ(reads().failed_by_reason({}), (Counts{{model::Reason::timeout, 1}}));
+  EXPECT_EQ(reads().failed_by_reason({"acme"}), (Counts{{model::Reason::timeout, 1}}));
+  EXPECT_EQ(reads().failed_by_reason({"other", "third"}), Counts{});
+}
+
+TEST_P(StoreContract, CountsEndsByMinuteAndLeavesOutWhatWasRunAgain) {
+  auto job = new_job("acme");
+  job.status.state = model::JobState::failed;
+  job.status.finished_at = 120'000;
+  auto again = new_job("acme");
+  again.status = job.status;
+  again.status.redriven_as = job.id;
+  auto early = new_job("other");
+  early.status = job.status;
+  early.status.finished_at = 59'999;
+  insert({job, again, early});
+  const auto counts = reads().ended_since(60'000);
+  ASSERT_EQ(counts.size(), 1u);
+  EXPECT_EQ(counts[0].tenant, "acme");
+  EXPECT_EQ(counts[0].state, model::JobState::failed);
+  EXPECT_EQ(counts[0].minute, 2);
+  EXPECT_EQ(counts[0].count, 2);
+  JobFilter filter;
+  EXPECT_EQ(reads().count(filter), 3);
+  filter.not_redriven = true;
+  EXPECT_EQ(reads().count(filter), 2);
+}
+
+TEST_P(StoreContract, FindsIdsByTheirEnds) {
+  const auto make = [&](std::uint64_t high, std::uint64_t low, const std::string& tenant) {
+    auto job = new_job(tenant);
+    job.id = {high, low};
+    return job;
+  };
+  const auto a = make(0x0192f0c47d3a7001, 0x8f2e0123456789ab, "acme"),
+             b = make(0x0192f0c47d3a7002, 0xbf2e0123456789ab, "other"),
+             c = make(0x0192f0c57d3a7001, 0x8f2e000000000001, "acme");
+  insert({a, b, c});
+  using Ids = std::vector<Uuid>;
+  EXPECT_EQ(reads().ids_like("0192f0c4", {}, 9), (Ids{b.id, a.id}));
+  EXPECT_EQ(reads().ids_like("0192f0c4", {"acme"}, 9), Ids{a.id});
+  EXPECT_EQ(reads().ids_like("0192f0c4", {"acme", "other"}, 9), (Ids{b.id, a.id}));
+  EXPECT_EQ(reads().ids_like("0192f0c4", {}, 1), Ids{b.id});
+  EXPECT_EQ(reads().ids_like("6789AB", {}, 9), (Ids{b.id, a.id}));
+  EXPECT_EQ(reads().ids_like("6789ab", {"other"}, 9), Ids{b.id});
+  EXPECT_EQ(reads().ids_like("0192f0c47d3a70018f2e", {}, 9), Ids{a.id});
+  EXPECT_EQ(reads().ids_like("0192f0c47d3a7001bf2e", {}, 9), Ids{});
+  EXPECT_EQ(reads().ids_like("70018f2e000000000001", {}, 9), Ids{c.id});
+  EXPECT_EQ(reads().ids_like("0192f0c57d3a70018f2e000000000001", {}, 9), Ids{c.id});
+  EXPECT_EQ(reads().ids_like("1", {}, 9), Ids{c.id});
+  EXPECT_EQ(reads().ids_like("f", {}, 9), Ids{});
+  EXPECT_EQ(reads().ids_like("0192-f0", {}, 9), Ids{});
+  EXPECT_EQ(reads().ids_like(std::string(33, '0'), {}, 9), Ids{});
+}
+
+TEST_P(StoreContract, KeepsEventsInOrder) {
+  const auto job = new_job(), other = new_job();
+  insert({job, other});
+  Changes changes;
+  changes.events = {event(1, job.id), event(2, other.id), event(3, job.id, EventType::job_finished)};
+  changes.events[0].batch = next_id();
+  changes.events[2].data = R"({"text":"ü","n":1})";
+  changes.events[2].tenant = "";
+  tick(changes);
+  const auto all = reads().events(0, 10);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].batch, changes.events[0].batch);
+  EXPECT_EQ(all[0].tenant, "acme");
+  EXPECT_EQ(all[0].at, changes.events[0].at);
+  EXPECT_EQ(all[1].batch, Uuid{});
+  EXPECT_EQ(all[1].subject, other.id);
+  EXPECT_EQ(all[2].data, changes.events[2].data);
+  EXPECT_EQ(all[2].type, EventType::job_finished);
+  EXPECT_EQ(all[2].tenant, "");
+  EXPECT_EQ(reads().events(1, 1).at(0).no, 2);
+  EXPECT_TRUE(reads().events(3, 10).empty());
+  const auto of_job = reads().job_events(job.id, 0, 10);
+  ASSERT_EQ(of_job.size(), 2u);
+  EXPECT_EQ(of_job[1].no, 3);
+  EXPECT_EQ(reads().job_events(job.id, 1, 10).size(), 1u);
+  EXPECT_EQ(reads().job_events(job.id, 0, 1).size(), 1u);
+  EXPECT_TRUE(reads().job_events(Uuid{job.id.high, 1}, 0, 10).empty());
+  EXPECT_EQ(reads().event_range(), std::pair(EventNo(1), EventNo(3)));
+}
+
+TEST_P(StoreContract, SumsUpCounts) {
+  const auto batch = next_id();
+  Changes changes;
+  changes.batches = {{batch, "acme", "nightly"}};
+  changes.counts = {{batch, "acme", JobState::ready, 3},    {batch, "acme", JobState::ready, -1},
+                    {batch, "acme", JobState::finished, 1}, {batch, "other", JobState::ready, 5},
+                    {batch, "acme", JobState::ready, 10},   {model::kDefaultBatch, "acme", JobState::ready, 1}};
+  tick(changes);
+  changes.batches.clear();
+  tick(changes);
+  const auto ready_at = std::size_t(JobState::ready), finished_at = std::size_t(JobState::finished);
+  const auto stored = reads().batch(batch);
+  ASSERT_TRUE(stored);
+  EXPECT_EQ(stored->batch.name, "nightly");
+  EXPECT_EQ(stored->counts.at("acme")[ready_at], 24);
+  EXPECT_EQ(stored->counts.at("acme")[finished_at], 2);
+  EXPECT_EQ(stored->counts.at("other")[ready_at], 10);
+  EXPECT_EQ(reads().batch(model::kDefaultBatch)->counts.at("acme")[ready_at], 2);
+  EXPECT_EQ(reads().batches().size(), 2u);
+  EXPECT_FALSE(reads().batch(next_id()));
+  EXPECT_EQ(reads().totals().by_tenant.at("acme")[ready_at], 26);
+  EXPECT_EQ(store->load().counts.size(), 3u);
+}
+
+TEST_P(StoreContract, KeepsAChangedBatch0) {
+  Changes changes;
+  changes.batches = {{model::kDefaultBatch, "", "batch0", model::kDefaultBatchPriority}};
+  changes.batches[0].paused = true;
+  tick(changes);
+  ASSERT_EQ(reads().batches().size(), 1u);
+  EXPECT_TRUE(reads().batches()[0].batch.paused);
+  reopen();
+  ASSERT_EQ(store->load().batches.size(), 1u);
+  EXPECT_TRUE(store->load().batches[0].paused);
+}
+
+TEST_P(StoreContract, ReadersSeeOneStateWhileTheWriterWrites) {
+  if (!GetParam().threads) GTEST_SKIP();
+  std::atomic<bool> stop = false;
+  std::atomic<int> looks = 0;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 6; ++i)  // more than there are connections
+    readers.emplace_back([&] {
+      while (!stop) {
+        // Both were written in one tick, again and again.
+        const auto events = std::int64_t(reads().events(0, 1'000'000).size());
+        const auto jobs = reads().count({});
+        EXPECT_GE(jobs, events);  // the second read may see more, never less
+        ++looks;
+      }
+    });
+  for (int i = 1; i <= 200 || (looks < 50 && i < 5'000); ++i) {
+    Changes changes;
+    changes.jobs = {new_job()};
+    changes.events = {event(i, changes.jobs[0].id)};
+    tick(changes);
+  }
+  stop = true;
+  for (auto& reader : readers) reader.join();
+  EXPECT_GT(reads().size_bytes(), 0);
+}
+
+}  // namespace geres::hub::store::contract

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// POSTs to addresses that strangers chose: many at a time on one thread, with connections kept. Follows no redirect,
+// takes no proxy, reads little of the answer, and asks AddressRules about each address before it connects.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "hub/webhooks/addresses.h"
+
+namespace geres::hub::webhooks {
+
+struct Post {
+  std::string url;
+  std::string host;  // of the URL, as check_target has it
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+};
+
+struct Posted {
+  int status = 0;          // 0: no answer
+  std::string error;       // one sentence; empty: it has arrived
+  Millis retry_after = 0;  // what the receiver asked for
+  Millis took = 0;
+  bool arrived() const { return error.empty(); }
+};
+
+// One thread, but for wake().
+class Poster {
+ public:
+  struct Options {
+    Millis answer_time_max = 10'000;
+    Millis connect_time_max = 5'000;
+    std::size_t connections_max = 256;
+    std::size_t answer_bytes_max = 16 * 1024;  // what comes behind is not read
+  };
+  using Done = std::function<void(Posted)>;
+
+  Poster(const AddressRules& rules, Options options);
+  ~Poster();
+  Poster(const Poster&) = delete;
+  Poster& operator=(const Poster&) = delete;
+
+  void post(Post post, Done done);
+  void turn(Millis wait_max);
+  void drop();  // calls under way end without a word
+  void wake();  // any thread: turn() returns soon
+  std::size_t under_way() const;
+
+ private:
+  struct Exchange;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace geres::hub::webhooks

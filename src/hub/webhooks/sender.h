@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls webhooks. One thread for all of them: it reads the event log on behalf of each webhook, from a cursor of its
+// own, sends what fits, and has the engine write down what came of it. An event is either told, or a delivery on disk
+// that is tried again later, before the cursor passes it: so nothing is lost, whenever the hub dies, and what was told
+// shortly before may be told twice.
+//
+//   sender.cpp         its thread, what it hears, reading
+//   sender_calls.cpp   the calls and what comes of them
+//
+// Nobody waits for another: each receiver has a few calls under way, and one that fails a single one.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "hub/engine/engine.h"
+#include "hub/events/tail.h"
+#include "hub/events/teller.h"
+#include "hub/webhooks/outbox.h"
+#include "hub/webhooks/poster.h"
+#include "hub/webhooks/target.h"
+
+namespace geres::hub::webhooks {
+
+struct Options {
+  AddressRules rules;
+  Millis answer_time_max = 10'000;
+  Millis retry_first = 10'000;  // then three times as long each, up to …
+  Millis retry_max = 2 * 3'600'000;
+  int attempts_max = 12;                    // with the above: over eleven hours; then it is a dead letter
+  int in_flight_max = 4;                    // to one receiver
+  std::size_t in_flight_total_max = 256;    // to all
+  std::size_t window = 16;                  // events of one webhook that were read and are not settled
+  std::size_t pending_max = 1'000;          // deliveries of one webhook that wait; beyond it, it does not read on
+  std::size_t pending_total_max = 100'000;  // kept in memory; the others wait in the store
+  Millis commit_every = 500;
+};
+
+// Since the start; any thread.
+struct Figures {
+  std::atomic<std::int64_t> delivered{0}, failed{0}, dead{0}, in_flight{0}, pending{0};
+};
+
+inline constexpr Millis kRetryAfterMax = 24 * 3'600'000;  // what a receiver may ask for
+
+class Sender {
+ public:
+  Sender(engine::Engine& engine, store::Reads& reads, events::Tail& tail, const Clock& clock, Options options);
+  ~Sender();  // stop(0)
+  Sender(const Sender&) = delete;
+  Sender& operator=(const Sender&) = delete;
+
+  void start(events::Teller& teller);  // after the engine has loaded
+  void stop(Millis deadline);          // while the engine still takes commands
+
+  void hear(engine::WebhookNews news);                        // from the engine, after each commit; any thread
+  void ping(Uuid webhook, std::function<void(Posted)> then);  // now, once; `then` on the sender's thread
+
+  const AddressRules& rules() const { return options_.rules; }
+  const Figures& figures() const { return figures_; }
+
+ private:
+  struct Item {
+    store::DeliveryKey key;
+    std::string url;      // of a job's own webhook
+    bool stored = false;  // there is a row: see waiting_
+    bool gap = false;
+    std::shared_ptr<const events::Text> text;  // of one that is not stored
+    std::int64_t life = 0;                     // of the feed when it was read
+  };
+  struct Queue {  // what is to be sent to one receiver
+    std::deque<Item> items;
+    int in_flight = 0;
+    bool failing = false;
+    bool listed = false;  // in turns_
+  };
+  struct Feed {
+    model::Webhook row;
+    std::unique_ptr<events::Reader> reader;
+    store::EventNo position = 0;           // where a reader begins
+    std::set<store::EventNo> outstanding;  // read, neither told nor written down
+    bool wants = true;                     // there may be something to read
+    std::size_t waiting = 0;               // in waiting_
+    std::int64_t life = 0;                 // grows when what was read before does not count any more
+  };
+  struct Waiting {
+    store::DeliveryRow row;
+    bool queued = false;
+  };
+  using QueueKey = std::pair<Uuid, std::string>;  // the webhook, and the origin of a job's own
+
+  void run();
+  void load();
+  void load_waiting();
+  void take_inbox();
+  void take(model::Webhook row);
+  void take(store::DeliveryRow row);
+  void forget(Uuid webhook);
+  void rest(Feed& feed);  // stops reading; what is not settled will be read again
+  void wait(store::DeliveryRow row, Millis delay);
+  void wake_due(Millis now);
+  void look_round(Millis now);
+  void read_on(Feed& feed);
+  void enqueue(Item item);
+  void dispatch();
+  bool send_next(Queue& queue, const QueueKey& key);
+  void send(const Feed& feed, Item item, const QueueKey& key);
+  std::string body_of(const Item& item);
+  Post post_of(const model::Webhook& webhook, std::string id, std::string body, const std::string& url) const;
+  void finish(const Item& item, const QueueKey& key, const Posted& posted);
+  void arrived(Feed& feed, const Item& item);
+  void missed(Feed& feed, const Item& item, const Posted& posted);
+  void send_pings();
+  store::EventNo cursor(const Feed& feed) const;
+  void commit(Millis now);
+  Millis retry_delay(int attempts, Millis asked);
+  Millis wait_time(Millis now) const;
+
+  engine::Engine& engine_;
+  store::Reads& reads_;
+  events::Tail& tail_;
+  const Clock& clock_;
+  const Options options_;
+  events::Teller* teller_ = nullptr;
+  Figures figures_;
+  std::unique_ptr<Poster> poster_;
+  std::thread thread_;
+
+  struct Ping {
+    Uuid webhook;
+    std::function<void(Posted)> then;
+  };
+  struct Inbox {
+    std::vector<engine::WebhookNews> news;
+    std::vector<Uuid> nudged;
+    std::vector<Ping> pings;
+    std::optional<bool> settled;
+    bool stop = false;
+  };
+  std::mutex inbox_mutex_;
+  Inbox inbox_;
+  std::atomic<Millis> stop_wait_{0};
+
+  // The sender's thread alone.
+  std::map<Uuid, Feed> feeds_;
+  std::map<QueueKey, Queue> queues_;
+  std::deque<QueueKey> turns_;  // queues with something to send, in the order in which they get their turn
+  std::map<store::DeliveryKey, Waiting> waiting_;
+  std::multimap<Millis, store::DeliveryKey> timers_;  // monotonic
+  std::vector<Ping> pings_;
+  std::set<Uuid> readable_;
+  Outbox outbox_;
+  std::vector<engine::DeliveryNews::Cursor> cursors_sent_;
+  Millis next_commit_ = 0, next_round_ = 0;
+  bool more_in_store_ = false;
+  bool stopping_ = false;
+  std::mt19937_64 chance_;
+};
+
+}  // namespace geres::hub::webhooks

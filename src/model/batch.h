@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The things a hub keeps beside jobs: batches, tenants, packages, tokens, hosts.
+#pragma once
+
+#include <array>
+#include <boost/describe/enum.hpp>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/job.h"
+
+namespace geres::model {
+
+enum class BatchState { open, closed, cancelled };
+BOOST_DESCRIBE_ENUM(BatchState, open, closed, cancelled)
+
+// Belongs to its tenant; with an empty tenant it is shared, like batch0.
+struct Batch {
+  Uuid id;
+  std::string tenant;
+  std::string name;
+  std::int64_t priority = 500;  // lower first
+  bool dedicated = false;       // a host that runs it runs nothing else meanwhile
+  int max_running = 0;          // 0: no limit
+  BatchState state = BatchState::open;
+  bool paused = false;
+  Millis created_at = 0;
+  std::string created_by;
+};
+
+constexpr std::int64_t kDefaultBatchPriority = 999;
+
+// Jobs by state, in the order of JobState.
+using StateCounts = std::array<std::int64_t, 8>;
+
+struct Tenant {
+  std::string name;
+  double weight = 1;                    // share relative to others, > 0
+  int max_running = 0;                  // leases at a time; 0: no limit
+  std::int64_t max_queued = 0;          // jobs that have not ended; 0: no limit
+  std::optional<Millis> keep_finished;  // retention; absent: the hub's
+  std::optional<Millis> keep_failed;
+};
+
+struct PackageVersion {
+  std::string tenant;
+  std::string name;
+  std::string sha256;
+  std::int64_t size = 0;
+  int version = 0;  // 1, 2, … per tenant and name
+  std::vector<std::string> types;
+  bool open = false;  // has a library without manifest: its types are known only when it is loaded
+  Millis created_at = 0;
+};
+
+enum class Role { admin, operator_, submitter, viewer, host };
+BOOST_DESCRIBE_ENUM(Role, admin, operator_, submitter, viewer, host)
+
+struct Token {
+  Uuid id;
+  std::string name;
+  std::string sha256;  // of the secret; the secret itself is never stored
+  std::vector<Role> roles;
+  std::vector<std::string> tenants;  // empty: all
+  std::optional<Millis> expires;
+  Millis created_at = 0;
+};
+
+enum class HostMode { run, drain, stop };
+BOOST_DESCRIBE_ENUM(HostMode, run, drain, stop)
+
+struct Host {
+  Uuid id;
+  std::string name;
+  std::string secret_sha256;
+  std::string address;
+  int slots = 1;
+  std::int64_t memory = 0;  // bytes; 0: not said
+  std::map<std::string, std::string> labels;
+  std::optional<std::vector<std::string>> types;    // absent: any
+  bool packages = true;                             // runs packaged jobs
+  std::optional<std::vector<std::string>> tenants;  // absent: any
+  std::string containment;                          // cgroup2 | freezer | pidns | bestEffort; empty: not said
+  HostMode mode = HostMode::run;
+  Millis joined_at = 0;
+};
+
+}  // namespace geres::model

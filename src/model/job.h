@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// A job: what was asked for (JobSpec, fixed at submit but for priority, notBefore and tags) and how it stands
+// (JobStatus). No JSON, no I/O.
+#pragma once
+
+#include <boost/describe/class.hpp>
+#include <boost/describe/enum.hpp>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "model/webhook.h"
+
+namespace geres::model {
+
+enum class JobState { scheduled, blocked, ready, leased, running, finished, failed, cancelled };
+BOOST_DESCRIBE_ENUM(JobState, scheduled, blocked, ready, leased, running, finished, failed, cancelled)
+
+constexpr bool ended(JobState state) {
+  return state >= JobState::finished;
+}
+
+// Why a failed job failed; `none` in every other state.
+enum class Reason {
+  none,
+  error,
+  aborted,
+  maxAttempts,
+  timeout,
+  queueTimeout,
+  package,
+  type,
+  dependency,
+  poison,
+  internal
+};
+BOOST_DESCRIBE_ENUM(Reason, none, error, aborted, maxAttempts, timeout, queueTimeout, package, type, dependency, poison,
+                    internal)
+
+// How an attempt ended. The first nine are what a host reports; `expired` is the hub's own word.
+enum class Outcome { finished, failed, aborted, cancelled, timeout, package, type, released, lost, expired };
+BOOST_DESCRIBE_ENUM(Outcome, finished, failed, aborted, cancelled, timeout, package, type, released, lost, expired)
+
+struct Backoff {
+  Millis initial = 1'000;
+  double factor = 2;
+  Millis max = 600'000;
+  bool operator==(const Backoff&) const = default;
+};
+
+// An input file that lies at `path` in the working directory when the job starts: a stored file by digest, or an
+// artifact of an ended job of the same tenant.
+struct Input {
+  std::string path;
+  std::string sha256;
+  Uuid job{};
+  std::string file;
+  bool operator==(const Input&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(Input, (), (path, sha256, file))
+
+// What a host must offer. All labels must be equal on the host.
+struct Requirements {
+  int slots = 1;
+  std::int64_t memory = 0;  // bytes
+  std::map<std::string, std::string> labels;
+  auto operator<=>(const Requirements&) const = default;
+};
+
+constexpr Uuid kDefaultBatch{};  // shown as "batch0"
+
+struct JobSpec {
+  std::string tenant;
+  std::string type;
+  std::string package;         // name; empty: a handler in an application's own worker
+  std::string package_sha256;  // the version, fixed at submit
+  std::string name;
+  std::string parameters;  // JSON text; empty: null
+  std::vector<Input> inputs;
+  Uuid batch = kDefaultBatch;
+  std::int64_t priority = 0;
+  std::optional<Millis> not_before;  // wall clock
+  Millis delay = 0;                  // from submit, monotonic while the hub lives
+  Millis timeout = 0;                // per attempt; 0: none
+  Millis queue_timeout = 0;          // while ready; 0: none
+  Millis lease = 0;                  // 0: the hub's default
+  int max_attempts = 5;
+  Backoff backoff;
+  Requirements requirements;
+  std::map<std::string, std::string> tags;
+  JobWebhook webhook;
+  std::string key;         // idempotency key, unique per tenant; empty: none
+  std::string key_digest;  // of the spec as it was submitted, so that a repeat can be told from a misuse
+  std::string ref;
+  std::string submitted_by;  // the token's name
+};
+
+struct Exit {
+  std::optional<int> code;
+  std::optional<int> signal;
+  bool operator==(const Exit&) const = default;
+};
+
+struct Usage {
+  double cpu_seconds = 0;
+  std::int64_t max_rss_bytes = 0;
+  bool operator==(const Usage&) const = default;
+};
+
+struct Progress {
+  std::optional<int> percent;  // 0 to 100
+  std::string message;
+  bool operator==(const Progress&) const = default;
+};
+
+// Counters over all attempts, and how the newest one stands or ended.
+struct JobStatus {
+  JobState state = JobState::ready;
+  Reason reason = Reason::none;
+  std::string error;  // one sentence
+  int attempt = 0;    // grants so far; only grows
+  int failures = 0;
+  int host_losses = 0;
+  std::int64_t version = 1;  // grows with every change
+  std::optional<Progress> progress;
+  std::optional<std::string> result;
+  bool result_truncated = false;
+  std::optional<Exit> exit;
+  std::optional<Usage> usage;
+  std::string host;  // name of the host of the newest attempt
+  Millis submitted_at = 0;
+  Millis ready_at = 0;           // since when it waits
+  std::optional<Millis> due_at;  // while scheduled: when it becomes ready, as far as known
+  std::optional<Millis> started_at;
+  std::optional<Millis> finished_at;
+  std::optional<Millis> cancel_requested_at;
+  std::optional<Uuid> redrive_of;
+  std::optional<Uuid> redriven_as;
+};
+
+struct Job {
+  Uuid id;
+  JobSpec spec;
+  JobStatus status;
+};
+
+// One ended or current attempt.
+struct Attempt {
+  int attempt = 0;
+  std::string host;
+  Millis leased_at = 0;
+  std::optional<Millis> started_at;
+  std::optional<Millis> ended_at;  // absent while it goes on
+  std::optional<Outcome> outcome;  // likewise
+  std::string error;
+  std::optional<Exit> exit;
+  std::optional<Usage> usage;
+};
+
+// A file a job left (artifact).
+struct JobFile {
+  std::string path;
+  std::int64_t size = 0;
+  std::string sha256;
+};
+
+std::string batch_text(Uuid batch);  // "batch0" or the UUID
+
+}  // namespace geres::model

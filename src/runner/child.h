@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens in a new process between clone and exec. The runner prepares everything in a ChildPlan; the child only
+// makes system calls, which keeps the steps short and cheap (each page it writes is copied). Their order is in
+// child.cpp.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "wire/runner/runner_channel.h"
+
+namespace geres::runner {
+
+enum class Step : std::int32_t {
+  none,
+  clone,
+  containment,
+  session,
+  standardFiles,
+  limits,
+  user,
+  directory,
+  execute,
+  exited
+};
+
+// What a child says of itself through its pipe, which closes on exec. `exited` is a tiny init's last word.
+struct ChildReport {
+  Step failed = Step::none;  // none: the program runs
+  std::int32_t error = 0;    // errno
+  std::int32_t status = 0;   // exited: as from wait()
+};
+
+struct ChildPlan {
+  std::vector<std::string> candidates;  // paths to try to execute, in order
+  std::vector<const char*> argv;        // null-terminated; they point into the RunSpec, which must outlive the plan
+  std::vector<const char*> env;
+  const char* directory = nullptr;
+  int stdin_fd = -1;
+  int stdout_fd = -1;
+  int stderr_fd = -1;
+  int join_fd = -1;    // a cgroup.procs file that the child writes itself into
+  int report_fd = -1;  // where the ChildReport goes
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  int nice = 0;
+  std::vector<std::pair<int, rlimit>> limits;
+  bool as_init = false;  // the process becomes the tiny init of its PID namespace and starts the program as its child
+
+  explicit ChildPlan(const wire::RunSpec& spec);
+};
+
+// The child's life; does not return. `plan` is a ChildPlan.
+void run_child_steps(void* plan);
+
+// One sentence for people: why `plan` could not be started.
+std::string start_failure_reason(const ChildPlan& plan, const ChildReport& report);
+
+// True if the machine, not the job, is to blame (no memory, no descriptors, too many processes).
+bool is_host_trouble(const ChildReport& report);
+
+}  // namespace geres::runner

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Something that holds all processes of one attempt, whatever they do: one per slot, used again for the slot's next
+// attempt. One file per kernel facility: cgroup2.cpp, freezer.cpp, pid_namespace.cpp, process_tree.cpp.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "wire/runner/runner_channel.h"
+
+namespace geres::runner {
+
+class ContainmentKind {
+ public:
+  virtual ~ContainmentKind() = default;
+  virtual wire::Containment kind() const = 0;
+  virtual std::string directory() const { return {}; }  // of cgroups
+
+  // Before each start. False (with errno): the slot cannot be used now.
+  virtual bool prepare(std::uint32_t /*slot*/) { return true; }
+  // How a child gets in; at most one of the three.
+  virtual int cgroup_fd(std::uint32_t /*slot*/) const { return -1; }  // it is born there
+  virtual int join_fd(std::uint32_t /*slot*/) const { return -1; }    // it writes itself there
+  virtual bool own_init() const { return false; }                     // it is the init of a new PID namespace
+
+  // The slot's attempt lives in process `pid` (its leader, or its init) from now on; `env` is what it was given.
+  virtual void started(std::uint32_t /*slot*/, pid_t /*pid*/, const std::vector<std::string>& /*env*/) {}
+  // The runner has reaped that process.
+  virtual void reaped(std::uint32_t /*slot*/) {}
+
+  virtual void terminate(std::uint32_t slot) = 0;  // SIGTERM to every process of it
+  // SIGKILL to every process of it. Once may not be enough: repeat until empty().
+  virtual void kill(std::uint32_t slot) = 0;
+  virtual bool empty(std::uint32_t slot) = 0;
+  virtual std::vector<pid_t> processes(std::uint32_t slot) = 0;  // as the runner sees them
+  // Processor time of all that ever ran in the slot, if the kernel counts it.
+  virtual std::optional<std::int64_t> cpu_micros(std::uint32_t /*slot*/) { return std::nullopt; }
+};
+
+using ContainmentResult = Result<std::unique_ptr<ContainmentKind>>;
+
+ContainmentResult make_cgroup2(std::uint32_t slots);
+ContainmentResult make_freezer(std::uint32_t slots);
+ContainmentResult make_pid_namespace(std::uint32_t slots);
+ContainmentResult make_process_tree(std::uint32_t slots);  // bestEffort; never fails
+
+// The best one that works here, or the one insisted on. `detail` collects what was refused, for people.
+ContainmentResult make_containment(std::uint32_t slots, std::optional<wire::Containment> insist, std::string& detail);
+
+}  // namespace geres::runner

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/output.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/bytes.h"
+#include "base/duration.h"
+
+namespace geres::runner {
+namespace {
+
+constexpr std::int64_t kShareBytes = 256 * 1024;
+constexpr std::int64_t kRestBytesMax = 4 << 20;  // more than a pipe can hold by default rights (1 MiB)
+constexpr std::size_t kTailBytes = 2048;
+constexpr std::size_t kLastLineBytes = 300;
+
+char buffer[64 * 1024];  // one thread
+
+}  // namespace
+
+bool Output::open(const std::string& path, std::int64_t bytes_max) {
+  path_ = path;
+  bytes_max_ = bytes_max;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return false;
+  pipe_ = Fd(ends[0]);
+  job_end_ = Fd(ends[1]);
+  fcntl(pipe_.get(), F_SETFL, O_NONBLOCK);  // this end's own: the job's stays blocking
+  return true;
+}
+
+bool Output::pump() {
+  for (std::int64_t done = 0; done < kShareBytes;) {
+    const std::int64_t got = read_some();
+    if (got <= 0) return got != 0;
+    done += got;
+    if (got < std::int64_t(sizeof buffer)) return true;  // saves the read that would say so
+  }
+  return true;
+}
+
+void Output::finish() {
+  std::int64_t got = 1;
+  for (std::int64_t done = 0; pipe_ && got > 0 && done < kRestBytesMax; done += got) got = read_some();
+  pipe_.reset();
+  job_end_.reset();
+  file_.reset();
+}
+
+std::int64_t Output::read_some() {
+  ssize_t got;
+  do got = read(pipe_.get(), buffer, sizeof buffer);
+  while (got < 0 && errno == EINTR);
+  if (got <= 0) return got;
+  const std::string_view bytes(buffer, std::size_t(got));
+  result_.printedBytes += got;
+  remember(bytes);
+  keep(bytes);
+  return got;
+}
+
+void Output::keep(std::string_view bytes) {
+  if (result_.cut || broken_ || path_.empty()) return;
+  const auto room = std::size_t(std::max<std::int64_t>(0, bytes_max_ - result_.keptBytes));
+  append(bytes.substr(0, room));
+  if (bytes.size() <= room || broken_) return;
+  result_.cut = true;
+  append("\n[geres: cut here, no more than " + format_size(bytes_max_) + " of this stream are kept]\n");
+}
+
+void Output::append(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (!file_) file_ = Fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  while (!bytes.empty()) {
+    const ssize_t put = file_ ? write(file_.get(), bytes.data(), bytes.size()) : -1;
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) {
+      broken_ = result_.cut = true;
+      return;
+    }
+    result_.keptBytes += put;
+    bytes.remove_prefix(std::size_t(put));
+  }
+}
+
+void Output::remember(std::string_view bytes) {
+  if (bytes.size() >= kTailBytes) {
+    tail_.assign(bytes.substr(bytes.size() - kTailBytes));
+    return;
+  }
+  tail_.append(bytes);
+  if (tail_.size() > 2 * kTailBytes) tail_.erase(0, tail_.size() - kTailBytes);
+}
+
+std::string Output::last_line() const {
+  const auto end = tail_.find_last_not_of(" \t\r\n\0");
+  if (end == std::string::npos) return {};
+  const auto before = tail_.find_last_of("\r\n", end);
+  const auto start = before == std::string::npos ? 0 : before + 1;
+  std::string line = replace_bad_utf8(std::string_view(tail_).substr(start, end + 1 - start));
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
+  return std::string(utf8_prefix(line, kLastLineBytes));
+}
+
+}  // namespace geres::runner

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// The runner's parts by themselves. What it does with real processes is tested through its client
+// (host/runner_client), the way it is used.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "base/file.h"
+#include "runner/cgroup_directory.h"
+#include "runner/output.h"
+#include "runner/progress.h"
+#include "wire/runner/runner_channel.h"
+
+namespace geres::runner {
+namespace {
+
+struct Fifo {
+  TemporaryDirectory directory;
+  std::string path = directory.path() / "progress";
+  Progress progress;
+  Fifo() { EXPECT_TRUE(progress.open(path, 0, 0)); }
+  void write(std::string_view text) {
+    const Fd fd(open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    write_all(fd.get(), text);
+    progress.pump();
+  }
+  wire::RunProgress line(std::string_view text) {
+    write(text);
+    return progress.take(0, true).value_or(wire::RunProgress{});
+  }
+};
+
+TEST(Progress, ReadsPercentAndMessage) {
+  Fifo fifo;
+  const auto expect = [&](std::string_view text, std::optional<std::int32_t> percent, std::string_view message) {
+    const auto news = fifo.line(text);
+    EXPECT_EQ(news.percent, percent) << text;
+    EXPECT_EQ(news.message, message) << text;
+  };
+  expect("42 resizing\n", 42, "resizing");
+  expect("resizing\n", std::nullopt, "resizing");
+  expect("42\n", 42, "");
+  expect("42%\n", 42, "");
+  expect("7.9% of it\r\n", 7, "of it");
+  expect("-5 below\n", 0, "below");
+  expect("1000\n", 100, "");
+  expect("99999999999999999999999999\n", 100, "");
+  expect("3rd picture\n", std::nullopt, "3rd picture");
+  expect("a\tb\x01\n", std::nullopt, "a b ");
+  expect("\xff\n", std::nullopt, "\xEF\xBF\xBD");
+  expect("10 a\n20\n", 20, "a");
+  expect("nan\n", std::nullopt, "nan");
+}
+
+TEST(Progress, PausesBetweenNewsAndKeepsTheNewest) {
+  Fifo fifo;
+  EXPECT_FALSE(fifo.progress.take(1000));
+  fifo.write("1 a\n");
+  EXPECT_TRUE(fifo.progress.take(1000));
+  fifo.write("2 b\n3 c\n");
+  EXPECT_FALSE(fifo.progress.take(1049));
+  EXPECT_EQ(fifo.progress.due(), 1050);
+  EXPECT_EQ(fifo.progress.take(1050)->message, "c");
+  EXPECT_EQ(fifo.progress.due(), 0);
+}
+
+TEST(Progress, CutsEndlessLinesAndMendsSplitOnes) {
+  Fifo fifo;
+  for (int i = 0; i < 20; ++i) fifo.write(std::string(1000, 'x'));
+  EXPECT_LE(fifo.line("\n").message.size(), 4096u);
+  fifo.write("55 spl");
+  EXPECT_FALSE(fifo.progress.take(0, true));
+  EXPECT_EQ(fifo.line("it\n").message, "split");
+  fifo.write("66 last");  // no newline, and the attempt ends
+  fifo.progress.finish();
+  EXPECT_EQ(fifo.progress.take(0, true)->percent, 66);
+}
+
+TEST(Progress, UsesItsFifoAgainUnlessSomebodyReplacedIt) {
+  Fifo fifo;
+  const auto inode = [&] { return std::filesystem::hard_link_count(fifo.path); };
+  fifo.write("1 old\n");
+  ASSERT_TRUE(fifo.progress.open(fifo.path, 0, 0));
+  EXPECT_FALSE(fifo.progress.take(0, true));  // not the old attempt's news
+  EXPECT_EQ(inode(), 1u);
+  std::filesystem::remove(fifo.path);
+  std::ofstream(fifo.path) << "a file";
+  ASSERT_TRUE(fifo.progress.open(fifo.path, 0, 0));
+  EXPECT_TRUE(std::filesystem::is_fifo(fifo.path));
+  EXPECT_EQ(fifo.line("2 new\n").message, "new");
+  ASSERT_TRUE(fifo.progress.open("", 0, 0));
+  EXPECT_FALSE(std::filesystem::exists(fifo.path));
+}
+
+struct Stream {
+  TemporaryDirectory directory;
+  std::string path = directory.path() / "out";
+  Output output;
+  void print(std::string_view text) {
+    write_all(output.job_end(), text);
+    output.pump();
+  }
+};
+
+TEST(Output, KeepsUpToItsCap) {
+  Stream stream;
+  ASSERT_TRUE(stream.output.open(stream.path, 10));
+  EXPECT_FALSE(std::filesystem::exists(stream.path));
+  stream.print("0123456789");
+  EXPECT_FALSE(stream.output.result().cut);
+  stream.print("x");
+  stream.print("yz\n");
+  stream.output.close_job_end();
+  EXPECT_FALSE(stream.output.pump());
+  stream.output.finish();
+  EXPECT_TRUE(stream.output.result().cut);
+  EXPECT_EQ(stream.output.result().printedBytes, 14);
+  const std::string kept = read_file(stream.path);
+  EXPECT_EQ(std::int64_t(kept.size()), stream.output.result().keptBytes);
+  EXPECT_TRUE(kept.starts_with("0123456789\n[geres: cut here")) << kept;
+  EXPECT_EQ(stream.output.last_line(), "0123456789xyz");
+}
+
+TEST(Output, NeverWritesThroughWhatLiesThere) {
+  Stream stream;
+  std::ofstream(stream.directory.path() / "victim") << "mine";
+  std::filesystem::create_symlink(stream.directory.path() / "victim", stream.path);
+  ASSERT_TRUE(stream.output.open(stream.path, 100));
+  stream.print("theirs");
+  stream.output.finish();
+  EXPECT_EQ(read_file(stream.directory.path() / "victim"), "mine");
+  EXPECT_TRUE(stream.output.result().cut);
+  EXPECT_EQ(stream.output.result().keptBytes, 0);
+}
+
+TEST(Output, LastLineIsShortAndClean) {
+  Stream stream;
+  ASSERT_TRUE(stream.output.open("", 0));
+  EXPECT_EQ(stream.output.last_line(), "");
+  stream.print("first\nsecond \xfe \x1b[31mred\n\n  \n");
+  EXPECT_EQ(stream.output.last_line(), "second \xEF\xBF\xBD  [31mred");
+  stream.print(std::string(10'000, 'a') + "\xC3\xBC");
+  EXPECT_LE(stream.output.last_line().size(), 300u);
+  EXPECT_EQ(stream.output.result().keptBytes, 0);
+}
+
+TEST(Frames, ComeOutAsTheyWentIn) {
+  wire::ToRunner message;
+  message.start.emplace();
+  message.start->key = "k";
+  message.start->argv = {"a b", "\xff\xfe", ""};
+  message.start->limits.openFiles = 5;
+  std::string bytes;
+  wire::put_frame(bytes, message);
+  message = {};
+  message.ping = wire::RunnerPing{7};
+  wire::put_frame(bytes, message);
+  wire::FrameReader reader;
+  std::vector<wire::ToRunner> got;
+  for (const char byte : bytes) {
+    reader.add({&byte, 1});
+    const auto document = reader.next();
+    ASSERT_TRUE(document);
+    if (*document) got.push_back(wire::read_to_runner(**document).value());
+  }
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[0].start->argv, (std::vector<std::string>{"a b", "\xff\xfe", ""}));
+  EXPECT_EQ(got[0].start->limits.openFiles, 5);
+  EXPECT_FALSE(got[0].start->limits.processes);
+  EXPECT_EQ(got[1].ping->n, 7);
+  reader.add("\xff\xff\xff\x7f");
+  EXPECT_FALSE(reader.next());
+}
+
+TEST(CgroupDirectory, ClearsAwayDeadOnesOnly) {
+  TemporaryDirectory parent;  // ordinary directories behave enough like it
+  const auto nothing = [](const std::string&) {};
+  auto living = CgroupDirectory::make(parent.path(), 2, nothing);
+  ASSERT_TRUE(living);
+  std::filesystem::create_directories(parent.path() / "geres-dead" / "slot-0");
+  std::filesystem::create_directories(parent.path() / "others" / "slot-0");
+  std::vector<std::string> killed;
+  auto next = CgroupDirectory::make(parent.path(), 1, [&](const std::string& path) { killed.push_back(path); });
+  ASSERT_TRUE(next);
+  EXPECT_EQ(killed, std::vector<std::string>{parent.path() / "geres-dead"});
+  EXPECT_FALSE(std::filesystem::exists(parent.path() / "geres-dead"));
+  EXPECT_TRUE(std::filesystem::exists(parent.path() / "others"));
+  EXPECT_TRUE(std::filesystem::exists(living->slot_path(1)));
+}
+
+}  // namespace
+}  // namespace geres::runner

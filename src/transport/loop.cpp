@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/loop.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <vector>
+
+#include "transport/exchange.h"
+
+namespace geres::transport {
+namespace {
+
+constexpr Millis kFirstPause = 100;
+constexpr Millis kLongestPause = 2'000;
+constexpr Millis kWell = 1'000;
+constexpr std::size_t kHandlesKept = 64;
+
+Millis now() {
+  return SystemClock().monotonic();
+}
+
+bool may_be_repeated(const Call& call) {
+  return call.method != "POST" && call.method != "PATCH" ? true : call.repeatable;
+}
+
+// 502 and 504 come from a proxy that cannot reach the hub.
+bool away(const Failure& failure) {
+  if (failure.kind == Failure::Kind::unreachable) return failure.error.code == Code::unavailable;
+  constexpr unsigned kPassing[] = {408, 429, 502, 503, 504};
+  return std::ranges::find(kPassing, failure.status) != std::end(kPassing);
+}
+
+Failure stopped() {
+  return Failure{Failure::Kind::stopped, 0, fail(Code::unavailable, "the call was ended by its caller"), nullptr};
+}
+
+}  // namespace
+
+struct Loop::Exchange {
+  Id id = 0;
+  Call call;
+  Done done;
+  CURL* easy = nullptr;
+  std::unique_ptr<Try> under_way;  // none while it waits
+  Millis try_begun = 0;
+  Millis away_since = 0;
+  Millis pause = kFirstPause;
+  bool told = false;  // on_retry
+  bool maybe_done = false;
+};
+
+struct Loop::Curl {
+  Curl() {
+    static const bool once = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    if (!once) throw std::runtime_error("libcurl does not start");
+    multi = curl_multi_init();
+    if (multi == nullptr) throw std::bad_alloc();
+  }
+  ~Curl() {
+    for (auto* easy : spare) curl_easy_cleanup(easy);
+    curl_multi_cleanup(multi);
+  }
+  CURL* take() {
+    if (spare.empty()) {
+      auto* easy = curl_easy_init();
+      if (easy == nullptr) throw std::bad_alloc();
+      return easy;
+    }
+    auto* easy = spare.back();
+    spare.pop_back();
+    return easy;
+  }
+  void give_back(CURL* easy) {
+    if (spare.size() < kHandlesKept)
+      spare.push_back(easy);
+    else
+      curl_easy_cleanup(easy);
+  }
+  CURLM* multi = nullptr;  // owns the connections
+  std::vector<CURL*> spare;
+};
+
+Loop::Loop(Options options)
+    : options_(std::move(options)), curl_(std::make_unique<Curl>()), chance_(std::random_device{}()) {
+  curl_multi_setopt(curl_->multi, CURLMOPT_MAXCONNECTS, long(options_.connections_max + 16));
+}
+
+Loop::~Loop() {
+  for (auto& [id, exchange] : exchanges_) release(*exchange);
+}
+
+Millis Loop::jittered(Millis delay) {
+  return delay / 2 + Millis(chance_() % std::uint64_t(delay / 2 + 1));
+}
+
+Loop::Id Loop::start(Call call, Done done) {
+  auto exchange = std::make_unique<Exchange>();
+  const auto id = exchange->id = ++last_;
+  exchange->call = std::move(call);
+  exchange->done = std::move(done);
+  if (exchange->call.silence_max > 0) ++watched_;
+  exchanges_.emplace(id, std::move(exchange));
+  waiting_.push_back(id);
+  return id;
+}
+
+void Loop::cancel(Id id) {
+  if (performing_) return after(0, [this, id] { cancel(id); });
+  const auto found = exchanges_.find(id);
+  if (found == exchanges_.end()) return;
+  auto failure = stopped();
+  failure.maybe_done = found->second->maybe_done || found->second->under_way != nullptr;
+  settle(*found->second, std::move(failure));
+}
+
+void Loop::cancel_all() {
+  while (!exchanges_.empty()) cancel(exchanges_.begin()->first);
+}
+
+void Loop::resume() {
+  if (performing_) return after(0, [this] { resume(); });
+  std::vector<std::pair<Id, CURLcode>> broken;
+  performing_ = true;  // what was kept is handed over at once
+  for (auto& [id, exchange] : exchanges_) {
+    if (!exchange->under_way || !exchange->under_way->paused()) continue;
+    exchange->under_way->go_on();
+    const auto code = curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+    if (code != CURLE_OK) broken.emplace_back(id, code);
+  }
+  performing_ = false;
+  for (const auto& [id, code] : broken)
+    if (const auto found = exchanges_.find(id); found != exchanges_.end()) finish(*found->second, code);
+}
+
+void Loop::after(Millis delay, std::function<void()> then) {
+  timers_.emplace(now() + delay, std::move(then));
+}
+
+void Loop::hurry() {
+  for (auto& [due, then] : std::exchange(timers_, {})) then();
+}
+
+void Loop::wake() {
+  curl_multi_wakeup(curl_->multi);
+}
+
+void Loop::turn(Millis wait_max) {
+  while (!timers_.empty() && timers_.begin()->first <= now()) {
+    auto then = std::move(timers_.begin()->second);
+    timers_.erase(timers_.begin());
+    then();
+  }
+  begin_waiting();
+  int running = 0;
+  performing_ = true;
+  curl_multi_perform(curl_->multi, &running);
+  performing_ = false;
+  collect();
+  if (watched_ > 0) end_silent(now());
+  // What `collect` has set free or brought may go out at once.
+  begin_waiting();
+  curl_multi_poll(curl_->multi, nullptr, 0, int(next_due(now(), wait_max)), nullptr);
+}
+
+Millis Loop::next_due(Millis at, Millis wait_max) const {
+  if (!timers_.empty()) wait_max = std::clamp<Millis>(timers_.begin()->first - at, 0, wait_max);
+  return watched_ > 0 ? std::min<Millis>(wait_max, 1'000) : wait_max;
+}
+
+void Loop::begin_waiting() {
+  // Lasting calls pass by those that wait for a connection.
+  std::deque<Id> still;
+  for (const auto id : std::exchange(waiting_, {})) {
+    const auto found = exchanges_.find(id);
+    if (found == exchanges_.end()) continue;
+    if (!found->second->call.lasting && active_ >= options_.connections_max)
+      still.push_back(id);
+    else
+      begin(*found->second);
+  }
+  still.insert(still.end(), waiting_.begin(), waiting_.end());
+  waiting_ = std::move(still);
+}
+
+void Loop::begin(Exchange& exchange) {
+  exchange.easy = curl_->take();
+  try {
+    exchange.under_way = std::make_unique<Try>(exchange.easy, exchange.call, options_);
+  } catch (const std::exception& trouble) {  // the file to send
+    curl_easy_reset(exchange.easy);
+    curl_->give_back(std::exchange(exchange.easy, nullptr));
+    Failure failure{Failure::Kind::problem, 0, fail(Code::unknownFile, trouble.what()), nullptr};
+    settle(exchange, std::move(failure));
+    return;
+  }
+  if (!exchange.call.lasting) ++active_;
+  exchange.try_begun = now();
+  if (exchange.away_since == 0) exchange.away_since = exchange.try_begun;
+  curl_easy_setopt(exchange.easy, CURLOPT_PRIVATE, &exchange);
+  curl_multi_add_handle(curl_->multi, exchange.easy);
+}
+
+void Loop::collect() {
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(curl_->multi, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    void* owner = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
+    finish(*static_cast<Exchange*>(owner), message->data.result);
+  }
+}
+
+void Loop::end_silent(Millis at) {
+  std::vector<Id> silent;
+  for (const auto& [id, exchange] : exchanges_) {
+    const auto& under_way = exchange->under_way;
+    const auto limit = exchange->call.silence_max;
+    if (limit > 0 && under_way && !under_way->paused() && at - under_way->heard_at() > limit) silent.push_back(id);
+  }
+  for (const auto id : silent) {
+    const auto found = exchanges_.find(id);
+    if (found != exchanges_.end() && found->second->under_way) finish(*found->second, CURLE_OPERATION_TIMEDOUT);
+  }
+}
+
+void Loop::release(Exchange& exchange) {
+  if (exchange.easy == nullptr) return;
+  curl_multi_remove_handle(curl_->multi, exchange.easy);
+  exchange.under_way.reset();
+  curl_->give_back(std::exchange(exchange.easy, nullptr));
+  if (!exchange.call.lasting) --active_;
+}
+
+void Loop::finish(Exchange& exchange, int curl_code) {
+  const bool got_bytes = exchange.under_way->got_bytes();
+  auto end = exchange.under_way->end(CURLcode(curl_code));
+  release(exchange);
+  contacted_ = contacted_ || end.answered;
+  if (end.answer) return settle(exchange, std::move(end.answer));
+  auto failure = end.answer.error();
+  const bool undone = end.never_sent || (failure.kind == Failure::Kind::problem &&
+                                         failure.error.code != Code::unknown && failure.error.code != Code::internal);
+  exchange.maybe_done = exchange.maybe_done || !undone;
+  failure.maybe_done = exchange.maybe_done && exchange.call.method != "GET" && exchange.call.method != "HEAD";
+  const bool untouched = !got_bytes || !exchange.call.sink || exchange.call.restart;
+  const bool harmless = may_be_repeated(exchange.call) || !exchange.maybe_done;
+  const bool known = contacted_ || options_.wait_for_first;
+  // What breaks a call that was well for long begins a new absence.
+  const bool was_well = exchange.call.lasting && !end.never_sent && curl_code != CURLE_OPERATION_TIMEDOUT;
+  if (was_well && now() - exchange.try_begun > kWell) exchange.away_since = now();
+  const auto patience = exchange.call.patience.value_or(options_.patience);
+  const auto pause = std::max(jittered(exchange.pause), end.retry_after);
+  if (!away(failure) || !untouched || !harmless || !known || now() - exchange.away_since + pause > patience)
+    return settle(exchange, std::move(failure));
+  if (options_.on_retry) options_.on_retry(failure.error.message), exchange.told = true;
+  if (got_bytes && exchange.call.restart) exchange.call.restart();
+  exchange.pause = std::min(exchange.pause * 2, kLongestPause);
+  after(pause, [this, id = exchange.id] { waiting_.push_back(id); });
+}
+
+void Loop::settle(Exchange& exchange, Answer<Reply> answer) {
+  release(exchange);
+  if (exchange.told && answer && options_.on_retry) options_.on_retry("");
+  if (exchange.call.silence_max > 0) --watched_;
+  auto done = std::move(exchange.done);
+  exchanges_.erase(exchange.id);  // `exchange` is gone
+  done(std::move(answer));
+}
+
+}  // namespace geres::transport

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/api/things.h"
+
+#include <fmt/format.h>
+
+#include "model/job_transitions.h"
+#include "model/names.h"
+#include "wire/api/job_spec.h"
+
+namespace geres::wire {
+namespace {
+
+using json::object;
+using json::value;
+
+value text(std::string_view s) {
+  return value(s);
+}
+
+value list(const std::vector<std::string>& items) {
+  json::array to;
+  for (const auto& item : items) to.push_back(text(item));
+  return to;
+}
+
+Result<void> at_least(std::int64_t n, std::int64_t least, std::string_view field) {
+  if (n >= least) return {};
+  return fail(Code::badValue, fmt::format("{} is too small", n), std::string(field), fmt::format("{} or more", least));
+}
+
+}  // namespace
+
+Result<void> check(const NewBatchShape& shape) {
+  if (auto ok = model::check_name(shape.name, "batch name", "/name"); !ok) return ok;
+  if (shape.name == "batch0" || parse_uuid(shape.name))
+    return fail(Code::badValue, "this name would be taken for an id", "/name", "another name");
+  if (!shape.tenant.empty())
+    if (auto ok = model::check_name(shape.tenant, "tenant name", "/tenant"); !ok) return ok;
+  if (shape.priority && (*shape.priority < 0 || *shape.priority > 1'000'000'000))
+    return fail(Code::badValue, "the priority is out of range", "/priority", "from 0 to 1000000000; lower runs first");
+  return at_least(shape.maxRunning, 0, "/maxRunning");
+}
+
+Result<void> check(const TenantShape& shape) {
+  if (shape.weight && !(*shape.weight > 0 && *shape.weight <= 1'000'000))
+    return fail(Code::badValue, "the weight is out of range", "/weight", "more than 0, at most 1000000");
+  if (shape.maxRunning)
+    if (auto ok = at_least(*shape.maxRunning, 0, "/maxRunning"); !ok) return ok;
+  if (shape.maxQueued)
+    if (auto ok = at_least(*shape.maxQueued, 0, "/maxQueued"); !ok) return ok;
+  return {};
+}
+
+Result<void> check(const NewTokenShape& shape, Millis now) {
+  if (auto ok = model::check_name(shape.name, "token name", "/name"); !ok) return ok;
+  if (shape.roles.empty())
+    return fail(Code::missingField, "a token needs a role", "/roles", "admin, operator, submitter, viewer or host");
+  if (shape.tenants.size() > 1'000) return fail(Code::tooMany, "too many tenants", "/tenants", "at most 1000");
+  for (std::size_t i = 0; i < shape.tenants.size(); ++i)
+    if (auto ok = model::check_name(shape.tenants[i], "tenant name", "/tenants/" + std::to_string(i)); !ok) return ok;
+  if (shape.expires && shape.expires->at <= now)
+    return fail(Code::badValue, "this time has passed", "/expires", "a time to come");
+  return {};
+}
+
+object counts_json(const model::StateCounts& counts) {
+  object to;
+  for (std::size_t i = 0; i < counts.size(); ++i) to.emplace(model::state_name(model::JobState(i)), counts[i]);
+  return to;
+}
+
+object batch_json(const model::Batch& batch, const model::StateCounts& counts) {
+  object to{{"id", text(model::batch_text(batch.id))}, {"name", text(batch.name)}};
+  if (!batch.tenant.empty()) to.emplace("tenant", text(batch.tenant));
+  to.emplace("priority", batch.priority);
+  to.emplace("dedicated", batch.dedicated);
+  to.emplace("maxRunning", batch.max_running);
+  to.emplace("state", json::write(batch.state));
+  to.emplace("paused", batch.paused);
+  if (batch.created_at > 0) to.emplace("createdAt", text(format_time(batch.created_at)));
+  if (!batch.created_by.empty()) to.emplace("createdBy", text(batch.created_by));
+  to.emplace("counts", counts_json(counts));
+  return to;
+}
+
+object tenant_json(const model::Tenant& tenant) {
+  object to{{"name", text(tenant.name)},
+            {"weight", tenant.weight},
+            {"maxRunning", tenant.max_running},
+            {"maxQueued", tenant.max_queued}};
+  if (tenant.keep_finished) to.emplace("keepFinished", text(format_duration(*tenant.keep_finished)));
+  if (tenant.keep_failed) to.emplace("keepFailed", text(format_duration(*tenant.keep_failed)));
+  return to;
+}
+
+object package_json(const model::PackageVersion& package) {
+  return {{"tenant", text(package.tenant)}, {"name", text(package.name)},
+          {"version", package.version},     {"sha256", text(package.sha256)},
+          {"size", package.size},           {"types", list(package.types)},
+          {"open", package.open},           {"createdAt", text(format_time(package.created_at))}};
+}
+
+object token_json(const model::Token& token) {
+  json::array roles;
+  for (const auto role : token.roles) roles.push_back(json::write(role));
+  object to{{"id", text(token.id.str())},
+            {"name", text(token.name)},
+            {"roles", std::move(roles)},
+            {"tenants", list(token.tenants)},
+            {"createdAt", text(format_time(token.created_at))}};
+  if (token.expires) to.emplace("expires", text(format_time(*token.expires)));
+  return to;
+}
+
+object host_json(const model::Host& host, const HostView& view) {
+  object labels;
+  for (const auto& [name, label] : host.labels) labels.emplace(name, text(label));
+  object to{{"id", text(host.id.str())},      {"name", text(host.name)},
+            {"address", text(host.address)},  {"state", view.alive ? "live" : "lost"},
+            {"mode", json::write(host.mode)}, {"slots", host.slots},
+            {"busy", view.slots_busy},        {"memory", host.memory},
+            {"labels", std::move(labels)},    {"packages", host.packages}};
+  if (host.types) to.emplace("types", list(*host.types));
+  if (host.tenants) to.emplace("tenants", list(*host.tenants));
+  if (!host.containment.empty()) to.emplace("containment", text(host.containment));
+  to.emplace("joinedAt", text(format_time(host.joined_at)));
+  to.emplace("lastReportAt", text(format_time(view.last_seen)));
+  to.emplace("running", list(view.running));
+  return to;
+}
+
+}  // namespace geres::wire

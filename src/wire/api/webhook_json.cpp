@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/api/webhook_json.h"
+
+#include <fmt/format.h>
+
+#include "model/names.h"
+
+namespace geres::wire {
+namespace {
+
+constexpr std::size_t kFilterMax = 100;
+
+Result<void> check_name(const std::string& name) {
+  if (name.empty()) return {};
+  if (parse_uuid(name)) return fail(Code::badValue, "this name would be taken for an id", "/name", "another name");
+  return model::check_name(name, "webhook name", "/name");
+}
+
+Result<void> check_filter(const std::vector<std::string>& words, const std::string& field) {
+  if (words.size() <= kFilterMax) return {};
+  return fail(Code::tooMany, fmt::format("{} of them", words.size()), field, fmt::format("at most {}", kFilterMax));
+}
+
+}  // namespace
+
+Result<void> check(const NewWebhookShape& shape) {
+  if (!shape.tenant.empty())
+    if (auto ok = model::check_name(shape.tenant, "tenant name", "/tenant"); !ok) return ok;
+  if (auto ok = check_name(shape.name); !ok) return ok;
+  if (shape.forJobs && (!shape.url.empty() || !shape.types.empty() || !shape.batches.empty()))
+    return fail(Code::badValue, "a webhook for jobs has neither address nor filter: jobs bring their own", "/forJobs",
+                "give either forJobs or url");
+  if (!shape.forJobs && shape.url.empty())
+    return fail(Code::missingField, "'url' is missing", "/url", "where to call, such as https://example.com/hook");
+  if (auto ok = check_filter(shape.types, "/types"); !ok) return ok;
+  return check_filter(shape.batches, "/batches");
+}
+
+Result<void> check(const WebhookPatchShape& shape) {
+  if (shape.name)
+    if (auto ok = check_name(*shape.name); !ok) return ok;
+  if (shape.types)
+    if (auto ok = check_filter(*shape.types, "/types"); !ok) return ok;
+  return shape.batches ? check_filter(*shape.batches, "/batches") : Result<void>();
+}
+
+json::object webhook_json(const model::Webhook& webhook, const std::string& cursor) {
+  json::object to{{"id", std::string_view(webhook.id.str())}, {"tenant", std::string_view(webhook.tenant)}};
+  const auto put = [&to](std::string_view name, const std::string& text) {
+    if (!text.empty()) to.emplace(name, std::string_view(text));
+  };
+  put("name", webhook.name);
+  put("url", webhook.url);
+  if (webhook.for_jobs) to.emplace("forJobs", true);
+  if (!webhook.types.empty()) to.emplace("types", json::write(webhook.types));
+  if (!webhook.batches.empty()) {
+    json::array batches;
+    for (const auto id : webhook.batches) batches.push_back(json::value(std::string_view(id.str())));
+    to.emplace("batches", std::move(batches));
+  }
+  to.emplace("enabled", webhook.enabled);
+  put("reason", webhook.reason);
+  if (!webhook.for_jobs) put("cursor", cursor);
+  to.emplace("createdAt", std::string_view(format_time(webhook.created_at)));
+  put("createdBy", webhook.created_by);
+  return to;
+}
+
+}  // namespace geres::wire

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a host and the hub say to each other: bodies of POST /v1/hosts, …/fetch and …/report, read and written by both
+// sides from these structs (base/json.h). docs/host_protocol.md tells the story for other languages.
+#pragma once
+
+#include <boost/describe/class.hpp>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "model/batch.h"
+#include "model/job.h"
+
+namespace geres::wire {
+
+// POST /v1/hosts
+struct RegisterHost {
+  static constexpr std::string_view kRequired[] = {"name", "slots"};
+  std::string name;
+  int slots = 1;
+  std::map<std::string, std::string> labels;
+  json::Size memory;
+  std::optional<std::vector<std::string>> types;    // absent: any
+  bool packages = true;                             // runs packaged jobs
+  std::optional<std::vector<std::string>> tenants;  // absent: any the token allows
+  std::optional<std::string> replaces;              // id of this host's earlier life: its leases come back at once
+  std::string containment;
+};
+BOOST_DESCRIBE_STRUCT(RegisterHost, (), (name, slots, labels, memory, types, packages, tenants, replaces, containment))
+
+struct Registered {
+  std::string id;
+  std::string secret;        // bearer for this host's own calls and nothing else
+  double reportSeconds = 5;  // report at least so often
+};
+BOOST_DESCRIBE_STRUCT(Registered, (), (id, secret, reportSeconds))
+
+// POST /v1/hosts/{id}/fetch
+struct Fetch {
+  static constexpr std::string_view kRequired[] = {"fetchId", "slots"};
+  std::string fetchId;  // drawn by the host, one per call; a repeat gets the same answer
+  int slots = 0;
+  json::Duration wait{20'000};
+};
+BOOST_DESCRIBE_STRUCT(Fetch, (), (fetchId, slots, wait))
+
+struct PackageRef {
+  std::string name;
+  std::string sha256;
+  std::string url;  // path on the hub
+};
+BOOST_DESCRIBE_STRUCT(PackageRef, (), (name, sha256, url))
+
+// An input as the host needs it: always by digest.
+struct InputRef {
+  std::string path;
+  std::string sha256;
+  std::string url;
+};
+BOOST_DESCRIBE_STRUCT(InputRef, (), (path, sha256, url))
+
+struct LeaseGrant {
+  std::string lease;
+  std::int64_t ttlMs = 0;
+  int attempt = 0;
+  json::value job;  // the job as GET /v1/jobs/{id} shows it
+  std::optional<PackageRef> package;
+  std::vector<InputRef> inputs;
+  std::int64_t timeoutMs = 0;  // 0: none
+};
+BOOST_DESCRIBE_STRUCT(LeaseGrant, (), (lease, ttlMs, attempt, job, package, inputs, timeoutMs))
+
+struct CancelOrder {
+  std::string lease;
+  std::int64_t graceMs = 10'000;
+};
+BOOST_DESCRIBE_STRUCT(CancelOrder, (), (lease, graceMs))
+
+struct Fetched {
+  std::int64_t heldMs = 0;  // how long the hub held the call; leases count from sent + heldMs
+  std::vector<LeaseGrant> leases;
+  std::vector<CancelOrder> cancel;
+  model::HostMode mode = model::HostMode::run;
+};
+BOOST_DESCRIBE_STRUCT(Fetched, (), (heldMs, leases, cancel, mode))
+
+// POST /v1/hosts/{id}/report
+struct ProgressItem {
+  static constexpr std::string_view kRequired[] = {"lease"};
+  std::string lease;
+  std::optional<int> percent;
+  std::string message;
+};
+BOOST_DESCRIBE_STRUCT(ProgressItem, (), (lease, percent, message))
+
+struct LogItem {
+  static constexpr std::string_view kRequired[] = {"lease", "stream", "offset", "data"};
+  std::string lease;
+  std::string stream;  // stdout | stderr
+  std::int64_t offset = 0;
+  std::string data;  // base64
+};
+BOOST_DESCRIBE_STRUCT(LogItem, (), (lease, stream, offset, data))
+
+struct ExitShape {
+  std::optional<int> code;
+  std::optional<int> signal;
+};
+BOOST_DESCRIBE_STRUCT(ExitShape, (), (code, signal))
+
+struct UsageShape {
+  double cpuSeconds = 0;
+  std::int64_t maxRssBytes = 0;
+};
+BOOST_DESCRIBE_STRUCT(UsageShape, (), (cpuSeconds, maxRssBytes))
+
+struct FileItem {
+  static constexpr std::string_view kRequired[] = {"path", "size", "sha256"};
+  std::string path;
+  std::int64_t size = 0;
+  std::string sha256;
+};
+BOOST_DESCRIBE_STRUCT(FileItem, (), (path, size, sha256))
+
+struct FinishedItem {
+  static constexpr std::string_view kRequired[] = {"lease", "outcome"};
+  std::string lease;
+  model::Outcome outcome = model::Outcome::finished;  // `expired` is refused: it is the hub's word
+  std::optional<std::string> result;
+  bool resultTruncated = false;
+  std::optional<ExitShape> exit;
+  std::optional<UsageShape> usage;
+  std::string error;  // one sentence: exit or signal, last stderr line
+  std::vector<FileItem> files;
+};
+BOOST_DESCRIBE_STRUCT(FinishedItem, (), (lease, outcome, result, resultTruncated, exit, usage, error, files))
+
+struct Report {
+  static constexpr std::string_view kRequired[] = {"seq", "running"};
+  std::int64_t seq = 0;              // grows with each report; a late one renews and releases nothing
+  std::string fetched;               // the last fetchId whose answer was taken in
+  bool fetchedOnly = false;          // says so of that answer alone, and nothing of earlier ones
+  std::vector<std::string> running;  // every lease held, started or not
+  std::vector<std::string> started;
+  std::vector<ProgressItem> progress;
+  std::vector<LogItem> log;
+  std::vector<FinishedItem> finished;
+  bool leaving = false;  // the host's last report: it goes away after this
+};
+BOOST_DESCRIBE_STRUCT(Report, (), (seq, fetched, fetchedOnly, running, started, progress, log, finished, leaving))
+
+struct RefusedItem {
+  std::string lease;
+  std::string code;  // stale | conflict | filesMissing
+};
+BOOST_DESCRIBE_STRUCT(RefusedItem, (), (lease, code))
+
+struct Reported {
+  std::vector<std::string> accepted;
+  std::vector<RefusedItem> refused;
+  std::vector<std::string> lost;  // leases named in `running` that are not this host's any more: kill them
+  std::vector<CancelOrder> cancel;
+  model::HostMode mode = model::HostMode::run;
+};
+BOOST_DESCRIBE_STRUCT(Reported, (), (accepted, refused, lost, cancel, mode))
+
+}  // namespace geres::wire

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/session.h"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <cstdio>
+
+#include "base/json.h"
+
+namespace geres::worker {
+namespace {
+
+using model::HostMode;
+using model::Outcome;
+
+constexpr Millis kNever = Millis(1) << 60;
+constexpr Millis kUnreachableMax = 3'000;
+constexpr Millis kNameTakenMax = 10'000;  // an earlier life may need a moment to be given up
+constexpr Millis kStartPause = 5, kEndPause = 2, kProgressPause = 1;
+constexpr std::size_t kEndsAtOnce = 500;
+constexpr Millis kStopBeforeMax = 10'000;
+
+std::string text_of(const json::object& from, std::string_view name) {
+  const auto* member = from.if_contains(name);
+  return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
+}
+
+// Handlers are asked to stop so long before a lease ends.
+Millis stop_before(const Attempt& attempt) {
+  return std::min(attempt.ttl / 4, kStopBeforeMax);
+}
+
+}  // namespace
+
+Session::Session(Settings settings, Handlers handlers)
+    : settings_(std::move(settings)),
+      handlers_(std::move(handlers)),
+      link_({settings_.hub, settings_.options.ca_file.string(), "geres-worker/" GERES_VERSION}, clock_),
+      crew_(settings_.options.concurrency, handlers_, clock_, [this] { link_.post([] {}); }),
+      claims_(link_, clock_,
+              {[this](wire::Fetched fetched, Millis from) { take_in(std::move(fetched), from); },
+               [this](bool reached) { heard(reached); }, [this] { host_gone(); },
+               [this](const std::string& what) { say(what); }}),
+      reports_(link_, clock_, held_,
+               {[this](const wire::Reported& answer, const std::vector<AttemptPtr>& running, Millis sent_at) {
+                  take_report_answer(answer, running, sent_at);
+                },
+                [this](const AttemptPtr& attempt) { unspeakable(attempt); }, [this](bool reached) { heard(reached); },
+                [this] { host_gone(); }, [this](const std::string& what) { say(what); }}),
+      last_id_(settings_.last_id),
+      watch_at_(kNever) {}
+
+Session::~Session() {
+  if (!started_) return;
+  stop(0);
+  try {
+    wait();
+  } catch (const Error&) {
+  }
+}
+
+void Session::start() {
+  heard_at_ = clock_.monotonic();
+  started_ = true;
+  link_.post([this] { register_host(); });
+  link_.start([this] { turn(); });
+}
+
+// ---- membership -----------------------------------------------------------------------------------------------------
+
+void Session::register_host() {
+  if (finished_ || stop_at_) return;
+  registering_ = true;
+  wire::RegisterHost body;
+  body.name = settings_.name;
+  body.slots = settings_.capacity;
+  body.labels = settings_.options.labels;
+  body.types.emplace();
+  for (const auto& [type, handler] : handlers_) body.types->push_back(type);
+  body.packages = false;
+  if (!settings_.options.tenants.empty()) body.tenants = settings_.options.tenants;
+  if (!last_id_.empty()) body.replaces = last_id_;
+  body.containment = "worker";
+  host::HubCall call;
+  call.path = "/v1/hosts";
+  call.bearer = read_token(settings_.options);
+  call.body = json::write_text(body);
+  ++register_tries_;
+  link_.send(std::move(call), [this](const host::HubAnswer& answer) { registered(answer); });
+}
+
+void Session::registered(const host::HubAnswer& answer) {
+  registering_ = false;
+  heard(answer.status != 0);
+  if (!answer.ok()) return refused(answer);
+  const auto body = json::read_text<wire::Registered>(answer.body);
+  if (!body)
+    return finish(Error("the answer to registering makes no sense: " + body.error().message, "foreign",
+                        "is " + settings_.hub + " a GeRes hub?"));
+  register_tries_ = 0;
+  name_taken_since_ = 0;
+  membership_ = host::Membership{body->id, body->secret, std::max<Millis>(100, Millis(body->reportSeconds * 1'000))};
+  last_id_ = body->id;
+  remember_id(settings_, last_id_);
+  claims_.begin(*membership_);
+  reports_.begin(*membership_);
+}
+
+void Session::refused(const host::HubAnswer& answer) {
+  const std::string problem = host::problem_of(answer);
+  const Millis now = clock_.monotonic();
+  if (answer.status == 409) {
+    if (name_taken_since_ == 0) name_taken_since_ = now;
+    if (now - name_taken_since_ > kNameTakenMax)
+      return finish(Error("the name '" + settings_.name + "' is taken: " + problem, "hostAlive",
+                          "give this worker another Options::name, or none"));
+  } else if (!answer.again()) {
+    const bool token = answer.status == 401 || answer.status == 403;
+    return finish(
+        Error("the hub refuses this worker: " + problem, token ? "unauthenticated" : "badRequest",
+              token ? "a token with the role host is needed: Options::token or GERES_TOKEN" : "see the hub's answer"));
+  }
+  if (register_tries_ == 1 || register_tries_ % 20 == 0)
+    say("registering at " + settings_.hub + ": " + problem + "; trying again");
+  const Millis pause = std::max(answer.retry_after_ms, host::backoff(register_tries_, 100, 3'000));
+  link_.after(pause, [this] { register_host(); });
+}
+
+// The hub does not know this worker any more: none of its leases is current.
+void Session::host_gone() {
+  if (!membership_) return;
+  membership_.reset();
+  claims_.end();
+  reports_.end();
+  last_id_.clear();
+  std::vector<AttemptPtr> all;
+  for (const auto& [lease, attempt] : held_) all.push_back(attempt);
+  for (const auto& attempt : all) lose(attempt);
+  held_.clear();
+  if (stop_at_) return;
+  say("the hub does not know this worker any more; it registers again");
+  register_host();
+}
+
+void Session::heard(bool reached) {
+  if (reached) heard_at_ = clock_.monotonic();
+  if (reached != reachable_) say(std::string("the hub ") + (reached ? "answers again" : "cannot be reached"));
+  const bool back = reached && !reachable_;
+  reachable_ = reached;
+  if (back) claims_.doubt();
+}
+
+// ---- each turn of the loop ------------------------------------------------------------------------------------------
+
+void Session::turn() {
+  if (finished_) return;
+  take_news();
+  watch_time();
+  if (stop_at_) stop_step();
+  if (finished_) return;
+  if (!reports_.leaving()) claims_.pump(wish());
+  reports_.pump(claims_.fetched());
+  publish();
+}
+
+void Session::take_news() {
+  auto news = crew_.collect();
+  if (news.empty()) return;
+  const bool idle = crew_.load().waiting == 0;
+  for (auto& attempt : news.started) {
+    if (attempt->timeout > 0) watch_at(attempt->started_at + attempt->timeout);
+    if (attempt->dropped) continue;
+    reports_.started(std::move(attempt));
+    reports_.within(kStartPause);
+  }
+  for (auto& attempt : news.progressed) {
+    auto item = crew_.take_progress(*attempt);
+    if (!item || attempt->dropped) continue;
+    reports_.progressed(std::move(attempt), std::move(*item));
+    reports_.within(kProgressPause);
+  }
+  for (auto& attempt : news.ended) {
+    --live_;
+    ++(attempt->finished.outcome == Outcome::finished ? ended_well_ : ended_otherwise_);
+    if (attempt->dropped) continue;
+    reports_.ended(std::move(attempt));
+    reports_.within(idle || reports_.untold_ends() >= kEndsAtOnce ? 0 : kEndPause);
+  }
+}
+
+// Leases that run out and attempts that take too long. Walks over all only when one of them may be due.
+void Session::watch_time() {
+  const Millis now = clock_.monotonic();
+  if (now < watch_at_) return;
+  watch_at_ = kNever;
+  std::vector<AttemptPtr> lost;
+  for (const auto& [lease, attempt] : held_) {
+    const auto [stage, started_at] = crew_.stage(*attempt);
+    if (stage == Stage::ended) continue;  // its end gets an answer of its own
+    if (now >= attempt->deadline) {
+      lost.push_back(attempt);
+      continue;
+    }
+    watch_at(attempt->deadline);
+    if (stage != Stage::running) continue;
+    const Millis ask = attempt->deadline - stop_before(*attempt);
+    if (now >= ask)
+      crew_.ask_to_stop(attempt, StopReason::lease);
+    else
+      watch_at(ask);
+    if (attempt->timeout == 0) continue;
+    if (now >= started_at + attempt->timeout)
+      crew_.ask_to_stop(attempt, StopReason::timeout);
+    else
+      watch_at(started_at + attempt->timeout);
+  }
+  for (const auto& attempt : lost) {
+    say("job " + attempt->id + ": the lease ran out before the hub was reached");
+    lose(attempt);
+    forget(attempt);
+  }
+}
+
+void Session::watch_at(Millis at) {
+  if (at >= watch_at_) return;
+  watch_at_ = at;
+  link_.after(at - clock_.monotonic(), [] {});
+}
+
+// How many slots the open fetch should offer. A fetch costs a round trip, so it is renewed when much has changed, or
+// when handlers would have nothing to do.
+int Session::wish() {
+  if (stop_at_ || mode_ != HostMode::run) return 0;
+  const int free = settings_.capacity - live_;
+  const int offered = claims_.offered();
+  if (free <= 0) return 0;
+  if (offered > 0 && offered * 2 >= free) return std::min(offered, free);
+  if (offered == 0 && free * 4 < settings_.capacity && crew_.load().waiting > 0) return 0;
+  return free;
+}
+
+// ---- what the hub tells ---------------------------------------------------------------------------------------------
+
+void Session::take_in(wire::Fetched fetched, Millis counted_from) {
+  std::vector<AttemptPtr> fresh;
+  for (auto& grant : fetched.leases)
+    if (auto attempt = take_lease(std::move(grant), counted_from)) fresh.push_back(std::move(attempt));
+  live_ += int(fresh.size());
+  taken_ += std::int64_t(fresh.size());
+  crew_.add(std::move(fresh));
+  for (const auto& order : fetched.cancel) cancel(order);
+  set_mode(fetched.mode);
+}
+
+AttemptPtr Session::take_lease(wire::LeaseGrant grant, Millis counted_from) {
+  if (held_.contains(grant.lease)) return nullptr;
+  const Millis deadline = host::lease_end(counted_from, grant.ttlMs);
+  const auto* job = grant.job.if_object();
+  if (deadline <= clock_.monotonic() ||
+      job == nullptr) {  // not named in the next report: the hub takes it back at once
+    say("a lease came too late to be used; given back");
+    reports_.within(0);
+    return nullptr;
+  }
+  auto attempt = std::make_shared<Attempt>();
+  attempt->lease = std::move(grant.lease);
+  attempt->ttl = grant.ttlMs;
+  attempt->timeout = grant.timeoutMs;
+  attempt->number = grant.attempt;
+  attempt->id = text_of(*job, "id");
+  attempt->type = text_of(*job, "type");
+  attempt->tenant = text_of(*job, "tenant");
+  const auto* parameters = job->if_contains("parameters");
+  attempt->parameters = parameters != nullptr ? boost::json::serialize(*parameters) : "null";
+  attempt->job = std::move(grant.job);
+  attempt->crew = &crew_;
+  attempt->deadline = deadline;
+  watch_at(deadline - stop_before(*attempt));
+  reports_.within(attempt->ttl / 4);
+  held_.emplace(attempt->lease, attempt);
+  return attempt;
+}
+
+void Session::take_report_answer(const wire::Reported& answer, const std::vector<AttemptPtr>& running, Millis sent_at) {
+  for (const auto& attempt : running)
+    attempt->deadline = std::max(attempt->deadline, host::lease_end(sent_at, attempt->ttl));
+  for (const auto& lease : answer.accepted) held_.erase(lease);
+  for (const auto& item : answer.refused) {
+    const auto it = held_.find(item.lease);
+    if (it == held_.end()) continue;
+    say("job " + it->second->id + ": its end was refused (" + item.code + ")");
+    held_.erase(it);
+  }
+  for (const auto& lease : answer.lost)
+    if (const auto it = held_.find(lease); it != held_.end()) {
+      const AttemptPtr attempt = it->second;
+      if (crew_.stage(*attempt).first == Stage::ended) continue;  // its end gets an answer of its own
+      say("job " + attempt->id + ": the lease is lost");
+      lose(attempt);
+      forget(attempt);
+    }
+  for (const auto& order : answer.cancel) cancel(order);
+  set_mode(answer.mode);
+}
+
+void Session::cancel(const wire::CancelOrder& order) {
+  const auto it = held_.find(order.lease);
+  if (it == held_.end()) return;
+  const AttemptPtr attempt = it->second;
+  if (crew_.stage(*attempt).first == Stage::waiting)
+    give_back(attempt, Outcome::cancelled, "cancelled before it started");
+  else
+    crew_.ask_to_stop(attempt, StopReason::cancel);
+}
+
+void Session::set_mode(HostMode mode) {
+  if (mode == mode_) return;
+  mode_ = mode;
+  if (mode == HostMode::stop) stop_by(settings_.options.drain.count());
+}
+
+// First told in plain words; when even these are refused the lease is left to run out.
+void Session::unspeakable(const AttemptPtr& attempt) {
+  say("job " + attempt->id + ": the hub refuses the report of its end");
+  if (attempt->plainly_told) {
+    attempt->dropped = true;
+    return forget(attempt);
+  }
+  attempt->plainly_told = true;
+  attempt->finished = {};
+  attempt->finished.lease = attempt->lease;
+  attempt->finished.outcome = Outcome::failed;
+  attempt->finished.error = "the hub refused the report of how it ended";
+}
+
+// Nothing of it is told any more. It stays with the crew until its handler returns.
+void Session::lose(const AttemptPtr& attempt) {
+  attempt->dropped = true;
+  if (crew_.take_back(*attempt, Outcome::released, {}))
+    --live_;
+  else
+    crew_.ask_to_stop(attempt, StopReason::lease);
+}
+
+void Session::give_back(const AttemptPtr& attempt, Outcome outcome, const std::string& error) {
+  if (!crew_.take_back(*attempt, outcome, error)) return;
+  --live_;
+  reports_.ended(attempt);
+  reports_.within(0);
+}
+
+// ---- the end --------------------------------------------------------------------------------------------------------
+
+void Session::stop(Millis drain) {
+  link_.post([this, drain] { stop_by(drain); });
+}
+
+void Session::stop_by(Millis drain) {
+  const Millis now = clock_.monotonic();
+  if (!stop_at_) stop_began_ = now;
+  if (stop_at_ && now + drain >= *stop_at_) return;
+  stop_at_ = now + drain;
+  link_.after(drain, [] {});
+}
+
+void Session::stop_step() {
+  std::vector<AttemptPtr> all;
+  for (const auto& [lease, attempt] : held_) all.push_back(attempt);
+  for (const auto& attempt : all) give_back(attempt, Outcome::released, "given back: its worker was stopping");
+  if (clock_.monotonic() >= *stop_at_ && !stop_sent_) {
+    stop_sent_ = true;
+    for (const auto& attempt : all) crew_.ask_to_stop(attempt, StopReason::leaving);
+  }
+  if (live_ > 0) return;
+  if (!membership_ && !registering_) return finish({});
+  if (out_of_reach()) {
+    say("the hub cannot be reached; leaving without a word");
+    return finish({});
+  }
+  link_.after(500, [] {});
+  if (!membership_ || !held_.empty()) return;
+  if (reports_.goodbye_said()) return finish({});
+  reports_.say_goodbye();
+}
+
+bool Session::out_of_reach() const {
+  return !reachable_ && clock_.monotonic() - std::max(heard_at_, stop_began_) >= kUnreachableMax;
+}
+
+void Session::finish(std::optional<Error> why) {
+  if (finished_) return;
+  finished_ = true;
+  if (why) say(why->what());
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  why_ = std::move(why);
+  ended_changed_.notify_all();
+}
+
+void Session::wait() {
+  {
+    std::unique_lock lock(mutex_);
+    ended_changed_.wait(lock, [this] { return ended_; });
+  }
+  std::call_once(joined_, [this] {
+    link_.stop();
+    crew_.close();
+  });
+  const std::lock_guard lock(mutex_);
+  stats_.connected = false;
+  if (why_) throw *why_;
+}
+
+Stats Session::stats() const {
+  const auto load = crew_.load();
+  const std::lock_guard lock(mutex_);
+  Stats stats = stats_;
+  stats.running = load.running;
+  stats.waiting = load.waiting;
+  return stats;
+}
+
+void Session::say(const std::string& line) const {
+  if (settings_.options.log) return settings_.options.log(line);
+  std::fprintf(stderr, "geres worker %s: %s\n", settings_.name.c_str(), line.c_str());
+}
+
+void Session::publish() {
+  const std::lock_guard lock(mutex_);
+  stats_ = {taken_, ended_well_, ended_otherwise_, 0, 0, membership_ && reachable_};
+}
+
+}  // namespace geres::worker

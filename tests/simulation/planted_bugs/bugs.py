@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+# Bugs that the simulation must find: a place in the product, what stands there, what a careless change might make of it,
+# and the invariants of which one is expected to be violated. The text must occur once in its file; when the product
+# changes there, the bug changes with it.
+from typing import NamedTuple
+
+
+class Bug(NamedTuple):
+    name: str
+    file: str  # under src/
+    before: str
+    after: str
+    expected: str  # invariants, by space; "any" where several ways lead there
+
+
+ENGINE = "hub/engine/engine.cpp"
+TICK = "hub/engine/tick.cpp"
+REPORT = "hub/engine/report.cpp"
+CLAIM = "hub/engine/claim.cpp"
+HOSTS = "hub/engine/hosts.cpp"
+WAITING = "hub/engine/waiting.cpp"
+SUBMIT = "hub/engine/submit.cpp"
+OPERATIONS = "hub/engine/operations.cpp"
+CATALOGUE = "hub/engine/catalogue.cpp"
+
+BUGS = [
+    # ---- commits and answers
+    Bug("answer-before-commit", ENGINE,
+        "      committing = true;\n",
+        "      committing = true;\n      for (auto& command : commands) command->settle(tick);\n      commands.clear();\n",
+        "I1 I3 I7 I9 I12 answer"),
+    Bug("unknown-taken-for-failed", ENGINE,
+        "    if (state_->tick < number) return Ran::refused;\n",
+        "    return Ran::refused;\n", "any"),
+    Bug("unknown-taken-for-done", ENGINE,
+        "    if (state_->tick < number) return Ran::refused;\n", "", "any"),
+    Bug("tick-number-stands-still", ENGINE,
+        "      state_->tick = number;\n", "", "any"),
+    Bug("state-kept-after-a-refused-tick", ENGINE,
+        "    if (failed.failure != store::Failure::unknown || !committing) {\n      load();\n",
+        "    if (failed.failure != store::Failure::unknown || !committing) {\n", "any"),
+    # ---- leases
+    Bug("no-fence", TICK,
+        "found != state_.leases.end() && found->second.row.name == name ?",
+        "found != state_.leases.end() ?", "I3 I4 I5"),
+    Bug("other-end-accepted", REPORT,
+        "  if (recorded == item.outcome && row->attempt.exit == item.exit) return Verdict::accepted;\n",
+        "  return Verdict::accepted;\n", "I3"),
+    Bug("repeated-end-refused", REPORT,
+        "  if (recorded == item.outcome && row->attempt.exit == item.exit) return Verdict::accepted;\n",
+        "", "I3"),
+    Bug("lease-by-the-time-of-day", ENGINE,
+        "          monotonic - clockwork_->paused};",
+        "          clock_.wall() - clockwork_->paused};", "I5 I6 I8"),
+    Bug("leased-again-too-early", REPORT,
+        "      lease->deadline = now_.lease + lease->row.ttl;",
+        "      lease->deadline = now_.lease + lease->row.ttl - 1'000;", "I5 I6"),
+    Bug("first-lease-too-short", CLAIM,
+        "  lease.deadline = now_.lease + row.ttl;",
+        "  lease.deadline = now_.lease + row.ttl - 1'000;", "I5 I6"),
+    Bug("renewals-forgotten", REPORT,
+        "    if (lease->deadline > now_.lease) {  // renewed since",
+        "    if (false) {", "I5 I6"),
+    Bug("leases-short-after-a-start", TICK,
+        "    lease.deadline = now.lease + lease.row.ttl;",
+        "    lease.deadline = now.lease + 300;", "I5 I6"),
+    Bug("held-counted-to-the-answer", ENGINE,
+        "std::max<Millis>(0, monotonic - fetch->call.received_at)",
+        "clock_.monotonic() - fetch->call.received_at", "I5 I6"),
+    Bug("unheard-released-before-its-answer-came", REPORT,
+        "if (heard(lease.row.fetch_id) && !named", "if (!named", "I5 I6"),
+    Bug("fetch-not-idempotent", HOSTS,
+        "    if (host.fetch_answered) {  // a repeat of a fetch that was answered: the same leases again",
+        "    if (false) {", "fetch"),
+    # ---- attempts and their counts
+    Bug("attempt-starts-again-at-one", REPORT,
+        "      move(job, Trigger::retry);\n", "      status.attempt = 0;\n      move(job, Trigger::retry);\n", "any"),
+    Bug("retry-resets-failures", REPORT, "      ++status.failures;\n", "      status.failures = 1;\n", "I10 I8"),
+    Bug("one-failure-too-many", REPORT,
+        "if (status.failures >= job.spec.max_attempts)", "if (status.failures > job.spec.max_attempts)", "I10"),
+    Bug("host-loss-not-counted", REPORT, "      ++status.host_losses;\n", "", "I10 I8"),
+    Bug("poison-lives-on", REPORT,
+        "if (status.host_losses >= options_.host_losses_max)", "if (status.host_losses > options_.host_losses_max)", "I10"),
+    Bug("retry-never-due", REPORT, "      make_scheduled(job, now_.engine + pause, false, pause);\n", "", "I8"),
+    Bug("result-lost", REPORT, "    status.result = item->result;\n", "", "I3"),
+    Bug("start-not-stored", REPORT,
+        "  changes_.leases.push_back(lease.row);\n  emit(EventType::job_started",
+        "  emit(EventType::job_started", "I11 I12"),
+    # ---- cancel
+    Bug("cancel-flag-in-memory-only", WAITING,
+        "  state_.news.insert(lease.row.host);\n  changes_.leases.push_back(lease.row);\n",
+        "  state_.news.insert(lease.row.host);\n", "I9 I12"),
+    Bug("released-after-a-cancel", REPORT,
+        "    case Outcome::released:\n      if (cancel_requested) return cancelled();\n",
+        "    case Outcome::released:\n", "I9"),
+    Bug("lost-after-a-cancel", REPORT,
+        "      ++status.host_losses;\n      if (cancel_requested) return cancelled();\n",
+        "      ++status.host_losses;\n", "I9"),
+    Bug("retried-after-a-cancel", REPORT,
+        "      if (cancel_requested) return cancelled();\n      const Millis pause",
+        "      const Millis pause", "I9"),
+    Bug("slice-skips-a-row", OPERATIONS,
+        "    operation.cursor = slice.cursor;", "    operation.cursor = slice.cursor + 1;", "I9 I8"),
+    Bug("operations-forgotten-at-a-start", TICK,
+        "  for (auto& row : image.operations) state.operations.emplace(row.id, std::move(row));\n", "", "I8 I9"),
+    Bug("batch-cancel-spares-what-runs", CATALOGUE,
+        "model::JobState::ready, model::JobState::leased,\n                   model::JobState::running};",
+        "model::JobState::ready};", "I8 I9"),
+    Bug("bulk-cancel-over-all-tenants", OPERATIONS, "  if (!caller.all_tenants) {\n", "  if (false) {\n", "I9 I13"),
+    Bug("close-strands-the-queue", CLAIM,
+        "batch.row.state == model::BatchState::cancelled}", "batch.row.state != model::BatchState::open}", "I8"),
+    # ---- submits
+    Bug("list-key-forgotten-before-its-jobs", "hub/store/sqlite/tick_reads.cpp", "    if (kept) continue;\n", "", "I7"),
+    Bug("list-key-not-kept", SUBMIT,
+        "  if (!submit.list_key.empty())\n    changes_.list_keys", "  if (false)\n    changes_.list_keys", "I7"),
+    Bug("key-answers-for-anything", SUBMIT,
+        "      if (found[k]->spec.key_digest != submit.jobs[askers[k]].spec.key_digest) return reused(askers[k], asked[k].key);\n",
+        "", "I7"),
+    Bug("list-done-in-part", SUBMIT,
+        "  if (auto ok = check_queue_limits(prepared, submit); !ok) return ok.error();\n",
+        "  if (auto ok = check_queue_limits(prepared, submit); !ok) {\n"
+        "    if (!prepared[0].existing && submit.jobs[0].spec.key.empty()) {\n"
+        "      auto where = lane(lane_key(prepared[0].spec));\n"
+        "      if (where) insert(prepared[0].spec, **where, std::nullopt);\n"
+        "    }\n    return ok.error();\n  }\n", "I7"),
+    Bug("another-tenants-job-seen", TICK,
+        "  if (job && !caller.sees(job->spec.tenant)) return std::nullopt;\n", "", "I13"),
+    Bug("redrive-not-linked", WAITING, "  old.status.redriven_as = made.id;\n", "", "I2"),
+    Bug("redrive-changes-the-old-job", WAITING,
+        "  auto made = insert(spec, **where, old.id);\n",
+        "  auto made = insert(spec, **where, old.id);\n  old.status.state = JobState::cancelled;\n", "I2 counters"),
+    # ---- events
+    Bug("event-outside-the-transaction", TICK,
+        'job.status.version, job.status.attempt, extra.empty() ? "" : ",", extra);\n  changes_.events.push_back(event);\n',
+        'job.status.version, job.status.attempt, extra.empty() ? "" : ",", extra);\n', "I11"),
+    Bug("cancel-without-an-event", WAITING,
+        "  update(job);\n  emit(EventType::job_cancelled, job);\n", "  update(job);\n", "I8 I2"),
+    Bug("events-numbered-anew-at-a-start", TICK, "  state->last_event = image.last_event;\n", "", "any"),
+    # ---- limits, shares, counters
+    Bug("limit-counted-twice", CLAIM,
+        "  ++lane.leases;\n  ++lane.tenant->running;\n", "  ++lane.leases;\n  lane.tenant->running += 2;\n", "counters I8"),
+    Bug("limit-freed-at-a-cancel", WAITING,
+        "  lease.row.cancel_grace = what.grace;\n",
+        "  lease.row.cancel_grace = what.grace;\n  --lease.lane->tenant->running;\n", "counters I14"),
+    Bug("limits-forgotten-at-a-start", TICK, "    ++lease.lane->tenant->running;\n", "", "counters I14"),
+    Bug("batch-limit-forgotten-at-a-start", TICK, "    ++lease.lane->batch->running;\n", "", "counters I14"),
+    Bug("shares-ignored", CLAIM,
+        "tenant.row.max_running, tenant.running, tenant.slots,", "tenant.row.max_running, tenant.running, 0,", "I14"),
+    Bug("count-not-taken-back", TICK,
+        "  count(batch, job.spec.tenant, job.status.state, -1);\n  count(batch, job.spec.tenant, *to, +1);\n",
+        "  count(batch, job.spec.tenant, *to, +1);\n", "counters"),
+    Bug("head-kept-after-it-left", TICK,
+        "  if (lane.ready == 0 || lane.head == row) lane.head.reset();\n", "", "counters any"),
+    # ---- retention
+    Bug("purged-too-early", OPERATIONS,
+        "    const Millis keep = std::max(rule.keep, options_.keep_key_min);\n", "    const Millis keep = 0;\n", "I1"),
+    Bug("purge-of-a-job-that-waits", OPERATIONS,
+        "    if (ids.size() < options_.slice) ++state_.sweep_step;\n",
+        "    for (auto& [no, lane] : state_.lanes_by_no)\n"
+        "      if (lane->head)\n"
+        "        for (const auto& job : store_.jobs_by_seq(std::span(&lane->head->seq, 1)))\n"
+        "          changes_.jobs_purged.push_back(job.id), purged.push_back(job.id);\n"
+        "    if (ids.size() < options_.slice) ++state_.sweep_step;\n", "any"),
+]

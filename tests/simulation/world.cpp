@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulation/world.h"
+
+#include <fmt/format.h>
+
+#include "hub/engine/state.h"
+#include "simulation/final_checks.h"
+
+namespace geres::simulation {
+
+namespace {
+
+constexpr Millis kSettle = 120'000;  // after the last trouble
+constexpr std::uint64_t kStepsMax = 3'000'000;
+constexpr std::uint64_t kStepsBetweenLooks = 16;
+
+}  // namespace
+
+World::World(std::uint64_t seed, bool traced)
+    : dice_(seed),
+      plan_(dice_),
+      trace_(timeline_, traced),
+      network_(timeline_, dice_, plan_, ledger_),
+      hub_(timeline_, dice_, plan_, ledger_, trace_) {}
+
+Verdict World::run() {
+  set_up();
+  const Millis heal_at = timeline_.now() + plan_.busy;
+  while (!ledger_.violation) {
+    if (!timeline_.step()) {
+      ledger_.violate("I8", "nothing moves any more: " + what_is_left());
+      break;
+    }
+    if (!healed_ && timeline_.now() >= heal_at) heal();
+    if (!healed_ || timeline_.steps() % kStepsBetweenLooks != 0) continue;
+    if (settled()) break;
+    if (timeline_.now() > heal_at + kSettle || timeline_.steps() > kStepsMax) ledger_.violate("I8", what_is_left());
+  }
+  if (!ledger_.violation) last_things();
+  return {ledger_.violation, ledger_.paths, trace_.lines(), timeline_.steps(), timeline_.now()};
+}
+
+// ---- set up ---------------------------------------------------------------------------------------------------------
+
+void World::set_up() {
+  ledger_.compare_shares = plan_.fair;
+  hub_.start();
+  set_up_tenants();
+  set_up_hosts();
+  set_up_trouble();
+  for (auto& host : hosts_)
+    if (host != hosts_.back()) timeline_.after(dice_.between(0, 300), [&host] { host->boot(); });
+  for (auto& client : clients_) client->start();
+}
+
+// Before any trouble, so it is done in one go.
+void World::set_up_tenants() {
+  auto& engine = hub_.engine();
+  const hub::engine::Caller admin{"admin", true, true, {}};
+  int jobs_left = plan_.jobs;
+  for (int i = 0; i < plan_.tenants; ++i) {
+    const auto name = fmt::format("t{}", i);
+    auto& record = ledger_.tenants[name];
+    hub::engine::TenantSettings settings;
+    settings.weight = record.weight = dice_.percent(50) ? 1 : double(dice_.between(1, 4));
+    if (plan_.limits && dice_.percent(50)) settings.max_running = record.max_running = int(dice_.between(1, 4));
+    if (plan_.limits && dice_.percent(30)) settings.max_queued = dice_.between(5, 30);
+    engine.put_tenant(name, settings, [](auto) {});
+    model::PackageVersion package;
+    package.tenant = name;
+    package.name = "tools";
+    package.sha256 = std::string(64, 'c');
+    package.types = {"Work", "Other"};
+    engine.put_package(package, [](auto) {});
+    const int share = i + 1 == plan_.tenants ? jobs_left : int(dice_.draw(std::uint64_t(jobs_left) + 1));
+    jobs_left -= share;
+    clients_.push_back(std::make_unique<Client>(timeline_, dice_, plan_, ledger_, network_, hub_, trace_, name, share));
+    for (int b = 0; plan_.batches && b < 2; ++b) {
+      hub::engine::NewBatch batch{name, fmt::format("b{}", b), dice_.between(300, 700), dice_.percent(15), 0};
+      if (plan_.limits && dice_.percent(50)) batch.max_running = int(dice_.between(1, 3));
+      engine.create_batch(admin, batch, [this](const Result<model::Batch>& made) {
+        ledger_.batches[made->id] = {made->tenant, made->name, made->max_running};
+        operators_.push_back(std::make_unique<Client>(timeline_, dice_, plan_, ledger_, network_, hub_, trace_, "", 0));
+      });
+      clients_.back()->batches.push_back(batch.name);
+    }
+  }
+  while (engine.until_next() == 0) timeline_.step();
+}
+
+void World::set_up_hosts() {
+  for (int i = 0; i <= plan_.hosts; ++i) {
+    HostKind kind;
+    const bool last = i == plan_.hosts;
+    kind.name = last ? "good" : fmt::format("h{}", i);
+    kind.slots = last ? 6 : int(dice_.between(1, 4));
+    if (plan_.needs && (last || dice_.percent(40))) kind.labels = {{"gpu", "yes"}};
+    const auto drift = dice_.between(-plan_.drift_permille, plan_.drift_permille);
+    kind.rate = plan_.hub_rate * (1 + double(drift) / 1'000);
+    hosts_.push_back(std::make_unique<Host>(timeline_, dice_, plan_, ledger_, network_, hub_, trace_, kind));
+  }
+}
+
+// ---- trouble --------------------------------------------------------------------------------------------------------
+
+void World::sometimes(int times, Timeline::Act act) {
+  for (int i = 0; i < times; ++i)
+    timeline_.at(dice_.between(300, plan_.busy - 1), [this, act] {
+      if (!healed_) act();
+    });
+}
+
+void World::set_up_trouble() {
+  hub_trouble();
+  host_trouble();
+  link_trouble();
+  if (plan_.storms) sometimes(2, [this] { dice_.pick(clients_)->storm(int(dice_.between(5, 40))); });
+}
+
+void World::hub_trouble() {
+  const auto few = [this] { return int(dice_.between(1, 3)); };
+  if (plan_.hub_kills) sometimes(1, [this] { hub_.die(false); }), sometimes(1, [this] { hub_.die_inside(false); });
+  if (plan_.power_losses) sometimes(1, [this] { hub_.die(true); }), sometimes(1, [this] { hub_.die_inside(true); });
+  if (plan_.disk_errors) sometimes(1, [this] { hub_.fail_disk(dice_.percent(40)); });
+  if (plan_.hub_stops) sometimes(1, [this] { hub_.stop(); });
+  if (plan_.hub_freezes) sometimes(few(), [this] { hub_.freeze(dice_.between(200, 2 * plan_.lease)); });
+  if (plan_.refusals) {
+    sometimes(few() * 3, [this] { hub_.refuse_commit(); });
+    sometimes(few(), [this] {
+      if (hub_.alive()) hub_.refuse_job(fmt::format("{}.0", ledger_.submits.size()));
+    });
+  }
+  if (plan_.unknowns) sometimes(few() * 3, [this] { hub_.doubt_commit(dice_.percent(50)); });
+  if (plan_.full_disk) sometimes(1, [this] { hub_.fill_disk(dice_.between(300, 4'000)); });
+  if (plan_.slow_disk)
+    sometimes(few(), [this] { hub_.slow_disk(dice_.between(500, 3'000), dice_.between(20, 1'500)); });
+  if (plan_.wall_jumps)
+    sometimes(few(), [this] {
+      ledger_.hit(Path::wall_jumped);
+      hub_.clock().jump_wall(dice_.between(-10'000, 10'000));
+    });
+}
+
+void World::host_trouble() {
+  const auto few = [this] { return int(dice_.between(1, 4)); };
+  if (plan_.host_crashes) sometimes(few(), [this] { any_host().crash(dice_.between(100, 2 * plan_.lease)); });
+  if (plan_.host_freezes) sometimes(few(), [this] { any_host().freeze(dice_.between(500, 2 * plan_.lease)); });
+  if (!plan_.drains) return;
+  sometimes(1, [this] { any_host().leave(dice_.between(200, 5'000)); });
+  sometimes(few(), [this] {
+    if (!hub_.alive()) return;
+    const auto mode = dice_.percent(30)   ? model::HostMode::run
+                      : dice_.percent(50) ? model::HostMode::drain
+                                          : model::HostMode::stop;
+    hub_.engine().set_host_mode(any_host().name(), mode, [](auto) {});
+  });
+}
+
+void World::link_trouble() {
+  if (!plan_.cuts) return;
+  sometimes(int(dice_.between(1, 4)), [this] {
+    auto& link = dice_.percent(80) ? any_host().link : dice_.pick(clients_)->link;
+    const bool up = dice_.percent(60), down = !up || dice_.percent(40);
+    link.cut_up = link.cut_up || up;
+    link.cut_down = link.cut_down || down;
+    timeline_.after(dice_.between(300, 2 * plan_.lease), [&link] { link = {}; });
+  });
+}
+
+// ---- the end --------------------------------------------------------------------------------------------------------
+
+void World::heal() {
+  trace_("all is well again");
+  healed_ = true;
+  network_.heal();
+  hub_.heal();
+  for (auto& host : hosts_) host->heal();
+  for (auto& client : clients_) client->heal();
+  hosts_.back()->boot();
+  // A pause may still be on its way.
+  for (const Millis delay : {Millis(0), Millis(5'000)})
+    if (plan_.pauses) timeline_.after(delay, [this] { resume_batches(); });
+  // Hosts that an operator had drained are wanted again.
+  timeline_.after(200, [this] {
+    if (!hub_.alive()) return;
+    for (auto& host : hosts_) hub_.engine().set_host_mode(host->name(), model::HostMode::run, [](auto) {});
+  });
+}
+
+void World::resume_batches() {
+  std::size_t next = 0;
+  for (const auto& [id, batch] : ledger_.batches)
+    if (id != model::kDefaultBatch) operators_.at(next++)->resume_batch(id.str());
+}
+
+bool World::settled() {
+  if (ledger_.live > 0 || !hub_.alive()) return false;
+  const auto idle = [](const auto& client) { return client->idle(); };
+  if (!std::all_of(clients_.begin(), clients_.end(), idle) || !std::all_of(operators_.begin(), operators_.end(), idle))
+    return false;
+  const auto& stats = hub_.engine().stats();
+  return stats.ticks.load() > 0 && hub_.engine().state().operations.empty();
+}
+
+std::string World::what_is_left() {
+  std::string text = fmt::format("{} jobs have not ended", ledger_.live);
+  int listed = 0;
+  for (const auto& [id, job] : ledger_.jobs)
+    if (!model::ended(job.state) && listed++ < 3)
+      text += fmt::format("; job {} is {} (attempt {})", id.str(), model::state_name(job.state), job.attempt);
+  for (const auto& client : clients_)
+    if (!client->idle()) text += "; a client waits";
+  return text;
+}
+
+// The power goes once more; what is left must be all of it.
+void World::last_things() {
+  if (plan_.retention) {
+    const Millis until = timeline_.now() + 9'000;
+    while (timeline_.now() < until && !ledger_.violation && timeline_.step()) {
+    }
+  }
+  hub_.die(true);
+  for (auto& host : hosts_) host->crash(1'000'000);
+  while (!hub_.alive() && !ledger_.violation && timeline_.step()) {
+  }
+  if (!ledger_.violation) check_finally(ledger_, hub_, plan_);
+}
+
+}  // namespace geres::simulation

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// One seed from its start to its end: hub, hosts and clients, trouble for a while, then none any more, and everything
+// has to settle.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "simulation/client.h"
+#include "simulation/host.h"
+
+namespace geres::simulation {
+
+struct Verdict {
+  std::optional<Violation> violation;
+  PathCounts paths{};
+  std::deque<std::string> trace;
+  std::uint64_t steps = 0;
+  Millis time = 0;
+};
+
+class World {
+ public:
+  World(std::uint64_t seed, bool traced);
+  Verdict run();
+
+ private:
+  void set_up();
+  void set_up_tenants();
+  void set_up_hosts();
+  void set_up_trouble();
+  void sometimes(int times, Timeline::Act act);
+  void hub_trouble();
+  void host_trouble();
+  void link_trouble();
+  void heal();
+  void resume_batches();
+  bool settled();
+  std::string what_is_left();
+  void last_things();
+  Host& any_host() { return *hosts_[dice_.draw(hosts_.size())]; }
+
+  Dice dice_;
+  Plan plan_;
+  Timeline timeline_;
+  Ledger ledger_;
+  Trace trace_;
+  Network network_;
+  Hub hub_;
+  std::vector<std::unique_ptr<Host>> hosts_;  // the last one comes when all is well again
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::unique_ptr<Client>> operators_;
+  bool healed_ = false;
+};
+
+}  // namespace geres::simulation
