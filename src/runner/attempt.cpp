@@ -20,6 +20,7 @@ namespace {
 
 constexpr Millis kLogPauseMs = 100;
 constexpr Millis kKillPauseMsMax = 100;
+constexpr Millis kYieldAfterMs = 1000;  // most jobs that somebody waits for have ended by then
 constexpr Source kSources[] = {Source::out, Source::err, Source::progress, Source::report};
 
 Millis earlier(Millis a, Millis b) {
@@ -188,9 +189,22 @@ void Attempt::stop(const wire::StopRun& order, Millis now) {
   if (why == wire::StopReason::cancel && would_run_again) result_.stopped = why;
 }
 
-void Attempt::check_tree_limits(Millis now) {
-  if (life_ != Life::running || result_.stopped == wire::StopReason::limit) return;
+bool Attempt::yields(Millis now) const {
+  return now - started_at_ >= kYieldAfterMs;
+}
+
+bool Attempt::wants_look(Millis now) const {
+  return life_ == Life::running && (has_tree_limits() || yields(now));
+}
+
+void Attempt::look(Millis now) {
   const auto processes = around_.containment.processes(slot());
+  if (yields(now)) yielding_.look(processes);
+  check_tree_limits(processes, now);
+}
+
+void Attempt::check_tree_limits(const std::vector<pid_t>& processes, Millis now) {
+  if (result_.stopped == wire::StopReason::limit) return;
   const auto& limits = spec_.limits;
   wire::StopRun order{spec_.key, wire::StopReason::limit, 0, {}};
   if (limits.treeProcesses && std::int64_t(processes.size()) > *limits.treeProcesses)

@@ -10,11 +10,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runner/child.h"
 #include "runner/containment.h"
 #include "runner/output.h"
 #include "runner/progress.h"
+#include "runner/yielding.h"
 #include "wire/runner/runner_channel.h"
 
 namespace geres::runner {
@@ -43,8 +45,9 @@ class Attempt {
   void stop(const wire::StopRun& order, Millis now);
   void renew(wire::Deadline deadline) { spec_.deadline = deadline; }
   void kill_now(Millis now);
-  bool has_tree_limits() const { return spec_.limits.treeProcesses || spec_.limits.treeMemoryBytes; }
-  void check_tree_limits(Millis now);  // looks at all its processes
+  // Whether its processes are to be looked at: against its limits, and whether they yield to others yet.
+  bool wants_look(Millis now) const;
+  void look(Millis now);
 
   // Does what is due at `now`; call it when due() has come or something has died.
   void advance(Millis now);
@@ -65,6 +68,9 @@ class Attempt {
   void unwatch(Source source) const;
   void fail_start(const ChildReport& report, Millis now);
   void read_report();
+  bool has_tree_limits() const { return spec_.limits.treeProcesses || spec_.limits.treeMemoryBytes; }
+  bool yields(Millis now) const;
+  void check_tree_limits(const std::vector<pid_t>& processes, Millis now);
   void send_term(wire::StopReason why, Millis kill_at, Millis now);
   void send_kill(Millis now);
   Millis kill_at() const;
@@ -90,6 +96,7 @@ class Attempt {
   Millis kill_again_at_ = 0;  // 0: no KILL was sent
   Millis kill_pause_ = 1;
   std::string over_limit_;  // which, once stopped for it
+  Yielding yielding_;
   wire::RunLog log_told_;
   Millis log_told_at_ = 0;
   wire::RunResult result_;

@@ -116,19 +116,19 @@ class Runner {
     const int count = epoll_wait(epoll_.get(), events, 64, arm_timer() ? -1 : 0);
     if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
     for (int i = 0; i < count; ++i) handle(events[i].data.u64, events[i].events);
-    look_at_limits();
+    look_at_processes();
   }
 
   // Looks at one attempt's processes after the other, each a few times a second. It takes no more than a part of the
   // time, however many processes there are to look at.
-  void look_at_limits() {
+  void look_at_processes() {
     const Millis at = now();
     if (running_ == 0 || at < look_at_) return;
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       look_slot_ = (look_slot_ + 1) % slots_.size();
       const auto& attempt = slots_[look_slot_].attempt;
-      if (!attempt || !attempt->has_tree_limits()) continue;
-      attempt->check_tree_limits(at);
+      if (!attempt || !attempt->wants_look(at)) continue;
+      attempt->look(at);
       const Millis end = now();
       look_at_ = end + std::max<Millis>({1, kLookMs / Millis(running_), (end - at) * kLookRest});
       return;
