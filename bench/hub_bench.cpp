@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -17,6 +18,7 @@
 #include <filesystem>
 #include <functional>
 #include <set>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -107,6 +109,15 @@ class Hub {
   const std::string& token() const { return token_; }
   double ready_seconds() const { return ready_seconds_; }
   double seconds_since_start() const { return seconds_since(started_ns_); }
+  double cpu_seconds() const {
+    const auto stat = read_file("/proc/" + std::to_string(pid_) + "/stat");
+    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    std::string word;
+    for (int i = 0; i < 11; ++i) fields >> word;
+    double user = 0, system = 0;
+    fields >> user >> system;
+    return (user + system) / double(::sysconf(_SC_CLK_TCK));
+  }
   std::int64_t rss_kib() const {
     const auto status = read_file("/proc/" + std::to_string(pid_) + "/status");
     return std::atoll(status.c_str() + status.find("VmRSS:") + 6);
@@ -435,6 +446,27 @@ worker::Options worker_options(const Hub& hub, int prefetch) {
   return options;
 }
 
+// Processor time since it was made, of the hub and of this process, for each of so many jobs.
+class Cost {
+ public:
+  explicit Cost(const Hub& hub) : hub_(hub), hub_before_(hub.cpu_seconds()), own_before_(own_cpu_seconds()) {}
+  std::string each_of(std::int64_t jobs) const {
+    return fmt::format("processor time a job: hub {:.0f} µs, worker {:.0f} µs",
+                       (hub_.cpu_seconds() - hub_before_) / double(jobs) * 1e6,
+                       (own_cpu_seconds() - own_before_) / double(jobs) * 1e6);
+  }
+
+ private:
+  static double own_cpu_seconds() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  }
+  const Hub& hub_;
+  const double hub_before_, own_before_;
+};
+
 void wait_for_ends(Connection& connection, std::int64_t n) {
   while (ended_jobs(connection, "batch0") < n) std::this_thread::sleep_for(std::chrono::milliseconds(5));
 }
@@ -450,14 +482,16 @@ void bench_worker(const Setting& setting) {
   worker::Worker drain(worker_options(hub, 4'000));
   drain.handle("Noop", [](worker::Job&) { return worker::Result::success(); });
   auto start = now_ns();
+  const Cost draining(hub);
   drain.start();
   wait_for_ends(connection, kDrained);
   const double drained = double(kDrained) / seconds_since(start);
   row("worker SDK: 100,000 no-op jobs drained", fmt::format("{:.0f}/s", drained),
-      fmt::format("{:.0f} syncs/s of this disk; ratio {:.1f}", syncs, drained / syncs));
+      fmt::format("{:.0f} syncs/s of this disk; ratio {:.1f}; {}", syncs, drained / syncs, draining.each_of(kDrained)));
 
   std::vector<std::thread> clients;
   start = now_ns();
+  const Cost running(hub);
   for (int c = 0; c < 16; ++c)
     clients.emplace_back([&, c] {
       auto own = hub.connect();
@@ -467,7 +501,7 @@ void bench_worker(const Setting& setting) {
   wait_for_ends(connection, kDrained + kSubmitted);
   const double ran = double(kSubmitted) / seconds_since(start);
   row("worker SDK: submitted one by one from 16 connections, and run", fmt::format("{:.0f}/s", ran),
-      fmt::format("ratio {:.1f}", ran / syncs));
+      fmt::format("ratio {:.1f}; {}", ran / syncs, running.each_of(kSubmitted)));
   drain.stop();
   drain.wait();
 

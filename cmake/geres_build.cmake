@@ -54,13 +54,14 @@ endfunction()
 
 # geres_test(name [SANITIZED] [OPTIMIZED] SOURCES a_test.cpp … LINK lib …): one GoogleTest program, run as one ctest entry.
 # Tests themselves are compiled without optimization, which halves their share of the build; OPTIMIZED ones compute much.
-# SANITIZED ones are the inner layers, run once more under AddressSanitizer and UBSan by `./dev test`.
+# SANITIZED ones are the inner layers, run once more under AddressSanitizer and UBSan by `./dev test`. SHARDS n: a long one
+# becomes n entries, which share its tests and run side by side.
 add_custom_target(sanitized_tests)
 function(geres_test name)
   if(NOT GERES_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "SANITIZED;OPTIMIZED" "TIMEOUT" "SOURCES;LINK;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "SANITIZED;OPTIMIZED" "TIMEOUT;SHARDS" "SOURCES;LINK;ENVIRONMENT" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -70,6 +71,15 @@ function(geres_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   if(NOT arg_OPTIMIZED)
     target_compile_options(${name} PRIVATE -O0)
+  endif()
+  if(arg_SHARDS)
+    foreach(shard RANGE 1 ${arg_SHARDS})
+      math(EXPR index "${shard} - 1")
+      add_test(NAME ${name}_${shard} COMMAND ${name})
+      set_tests_properties(${name}_${shard} PROPERTIES TIMEOUT ${arg_TIMEOUT}
+        ENVIRONMENT "${arg_ENVIRONMENT};GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index}")
+    endforeach()
+    return()
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${arg_ENVIRONMENT}")

@@ -392,8 +392,12 @@ TEST_P(Contained, ClosingKillsAll) {
   EXPECT_FALSE(host.lost);
 }
 
-// The same again as a user without rights, in a user namespace.
-TEST(Nobody, DoesAllOfIt) {
+// The same again as a user without rights, in a user namespace; in parts, which can run side by side.
+constexpr int kNobodyParts = 4;
+class Nobody : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Part, Nobody, testing::Range(0, kNobodyParts));
+
+TEST_P(Nobody, DoesAllOfIt) {
   if (geteuid() != 0) GTEST_SKIP() << "already somebody without rights";
   const pid_t pid = fork();
   if (pid == 0) {
@@ -403,6 +407,8 @@ TEST(Nobody, DoesAllOfIt) {
                                                                    : "Each/*:Death.*:Default.*");
     unsetenv("XML_OUTPUT_FILE");
     unsetenv("GTEST_OUTPUT");
+    setenv("GTEST_TOTAL_SHARDS", std::to_string(kNobodyParts).c_str(), 1);
+    setenv("GTEST_SHARD_INDEX", std::to_string(GetParam()).c_str(), 1);
     execl("/proc/self/exe", "runner_client_test", filter.c_str(), "--gtest_brief=1", nullptr);
     _exit(98);
   }
