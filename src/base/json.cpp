@@ -7,6 +7,7 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serializer.hpp>
 #include <boost/json/value_stack.hpp>
 #include <charconv>
 #include <cmath>
@@ -24,6 +25,7 @@ struct Handler {
   static constexpr std::size_t max_key_size = std::size_t(-1);
   static constexpr std::size_t max_string_size = std::size_t(-1);
 
+  bj::storage_ptr storage;
   bj::value_stack stack;
   std::size_t names = 0;  // names read, to be compared with those that are left
   const char* trouble = nullptr;
@@ -35,7 +37,7 @@ struct Handler {
   }
   static bool has_nul(bj::string_view s) { return s.find('\0') != bj::string_view::npos; }
 
-  bool on_document_begin(bj::error_code&) { return stack.reset(), true; }
+  bool on_document_begin(bj::error_code&) { return stack.reset(storage), true; }
   bool on_document_end(bj::error_code&) { return true; }
   bool on_object_begin(bj::error_code&) { return true; }
   bool on_object_end(std::size_t n, bj::error_code&) { return stack.push_object(n), true; }
@@ -97,8 +99,9 @@ Error malformed(std::string_view text, std::size_t at, std::string_view why) {
 
 }  // namespace
 
-Result<value> parse(std::string_view text) {
+Result<value> parse(std::string_view text, bj::storage_ptr storage) {
   bj::basic_parser<Handler> parser{bj::parse_options{}};
+  parser.handler().storage = std::move(storage);
   bj::error_code ec;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), ec);
   auto& handler = parser.handler();
@@ -163,6 +166,53 @@ std::string pointer_token(std::string_view name) {
       token += c;
   }
   return token;
+}
+
+void put_text(std::string& to, std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  to += '"';
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    to.append(text, done, i - done);
+    done = i + 1;
+    to += '\\';
+    switch (c) {
+      case '"':
+      case '\\':
+        to += char(c);
+        break;
+      case '\b':
+        to += 'b';
+        break;
+      case '\f':
+        to += 'f';
+        break;
+      case '\n':
+        to += 'n';
+        break;
+      case '\r':
+        to += 'r';
+        break;
+      case '\t':
+        to += 't';
+        break;
+      default:
+        to += "u00";
+        to += kHex[c >> 4];
+        to += kHex[c & 15];
+    }
+  }
+  to.append(text, done);
+  to += '"';
+}
+
+void put_json(std::string& to, const value& v) {
+  bj::serializer serializer;
+  serializer.reset(&v);
+  char piece[4096];
+  while (!serializer.done()) to += serializer.read(piece);
 }
 
 value Form<Raw>::write(const Raw& raw) {

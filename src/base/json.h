@@ -14,15 +14,18 @@
 #include <boost/describe/enum_to_string.hpp>
 #include <boost/describe/enumerators.hpp>
 #include <boost/describe/members.hpp>
+#include <boost/json/monotonic_resource.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <boost/mp11/algorithm.hpp>
+#include <charconv>
 #include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -36,8 +39,18 @@ using boost::json::object;
 using boost::json::value;
 
 // A whole document. Refuses what databases and other readers cannot hold: duplicate names, NUL in strings, numbers
-// outside of 64 bits or double, more than 32 levels. The message has line and column.
-Result<value> parse(std::string_view text);
+// outside of 64 bits or double, more than 32 levels. The message has line and column. All of it lies in `storage`.
+Result<value> parse(std::string_view text, boost::json::storage_ptr storage = {});
+
+// Memory for a document that is read and thrown away: one piece at a time, freed as one.
+class Arena {
+ public:
+  boost::json::storage_ptr storage() { return &resource_; }
+
+ private:
+  unsigned char first_[2048];
+  boost::json::monotonic_resource resource_{first_, sizeof first_};
+};
 
 // Kinds with a form of their own.
 struct Duration {
@@ -65,15 +78,18 @@ value write(const T& from);
 
 template <class T>
 Result<T> read_text(std::string_view text) {
-  auto document = parse(text);
+  Arena arena;
+  auto document = parse(text, arena.storage());
   if (!document) return document.error();
   return read<T>(*document);
 }
 
+// The text of write(from), without the document between.
 template <class T>
-std::string write_text(const T& from) {
-  return boost::json::serialize(write(from));
-}
+std::string write_text(const T& from);
+
+void put_text(std::string& to, std::string_view text);  // quoted
+void put_json(std::string& to, const value& v);
 
 // ---- how it is done -------------------------------------------------------------------------------------------------
 
@@ -88,7 +104,8 @@ inline Error inside(std::string_view name, Error error) {
 }
 
 template <class T>
-struct Form;  // one per kind: static Result<T> read(const value&); static value write(const T&)
+struct Form;  // one per kind: static Result<T> read(const value&), value write(const T&), void put(std::string&, const
+              // T&)
 
 template <class T>
 concept Described = boost::describe::has_describe_members<T>::value && !std::is_union_v<T>;
@@ -110,6 +127,7 @@ struct Form<bool> {
     return v.get_bool();
   }
   static value write(bool b) { return b; }
+  static void put(std::string& to, bool b) { to += b ? "true" : "false"; }
 };
 
 template <class T>
@@ -124,6 +142,10 @@ requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) struct Form<T> {
     return wrong_kind("a whole number", v);
   }
   static value write(T n) { return n; }
+  static void put(std::string& to, T n) {
+    char digits[24];
+    to.append(digits, std::to_chars(digits, digits + sizeof digits, n).ptr);
+  }
 };
 
 template <>
@@ -133,6 +155,7 @@ struct Form<double> {
     return v.to_number<double>();
   }
   static value write(double n) { return n; }
+  static void put(std::string& to, double n) { put_json(to, n); }
 };
 
 template <>
@@ -142,6 +165,7 @@ struct Form<std::string> {
     return std::string(v.get_string());
   }
   static value write(const std::string& s) { return boost::json::value(std::string_view(s)); }
+  static void put(std::string& to, const std::string& s) { put_text(to, s); }
 };
 
 template <>
@@ -153,6 +177,7 @@ struct Form<Duration> {
     return Duration{*ms};
   }
   static value write(const Duration& d) { return value(std::string_view(format_duration(d.ms))); }
+  static void put(std::string& to, const Duration& d) { put_text(to, format_duration(d.ms)); }
 };
 
 template <>
@@ -165,6 +190,7 @@ struct Form<Size> {
     return Size{*bytes};
   }
   static value write(const Size& s) { return s.bytes; }
+  static void put(std::string& to, const Size& s) { Form<std::int64_t>::put(to, s.bytes); }
 };
 
 template <>
@@ -176,18 +202,21 @@ struct Form<Time> {
     return Time{*at};
   }
   static value write(const Time& t) { return value(std::string_view(format_time(t.at))); }
+  static void put(std::string& to, const Time& t) { put_text(to, format_time(t.at)); }
 };
 
 template <>
 struct Form<Raw> {
   static Result<Raw> read(const value& v) { return Raw{boost::json::serialize(v)}; }
   static value write(const Raw& raw);
+  static void put(std::string& to, const Raw& raw) { to += raw.text.empty() ? std::string_view("null") : raw.text; }
 };
 
 template <>
 struct Form<value> {
-  static Result<value> read(const value& v) { return v; }
+  static Result<value> read(const value& v) { return value(v, boost::json::storage_ptr()); }  // it may outlive v's
   static value write(const value& v) { return v; }
+  static void put(std::string& to, const value& v) { put_json(to, v); }
 };
 
 template <DescribedEnum T>
@@ -208,6 +237,7 @@ struct Form<T> {
     return fail(Code::badValue, "'" + word + "' is not known here", {}, hint);
   }
   static value write(T e) { return value(member_name(boost::describe::enum_to_string(e, "?"))); }
+  static void put(std::string& to, T e) { put_text(to, member_name(boost::describe::enum_to_string(e, "?"))); }
 };
 
 template <class T>
@@ -219,6 +249,12 @@ struct Form<std::optional<T>> {
     return std::optional<T>(std::move(*inner));
   }
   static value write(const std::optional<T>& o) { return o ? Form<T>::write(*o) : value(nullptr); }
+  static void put(std::string& to, const std::optional<T>& o) {
+    if (o)
+      Form<T>::put(to, *o);
+    else
+      to += "null";
+  }
 };
 
 // Absent, null and a value are three different things: the outer optional says whether the member was there.
@@ -231,6 +267,7 @@ struct Form<std::optional<std::optional<T>>> {
     return Type(std::in_place, std::move(*inner));
   }
   static value write(const Type& o) { return o ? Form<std::optional<T>>::write(*o) : value(nullptr); }
+  static void put(std::string& to, const Type& o) { Form<std::optional<T>>::put(to, o.value_or(std::nullopt)); }
 };
 
 template <class T>
@@ -252,6 +289,14 @@ struct Form<std::vector<T>> {
     for (const auto& item : list) items.push_back(Form<T>::write(item));
     return items;
   }
+  static void put(std::string& to, const std::vector<T>& list) {
+    to += '[';
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (i > 0) to += ',';
+      Form<T>::put(to, list[i]);
+    }
+    to += ']';
+  }
 };
 
 template <class T>
@@ -271,6 +316,17 @@ struct Form<std::map<std::string, T>> {
     object members;
     for (const auto& [name, item] : map) members.emplace(name, Form<T>::write(item));
     return members;
+  }
+  static void put(std::string& to, const Type& map) {
+    char before = '{';
+    for (const auto& [name, item] : map) {
+      to += std::exchange(before, ',');
+      put_text(to, name);
+      to += ':';
+      Form<T>::put(to, item);
+    }
+    if (map.empty()) to += '{';
+    to += '}';
   }
 };
 
@@ -321,6 +377,23 @@ struct Form<T> {
     });
     return members;
   }
+  static void put(std::string& to, const T& from) {
+    to += '{';
+    const auto start = to.size();
+    boost::mp11::mp_for_each<Members<T>>([&](auto d) {
+      const auto& member = from.*d.pointer;
+      using Type = std::remove_cvref_t<decltype(member)>;
+      if constexpr (IsOptional<Type>::value) {
+        if (!member) return;
+      }
+      if (to.size() > start) to += ',';
+      to += '"';
+      to += member_name(d.name);
+      to += "\":";
+      Form<Type>::put(to, member);
+    });
+    to += '}';
+  }
 
  private:
   static Error unknown(const object& members) {
@@ -341,6 +414,13 @@ Result<T> read(const value& from) {
 template <class T>
 value write(const T& from) {
   return Form<T>::write(from);
+}
+
+template <class T>
+std::string write_text(const T& from) {
+  std::string text;
+  Form<T>::put(text, from);
+  return text;
 }
 
 }  // namespace geres::json

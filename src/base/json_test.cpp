@@ -49,6 +49,36 @@ TEST(Json, WritesWhatItReads) {
   EXPECT_EQ(write_text(read_text<Outer>(text).value()), text);
 }
 
+TEST(Json, WritesTheSameTextWithAndWithoutADocument) {
+  std::string every;
+  for (int c = 1; c < 256; ++c) every += char(c);
+  Outer outer;
+  for (const std::string& name :
+       {std::string(), every, std::string("\"\\/\b\f\n\r\t\x1f\x7f"), std::string(5'000, '\n')}) {
+    outer.name = name;
+    outer.tags = {{name, name}, {"plain", ""}};
+    EXPECT_EQ(write_text(outer), boost::json::serialize(write(outer)));
+    outer.list.push_back({-5, Duration{1'500}});
+    outer.list.push_back({std::numeric_limits<int>::min(), {}});
+    outer.when = outer.when ? std::optional(std::optional<Time>(Time{1'700'000'000'123})) : std::optional<Time>();
+    outer.any.text = R"([1,{"x":null}])";
+  }
+  EXPECT_EQ(write_text(std::vector<double>{0.1, 1e300, -0.0, 5}),
+            boost::json::serialize(write(std::vector<double>{0.1, 1e300, -0.0, 5})));
+  EXPECT_EQ(write_text(std::map<std::string, bool>{}), "{}");
+  EXPECT_EQ(write_text(std::numeric_limits<std::uint64_t>::max()), "18446744073709551615");
+  const value long_one(array{std::string(10'000, '"'), object{{"a", nullptr}}});
+  EXPECT_EQ(write_text(long_one), boost::json::serialize(long_one));
+}
+
+// What was read must not lie in the document's memory.
+TEST(Json, ValuesOutliveTheirDocument) {
+  auto read = read_text<std::vector<value>>(R"([{"a":["a text that is longer than any small string", 1]}])");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read->at(0).storage(), *boost::json::storage_ptr());
+  EXPECT_EQ(*read->at(0).at("a").storage(), *boost::json::storage_ptr());
+}
+
 TEST(Json, NullAndAbsentDiffer) {
   const auto read = read_text<Outer>(R"({"name":"a","when":null})");
   ASSERT_TRUE(read);

@@ -31,7 +31,11 @@ Result<Uuid> job_id(const Call& call) {
 }
 
 http::Response json_response(unsigned status, const json::value& body) {
-  return http::text_response(status, "application/json", boost::json::serialize(body));
+  return json_text_response(status, boost::json::serialize(body));
+}
+
+http::Response json_text_response(unsigned status, std::string body) {
+  return http::text_response(status, "application/json", std::move(body));
 }
 
 http::Response list_response(json::array items, const std::string& next) {

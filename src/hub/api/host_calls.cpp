@@ -115,7 +115,7 @@ http::Response fetched_response(const Api& api, const engine::FetchAnswer& answe
   for (const auto& granted : answer.leases) fetched.leases.push_back(grant_shape(api, granted));
   fetched.cancel = cancel_shapes(answer.cancel);
   fetched.mode = answer.mode;
-  return json_response(200, json::write(fetched));
+  return json_text_response(200, json::write_text(fetched));
 }
 
 Result<wire::Fetch> read_fetch(std::string_view text) {
@@ -247,7 +247,7 @@ http::Response reported_response(const engine::ReportAnswer& answer) {
   for (const auto lease : answer.lost) reported.lost.push_back(lease.str());
   reported.cancel = cancel_shapes(answer.cancel);
   reported.mode = answer.mode;
-  return json_response(200, json::write(reported));
+  return json_text_response(200, json::write_text(reported));
 }
 
 Error forgotten(Call& call, Error error) {

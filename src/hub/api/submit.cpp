@@ -99,7 +99,8 @@ Result<engine::Submit> read_list(const json::array& items, const Identity& who, 
 
 Result<engine::Submit> read_submit(const std::string& text, const Identity& who, const std::string& key) {
   if (auto ok = wire::check_key(key, "Idempotency-Key"); !ok) return ok.error();
-  auto document = json::parse(text);
+  json::Arena arena;
+  auto document = json::parse(text, arena.storage());
   if (!document) return document.error();
   auto what = document->is_array() ? read_list(document->get_array(), who, key) : read_single(*document, who, key);
   if (what) what->caller = who.caller();
