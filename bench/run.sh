@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs the benchmarks one after the other: ./dev bench [hub|store|scheduler|runner]
+# Runs the benchmarks one after the other: ./dev bench [hub|store|scheduler|runner|peers]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "machine: $(nproc) cores, $(awk -F': ' '/model name/{print $2; exit}' /proc/cpuinfo), kernel $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)"
@@ -8,6 +8,9 @@ for part in "${@:-hub store scheduler runner}"; do
   for name in $part; do
     echo
     echo "## $name"
-    "build/bin/${name}_bench"
+    case $name in
+      peers) bench/peers/run.py build ;;
+      *) "build/bin/${name}_bench" ;;
+    esac
   done
 done
