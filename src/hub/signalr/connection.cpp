@@ -174,12 +174,13 @@ std::string Connection::subscribe_to_job(const std::string& text, std::string& m
 std::string Connection::present_state(Uuid id, std::string& more) const {
   const auto job = sight_.job(id);
   if (!job) return job.error().message;
-  const auto shown = boost::json::serialize(teller_.job_json(*job));
+  const auto told = teller_.job_json(*job);
+  const auto shown = boost::json::serialize(told);
   if (model::ended(job->status.state)) {
     more += invocation("JobCompleted", {shown});
   } else if (job->status.state == model::JobState::running) {
     more += invocation("JobStarted", {shown});
-    if (const auto* progress = boost::json::parse(shown).get_object().if_contains("progress"))
+    if (const auto* progress = told.if_contains("progress"))
       more += invocation("JobProgressed", {shown, boost::json::serialize(*progress)});
   }
   return {};

@@ -53,6 +53,25 @@ TEST_F(SignalrConnectionTest, SpeaksUpWhenThereIsNothingToSay) {
   EXPECT_TRUE(connection->ended());
 }
 
+TEST_F(SignalrConnectionTest, WhoComesLateIsToldHowFarAJobIs) {
+  model::Job job;
+  job.id = {5, 5};
+  job.status.state = model::JobState::running;
+  job.status.progress = model::Progress{40, "half a sentence that is too long to lie inside of a string object"};
+  Sight sight;
+  sight.job = [&](Uuid) -> Result<model::Job> { return job; };
+  Connection connection(
+      tail, teller, sight, [] {}, 0);
+  connection.receive(
+      hello() + record(R"({"type":1,"target":"SubscribeToJob","arguments":[")" + job.id.str() + R"("]})"), 0);
+  const auto told = connection.output(0);
+  EXPECT_NE(told.find("JobStarted"), std::string::npos) << told;
+  EXPECT_NE(told.find(R"("target":"JobProgressed")"), std::string::npos) << told;
+  EXPECT_TRUE(told.ends_with(
+      "},{\"percent\":40,\"message\":\"half a sentence that is too long to lie inside of a string object\"}]}\x1e"))
+      << told;
+}
+
 // Events that are no longer kept are made good by what they led to.
 TEST_F(SignalrConnectionTest, WhoMissedEventsIsToldTheStateOfTheJob) {
   events::Tail forgetful(store->reads(), {.events_max = 2});
