@@ -95,6 +95,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.client_patience = settings.client_patience;
   options.lease = settings.lease;
   options.report_every = settings.report_every;
+  options.cors_origins = settings.cors_origins;
   options.webhook_allow = settings.webhook_allow;
   options.webhook_retry = settings.webhook_retry;
   options.webhook_attempts = settings.webhook_attempts;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/file.h"
+#include "base/origin.h"
 #include "base/sha256.h"
 #include "base/similar.h"
 #include "base/uuid.h"
@@ -77,6 +78,36 @@ TEST(Uuid, RefusesWhatIsNone) {
   for (const char* text : {"", "x", "0192f0c4-7d3a-7001-8f2e-0123456789a", "0192f0c4_7d3a-7001-8f2e-0123456789ab",
                            "0192f0c4-7d3a-7001-8f2e-0123456789ag"})
     EXPECT_FALSE(parse_uuid(text)) << text;
+}
+
+TEST(Origin, IsWhatBrowsersSend) {
+  for (const char* text : {"https://app.example", "http://localhost:5173", "http://127.0.0.1:8080", "http://[::1]:8080",
+                           "https://xn--bcher-kva.example", "http://app.example:443"})
+    EXPECT_TRUE(check_origin(text)) << text;
+  for (const auto& [text, why] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"*", "any origin"},
+           {"null", "begin with"},
+           {"app.example", "begin with"},
+           {"ftp://app.example", "begin with"},
+           {"https://app.example/", "without '/'"},
+           {"https://app.example/page?x", "without '/page?x'"},
+           {"https://*.example", "no host"},
+           {"https://App.example", "lower case"},
+           {"https://b\xc3\xbccher.example", "punycode"},
+           {"https://", "no host"},
+           {"https://a..b", "no host"},
+           {"https://[::1", "no"},
+           {"https://app.example:443", "without ':443'"},
+           {"http://app.example:80", "without ':80'"},
+           {"https://app.example:", "no port"},
+           {"https://app.example:0443", "no port"},
+           {"https://app.example:65536", "no port"},
+           {"https://app.example:8x", "no port"},
+           {"https://app.example,https://b.example", "without '//b"}}) {
+    const auto checked = check_origin(text);
+    ASSERT_FALSE(checked) << text;
+    EXPECT_NE(checked.error().message.find(why), std::string::npos) << text << ": " << checked.error().message;
+  }
 }
 
 TEST(Sha256, KnowsTheStandardVector) {

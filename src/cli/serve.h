@@ -26,7 +26,8 @@ struct HubSettings {
   std::size_t connections = 20'000;
   Millis client_patience = 0;  // 0: the server's own
   Millis lease = 30'000;
-  Millis report_every = 0;  // 0: as the lease wants it
+  Millis report_every = 0;                // 0: as the lease wants it
+  std::vector<std::string> cors_origins;  // whose web pages may call the hub
   std::vector<std::string> webhook_allow;
   Millis webhook_retry = 10'000;
   int webhook_attempts = 12;

@@ -9,6 +9,7 @@
 
 #include "base/duration.h"
 #include "base/file.h"
+#include "base/origin.h"
 #include "cli/context.h"
 #include "cli/serve.h"
 #include "model/names.h"
@@ -82,6 +83,16 @@ void read_webhooks(Context& context, HubSettings& settings) {
   settings.webhook_attempts = int(attempts);
 }
 
+std::vector<std::string> cors_origins(Context& context) {
+  auto origins = context.values("cors-origin");
+  for (const auto& origin : origins)
+    if (const auto ok = check_origin(origin); !ok)
+      usage_error("--cors-origin '" + origin + "' is no origin", ok.error().message,
+                  "--cors-origin https://app.example, as the browser's address bar has it, up to the port",
+                  "--cors-origin");
+  return origins;
+}
+
 HubSettings hub_settings(Context& context) {
   HubSettings settings;
   std::tie(settings.address, settings.port) = listen_of(context);
@@ -102,6 +113,7 @@ HubSettings hub_settings(Context& context) {
   settings.client_patience = *parse_duration(context.value_or("client-patience", "0s"));
   if (settings.client_patience != 0 && (settings.client_patience < 100 || settings.client_patience > 600'000))
     usage_error("--client-patience does not fit", "from 100ms to 10m", "--client-patience 30s", "--client-patience");
+  settings.cors_origins = cors_origins(context);
   read_times(context, settings);
   read_webhooks(context, settings);
   settings.data = data_of(context);
@@ -222,6 +234,10 @@ std::vector<Flag> hub_flags() {
        .value = "TIME",
        .help = "how often hosts report at least (default 5s, less with a short lease)",
        .kind = Kind::duration},
+      {.name = "cors-origin",
+       .value = "ORIGIN",
+       .help = "web pages of this origin (https://app.example) may call the hub",
+       .many = true},
       {.name = "webhook-allow",
        .value = "NET",
        .help = "a private network (10.0.0.0/8) or host that webhooks may call",
@@ -292,7 +308,8 @@ std::vector<Command> serve_commands() {
       {.path = "hub",
        .sentence = "Start a hub alone; hosts join it from other machines",
        .usage = {"[--data <directory>] [--listen <address>] [<flag>...]"},
-       .examples = {"geres hub --listen 0.0.0.0:8080", "geres hub --data /srv/geres --store sqlite:/srv/fast/geres.db"},
+       .examples = {"geres hub --listen 0.0.0.0:8080", "geres hub --cors-origin https://app.example",
+                    "geres hub --data /srv/geres --store sqlite:/srv/fast/geres.db"},
        .flags = hub_flags(),
        .run = hub,
        .group = Group::fleet,

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/origin.h"
 #include "base/sha256.h"
 #include "base/worker_pool.h"
 #include "http/server.h"
@@ -91,6 +92,13 @@ std::size_t connections_of(const HubOptions& options) {
   if (most < options.connections_max / 2)
     log::warn("room for {} connections only: this process may open {} files", most, files.rlim_cur);
   return most;
+}
+
+std::vector<std::string> cors_origins(const HubOptions& options) {
+  for (const auto& origin : options.cors_origins)
+    if (const auto ok = check_origin(origin); !ok)
+      throw std::runtime_error(fmt::format("--cors-origin '{}' is no origin: {}", origin, ok.error().message));
+  return options.cors_origins;
 }
 
 http::Options server_options(const HubOptions& options) {
@@ -291,7 +299,8 @@ std::string Hub::start() {
     parts->start_engine(options_);
     parts->load_access();
     parts->make_admin_token(admin_token_file());
-    parts->server = std::make_unique<http::Server>(server_options(options_), api::make_router(parts->api));
+    parts->server =
+        std::make_unique<http::Server>(server_options(options_), api::make_router(parts->api, cors_origins(options_)));
     parts->ready = true;
     parts->server->start();
     parts->start_sweeper(options_.sweep_every, options_.blob_keep_unnamed);

@@ -48,6 +48,7 @@ struct HubOptions {
   std::vector<std::string> webhook_allow;     // networks and hosts that webhooks may call though they are not public
   Millis webhook_retry = 10'000;              // before a webhook's event is told again; then three times as long each
   int webhook_attempts = 12;                  // then it is a dead letter
+  std::vector<std::string> cors_origins;      // whose web pages may call this hub, as browsers name them
   bool access_log = false;                    // log every request; else only those that were refused or failed
 
   // Called once, on the engine's thread, when the store cannot be trusted any more: say so, stop, exit non-zero.

@@ -34,8 +34,8 @@ struct Route {
 
 std::span<const Route> routes();
 
-// The table as a router, with access checks, problem answers, figures and the access log around it. `api` must outlive
-// the server.
-http::Router make_router(Api& api);
+// The table as a router, with access checks, problem answers, figures and the access log around it. Web pages of
+// `cors_origins` may call it from their browsers. `api` must outlive the server.
+http::Router make_router(Api& api, std::vector<std::string> cors_origins);
 
 }  // namespace geres::hub::api

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/log.h"
+#include "http/cors.h"
 #include "hub/api/metrics.h"
 #include "hub/api/routes.h"
 #include "hub/store/store.h"
@@ -147,13 +148,28 @@ awaitable<http::Response> watch(Api& api, http::Request& request, const http::Ha
   co_return response;
 }
 
+// What web pages of other origins may do: call all of the API, as SignalR's client does it too.
+http::Cors cors_for(std::vector<std::string> origins) {
+  http::Cors cors;
+  cors.origins = std::move(origins);
+  cors.methods = "GET, HEAD, POST, PUT, PATCH, DELETE";
+  cors.headers =
+      "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, Cache-Control, X-Requested-With, "
+      "X-SignalR-User-Agent";
+  cors.exposed =
+      "Accept-Ranges, Content-Disposition, Content-Range, ETag, Geres-Attempt, Geres-Package-Version, "
+      "Idempotency-Replayed, Location, Retry-After, WWW-Authenticate";
+  return cors;
+}
+
 }  // namespace
 
-http::Router make_router(Api& api) {
+http::Router make_router(Api& api, std::vector<std::string> cors_origins) {
   http::Router router([](const Error& error, unsigned status) { return problem_with_status(error, status); });
   for (const auto& route : routes())
     router.add(route.method, std::string(route.pattern),
                [&api, &route](http::Request& request) { return serve(api, route, request); });
+  if (!cors_origins.empty()) router.around(http::share_with(cors_for(std::move(cors_origins))));
   router.around([&api](http::Request& request, const http::Handler& next) { return watch(api, request, next); });
   return router;
 }

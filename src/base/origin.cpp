@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/origin.h"
+
+#include <arpa/inet.h>
+
+#include <charconv>
+#include <string>
+
+namespace geres {
+namespace {
+
+constexpr std::string_view kLower = "abcdefghijklmnopqrstuvwxyz", kDigits = "0123456789";
+
+Error wrong(std::string why) {
+  return fail(Code::badValue, std::move(why));
+}
+
+bool is_host(std::string_view host) {
+  if (host.starts_with('[') && host.ends_with(']')) {
+    unsigned char raw[16];
+    return ::inet_pton(AF_INET6, std::string(host.substr(1, host.size() - 2)).c_str(), raw) == 1;
+  }
+  const std::string known = std::string(kLower) + std::string(kDigits) + "-.";
+  return !host.empty() && host.size() <= 253 && host.front() != '.' && host.find("..") == std::string_view::npos &&
+         host.find_first_not_of(known) == std::string_view::npos;
+}
+
+}  // namespace
+
+Result<void> check_origin(std::string_view text) {
+  if (text == "*") return wrong("a page of any origin may not call with a token: name each origin");
+  const bool secure = text.starts_with("https://");
+  if (!secure && !text.starts_with("http://")) return wrong("it does not begin with https:// or http://");
+  auto host = text.substr(secure ? 8 : 7);
+  if (const auto slash = host.find_first_of("/?#@"); slash != std::string_view::npos)
+    return wrong("an origin is scheme, host and port alone, without '" + std::string(host.substr(slash)) + "'");
+  const auto colon = host.rfind(':');
+  if (colon != std::string_view::npos && !host.ends_with(']')) {
+    const auto digits = host.substr(colon + 1);
+    host = host.substr(0, colon);
+    unsigned port = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    const bool number = error == std::errc() && end == digits.data() + digits.size() && !digits.starts_with('0');
+    if (!number || port > 65'535) return wrong("'" + std::string(digits) + "' is no port");
+    if (port == (secure ? 443 : 80))
+      return wrong("browsers leave out the scheme's own port: without ':" + std::string(digits) + "'");
+  }
+  if (!is_host(host))
+    return wrong("'" + std::string(host) +
+                 "' is no host as browsers send it: lower case, no wildcard, other letters as punycode");
+  return {};
+}
+
+}  // namespace geres

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Origins of web pages as browsers send them in the header Origin (RFC 6454, 6.1).
+//
+//   origin = ("http" | "https") "://" host [":" port]     "https://app.example"  "http://localhost:5173"
+//   "http://[::1]:8080" host   = lower-case letters, digits, "-", "." (others as punycode), or an IPv6 address in
+//   brackets port   = 1 to 65535, not the scheme's own (80, 443): browsers leave that out
+#pragma once
+
+#include <string_view>
+
+#include "base/error.h"
+
+namespace geres {
+
+// Nothing if a browser could send exactly this text; else badValue, whose message says why not. Browsers compare
+// origins byte by byte, so what is nearly right would never fit.
+Result<void> check_origin(std::string_view text);
+
+}  // namespace geres

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/cors.h"
+
+#include <algorithm>
+
+namespace geres::http {
+namespace {
+
+// Pages may send cookies and client certificates along, as SignalR's client asks for; so the origin is always named,
+// never "*".
+void name_origin(Response& response, std::string_view origin) {
+  response.headers.emplace_back("Access-Control-Allow-Origin", origin);
+  response.headers.emplace_back("Access-Control-Allow-Credentials", "true");
+}
+
+Response answer_preflight(const Cors& cors, std::string_view origin) {
+  Response response;
+  response.status = 204;
+  name_origin(response, origin);
+  response.headers.emplace_back("Access-Control-Allow-Methods", cors.methods);
+  response.headers.emplace_back("Access-Control-Allow-Headers", cors.headers);
+  response.headers.emplace_back("Access-Control-Max-Age", std::to_string(cors.max_age / 1'000));
+  return response;
+}
+
+awaitable<Response> serve(const Cors& cors, Request& request, const Handler& next) {
+  const auto origin = request.headers.get("Origin");
+  const bool ours = origin && std::find(cors.origins.begin(), cors.origins.end(), *origin) != cors.origins.end();
+  Response response;
+  if (ours && request.method == Method::options && request.headers.get("Access-Control-Request-Method")) {
+    response = answer_preflight(cors, *origin);
+  } else {
+    response = co_await next(request);
+    if (ours) {
+      name_origin(response, *origin);
+      response.headers.emplace_back("Access-Control-Expose-Headers", cors.exposed);
+    }
+  }
+  response.headers.emplace_back("Vary", "Origin");  // for caches: another origin gets another answer
+  co_return response;
+}
+
+}  // namespace
+
+Around share_with(Cors cors) {
+  auto shared = std::make_shared<const Cors>(std::move(cors));
+  return [shared](Request& request, const Handler& next) { return serve(*shared, request, next); };
+}
+
+}  // namespace geres::http
