@@ -59,6 +59,14 @@ if(PKG_CONFIG)
   expect_client(${home}/plain_client)
 endif()
 
+# The first job in C++ likewise.
+file(COPY ${SOURCE}/examples/first_job/cpp DESTINATION ${home})
+run(${CMAKE_COMMAND} -S ${home}/cpp -B ${home}/build_first_job -G Ninja -D CMAKE_PREFIX_PATH=${home}/prefix
+  -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_CXX_FLAGS=${FLAGS})
+run(${CMAKE_COMMAND} --build ${home}/build_first_job)
+run(${CMAKE_COMMAND} -E env GERES_FIRST_JOB=${home}/build_first_job/first_job
+  ${PYTHON} ${SOURCE}/tests/end_to_end/first_job_test.py FirstJobTest.test_cpp)
+
 # The worker's example likewise.
 function(expect_worker program)
   run(${CMAKE_COMMAND} -E env GERES_WORD_WORKER=${program} ${ARGN} ${PYTHON} ${SOURCE}/tests/end_to_end/worker_test.py)
