@@ -17,7 +17,6 @@ using model::Outcome;
 
 constexpr std::size_t kUploadsAtOnce = 4;
 constexpr Millis kStartedDelay = 50;  // a short job is told in one report
-constexpr Millis kProgressDelay = 50;
 constexpr Millis kLogDelay = 100;
 constexpr std::size_t kRunnerDeathsMax = 3;
 constexpr Millis kRunnerDeathsWithin = 60'000;
@@ -255,7 +254,7 @@ void Agent::run_progress(const wire::RunProgress& progress) {
   if (!item) item = wire::ProgressItem{progress.key};
   if (progress.percent) item->percent = *progress.percent;
   if (!progress.message.empty()) item->message = progress.message;
-  reporter_.within(kProgressDelay);
+  reporter_.progress_is_new();
 }
 
 void Agent::run_log(const wire::RunLog& log) {

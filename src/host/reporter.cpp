@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kLogItemMax = 128 << 10;
 constexpr Millis kLogRestMax = 200;
+constexpr Millis kProgressPause = 50;
 constexpr std::int64_t kLogBudgetMin = 16 << 10;
 constexpr std::int64_t kFinishedBudget = 4 << 20;
 constexpr std::size_t kFinishedMax = 1'024;
@@ -67,6 +68,10 @@ std::optional<Millis> Reporter::shortest_lease() const {
   return least;
 }
 
+void Reporter::progress_is_new() {
+  within(std::max<Millis>(0, progress_told_at_ + kProgressPause - clock_.monotonic()));
+}
+
 Attempt* Reporter::find(const std::string& lease) {
   const auto attempt = attempts_.find(lease);
   return attempt == attempts_.end() ? nullptr : attempt->second.get();
@@ -97,6 +102,7 @@ wire::Report Reporter::build() {
   flight_->running = report.running;
   flight_->started = report.started;
   flight_->progress = report.progress;
+  if (!report.progress.empty()) progress_told_at_ = clock_.monotonic();
   return report;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells the hub what happened to the attempts; when is host/link/report_line.h's matter. Whoever has news says how soon
-// it must go out: the end of an attempt at once, starts, progress and logs a little later, so that short jobs cost one
-// report. What a lost report carried is told again; a finished
-// item until the hub accepts or refuses it, and only when all of its attempt's log has been told.
+// it must go out: the end of an attempt at once, starts and logs a little later, so that short jobs cost one report;
+// progress at once, unless some was told a moment ago, so that many words cost few reports. What a lost report carried
+// is told again; a finished item until the hub accepts or refuses it, and only when all of its attempt's log has been
+// told.
 #pragma once
 
 #include <functional>
@@ -33,6 +34,7 @@ class Reporter {
   void begin(Membership membership);
   void end();
   void within(Millis delay_ms) { line_.within(delay_ms); }  // something is to be told; 0: with this turn
+  void progress_is_new();                                   // of some attempt
   void say_goodbye() { line_.say_goodbye(); }
   bool leaving() const { return line_.leaving(); }
   bool goodbye_said() const { return line_.goodbye_said(); }
@@ -70,6 +72,7 @@ class Reporter {
   Events events_;
   ReportLine line_;
   std::optional<Flight> flight_;
+  Millis progress_told_at_ = 0;
   std::int64_t log_budget_ = 0, finished_budget_ = 0;  // bytes left in the report that is being built
   std::int64_t log_budget_max_ = 512 << 10;
   std::size_t finished_max_ = 1'024;  // ends in one report; 1 after the hub refused one
