@@ -3,176 +3,25 @@
 // submits against the disk's syncs, process jobs and their start against bare spawns, memory and start-up against the
 // backlog. `hub_bench [submit] [jobs] [latency] [backlog] [crash] [worker]`, all without arguments. Prints a table in
 // Markdown.
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include <algorithm>
 #include <atomic>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <filesystem>
 #include <functional>
 #include <set>
-#include <sstream>
 #include <thread>
-#include <vector>
 
-#include "base/file.h"
-#include "base/uuid.h"
 #include "geres/worker.h"
-#include "http_load.h"
-
-extern char** environ;
+#include "whole_hub.h"
 
 namespace geres::bench {
 namespace {
 
 using boost::json::value;
-namespace fs = std::filesystem;
-
-std::int64_t now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
-}
-double seconds_since(std::int64_t start_ns) {
-  return double(now_ns() - start_ns) / 1e9;
-}
-
-void row(const std::string& what, const std::string& measured, const std::string& limit) {
-  fmt::print("| {} | {} | {} |\n", what, measured, limit);
-  std::fflush(stdout);
-}
-
-double percentile(std::vector<double> values, double p) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, std::size_t(p * double(values.size())))];
-}
-
-pid_t spawn(const std::vector<std::string>& words, int out = -1) {
-  std::vector<char*> argv;
-  for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  if (out >= 0) posix_spawn_file_actions_adddup2(&actions, out, 1);
-  pid_t pid = -1;
-  if (posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ) != 0)
-    throw std::runtime_error("spawn " + words[0]);
-  posix_spawn_file_actions_destroy(&actions);
-  return pid;
-}
-
-// A hub (`up` or `hub`) of its own on a fresh or given directory.
-class Hub {
- public:
-  Hub(const fs::path& program, const std::string& command, fs::path data, std::vector<std::string> more = {})
-      : data_(std::move(data)) {
-    int out[2];
-    if (::pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
-    std::vector<std::string> words{program.string(), command, "--data", data_.string(), "--listen", "127.0.0.1:0"};
-    words.insert(words.end(), more.begin(), more.end());
-    started_ns_ = now_ns();
-    pid_ = spawn(words, out[1]);
-    ::close(out[1]);
-    // The block that it prints when it is ready names the address.
-    std::string text;
-    char piece[512];
-    ssize_t got;
-    while (text.find("API") == std::string::npos || text.find('\n', text.find("API")) == std::string::npos) {
-      if ((got = ::read(out[0], piece, sizeof piece)) <= 0) throw std::runtime_error("the hub did not start: " + text);
-      text.append(piece, std::size_t(got));
-    }
-    ready_seconds_ = seconds_since(started_ns_);
-    out_ = out[0];
-    const auto at = text.find("http://127.0.0.1:") + 17;
-    port_ = std::uint16_t(std::atoi(text.c_str() + at));
-    token_ = read_file(data_ / "admin.token");
-    while (!token_.empty() && token_.back() == '\n') token_.pop_back();
-  }
-  ~Hub() { stop(); }
-  void stop(int signal = SIGTERM) {
-    if (pid_ <= 0) return;
-    ::kill(pid_, signal);
-    ::waitpid(pid_, nullptr, 0);
-    ::close(out_);
-    pid_ = -1;
-  }
-  Connection connect() const { return Connection(port_, token_); }
-  std::uint16_t port() const { return port_; }
-  const std::string& token() const { return token_; }
-  double ready_seconds() const { return ready_seconds_; }
-  double seconds_since_start() const { return seconds_since(started_ns_); }
-  double cpu_seconds() const {
-    const auto stat = read_file("/proc/" + std::to_string(pid_) + "/stat");
-    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
-    std::string word;
-    for (int i = 0; i < 11; ++i) fields >> word;
-    double user = 0, system = 0;
-    fields >> user >> system;
-    return (user + system) / double(::sysconf(_SC_CLK_TCK));
-  }
-  std::int64_t rss_kib() const {
-    const auto status = read_file("/proc/" + std::to_string(pid_) + "/status");
-    return std::atoll(status.c_str() + status.find("VmRSS:") + 6);
-  }
-
- private:
-  fs::path data_;
-  pid_t pid_ = -1;
-  int out_ = -1;
-  std::uint16_t port_ = 0;
-  std::string token_;
-  std::int64_t started_ns_ = 0;
-  double ready_seconds_ = 0;
-};
-
-struct Setting {
-  fs::path bin;  // geres and the others
-  fs::path stamp;
-  fs::path work;  // on a real disk
-};
-
-fs::path fresh(const Setting& setting) {
-  const auto path = setting.work / ("data-" + random_hex(4));
-  fs::create_directories(path);
-  return path;
-}
-
-void must(const Answer& answer, int status) {
-  if (answer.status != status) throw std::runtime_error(fmt::format("status {}: {}", answer.status, answer.body));
-}
-
-std::string noop_spec(std::int64_t i) {
-  return fmt::format(
-      R"({{"tenant":"bench","type":"Noop","name":"job-{}","parameters":{{"source":"https://example.org/pictures/{}.jpg","width":320,"height":240}},"tags":{{"run":"bench"}},"priority":{}}})",
-      i, i, i % 7);
-}
-
-std::string noop_list(std::int64_t from, int n) {
-  std::string body = "[";
-  for (int i = 0; i < n; ++i) body += (i ? "," : "") + noop_spec(from + i);
-  return body + "]";
-}
 
 // ---- submit ---------------------------------------------------------------------------------------------------------
-
-double syncs_per_second(const Setting& setting) {
-  const Fd fd(::open((setting.work / "sync").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  const std::string page(4096, 'x');
-  const auto start = now_ns();
-  int n = 0;
-  for (; seconds_since(start) < 2; ++n)
-    if (::write(fd.get(), page.data(), page.size()) != 4096 || ::fdatasync(fd.get()) != 0)
-      throw std::runtime_error("sync");
-  return n / seconds_since(start);
-}
 
 double submits_per_second(const Hub& hub, int connections, int list, double seconds, std::vector<double>* latencies) {
   std::atomic<std::int64_t> done{0};
@@ -231,23 +80,6 @@ double xargs_per_second(int n) {
   ::waitpid(spawn({"sh", "-c", fmt::format("seq {} | xargs -P4 -n1 /bin/true", n)}), nullptr, 0);
   return n / seconds_since(start);
 }
-
-// A package around one program, pushed by the real command line.
-void push(const Setting& setting, const Hub& hub, const std::string& manifest, const fs::path& program = {}) {
-  const auto directory = fresh(setting);
-  replace_file(directory / "geres.json", manifest);
-  if (!program.empty()) fs::copy_file(program, directory / program.filename());
-  ::setenv("GERES_TOKEN", hub.token().c_str(), 1);
-  const int quiet = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-  int status = 0;
-  ::waitpid(spawn({(setting.bin / "geres").string(), "--hub", fmt::format("http://127.0.0.1:{}", hub.port()), "package",
-                   "push", "bench", directory.string(), "--name", "tools"},
-                  quiet),
-            &status, 0);
-  ::close(quiet);
-  if (status != 0) throw std::runtime_error("package push failed");
-}
-
 std::int64_t ended_jobs(Connection& connection, const std::string& batch) {
   const auto answer = connection.call("GET", "/v1/batches/" + batch + "?tenant=bench");
   must(answer, 200);
