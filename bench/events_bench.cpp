@@ -368,17 +368,30 @@ double raw_per_second(int readers, const std::string& page, int events_in_page, 
   return double(all) / seconds_since(start);
 }
 
-// 200 events as the hub sends them.
-std::string one_page(const Hub& hub) {
+// All events that are kept, as the hub sends them.
+std::string kept_events(const Hub& hub) {
   const auto fd = open_stream(hub, "?lastEventId=start&follow=false");
   std::string text;
   char piece[65536];
   for (ssize_t got; !text.ends_with("\r\n0\r\n\r\n") && (got = ::recv(fd.get(), piece, sizeof piece, 0)) > 0;)
     text.append(piece, std::size_t(got));
-  const auto from = text.find("\nid: ", text.find("\nretry: ") + 1);
-  std::size_t to = from;
-  for (int i = 0; i < 200; ++i) to = text.find("\ndata: ", to) + 1;
-  return text.substr(from, text.find("\n\n", to) + 1 - from);
+  return text;
+}
+
+// 200 events as the hub sends them. An answered submit may be told a moment later.
+std::string one_page(const Hub& hub) {
+  const auto start = now_ns();
+  while (true) {
+    const auto text = kept_events(hub);
+    std::size_t to = 0;
+    int events = 0;
+    for (; events < 200 && (to = text.find("\ndata: ", to)) != std::string::npos; ++events) ++to;
+    if (events == 200) {
+      const auto from = text.rfind("\nid: ", text.find("\ndata: "));
+      return text.substr(from, text.find("\n\n", to) + 1 - from);
+    }
+    if (seconds_since(start) > 10) throw std::runtime_error("the hub keeps no events");
+  }
 }
 
 // Jobs a second that a hub takes in as lists when nobody listens.
