@@ -152,7 +152,7 @@ auto blocking(Call& call, Work work) -> awaitable<std::invoke_result_t<Work&>> {
 // ---- out
 
 http::Response json_response(unsigned status, const json::value& body);
-http::Response json_text_response(unsigned status, std::string body);  // JSON already
+http::Response json_text_response(unsigned status, std::string body);      // JSON already
 http::Response list_response(json::array items, const std::string& next);  // {"items": […], "next"?: "…"}
 
 // The job if the caller may see it, else unknownJob.
