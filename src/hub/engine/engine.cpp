@@ -241,9 +241,16 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
     if (state_->tick < number) return Ran::refused;
   }
   work.more = tick.more;
+  publish(tick);
   for (auto& command : commands) command->settle(tick);
   settle(tick);
   return Ran::committed;
+}
+
+// Before the answers: who has one finds its events.
+void Engine::publish(Tick& tick) {
+  if (event_sink_ && !tick.events.empty()) event_sink_(std::move(tick.events));
+  if (webhook_sink_ && !tick.webhook_news.empty()) webhook_sink_(std::move(tick.webhook_news));
 }
 
 void Engine::settle(Tick& tick) {
@@ -278,8 +285,6 @@ void Engine::settle(Tick& tick) {
     waiter->second.answer(std::move(waiter->second.done));
     desk.operations.erase(waiter);
   }
-  if (event_sink_ && !tick.events.empty()) event_sink_(std::move(tick.events));
-  if (webhook_sink_ && !tick.webhook_news.empty()) webhook_sink_(std::move(tick.webhook_news));
   if (purge_sink_ && !tick.purged.empty()) purge_sink_(tick.purged);
   stats_.leases = std::int64_t(state_->leases.size());
   stats_.lanes = std::int64_t(state_->lanes.size());

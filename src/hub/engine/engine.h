@@ -142,6 +142,7 @@ class Engine {
   void run(std::deque<std::unique_ptr<Command>> commands);
   enum class Ran { committed, refused, full };
   Ran attempt(std::deque<std::unique_ptr<Command>>& commands, bool growing);
+  void publish(Tick& tick);
   void settle(Tick& tick);
   void take_up_fetches();
 

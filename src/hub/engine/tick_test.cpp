@@ -108,6 +108,24 @@ TEST_F(EngineTick, StoppingRefusesNewCommandsAndEndsFetches) {
   EXPECT_TRUE(open.answered());
 }
 
+TEST_F(EngineTick, WhoHasAnAnswerFindsItsEvents) {
+  push();
+  bool answered = false, told = false;
+  const auto told_of = [&](Uuid id) {
+    return std::any_of(events.begin(), events.end(), [&](const auto& event) { return event.subject == id; });
+  };
+  Submit submit;
+  submit.caller = admin();
+  submit.jobs = {job()};
+  engine->submit(std::move(submit), [&](Result<Submitted> done) {
+    answered = true;
+    told = told_of(done.value().jobs.front().id);
+  });
+  tick();
+  EXPECT_TRUE(answered);
+  EXPECT_TRUE(told);
+}
+
 TEST_F(EngineTick, EventsHaveNoHolesAndNoTwoNumbers) {
   push();
   auto host = join("h");
