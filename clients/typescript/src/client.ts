@@ -5,6 +5,7 @@ import type { components } from "./schema.js";
 import { type EventFilter, type Gap, type GeresEvent, readEvents } from "./events.js";
 import { Http, type Options, type Query } from "./http.js";
 import { type Listener, Notifications } from "./notifications.js";
+import { packDirectory } from "./pack.js";
 
 type Schemas = components["schemas"];
 export type Job = Schemas["Job"];
@@ -110,10 +111,18 @@ export class Geres {
   async cancelBatch(idOrName: string): Promise<Batch> {
     return (await this.post(`/v1/batches/${encodeURIComponent(idOrName)}/cancel`, {})) as Batch;
   }
-  /** Uploads a ZIP; the same bytes again change nothing. */
-  async pushPackage(tenant: string, name: string, zip: Uint8Array): Promise<{ sha256: string; version: number }> {
+  /**
+   * Uploads a ZIP, or in Node a directory by its path, packed first with all in it (see `packDirectory`); the same bytes
+   * again change nothing.
+   */
+  async pushPackage(
+    tenant: string,
+    name: string,
+    zipOrDirectory: Uint8Array | string,
+  ): Promise<{ sha256: string; version: number }> {
     const path = `/v1/packages/${encodeURIComponent(tenant)}/${encodeURIComponent(name)}`;
-    const answer = await this.http.send({ method: "PUT", path, body: zip, repeatable: true });
+    const body = typeof zipOrDirectory === "string" ? await packDirectory(zipOrDirectory) : zipOrDirectory;
+    const answer = await this.http.send({ method: "PUT", path, body, repeatable: true });
     return (await answer.json()) as { sha256: string; version: number };
   }
 

@@ -2,8 +2,11 @@
 // Against a real hub and host: GERES_HUB and GERES_TOKEN say where, GERES_TEST_PACKAGE is a package whose type Shell runs
 // the parameter `script`.
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { ended, Geres, GeresError, Unreachable } from "../dist/index.js";
+import { ended, Geres, GeresError, packDirectory, Unreachable } from "../dist/index.js";
 
 const geres = new Geres();
 const shell = (script, more = {}) => ({ tenant: "demo", type: "Shell", package: "shell", parameters: { script }, ...more });
@@ -39,6 +42,38 @@ test("lists are paged as they are read", async () => {
   for await (const job of geres.jobs({ batch: batch.id, order: "asc" })) assert.equal(job.name, `n${count++}`);
   assert.equal(count, specs.length);
   assert.equal((await geres.cancelBatch(batch.id)).state, "cancelled");
+});
+
+test("a directory is packed and runs", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "geres-"));
+  try {
+    await mkdir(join(directory, "bin"));
+    await writeFile(join(directory, "geres.json"), JSON.stringify({ jobs: { Greet: { command: ["bin/größe.sh"] } } }));
+    await writeFile(join(directory, "bin", "größe.sh"), "#!/bin/sh\necho packed\n", { mode: 0o755 });
+    const pushed = await geres.pushPackage("demo", "packed", directory);
+    assert.deepEqual(await geres.pushPackage("demo", "packed", await packDirectory(directory)), pushed);
+    const job = await geres.submit({ tenant: "demo", type: "Greet", package: "packed" });
+    assert.equal((await geres.wait(job.id)).result, "packed\n");
+    await symlink("/etc/passwd", join(directory, "link"));
+    await assert.rejects(geres.pushPackage("demo", "packed", directory), /link' is a symbolic link/);
+    await assert.rejects(geres.pushPackage("demo", "packed", join(directory, "absent")), /ENOENT/);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+test("a job brings its webhook", async () => {
+  const webhook = { url: "https://8.8.8.8/done", types: ["geres.job.started"] };
+  await assert.rejects(geres.submit(shell("true", { webhook })), (e) => e.status === 409 && e.field === "/webhook");
+  const made = await fetch(`${process.env.GERES_HUB}/v1/webhooks`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${process.env.GERES_TOKEN}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ tenant: "demo", forJobs: true }),
+  });
+  assert.equal(made.status, 201);
+  const job = await geres.submit(shell("true", { delay: "1h", webhook }));
+  assert.deepEqual((await geres.job(job.id)).webhook, webhook);
+  assert.equal((await geres.cancel(job.id)).state, "cancelled");
 });
 
 test("refusals say what is wrong", async () => {
