@@ -397,7 +397,7 @@ TEST_F(Cli, LeavesJobsAloneOnCtrlC) {
   seen += read_all(reader.get());
   EXPECT_EQ(exit_of(pid), 130);
   EXPECT_THAT(seen, HasSubstr("the jobs go on"));
-  EXPECT_THAT(seen, HasSubstr("geres watch --job " + kId));
+  EXPECT_THAT(seen, HasSubstr("geres watch " + kId));
   for (const auto& asked : hub_.asked()) EXPECT_THAT(asked.what, Not(HasSubstr("cancel")));
 }
 

@@ -325,6 +325,43 @@ TEST(Bars, ShowWhatHasBecomeOfTheJobs) {
   EXPECT_THAT(lines[1], HasSubstr("█████░░░░░   50 %"));
 }
 
+json::value running_at(int percent, int attempt, const char* message = "cutting") {
+  return json::object{{"id", "a"},
+                      {"state", "running"},
+                      {"attempt", attempt},
+                      {"startedAt", format_time(1'000'000)},
+                      {"progress", json::object{{"percent", percent}, {"message", message}}}};
+}
+
+TEST(Bars, EstimateWhatIsLeftAndCountItDown) {
+  Estimate estimate;
+  EXPECT_FALSE(estimate.look(running_at(0, 1), 1'010'000));
+  EXPECT_EQ(estimate.look(running_at(25, 1), 1'010'000), 1'040'000);
+  EXPECT_EQ(estimate.look(running_at(25, 1), 1'015'000), 1'040'000) << "nothing new: it comes nearer";
+  EXPECT_FALSE(estimate.look(running_at(25, 1), 1'050'000)) << "it was wrong";
+  EXPECT_EQ(estimate.look(running_at(50, 1), 1'060'000), 1'120'000);
+  EXPECT_EQ(estimate.look(running_at(50, 2), 1'001'000), 1'002'000) << "another attempt";
+  EXPECT_FALSE(estimate.look(json::object{{"state", "scheduled"}}, 1'001'000));
+  EXPECT_FALSE(estimate.look(running_at(100, 2), 1'001'000));
+  EXPECT_FALSE(estimate.look(running_at(1, 1), 1'000'000 + 3'600'000'000)) << "days of work: no guess";
+  EXPECT_EQ(left_words(16'500), "17 s left");
+  EXPECT_EQ(left_words(125'000), "2m 5s left");
+}
+
+TEST(Bars, ShowASingleJobWithItsTimes) {
+  Scene scene;
+  scene.single = true;
+  scene.jobs = {running_at(25, 2)};
+  scene.ends_at = 1'040'000;
+  std::vector<std::string> places;
+  EXPECT_THAT(scene_lines(scene, places, 100, 24, false, 1'012'300),
+              ElementsAre("running   █████░░░░░░░░░░░░░░░   25 %  cutting  12.3 s, 28 s left  attempt 2"));
+  scene.jobs = {running_at(25, 2, "a message that is longer than the window is wide, and then some more of it")};
+  const auto lines = scene_lines(scene, places, 80, 24, false, 1'012'300);
+  EXPECT_THAT(lines[0], testing::EndsWith("…  12.3 s, 28 s left  attempt 2")) << "the times are seen whole";
+  EXPECT_LE(display_width(lines[0]), 79u);
+}
+
 TEST(Completion, KnowsCommandsFlagsAndChoices) {
   const auto values = [](const std::vector<std::string>& words) {
     std::vector<std::string> found;

@@ -163,7 +163,7 @@ std::string advice(const json::value& job, const std::string& id) {
     return text + " · geres job redrive " + id;
   }
   if (state == "finished") return "geres job log " + id + " · geres job files " + id;
-  if (state == "running") return "geres job log -f " + id + " · geres watch --job " + id;
+  if (state == "running") return "geres job log -f " + id + " · geres watch " + id;
   if (state == "cancelled") return "geres job redrive " + id;
   return "geres job why " + id;
 }

@@ -119,7 +119,7 @@ int change_named(Context& context, const Verb& verb) {
       output.line(job_id);
     else if (verb.is_redrive)
       output.line("job " + short_id(id) + " redriven as " + output.bold(short_id(job_id)) + "      " +
-                  output.grey("geres watch --job last"));
+                  output.grey("geres watch last"));
     else
       output.line("job " + short_id(id) + " " +
                   (ended(job) ? state_words(job) : "is asked to end; it is " + state_words(job)));

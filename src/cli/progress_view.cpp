@@ -13,6 +13,7 @@ namespace geres::cli {
 namespace {
 
 constexpr Millis kRedraw = 100;
+constexpr Millis kFarAway = 360'000'000;  // what is farther away is not worth a guess
 
 std::string repeated(std::string_view piece, std::size_t n) {
   std::string text;
@@ -63,20 +64,34 @@ std::string job_line(const json::value& job, Millis now, bool colour) {
   return line;
 }
 
+// "12.3 s", "12.3 s, 17 s left": since the attempt started, and until it is likely to be done.
+std::string time_words(const Scene& scene, Millis now) {
+  const auto start = time_of(scene.jobs.front(), "startedAt");
+  std::string words = start ? took(now - *start) : "";
+  if (scene.ends_at && *scene.ends_at > now) words += (words.empty() ? "" : ", ") + left_words(*scene.ends_at - now);
+  return words;
+}
+
 std::vector<std::string> single_lines(const Scene& scene, int width, bool colour, Millis now) {
   const auto& job = scene.jobs.front();
   const auto state = state_of(job);
   std::string line = paint(pad(state, 9), colour_of(state), colour) + " ";
   const auto& progress = member_of(job, "progress");
   if (state == "running") {
+    std::size_t used = 10;
     if (member_of(progress, "percent").is_number()) {
       const auto percent = number_of(progress, "percent");
-      line += percent_bar(percent, 20, colour) + "  " + std::to_string(percent) + " %  ";
+      const auto words = "  " + pad(std::to_string(percent) + " %", 5, true) + "  ";
+      line += percent_bar(percent, 20, colour) + words;
+      used += 20 + words.size();
     }
+    auto times = time_words(scene, now);
+    if (number_of(job, "attempt") > 1) times += "  attempt " + std::to_string(number_of(job, "attempt"));
+    // A long message gives way to the times.
+    const auto room = std::size_t(std::max<std::int64_t>(4, width - std::int64_t(used + times.size()) - 3));
     const auto message = clean(text_of(progress, "message"));
-    if (!message.empty()) line += message + "  ";
-    if (const auto start = time_of(job, "startedAt")) line += took(now - *start);
-    if (number_of(job, "attempt") > 1) line += "  attempt " + std::to_string(number_of(job, "attempt"));
+    if (!message.empty()) line += fit(message, room) + "  ";
+    line += times;
   } else {
     const auto since = time_of(job, "submittedAt");
     if (since) line += took(now - *since);
@@ -84,7 +99,6 @@ std::vector<std::string> single_lines(const Scene& scene, int width, bool colour
   }
   std::vector<std::string> lines{line};
   if (state == "running" && !scene.note.empty()) lines.push_back("  " + clean(scene.note));
-  (void)width;
   return lines;
 }
 
@@ -182,19 +196,20 @@ class BarView final : public ProgressView {
   std::vector<std::string> places_;
 };
 
-// One line for each change, with its time; many jobs: at most one a second.
+// One line for each change, with its time; many jobs: at most one a second. That time goes by is no change.
 class PlainView final : public ProgressView {
  public:
   explicit PlainView(int fd) : fd_(fd) {}
 
   void show(const Scene& scene) override {
     const auto now = clock_.monotonic();
-    std::string text;
+    std::string text, times;
     if (scene.single) {
       const auto& job = scene.jobs.front();
       text = "job " + text_of(job, "id") + " " + state_of(job);
       const auto progress = progress_words(job);
       if (state_of(job) == "running" && !progress.empty()) text += " " + progress;
+      if (state_of(job) == "running") times = time_words(scene, clock_.wall());
     } else {
       text = scene.title + " " + std::to_string(scene.ended()) + "/" + std::to_string(scene.total()) + "  " +
              counts_words(scene, false);
@@ -204,6 +219,7 @@ class PlainView final : public ProgressView {
     if (text == last_) return;
     last_ = text;
     last_time_ = now;
+    if (!times.empty()) text += " (" + times + ")";
     write_all(fd_, format_time(clock_.wall()) + " " + clean(text) + "\n");
   }
 
@@ -256,6 +272,26 @@ std::int64_t Scene::total() const {
   std::int64_t sum = 0;
   for (const auto& [state, n] : counts) sum += state == "retrying" ? 0 : n;
   return sum;
+}
+
+std::optional<Millis> Estimate::look(const json::value& job, Millis now) {
+  const auto start = time_of(job, "startedAt");
+  const auto attempt = number_of(job, "attempt");
+  const auto percent = number_of(member_of(job, "progress"), "percent");
+  if (state_of(job) != "running" || !start || percent <= 0 || percent >= 100) {
+    ends_at_.reset();
+    percent_ = 0;
+  } else if (attempt != attempt_ || percent != percent_) {
+    attempt_ = attempt;
+    percent_ = percent;
+    const auto left = std::max<Millis>(now - *start, 0) * (100 - percent) / percent;
+    ends_at_ = left < kFarAway ? std::optional(now + left) : std::nullopt;
+  }
+  return ends_at_ && *ends_at_ > now ? ends_at_ : std::nullopt;
+}
+
+std::string left_words(Millis left) {
+  return (left < 60'000 ? std::to_string(left / 1'000 + 1) + " s" : took(left)) + " left";
 }
 
 std::string percent_bar(std::int64_t percent, std::size_t width, bool colour) {
@@ -311,12 +347,11 @@ std::vector<std::string> scene_lines(const Scene& scene, std::vector<std::string
   std::string head = paint(clean(scene.title), Colour::bold, colour) + "  " + bar(scene, bar_width, colour) + "  " +
                      grouped(scene.ended()) + "/" + grouped(scene.total()) + "   " + counts_words(scene, colour);
   if (scene.rate > 0.05) {
-    const auto left = double(scene.total() - scene.ended()) / scene.rate;
+    const auto seconds = double(scene.total() - scene.ended()) / scene.rate;
     char rate[32];
     std::snprintf(rate, sizeof rate, scene.rate >= 10 ? "   %.0f/s" : "   %.1f/s", scene.rate);
     head += rate;
-    if (left > 0 && left < 360'000)
-      head += "   " + (left < 60 ? std::to_string(int(left) + 1) + " s" : took(Millis(left) * 1'000)) + " left";
+    if (seconds > 0 && seconds < double(kFarAway) / 1'000) head += "   " + left_words(Millis(seconds * 1'000));
   }
   lines.push_back(head);
   if (!scene.note.empty()) lines.push_back("  " + paint(clean(scene.note), Colour::yellow, colour));

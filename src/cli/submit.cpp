@@ -106,7 +106,7 @@ int finish_one(Context& context, const json::value& submitted) {
     return kDone;
   }
   auto options = watch_options(context, 2);
-  options.come_back = "geres watch --job " + id;
+  options.come_back = "geres watch " + id;
   const auto job = watch_job(context, submitted, options);
   if (output.look.json) {
     context.show_json(job);

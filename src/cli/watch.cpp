@@ -110,17 +110,29 @@ std::int64_t active(const Scene& scene) {
   return scene.total() - scene.ended();
 }
 
+// As the first of the batch's jobs, in the order of their submission, that did not finish.
+int exit_as_batch(Context& context, const std::string& batch) {
+  client::Query query;
+  if (const auto tenant = context.tenant_if()) query.emplace_back("tenant", *tenant);
+  query.insert(query.end(), {{"batch", batch}, {"state", "failed,cancelled"}, {"limit", "1"}, {"order", "asc"}});
+  const auto listed = context.ask(context.hub().get("/v1/jobs", query));
+  return items_of(listed).empty() ? kDone : exit_as_job(items_of(listed).front());
+}
+
 int watch_command(Context& context) {
-  const auto job_text = context.value("job");
+  const auto& arguments = context.words.arguments;
+  if (!arguments.empty() && context.has("job"))
+    usage_error("the job is given twice, as '" + arguments[0] + "' and with --job", {}, "geres watch last", "--job");
+  const auto job_text = arguments.empty() ? context.value("job") : std::optional(arguments[0]);
   const auto batch = context.value("batch");
   if (job_text.has_value() == batch.has_value())
-    usage_error("watch needs a job or a batch", {}, "geres watch --job last, or geres watch --batch NAME", "--job");
+    usage_error("watch needs a job or a batch", {}, "geres watch last, or geres watch --batch NAME", "--job");
   auto& output = context.output;
   const auto start = kClock.monotonic();
   if (job_text) {
     const auto id = resolve_job(context, *job_text);
     auto options = watch_options(context, 1);
-    options.come_back = "geres watch --job " + id;
+    options.come_back = "geres watch " + id;
     const auto job = watch_job(context, context.ask(context.hub().get("/v1/jobs/" + id)), options);
     if (output.look.json)
       context.show_json(job);
@@ -137,7 +149,7 @@ int watch_command(Context& context) {
     output.line(done_sentence(set, kClock.monotonic() - start, output));
     if (exit_of(set) != kDone) output.hint("geres job list --batch " + shell_quoted(*batch) + " --state failed");
   }
-  return exit_of(set);
+  return context.has("exit-status") ? exit_as_batch(context, *batch) : exit_of(set);
 }
 
 }  // namespace
@@ -155,10 +167,12 @@ json::value watch_job(Context& context, json::value job, const WatchOptions& opt
   const auto id = text_of(job, "id");
   Watching watching(context, options);
   watching.scene.single = true;
+  Estimate estimate;
   const auto start = kClock.monotonic();
   Millis why_at = start + kWhyAfter;
   while (!ended(job)) {
     watching.scene.jobs = {job};
+    watching.scene.ends_at = estimate.look(job, kClock.wall());
     watching.show();
     const auto now = kClock.monotonic();
     Millis wait = 20'000;
@@ -281,22 +295,25 @@ int exit_of(const WatchedSet& set) {
 }
 
 std::vector<Command> watch_commands() {
-  return {{.path = "watch",
-           .sentence = "Watch a job or a batch until it is done",
-           .usage = {"{--job <job> | --batch <batch>} [--exit-status] [--progress <mode>]"},
-           .examples = {"geres watch --batch photos", "geres watch --job last --exit-status",
-                        "geres watch --batch photos --progress plain"},
-           .flags = {{.name = "job", .value = "JOB", .help = "id, part of it, or last", .live = Live::jobs},
-                     batch_flag("name or id"),
-                     tenant_flag(),
-                     {.name = "exit-status", .help = "exit as the job did"},
-                     {.name = "progress",
-                      .value = "MODE",
-                      .help = "how to show it",
-                      .kind = Kind::choice,
-                      .choices = {"auto", "tty", "plain", "json", "quiet"}}},
-           .run = watch_command,
-           .group = Group::everyday}};
+  return {
+      {.path = "watch",
+       .sentence = "Watch a job or a batch until it is done",
+       .usage = {"{<job> | --batch <batch>} [--exit-status] [--progress <mode>]"},
+       .examples = {"geres watch last", "geres watch --batch photos", "geres watch 77d0b7 --exit-status",
+                    "geres watch --batch photos --progress plain"},
+       .flags = {{.name = "job", .value = "JOB", .help = "the same as <job>", .live = Live::jobs},
+                 batch_flag("name or id"),
+                 tenant_flag(),
+                 {.name = "exit-status", .help = "exit as the job did; a batch: as its first job that did not finish"},
+                 {.name = "progress",
+                  .value = "MODE",
+                  .help = "how to show it",
+                  .kind = Kind::choice,
+                  .choices = {"auto", "tty", "plain", "json", "quiet"}}},
+       .run = watch_command,
+       .group = Group::everyday,
+       .arguments_max = 1,
+       .live = Live::jobs}};
 }
 
 }  // namespace geres::cli
