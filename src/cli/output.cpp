@@ -41,7 +41,13 @@ void indent(const json::value& v, int depth, std::string& out) {
   }
 }
 
-// The reader of a pipe may have had enough; then there is nobody left to tell.
+std::string tab_free(std::string text) {
+  text = clean(text);
+  return text;
+}
+
+}  // namespace
+
 void write_out(int fd, std::string_view text) {
   try {
     write_all(fd, text);
@@ -50,13 +56,6 @@ void write_out(int fd, std::string_view text) {
     std::_Exit(kDone);
   }
 }
-
-std::string tab_free(std::string text) {
-  text = clean(text);
-  return text;
-}
-
-}  // namespace
 
 int terminal_width(int fd) {
   winsize size{};

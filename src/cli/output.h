@@ -22,6 +22,8 @@ struct Look {
   std::vector<std::string> fields;  // --fields; empty: the usual ones
 };
 
+// The reader of a pipe may have had enough; then there is nobody left to tell, and the program ends. Any thread.
+void write_out(int fd, std::string_view text);
 int terminal_width(int fd);  // 80 if it will not say
 int terminal_height(int fd);
 Look look_around();  // by isatty, NO_COLOR and TERM

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A log followed to its end. The hub goes from attempt to attempt without a word, so after each connection it is found
-// out which byte of which attempt was the last: attempts before the newest do not grow any more, and what they have is
-// counted. Steps: look (at the job) → locate (the position) → follow → look → …
+// out which byte of which attempt was the last: attempts before the newest do not grow any more, and the hub says how
+// long they are. Steps: look (at the job) → locate (the position) → follow → look → …
 #include <algorithm>
 #include <atomic>
-#include <deque>
+#include <charconv>
 
 #include "client/ask.h"
 #include "client/write.h"
@@ -17,28 +17,13 @@ constexpr std::int64_t kQueuedMax = 1 << 20;  // bytes on their way to the callb
 constexpr Millis kFirstPause = 100;
 constexpr Millis kLongestPause = 2'000;
 
-// How long a log is, and where its last lines begin.
-class Measure {
- public:
-  explicit Measure(std::int64_t lines) : lines_(std::size_t(std::clamp<std::int64_t>(lines, 0, 1'000'000))) {}
-  void take(std::string_view piece) {
-    for (const char c : piece) {
-      if (at_start_) starts_.push_back(bytes_);
-      if (starts_.size() > lines_) starts_.pop_front();
-      at_start_ = c == '\n';
-      ++bytes_;
-    }
-  }
-  void restart() { bytes_ = 0, at_start_ = true, starts_.clear(); }
-  std::int64_t bytes() const { return bytes_; }
-  std::int64_t last_lines() const { return starts_.empty() ? bytes_ : starts_.front(); }
-
- private:
-  std::size_t lines_;
-  std::int64_t bytes_ = 0;
-  bool at_start_ = true;
-  std::deque<std::int64_t> starts_;
-};
+// Where in its attempt's log an answer begins.
+std::int64_t offset_of(const transport::Reply& reply) {
+  std::int64_t offset = 0;
+  if (const auto found = reply.headers.find("geres-offset"); found != reply.headers.end())
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), offset);
+  return offset;
+}
 
 class LogFollow : public std::enable_shared_from_this<LogFollow> {
  public:
@@ -63,58 +48,56 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
 
   void begin() {
     begun_ = true;
-    attempt_ = options_.attempt.value_or(job_.attempt);
+    attempt_ = options_.attempt.value_or(std::max(job_.attempt, 1));
     offset_ = options_.offset.value_or(0);
-    if (!options_.tail || attempt_ == 0) return follow();
-    measure(0, *options_.tail, [self = shared_from_this()](const Measure& measured) {
-      self->offset_ = measured.last_lines();
+    if (!options_.tail || attempt_ > job_.attempt) return follow();
+    find_tail(*options_.tail, [self = shared_from_this()](std::int64_t offset) {
+      self->offset_ = offset;
       self->follow();
     });
   }
 
   // Puts `came_` bytes behind attempt_ and offset_.
   void locate() {
-    if (attempt_ == 0 && job_.attempt > 0) attempt_ = 1;
     if (came_ == 0 || attempt_ >= job_.attempt) {
       offset_ += std::exchange(came_, 0);
       return follow();
     }
-    measure(offset_, 0, [self = shared_from_this()](const Measure& measured) {
-      if (self->came_ < measured.bytes()) {
+    find_tail(0, [self = shared_from_this()](std::int64_t all) {
+      const auto rest = std::max<std::int64_t>(all - self->offset_, 0);
+      if (self->came_ < rest) {
         self->offset_ += std::exchange(self->came_, 0);
         return self->follow();
       }
-      self->came_ -= measured.bytes();
+      self->came_ -= rest;
       self->offset_ = 0;
       ++self->attempt_;
       self->locate();
     });
   }
 
-  transport::Call log_call(std::int64_t offset) const {
-    LogOptions options;
+  transport::Call log_call(LogOptions options) const {
     options.stream = options_.stream;
-    if (attempt_ > 0) options.attempt = attempt_;
-    if (offset > 0) options.offset = offset;
+    options.attempt = attempt_;
     auto call = get(job_path(job_id_, "/log"), query_of(options));
     call.lasting = true;
     return call;
   }
 
-  void measure(std::int64_t from, std::int64_t lines, std::function<void(const Measure&)> then) {
-    auto measure = std::make_shared<Measure>(lines);
-    auto call = log_call(from);
-    call.sink = [measure](std::string_view piece) { return measure->take(piece), transport::Take::more; };
-    call.restart = [measure] { measure->restart(); };
+  // How many bytes of attempt_ come before its last lines.
+  void find_tail(std::int64_t lines, std::function<void(std::int64_t)> then) {
+    auto call = log_call({.tail = lines});
+    call.sink = [](std::string_view) { return transport::Take::more; };
+    call.restart = [] {};
     core_->call(promise_.task(), std::move(call),
-                [self = shared_from_this(), measure, then = std::move(then)](Answer<transport::Reply> answer) {
-                  answer ? then(*measure) : self->promise_.fail(answer.error());
+                [self = shared_from_this(), then = std::move(then)](Answer<transport::Reply> answer) {
+                  answer ? then(offset_of(*answer)) : self->promise_.fail(answer.error());
                 });
   }
 
   void follow() {
     const bool had_ended = job_.ended();
-    auto call = log_call(offset_);
+    auto call = log_call({.offset = offset_});
     call.query.emplace_back("follow", "true");
     call.patience = 0;  // coming back is done here
     call.sink = [self = shared_from_this()](std::string_view piece) { return self->hand_over(piece); };
@@ -169,9 +152,9 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
   Promise<Job> promise_;
   Job job_;
   bool begun_ = false;
-  int attempt_ = 0;  // 0: there was none yet
+  int attempt_ = 0;  // the place from which on it is told …
   std::int64_t offset_ = 0;
-  std::int64_t came_ = 0;  // bytes since then
+  std::int64_t came_ = 0;  // … and the bytes since then, maybe of further attempts
   std::atomic<std::int64_t> queued_ = 0;
   std::atomic<bool> waiting_ = false;
   std::optional<Millis> away_since_;

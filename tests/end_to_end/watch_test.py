@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Seeing a job through from the command line, over lives of the hub: what watch shows and how it ends."""
+"""Seeing a job through from the command line, over lives of the hub: what watch shows and how it ends, and a log that
+is followed without a byte lost or doubled."""
 import os
 import pty
 import re
+import signal
 import subprocess
 import threading
 import unittest
@@ -114,6 +116,80 @@ class Watch(unittest.TestCase):
             self.assertEqual(code(seven, "--job", seven), 2)
             self.assertEqual(code(seven, "--batch", "bad"), 2)
             self.assertEqual(code(), 2)
+
+
+class Logs(unittest.TestCase):
+    def follow(self, fleet, id, *flags):
+        return Process(fleet, "log", ["job", "log", "-f", id, *flags])
+
+    def test_a_log_is_followed_over_restarts_and_attempts_without_a_gap(self):
+        with Fleet() as fleet:
+            hub = fleet.hub()
+            fleet.host("h")
+            fleet.push_shell()
+            gates = [fleet.directory / f"gate{n}" for n in range(5)]
+            wait = [gate(path) for path in gates]
+            first = f'{wait[0]}; echo one; echo uno >&2; {wait[1]}; echo two; {wait[2]}; echo three; exit 1'
+            second = f'echo four; echo cuatro >&2; {wait[3]}; echo five; printf six; {wait[4]}; echo'
+            id = fleet.shell(f'if [ $GERES_ATTEMPT = 1 ]; then {first}; fi; {second}', backoff={"initial": "1ms"})
+            early = self.follow(fleet, id)  # maybe before there is any attempt
+            gates[0].touch()
+            wait_until(lambda: early.out.read_text() == "one\n", "the first line")
+            tail = self.follow(fleet, id, "--tail", "1", "--stream", "stdout")
+            wait_until(lambda: tail.out.read_text() == "one\n", "the last line")
+            hub.kill()
+            gates[1].touch()
+            hub = fleet.hub()
+            for log in (early, tail):
+                wait_until(lambda: log.out.read_text() == "one\ntwo\n", "on from where it was")
+            # The attempt ends and the next begins while nobody can ask.
+            hub.terminate()
+            gates[2].touch()
+            hub = fleet.hub()
+            for log in (early, tail):
+                wait_until(lambda: log.out.read_text() == "one\ntwo\nthree\nfour\n", "and in the next attempt")
+            hub.kill()
+            gates[3].touch()
+            hub = fleet.hub()
+            for log in (early, tail):
+                wait_until(lambda: log.out.read_text().endswith("five\nsix"), "and there again")
+            late = self.follow(fleet, id, "--tail", "2", "--stream", "stdout")
+            wait_until(lambda: late.out.read_text() == "five\nsix", "the last lines of the newest attempt")
+            again = self.follow(fleet, id, "--attempt", "1", "--stream", "stdout")
+            wait_until(lambda: again.out.read_text().endswith("six"), "all attempts")
+            hub.kill()
+            fleet.hub()
+            gates[4].touch()
+            self.assertEqual([log.popen.wait(60) for log in (early, tail, late, again)], [0] * 4)
+            whole = "one\ntwo\nthree\nfour\nfive\nsix\n"
+            self.assertEqual([log.out.read_text() for log in (early, tail, late, again)],
+                             [whole, whole, "five\nsix\n", whole])
+            self.assertEqual(early.log.read_text(), "uno\ncuatro\n")
+            self.assertEqual(fleet.cli("job", "log", id).stdout, "four\nfive\nsix\n")
+            self.assertEqual(fleet.cli("job", "log", id, "--attempt", "1", "--tail", "2").stdout, "two\nthree\n")
+            self.assertEqual(fleet.cli("job", "log", id, "--attempt", "3", check=False).returncode, 1)
+
+    def test_what_has_no_reader_any_more_ends(self):
+        with Fleet() as fleet:
+            fleet.hub()
+            fleet.host("h")
+            fleet.push_shell()
+            end = fleet.directory / "end"
+            id = fleet.shell(f"until [ -e {end} ]; do echo more; sleep 0.02; done")
+            command = subprocess.Popen([str(BIN / "geres"), "job", "log", "-f", id], stdout=subprocess.PIPE,
+                                       stderr=subprocess.DEVNULL, env=fleet.environment())
+            self.assertEqual(command.stdout.readline(), b"more\n")
+            command.stdout.close()
+            self.assertEqual(command.wait(60), 0)
+            stopped = subprocess.Popen([str(BIN / "geres"), "job", "log", "-f", id], stdout=subprocess.PIPE,
+                                       stderr=subprocess.DEVNULL, env=fleet.environment())
+            stopped.stdout.readline()
+            stopped.send_signal(signal.SIGINT)
+            stopped.stdout.read()
+            stopped.stdout.close()
+            self.assertEqual(stopped.wait(60), 130)
+            end.touch()
+            self.assertEqual(fleet.ended(id)["state"], "finished")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ awaitable<Answered> get_log(Call& call) {
   if (!id) co_return id.error();
   const auto job = co_await visible_job(call, *id);
   if (!job) co_return job.error();
-  if (*attempt && **attempt > job->status.attempt)
+  // Whoever follows may name the attempt that comes next, and so misses nothing of it.
+  if (*attempt && **attempt > job->status.attempt + (*following ? 1 : 0))
     co_return fail(Code::notFound, fmt::format("the job has had {} attempts", job->status.attempt), "attempt");
 
   auto view = std::make_shared<LogView>(call.api, call.request, *id);
@@ -100,6 +101,7 @@ awaitable<Answered> get_log(Call& call) {
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Cache-Control", "no-store");
   response.headers.emplace_back("Geres-Attempt", std::to_string(view->attempt));
+  response.headers.emplace_back("Geres-Offset", std::to_string(view->offset));
   const auto send = *following ? follow : send_once;
   response.stream = [view, send](http::StreamWriter& out) { return send(view, out); };
   co_return response;

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/log_follower.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "cli/job_words.h"
+#include "cli/output.h"
+
+namespace geres::cli {
+namespace {
+
+constexpr Millis kPatience = 30 * 60'000;  // with a hub that is away while a log is followed
+
+// Where in its attempt's log an answer begins.
+std::int64_t offset_of(const client::Reply& reply) {
+  std::int64_t offset = 0;
+  if (const auto found = reply.headers.find("geres-offset"); found != reply.headers.end())
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), offset);
+  return offset;
+}
+
+}  // namespace
+
+LogFollower::LogFollower(client::Options options, What what) : hub_(std::move(options)), what_(std::move(what)) {}
+
+std::optional<client::Failure> LogFollower::run() {
+  for (bool begun = false;; begun = true) {
+    const auto had_ended = look();
+    if (!had_ended) return had_ended.error();
+    if (what_.follow) hub_.transport().options().patience = kPatience;
+    if (auto failed = begun ? locate() : begin()) return failed;
+    if (newest_ == 0 && !what_.follow && !what_.attempt) return std::nullopt;  // nothing was written yet
+    const auto reply = ask(
+        {{"offset", std::to_string(offset_)}},
+        [this](std::string_view piece) {
+          write_out(what_.fd, piece);
+          came_ += std::int64_t(piece.size());
+          return true;
+        },
+        what_.follow);
+    // A hub that stops ends its answers: all has come when the job had ended before the answer began.
+    if (reply && (!what_.follow || *had_ended)) return std::nullopt;
+    // What broke before a byte came was tried again for long enough.
+    const bool broken = !reply && reply.error().kind == client::Failure::Kind::unreachable && came_ > 0;
+    if (!reply && !broken) return reply.error();
+  }
+}
+
+client::Answer<bool> LogFollower::look() {
+  const auto job = hub_.get("/v1/jobs/" + what_.job, {{"fields", "state,attempt"}});
+  if (!job) return job.error();
+  newest_ = number_of(*job, "attempt");
+  return ended(*job);
+}
+
+client::Answer<client::Reply> LogFollower::ask(client::Query more, client::Sink sink, bool follow) {
+  client::Call call;
+  call.path = "/v1/jobs/" + what_.job + "/log";
+  call.query = {{"stream", what_.stream}, {"attempt", std::to_string(attempt_)}};
+  call.query.insert(call.query.end(), more.begin(), more.end());
+  if (follow) call.query.emplace_back("follow", "true");
+  call.lasting = follow;
+  call.take = std::move(sink);
+  return hub_.transport().send(call);
+}
+
+client::Answer<std::int64_t> LogFollower::length() {
+  const auto reply = ask({{"tail", "0"}});
+  if (!reply) return reply.error();
+  return offset_of(*reply);
+}
+
+std::optional<client::Failure> LogFollower::begin() {
+  attempt_ = what_.attempt.value_or(std::max<std::int64_t>(newest_, 1));
+  if (!what_.tail || attempt_ > newest_) return std::nullopt;
+  const auto reply = ask({{"tail", std::to_string(*what_.tail)}});
+  if (!reply) return reply.error();
+  write_out(what_.fd, reply->body);
+  offset_ = offset_of(*reply) + std::int64_t(reply->body.size());
+  return std::nullopt;
+}
+
+// Puts the bytes that came behind attempt_ and offset_.
+std::optional<client::Failure> LogFollower::locate() {
+  while (what_.follow && came_ > 0 && attempt_ < newest_) {
+    const auto all = length();
+    if (!all) return all.error();
+    if (came_ < *all - offset_) break;
+    came_ -= std::max<std::int64_t>(*all - offset_, 0);
+    offset_ = 0;
+    ++attempt_;
+  }
+  offset_ += std::exchange(came_, 0);
+  return std::nullopt;
+}
+
+}  // namespace geres::cli

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// One stream of a job's log, printed as it is or as it grows, over attempts and over absences of the hub. The hub goes
+// from attempt to attempt without a word, so after a break it is found out which byte of which attempt was the last
+// that came: attempts before the newest do not grow any more, and the hub says how long they are.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/client/client.h"
+
+namespace geres::cli {
+
+// For one thread.
+class LogFollower {
+ public:
+  struct What {
+    std::string job;
+    std::string stream;                   // stdout | stderr
+    std::optional<std::int64_t> attempt;  // the newest; with `follow` those after it as well
+    std::optional<std::int64_t> tail;     // lines
+    bool follow = false;                  // until the job has ended
+    int fd = 1;                           // where the bytes go
+  };
+  LogFollower(client::Options options, What what);
+
+  // Returns when all is printed, or why that cannot be. Throws std::system_error when it cannot be written.
+  std::optional<client::Failure> run();
+
+ private:
+  client::Answer<bool> look();  // whether the job has ended
+  client::Answer<client::Reply> ask(client::Query more, client::Sink sink = {}, bool follow = false);
+  client::Answer<std::int64_t> length();  // of attempt_
+  std::optional<client::Failure> begin();
+  std::optional<client::Failure> locate();
+
+  client::Client hub_;
+  const What what_;
+  std::int64_t newest_ = 0;   // attempt, when it was looked at
+  std::int64_t attempt_ = 0;  // the place from which on it is printed …
+  std::int64_t offset_ = 0;
+  std::int64_t came_ = 0;  // … and how many bytes were since then, maybe of further attempts
+};
+
+}  // namespace geres::cli
