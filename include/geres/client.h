@@ -129,7 +129,8 @@ class GERES_CLIENT_API Async {
   Pending<Batch> pause_batch(std::string_view id_or_name, std::string_view tenant = {});
   Pending<Batch> resume_batch(std::string_view id_or_name, std::string_view tenant = {});
 
-  Pending<Package> push_package(std::string_view tenant, std::string_view name, const std::filesystem::path& zip);
+  Pending<Package> push_package(std::string_view tenant, std::string_view name,
+                                const std::filesystem::path& zip_or_directory);
   Pending<Page<Package>> packages_page(std::string_view tenant = {}, std::string_view name = {},
                                        std::string_view cursor = {}, int size = 500);
   Pending<std::int64_t> delete_package(std::string_view tenant, std::string_view name, std::optional<int> version = {});
@@ -222,9 +223,11 @@ class GERES_CLIENT_API Client {
     return async_.resume_batch(id_or_name, tenant).get();
   }
 
-  // A ZIP with programs or a library. Refused (badPackage) says what is wrong with it.
-  Package push_package(std::string_view tenant, std::string_view name, const std::filesystem::path& zip) {
-    return async_.push_package(tenant, name, zip).get();
+  // Programs or a library: a ZIP, or a directory, which is packed first (into the system's temporary directory, with
+  // all in it; links and special files are Refused). The same tree gives the same bytes, which the hub keeps once.
+  // Refused (badPackage) says what is wrong with it. Async's, too, returns only when a directory is packed.
+  Package push_package(std::string_view tenant, std::string_view name, const std::filesystem::path& zip_or_directory) {
+    return async_.push_package(tenant, name, zip_or_directory).get();
   }
   Range<Package> packages(std::string tenant = {}, std::string name = {});  // all versions, newest first
   // How many versions were deleted. Conflict while a job needs one.

@@ -60,6 +60,13 @@ struct Requirements {  // of the host
   std::map<std::string, std::string> labels = {};
 };
 
+// Where a job's own events are told, signed with the secret of the tenant's webhook for jobs, which must be there
+// first.
+struct JobWebhook {
+  std::string url;                      // http or https, of an address that the hub's operator allows
+  std::vector<std::string> types = {};  // geres.job.started, geres.job.*; empty: its end, however it comes
+};
+
 // A job to hand in. Only `type` must be given, and `tenant` unless the token has exactly one.
 struct JobSpec {
   std::string tenant = {};
@@ -78,6 +85,7 @@ struct JobSpec {
   std::optional<int> max_attempts = {};            // 5
   std::optional<Backoff> backoff = {};
   std::optional<Requirements> needs = {};
+  std::optional<JobWebhook> webhook = {};
   std::map<std::string, std::string> tags = {};
   std::string key = {};  // idempotency key, unique per tenant; empty: one is drawn for this call
   std::string ref = {};
@@ -114,6 +122,7 @@ struct Job {
   std::string batch_name = {};
   int priority = 0;
   int max_attempts = 0;
+  std::optional<JobWebhook> webhook = {};
   std::map<std::string, std::string> tags = {};
   std::string key = {};
   std::string ref = {};

@@ -3,6 +3,7 @@
 #include <ranges>
 
 #include "client/client_fixture.h"
+#include "package/archive.h"
 
 namespace geres::client {
 namespace {
@@ -160,6 +161,63 @@ TEST_F(ClientTest, PushesPackagesAndFiles) {
     FAIL() << "not a ZIP";
   } catch (const Refused& error) {
     EXPECT_EQ(error.code(), "badPackage");
+  }
+}
+
+TEST_F(ClientTest, PacksADirectory) {
+  const auto tree = directory.path() / "tree";
+  std::filesystem::create_directories(tree / "bin");
+  replace_file(tree / "geres.json", R"({"jobs":{"Hello":{"command":["bin/hello.sh"]}}})");
+  replace_file(tree / "bin/hello.sh", "#!/bin/sh\necho hello\n", 0755);
+  const auto packed = directory.path() / "packed.zip";
+  const auto summary = package::pack(tree, packed).value();
+  const auto temporary = [] {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path()))
+      if (std::filesystem::exists(entry.path() / "package.zip")) names.insert(entry.path());
+    return names;
+  };
+  const auto before = temporary();
+  const auto pushed = client->push_package("ours", "hello", tree);
+  EXPECT_EQ(pushed.sha256, summary.sha256);
+  EXPECT_THAT(pushed.types, ElementsAre("Hello"));
+  EXPECT_EQ(client->push_package("ours", "hello", packed).version, pushed.version) << "the same bytes";
+  replace_file(tree / "bin/more.sh", "#!/bin/sh\n", 0755);
+  stop_hub();
+  auto pushing = client->async().push_package("ours", "hello", tree);
+  EXPECT_FALSE(pushing.wait_for(0ms));
+  start_hub();
+  EXPECT_EQ(pushing.get().version, 2) << "sent again when the hub is back";
+  std::filesystem::create_symlink("/etc/passwd", tree / "link");
+  try {
+    client->push_package("ours", "hello", tree);
+    FAIL() << "links are not packed";
+  } catch (const Refused& error) {
+    EXPECT_EQ(error.code(), "badPackage");
+    EXPECT_THAT(error.message(), HasSubstr("'link' is a symbolic link"));
+  }
+  client.reset();
+  EXPECT_EQ(temporary(), before) << "nothing is left lying about";
+}
+
+TEST_F(ClientTest, LetsAJobBringItsWebhook) {
+  const JobSpec spec{
+      .type = "Work", .webhook = JobWebhook{"https://8.8.8.8/done", {"geres.job.started"}}, .key = "once"};
+  EXPECT_THROW(client->submit(spec), Conflict) << "the tenant has no secret to sign with";
+  ASSERT_EQ(ours.post("/v1/webhooks", R"({"forJobs":true})").status, 201);
+  const auto job = client->submit(spec);
+  ASSERT_TRUE(job.webhook);
+  EXPECT_EQ(job.webhook->url, "https://8.8.8.8/done");
+  EXPECT_THAT(job.webhook->types, ElementsAre("geres.job.started"));
+  EXPECT_EQ(client->submit(spec).id, job.id);
+  const auto plain = client->submit({.type = "Work", .webhook = JobWebhook{"https://8.8.8.8/"}});
+  EXPECT_THAT(plain.webhook->types, IsEmpty());
+  EXPECT_FALSE(client->submit(work()).webhook);
+  try {
+    client->submit({.type = "Work", .webhook = JobWebhook{"http://127.0.0.1/"}});
+    FAIL() << "not allowed";
+  } catch (const Refused& error) {
+    EXPECT_EQ(error.field(), "/webhook");
   }
 }
 

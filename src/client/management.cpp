@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Jobs handed in, cancelled, run again and changed; batches, packages, input files, tenants.
+#include "base/file.h"
 #include "client/ask.h"
 #include "client/write.h"
 #include "geres/client.h"
+#include "package/archive.h"
 
 namespace geres::client {
 namespace {
@@ -35,6 +37,22 @@ transport::Call upload(std::string path, const std::filesystem::path& file, std:
   call.upload = file;
   call.content_type = std::move(content_type);
   return call;
+}
+
+constexpr const char* kPacked = "package.zip";
+
+// A temporary directory with the ZIP in it.
+Answer<std::shared_ptr<TemporaryDirectory>> pack(const std::filesystem::path& directory) {
+  try {
+    auto temporary = std::make_shared<TemporaryDirectory>();
+    const auto packed = package::pack(directory, temporary->path() / kPacked);
+    if (packed) return temporary;
+    const auto& error = packed.error();
+    return refused_failure(error.code, "'" + directory.string() + "' cannot be packed: " + error.message, error.field,
+                           error.hint);
+  } catch (const std::exception& trouble) {  // of the disk
+    return refused_failure(Code::unknownFile, "'" + directory.string() + "' cannot be packed: " + trouble.what(), "");
+  }
 }
 
 // A bulk verb takes as long as it takes.
@@ -161,8 +179,16 @@ Pending<Batch> Async::resume_batch(std::string_view id_or_name, std::string_view
   return ask<Batch>(core_, batch_verb(id_or_name, "/resume", tenant), read_batch);
 }
 
-Pending<Package> Async::push_package(std::string_view tenant, std::string_view name, const std::filesystem::path& zip) {
-  return ask<Package>(core_, upload(package_path(tenant, name), zip, "application/zip"), read_package);
+Pending<Package> Async::push_package(std::string_view tenant, std::string_view name,
+                                     const std::filesystem::path& zip_or_directory) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(zip_or_directory, ignored))
+    return ask<Package>(core_, upload(package_path(tenant, name), zip_or_directory, "application/zip"), read_package);
+  const auto packed = pack(zip_or_directory);
+  if (!packed) return fail_at_once<Package>(core_, packed.error());
+  // The ZIP is kept until the call is over.
+  return ask<Package>(core_, upload(package_path(tenant, name), (*packed)->path() / kPacked, "application/zip"),
+                      [kept = *packed](const json::value& v) { return read_package(v); });
 }
 
 Pending<Page<Package>> Async::packages_page(std::string_view tenant, std::string_view name, std::string_view cursor,

@@ -81,6 +81,12 @@ std::optional<Progress> progress_of(const json::value& from) {
   return Progress{number_if(v, "percent"), text_of(v, "message")};
 }
 
+std::optional<JobWebhook> webhook_of(const json::value& from) {
+  const auto& v = member_of(from, "webhook");
+  if (!v.is_object()) return std::nullopt;
+  return JobWebhook{text_of(v, "url"), texts_of(v, "types")};
+}
+
 void read_times(Job& job, const json::value& from) {
   job.submitted_at = time_of(from, "submittedAt");
   job.ready_at = time_of(from, "readyAt");
@@ -102,6 +108,7 @@ void read_spec(Job& job, const json::value& from) {
   job.batch_name = text_of(from, "batchName");
   job.priority = int(integer_of(from, "priority"));
   job.max_attempts = int(integer_of(from, "maxAttempts"));
+  job.webhook = webhook_of(from);
   job.tags = labels_of(from, "tags");
   job.key = text_of(from, "key");
   job.ref = text_of(from, "ref");

@@ -52,17 +52,23 @@ json::object backoff(const Backoff& from) {
   return to;
 }
 
+json::array texts(const std::vector<std::string>& from) {
+  json::array to;
+  for (const auto& text : from) to.emplace_back(text);
+  return to;
+}
+
+json::object webhook(const JobWebhook& from) {
+  json::object to{{"url", from.url}};
+  if (!from.types.empty()) to["types"] = texts(from.types);
+  return to;
+}
+
 json::object requirements(const Requirements& from) {
   json::object to;
   set(to, "slots", from.slots);
   if (from.memory_bytes) to["memory"] = *from.memory_bytes;
   if (!from.labels.empty()) to["labels"] = labels(from.labels);
-  return to;
-}
-
-json::array texts(const std::vector<std::string>& from) {
-  json::array to;
-  for (const auto& text : from) to.emplace_back(text);
   return to;
 }
 
@@ -104,6 +110,7 @@ Answer<json::value> write_spec(const JobSpec& spec, const std::string& at) {
   set(to, "maxAttempts", spec.max_attempts);
   if (spec.backoff) to["backoff"] = backoff(*spec.backoff);
   if (spec.needs) to["requires"] = requirements(*spec.needs);
+  if (spec.webhook) to["webhook"] = webhook(*spec.webhook);
   if (!spec.tags.empty()) to["tags"] = labels(spec.tags);
   set(to, "key", spec.key);
   set(to, "ref", spec.ref);

@@ -40,6 +40,14 @@ class ClientExampleTest(unittest.TestCase):
                          ["word,count", "sea,3", "the,3", "open,1"])
         self.assertTrue((self.fleet.directory / "hill.txt.words.csv").exists())
 
+    def test_packs_a_directory(self):
+        done = self.run_example("demo", EXAMPLES / "word_count", self.write("sea.txt", "the sea"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        pushed, = self.fleet.api("GET", "/v1/packages?name=word_count")["items"]
+        self.fleet.cli("package", "push", "demo", EXAMPLES / "word_count", "--name", "by_command")
+        other, = self.fleet.api("GET", "/v1/packages?name=by_command")["items"]
+        self.assertEqual(pushed["sha256"], other["sha256"], "as the command packs it")
+
     def test_says_what_is_wrong(self):
         sea = self.write("sea.txt", "the sea")
         refused = self.run_example("demo", sea, sea)
