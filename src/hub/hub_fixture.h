@@ -3,8 +3,10 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/statvfs.h>
 
 #include <functional>
+#include <optional>
 
 #include "base/base64.h"
 #include "base/file.h"
@@ -52,6 +54,33 @@ inline std::string small_package() {
   return zip;
 }
 
+// In memory where there is room. A hub syncs its store some twenty times before and in a test, and a disk that others
+// keep busy may take a second for each; what a sync is good for is tried elsewhere (engine/durability_test.cpp).
+class HubDirectory {
+ public:
+  HubDirectory() {
+    struct statvfs shm {};
+    const bool roomy = ::statvfs("/dev/shm", &shm) == 0 && shm.f_bavail * shm.f_frsize > kRoom;
+    std::string pattern = "/dev/shm/geres-XXXXXX";
+    if (roomy && ::mkdtemp(pattern.data()) != nullptr)
+      path_ = pattern;
+    else
+      path_ = on_disk_.emplace().path();
+  }
+  ~HubDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  HubDirectory(const HubDirectory&) = delete;
+  HubDirectory& operator=(const HubDirectory&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  static constexpr std::uint64_t kRoom = 1 << 30;  // a hub refuses uploads when little is free
+  std::optional<TemporaryDirectory> on_disk_;
+  std::filesystem::path path_;
+};
+
 class HubTest : public testing::Test {
  protected:
   HubTest() { options.data_dir = directory.path() / "data", options.port = 0, options.http_threads = 2; }
@@ -87,7 +116,7 @@ class HubTest : public testing::Test {
     return ours.call("PUT", "/v1/packages/ours/" + name, small_package(), {{"Content-Type", "application/zip"}});
   }
 
-  TemporaryDirectory directory;
+  HubDirectory directory;
   HubOptions options;
   std::unique_ptr<Hub> hub;
   std::string url;
