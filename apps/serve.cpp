@@ -97,6 +97,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.report_every = settings.report_every;
   options.cors_origins = settings.cors_origins;
   options.webhook_allow = settings.webhook_allow;
+  options.webhook_ca = settings.webhook_ca;
   options.webhook_retry = settings.webhook_retry;
   options.webhook_attempts = settings.webhook_attempts;
   options.on_fatal = [&fatal](const std::string& what) { fatal.set(what); };

@@ -29,6 +29,7 @@ struct HubSettings {
   Millis report_every = 0;                // 0: as the lease wants it
   std::vector<std::string> cors_origins;  // whose web pages may call the hub
   std::vector<std::string> webhook_allow;
+  std::string webhook_ca;  // empty: the system's certificates alone
   Millis webhook_retry = 10'000;
   int webhook_attempts = 12;
 };

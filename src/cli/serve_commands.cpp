@@ -73,6 +73,10 @@ void read_times(Context& context, HubSettings& settings) {
 
 void read_webhooks(Context& context, HubSettings& settings) {
   settings.webhook_allow = context.values("webhook-allow");
+  settings.webhook_ca = context.value_or("webhook-ca", "");
+  if (!settings.webhook_ca.empty() && ::access(settings.webhook_ca.c_str(), R_OK) != 0)
+    usage_error("the file '" + settings.webhook_ca + "' cannot be read", std::generic_category().message(errno),
+                "--webhook-ca FILE, with certificates in PEM", "--webhook-ca");
   if (const auto text = context.value("webhook-retry")) settings.webhook_retry = *parse_duration(*text);
   if (settings.webhook_retry < 10 || settings.webhook_retry > 3'600'000)
     usage_error("--webhook-retry is 10ms to 1h", "the pause before an event is told again; it grows with each attempt",
@@ -242,6 +246,10 @@ std::vector<Flag> hub_flags() {
        .value = "NET",
        .help = "a private network (10.0.0.0/8) or host that webhooks may call",
        .many = true},
+      {.name = "webhook-ca",
+       .value = "FILE",
+       .help = "certificates (PEM) that webhooks trust beside the system's",
+       .live = Live::files},
       {.name = "webhook-retry",
        .value = "TIME",
        .help = "before a webhook is called again, then longer (default 10s)",

@@ -32,6 +32,13 @@ int create(Context& context) {
   if (const auto name = context.value("name")) body["name"] = *name;
   if (auto types = words_of(context, "type"); !types.empty()) body["types"] = std::move(types);
   if (auto batches = words_of(context, "batch"); !batches.empty()) body["batches"] = std::move(batches);
+  if (auto types = words_of(context, "job-type"); !types.empty()) body["jobTypes"] = std::move(types);
+  json::object tags;
+  for (const auto& tag : context.values("tag")) {
+    const auto equals = tag.find('=');
+    tags[tag.substr(0, equals)] = tag.substr(equals + 1);
+  }
+  if (!tags.empty()) body["tags"] = std::move(tags);
   const auto webhook = context.ask(context.hub().post("/v1/webhooks", body));
   auto& output = context.output;
   if (output.look.json) {
@@ -68,8 +75,12 @@ int list(Context& context) {
 
 std::string line_of(const json::value& v) {
   if (v.is_string()) return std::string(v.get_string());
-  if (!v.is_array()) return boost::json::serialize(v);
   std::vector<std::string> words;
+  if (v.is_object()) {
+    for (const auto& [name, value] : v.get_object()) words.push_back(std::string(name) + "=" + line_of(value));
+    return joined(words, ",");
+  }
+  if (!v.is_array()) return boost::json::serialize(v);
   for (const auto& word : v.get_array())
     if (word.is_string()) words.emplace_back(word.get_string());
   return joined(words, ",");
@@ -210,13 +221,18 @@ std::vector<Command> webhook_commands() {
        .group = Group::admin},
       {.path = "webhook create",
        .sentence = "Make a webhook; its secret is printed this once only",
-       .usage = {"<url> [--type <type>[,<type>...]] [--batch <batch>...] [--name <name>] [--tenant <tenant>]",
-                 "--for-jobs [--tenant <tenant>]"},
+       .usage =
+           {"<url> [--type <event>...] [--batch <batch>...] [--job-type <type>...] [--tag <tag>...] [--name <name>] "
+            "[--tenant <tenant>]",
+            "--for-jobs [--tenant <tenant>]"},
        .examples = {"geres webhook create https://example.com/hook --tenant demo --type geres.job.failed --name ci",
+                    "geres webhook create https://example.com/hook --tenant demo --job-type Invoice --tag customer=7",
                     "geres webhook create --for-jobs --tenant demo"},
        .flags =
            {{.name = "type", .value = "T", .help = "only these events: geres.job.failed, geres.job.*", .many = true},
             {.name = "batch", .value = "B", .help = "only of this batch", .many = true, .live = Live::batches},
+            {.name = "job-type", .value = "T", .help = "only of jobs of this type", .many = true, .live = Live::types},
+            {.name = "tag", .value = "K=V", .help = "only of jobs with this tag", .kind = Kind::pair, .many = true},
             {.name = "name", .value = "N", .help = "to call it by"},
             {.name = "tenant",
              .value = "T",

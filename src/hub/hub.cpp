@@ -74,6 +74,10 @@ webhooks::Options webhook_options(const HubOptions& options) {
   auto rules = webhooks::AddressRules::allowing(options.webhook_allow);
   if (!rules) throw std::runtime_error("--webhook-allow: " + rules.error().message);
   to.rules = std::move(*rules);
+  to.ca_file = options.webhook_ca;
+  if (!to.ca_file.empty())
+    if (auto ok = webhooks::check_ca_file(to.ca_file); !ok)
+      throw std::runtime_error("--webhook-ca: " + ok.error().message);
   to.retry_first = options.webhook_retry;
   to.attempts_max = options.webhook_attempts;
   return to;

@@ -46,6 +46,7 @@ struct HubOptions {
   Millis sweep_every = 3'600'000;             // unnamed uploads
   std::uint64_t disk_reserve = 256ULL << 20;  // uploads are refused as long as the disk has less than this free
   std::vector<std::string> webhook_allow;     // networks and hosts that webhooks may call though they are not public
+  std::filesystem::path webhook_ca;           // certificates that webhooks trust beside the system's, PEM
   Millis webhook_retry = 10'000;              // before a webhook's event is told again; then three times as long each
   int webhook_attempts = 12;                  // then it is a dead letter
   std::vector<std::string> cors_origins;      // whose web pages may call this hub, as browsers name them

@@ -34,6 +34,18 @@ TEST_F(WebhookApi, ShowsASecretWhenItIsDrawnAndNeverAgain) {
   EXPECT_EQ(create(R"(,"name":"ends")").status, 201);
 }
 
+TEST_F(WebhookApi, KeepsWhichJobsItIsFor) {
+  const auto made = create(R"(,"jobTypes":["Thumbnail","Rotate"],"tags":{"customer":"7"})");
+  ASSERT_EQ(made.status, 201) << made;
+  const auto path = "/v1/webhooks/" + made.text("id");
+  EXPECT_EQ(json::write_text(ours.get(path).json().at("jobTypes")), R"(["Thumbnail","Rotate"])");
+  EXPECT_EQ(json::write_text(ours.get(path).json().at("tags")), R"({"customer":"7"})");
+  const auto changed = ours.call("PATCH", path, R"({"jobTypes":[],"tags":{"a":"b"}})");
+  ASSERT_EQ(changed.status, 200) << changed;
+  EXPECT_FALSE(changed.json().get_object().contains("jobTypes"));
+  EXPECT_EQ(json::write_text(ours.get(path).json().at("tags")), R"({"a":"b"})");
+}
+
 TEST_F(WebhookApi, RefusesWhatCannotBe) {
   const auto refused = [&](const std::string& body, const std::string& code, const std::string& field) {
     const auto reply = ours.post("/v1/webhooks", body);
@@ -46,6 +58,9 @@ TEST_F(WebhookApi, RefusesWhatCannotBe) {
   refused(R"({"url":"http://me:secret@8.8.8.8/"})", "badValue", "/url");
   refused(R"({"url":"http://8.8.8.8/","types":["geres.job.finshed"]})", "badValue", "/types");
   refused(R"({"url":"http://8.8.8.8/","batches":["none"]})", "unknownBatch", "/batches/0");
+  refused(R"({"url":"http://8.8.8.8/","jobTypes":["Fine","no type"]})", "badValue", "/jobTypes/1");
+  refused(R"({"url":"http://8.8.8.8/","tags":{"":"x"}})", "badValue", "/tags");
+  refused(R"({"forJobs":true,"jobTypes":["T"]})", "badValue", "/forJobs");
   refused(R"({"url":"http://8.8.8.8/","secret":"short"})", "badValue", "/secret");
   refused(R"({"url":"http://8.8.8.8/","tenant":"theirs"})", "forbidden", "/tenant");
   refused(R"({"url":"http://8.8.8.8/","filter":"x"})", "unknownField", "/filter");

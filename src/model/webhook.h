@@ -4,6 +4,7 @@
 // bring along.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,12 +18,14 @@ struct Webhook {
   Uuid id;
   std::string tenant;
   bool for_jobs = false;
-  std::string name;                // may be empty
-  std::string url;                 // empty: for_jobs
-  std::vector<std::string> types;  // "geres.job.finished", "geres.job.*"; none: all
-  std::vector<Uuid> batches;       // none: all
-  std::string secret;              // "whsec_…"
-  std::string old_secret;          // still signs beside the new one until then, so that receivers can change over
+  std::string name;                         // may be empty
+  std::string url;                          // empty: for_jobs
+  std::vector<std::string> types;           // "geres.job.finished", "geres.job.*"; none: all
+  std::vector<Uuid> batches;                // none: all
+  std::vector<std::string> job_types;       // none: all. With these or tags only jobs' events are told
+  std::map<std::string, std::string> tags;  // that a job must have, all of them
+  std::string secret;                       // "whsec_…"
+  std::string old_secret;  // still signs beside the new one until then, so that receivers can change over
   Millis old_secret_until = 0;
   bool enabled = true;
   std::string reason;        // why it is not enabled

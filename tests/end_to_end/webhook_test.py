@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,11 @@ class Receiver:
         self.server.shutdown()
         self.server.server_close()
 
+    def serve_tls(self, context):
+        """From now on: the handshake is made by the thread of each connection."""
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = self.url.replace("http://", "https://")
+
     def events(self):
         with self.lock:
             return [json.loads(body) for _, _, body in self.calls]
@@ -133,6 +139,83 @@ class Webhooks(unittest.TestCase):
             hub.terminate()
             for secret in (hook["secret"], again["secret"]):
                 self.assertNotIn(secret, shown + hub.text())
+
+    def test_only_some_jobs_are_told_of(self):
+        with Fleet() as fleet, Receiver() as by_type, Receiver() as by_tag, Receiver() as by_both:
+            hub = fleet.hub(*ALLOW)
+            self.create(fleet, by_type, jobTypes=["Rotate", "Gone"], types=["geres.job.cancelled"])
+            hook = fleet.cli("webhook", "create", by_tag.url, "--tenant", "demo", "--tag", "customer=7", "--tag",
+                             "kind=a=b").stdout.split()[0]
+            self.assertIn("customer=7,kind=a=b", fleet.cli("webhook", "show", hook).stdout)
+            fleet.cli("webhook", "create", by_both.url, "--tenant", "demo", "--job-type", "Rotate", "--tag", "customer=7")
+            jobs = {}
+            for type in ("Rotate", "Gone", "Thumbnail"):
+                for customer in ("7", "8"):
+                    tags = {"customer": customer, "kind": "a=b", "more": "x"}
+                    jobs[type, customer] = fleet.submit(type=type, delay="1h", tags=tags)
+            fleet.api("POST", "/v1/batches", {"name": "no_job", "tenant": "demo"})
+            half_tagged = fleet.submit(type="Thumbnail", delay="1h", tags={"customer": "7"})
+            for id in (*jobs.values(), half_tagged):
+                fleet.api("POST", f"/v1/jobs/{id}/cancel", {})
+            wanted = {by_type: {id for (type, _), id in jobs.items() if type != "Thumbnail"},
+                      by_tag: {id for (_, customer), id in jobs.items() if customer == "7"},
+                      by_both: {jobs["Rotate", "7"]}}
+            last = fleet.submit(type="Rotate", delay="1h", tags={"customer": "7", "kind": "a=b"})
+            fleet.api("POST", f"/v1/jobs/{last}/cancel", {})
+            for receiver, ids in wanted.items():  # the last is told after, or at most beside, all that is wrong
+                wait_until(lambda: receiver.subjects("geres.job.cancelled") >= ids | {last}, "what fits is told")
+            # Nothing that does not fit, also none of what a hub that starts anew reads again.
+            hub.kill()
+            fleet.hub(*ALLOW)
+            end = fleet.submit(type="Rotate", delay="1h", tags={"customer": "7", "kind": "a=b"})
+            fleet.api("POST", f"/v1/jobs/{end}/cancel", {})
+            for receiver, ids in wanted.items():
+                wait_until(lambda: end in receiver.subjects("geres.job.cancelled"), "it goes on")
+                self.assertEqual({e["subject"] for e in receiver.events()}, ids | {last, end})
+            # A filter that is changed counts from now on.
+            fleet.api("PATCH", f"/v1/webhooks/{hook}", {"tags": {}, "jobTypes": ["Thumbnail"]})
+            other = fleet.submit(type="Thumbnail", delay="1h")
+            wait_until(lambda: other in by_tag.subjects("geres.job.submitted"), "another filter")
+
+    def certificate(self, fleet, name, subject, *more):
+        key, pem = fleet.directory / f"{name}.key", fleet.directory / f"{name}.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-keyout", key, "-out", pem, "-days", "2", "-subj", f"/CN={name}", *subject, *more],
+                       check=True, capture_output=True)
+        return key, pem
+
+    def test_over_tls_with_a_ca_of_ones_own(self):
+        with Fleet() as fleet, Receiver() as good, Receiver() as named_wrong:
+            ca_key, ca = self.certificate(fleet, "ca", ["-addext", "keyUsage=keyCertSign"])
+            of_ca = ["-CA", ca, "-CAkey", ca_key]
+            for receiver, names in ((good, "DNS:localhost,IP:127.0.0.1"), (named_wrong, "DNS:example.com")):
+                key, pem = self.certificate(fleet, names[-9:], ["-addext", f"subjectAltName={names}", "-addext",
+                                                                "basicConstraints=critical,CA:FALSE"], *of_ca)
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(pem, key)
+                receiver.serve_tls(context)
+            hub = fleet.hub(*ALLOW)
+            hook = self.create(fleet, good, types=["geres.job.cancelled"], name="good")
+            test = lambda name: fleet.api("POST", f"/v1/webhooks/{name}/test")
+            self.assertFalse(test("good")["delivered"])
+            self.assertIn("certificate", test("good")["error"])
+            hub.terminate()
+            for wrong in (fleet.directory / "absent", ca_key):
+                refused = fleet.cli("hub", "--data", fleet.data, "--listen", "127.0.0.1:0", "--webhook-ca", wrong,
+                                    check=False)
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertIn("--webhook-ca", refused.stderr)
+            fleet.hub(*ALLOW, "--webhook-ca", ca)
+            told = test("good")
+            self.assertEqual((told["delivered"], told["status"]), (True, 204), told)
+            ids = self.cancelled(fleet, 3)
+            wait_until(lambda: good.subjects("geres.job.cancelled") >= set(ids), "events arrive")
+            for _, headers, body in good.calls:
+                self.assertEqual(headers["webhook-signature"], signature(hook["secret"], headers, body))
+            self.create(fleet, named_wrong, name="wrong")
+            told = test("wrong")
+            self.assertFalse(told["delivered"], "the certificate is another's")
+            self.assertEqual(named_wrong.calls, [])
 
     def test_the_example_receiver_verifies(self):
         with Fleet() as fleet:

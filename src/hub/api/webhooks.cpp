@@ -117,6 +117,8 @@ awaitable<Answered> post_webhook(Call& call) {
   webhook.url = shape->url;
   webhook.types = shape->types;
   webhook.batches = std::move(*batches);
+  webhook.job_types = std::move(shape->jobTypes);
+  webhook.tags = std::move(shape->tags);
   webhook.secret = std::move(*secret);
   auto ask = [&](engine::Answer<model::Webhook> answer) {
     call.api.engine.create_webhook(call.who.caller(), webhook, std::move(answer));
@@ -170,6 +172,8 @@ awaitable<Answered> patch_webhook(Call& call) {
     if (!batches) co_return batches.error();
     patch.batches = std::move(*batches);
   }
+  patch.job_types = shape->jobTypes;
+  patch.tags = shape->tags;
   if (shape->secret) {
     auto secret = secret_of(*shape->secret);
     if (!secret) co_return secret.error();

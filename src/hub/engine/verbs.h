@@ -107,6 +107,8 @@ struct WebhookPatch {
   std::optional<std::string> name, url;
   std::optional<std::vector<std::string>> types;
   std::optional<std::vector<Uuid>> batches;
+  std::optional<std::vector<std::string>> job_types;
+  std::optional<std::map<std::string, std::string>> tags;
   std::optional<std::string> secret;  // the one before signs beside it for a day
   std::optional<bool> enabled;
 };

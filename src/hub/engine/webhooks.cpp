@@ -73,12 +73,14 @@ Result<model::Webhook> Tick::patch_webhook(const Caller& caller, Uuid id, const 
   auto changed = **found;
   if (patch.name) changed.name = *patch.name;
   if (taken(state_, changed)) return name_taken(changed.name);
-  if (changed.for_jobs && (patch.url || patch.types || patch.batches))
+  if (changed.for_jobs && (patch.url || patch.types || patch.batches || patch.job_types || patch.tags))
     return fail(Code::badValue, "a webhook for jobs has neither address nor filter: jobs bring their own", "/url",
                 "leave it out");
   if (patch.url) changed.url = *patch.url;
   if (patch.types) changed.types = *patch.types;
   if (patch.batches) changed.batches = *patch.batches;
+  if (patch.job_types) changed.job_types = *patch.job_types;
+  if (patch.tags) changed.tags = *patch.tags;
   if (patch.secret && *patch.secret != changed.secret) {
     changed.old_secret = changed.secret;
     changed.old_secret_until = now_.wall + options_.old_secret_kept;

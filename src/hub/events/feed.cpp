@@ -7,10 +7,6 @@
 namespace geres::hub::events {
 namespace {
 
-bool about_job(store::EventType type) {
-  return type <= store::EventType::job_cancelled;
-}
-
 bool ends(store::EventType type) {
   return type == store::EventType::job_finished || type == store::EventType::job_failed ||
          type == store::EventType::job_cancelled;

@@ -6,10 +6,6 @@
 namespace geres::hub::events {
 namespace {
 
-bool about_job(store::EventType type) {
-  return type <= store::EventType::job_cancelled;
-}
-
 bool about_batch(store::EventType type) {
   return !about_job(type) && type <= store::EventType::batch_completed;
 }

@@ -15,10 +15,6 @@
 namespace geres::hub::events {
 namespace {
 
-bool about_job(store::EventType type) {
-  return type <= store::EventType::job_cancelled;
-}
-
 // Of these, an event before the end tells what it changed itself.
 constexpr std::string_view kChanging[] = {"state",
                                           "reason",
@@ -118,7 +114,7 @@ void Teller::prepare(std::span<const Told> events) {
     if (text(event)) continue;
     const auto& row = event.row();
     const model::Job* job = nullptr;
-    if (about_job(row.type)) {
+    if (store::about_job(row.type)) {
       auto [found, fresh] = jobs.try_emplace(row.subject);
       if (fresh) found->second = reads_.job(row.subject);
       if (found->second) job = &*found->second;

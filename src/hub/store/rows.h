@@ -137,6 +137,10 @@ enum class EventType {
 std::string_view event_name(EventType type);
 std::optional<EventType> event_type(std::string_view name);
 
+constexpr bool about_job(EventType type) {
+  return type <= EventType::job_cancelled;
+}
+
 // A bit for each type that one of these names, or (a name may end with '*') begins with; no names: all. badValue names
 // the nearest.
 constexpr std::uint32_t type_bit(EventType type) {

@@ -20,6 +20,8 @@ TEST_P(StoreContract, KeepsWebhooksWhole) {
   full.name = "ends";
   full.types = {"geres.job.*"};
   full.batches = {next_id(), next_id()};
+  full.job_types = {"Thumbnail", "Rotate"};
+  full.tags = {{"customer", "7"}, {"kind", "night"}};
   full.old_secret = "whsec_y";
   full.old_secret_until = 77;
   full.enabled = false;

@@ -3,12 +3,34 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <openssl/ssl.h>
 #include <unistd.h>
 
 #include <map>
 #include <stdexcept>
 
 namespace geres::hub::webhooks {
+namespace {
+
+bool trust(SSL_CTX* context, const std::filesystem::path& file) {
+  return SSL_CTX_load_verify_file(context, file.c_str()) == 1;
+}
+
+struct FreeContext {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+
+}  // namespace
+
+Result<void> check_ca_file(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored))
+    return fail(Code::unknownFile, fmt::format("there is no file '{}'", file.string()));
+  const std::unique_ptr<SSL_CTX, FreeContext> context(SSL_CTX_new(TLS_client_method()));
+  if (!context) throw std::bad_alloc();
+  if (trust(context.get(), file)) return {};
+  return fail(Code::badValue, fmt::format("'{}' has no certificate in PEM", file.string()));
+}
 
 struct Poster::Exchange {
   const AddressRules& rules;
@@ -35,6 +57,11 @@ struct Poster::Exchange {
       return CURL_SOCKET_BAD;
     }
     return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  }
+
+  static CURLcode trust_more(CURL*, void* context, void* to) {
+    const auto& self = *static_cast<Exchange*>(to);
+    return trust(static_cast<SSL_CTX*>(context), self.options.ca_file) ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
   }
 
   static std::size_t take_body(char*, std::size_t, std::size_t n, void* to) {
@@ -71,6 +98,10 @@ struct Poster::Exchange {
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, long(options.answer_time_max));
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &Exchange::open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+    if (!options.ca_file.empty()) {
+      curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, &Exchange::trust_more);
+      curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, this);
+    }
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Exchange::take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &Exchange::take_header);

@@ -3,6 +3,7 @@
 // takes no proxy, reads little of the answer, and asks AddressRules about each address before it connects.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "hub/webhooks/addresses.h"
 
 namespace geres::hub::webhooks {
@@ -29,6 +31,9 @@ struct Posted {
   bool arrived() const { return error.empty(); }
 };
 
+// unknownFile, badValue: there is no such file, or no certificate in it.
+Result<void> check_ca_file(const std::filesystem::path& file);
+
 // One thread, but for wake().
 class Poster {
  public:
@@ -36,6 +41,7 @@ class Poster {
     Millis answer_time_max = 10'000;
     Millis connect_time_max = 5'000;
     std::size_t connections_max = 256;
+    std::filesystem::path ca_file;             // certificates to trust beside the system's, PEM; empty: none
     std::size_t answer_bytes_max = 16 * 1024;  // what comes behind is not read
   };
   using Done = std::function<void(Posted)>;

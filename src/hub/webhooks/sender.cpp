@@ -14,6 +14,19 @@ constexpr Millis kIdle = 60'000;
 constexpr std::size_t kPage = 1'000;
 constexpr int kPagesAtOnce = 4;
 
+bool picks_jobs(const model::Webhook& webhook) {
+  return !webhook.job_types.empty() || !webhook.tags.empty();
+}
+
+bool fits(const model::Webhook& webhook, const model::JobSpec& job) {
+  const auto& types = webhook.job_types;
+  return (types.empty() || std::ranges::find(types, job.type) != types.end()) &&
+         std::ranges::all_of(webhook.tags, [&](const auto& tag) {
+           const auto found = job.tags.find(tag.first);
+           return found != job.tags.end() && found->second == tag.second;
+         });
+}
+
 }  // namespace
 
 Sender::Sender(engine::Engine& engine, store::Reads& reads, events::Tail& tail, const Clock& clock, Options options)
@@ -26,6 +39,7 @@ Sender::Sender(engine::Engine& engine, store::Reads& reads, events::Tail& tail, 
   Poster::Options posts;
   posts.answer_time_max = options_.answer_time_max;
   posts.connections_max = options_.in_flight_total_max;
+  posts.ca_file = options_.ca_file;
   poster_ = std::make_unique<Poster>(options_.rules, posts);
 }
 
@@ -171,7 +185,8 @@ void Sender::take(model::Webhook row) {
   const auto [found, fresh] = feeds_.try_emplace(id);
   auto& feed = found->second;
   const bool rewound = fresh || row.rewinds != feed.row.rewinds;
-  const bool filter_changed = row.types != feed.row.types || row.batches != feed.row.batches;
+  const bool filter_changed = row.types != feed.row.types || row.batches != feed.row.batches ||
+                              row.job_types != feed.row.job_types || row.tags != feed.row.tags;
   const bool woken = fresh || (row.enabled && !feed.row.enabled);
   if (!fresh && (rewound || filter_changed || !row.enabled)) rest(feed);
   if (rewound) feed.position = row.cursor;
@@ -256,6 +271,19 @@ store::EventNo Sender::cursor(const Feed& feed) const {
   return feed.reader ? feed.reader->position() : feed.position;
 }
 
+// Leaves out what is not about a job that the webhook asks for. The log does not know types and tags, so jobs are
+// looked at; of one that is no longer kept nothing is known, and nothing told.
+void Sender::pass_others(Feed& feed, std::vector<events::Told>& events) {
+  if (!picks_jobs(feed.row)) return;
+  std::erase_if(events, [&](const events::Told& told) {
+    const auto& event = told.row();
+    const auto job = store::about_job(event.type) ? reads_.job(event.subject) : std::nullopt;
+    if (job && fits(feed.row, job->spec)) return false;
+    feed.outstanding.erase(event.no);
+    return true;
+  });
+}
+
 void Sender::read_on(Feed& feed) {
   if (feed.row.for_jobs || !feed.row.enabled) return;
   const Uuid id = feed.row.id;
@@ -289,6 +317,7 @@ void Sender::read_on(Feed& feed) {
     }
     for (const auto& told : page.events) feed.outstanding.insert(told.row().no);
     try {
+      pass_others(feed, page.events);
       teller_->prepare(page.events);
     } catch (const store::StoreFailed&) {
       rest(feed);

@@ -33,6 +33,7 @@ namespace geres::hub::webhooks {
 
 struct Options {
   AddressRules rules;
+  std::filesystem::path ca_file;  // certificates to trust beside the system's, PEM; empty: none
   Millis answer_time_max = 10'000;
   Millis retry_first = 10'000;  // then three times as long each, up to …
   Millis retry_max = 2 * 3'600'000;
@@ -110,6 +111,7 @@ class Sender {
   void wake_due(Millis now);
   void look_round(Millis now);
   void read_on(Feed& feed);
+  void pass_others(Feed& feed, std::vector<events::Told>& events);
   void enqueue(Item item);
   void dispatch();
   bool send_next(Queue& queue, const QueueKey& key);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "model/names.h"
+#include "wire/api/job_spec.h"
 
 namespace geres::wire {
 namespace {
@@ -21,19 +22,30 @@ Result<void> check_filter(const std::vector<std::string>& words, const std::stri
   return fail(Code::tooMany, fmt::format("{} of them", words.size()), field, fmt::format("at most {}", kFilterMax));
 }
 
+Result<void> check_job_types(const std::vector<std::string>& types) {
+  if (auto ok = check_filter(types, "/jobTypes"); !ok) return ok;
+  for (std::size_t i = 0; i < types.size(); ++i)
+    if (auto ok = model::check_name(types[i], "job type", fmt::format("/jobTypes/{}", i)); !ok) return ok;
+  return {};
+}
+
 }  // namespace
 
 Result<void> check(const NewWebhookShape& shape) {
   if (!shape.tenant.empty())
     if (auto ok = model::check_name(shape.tenant, "tenant name", "/tenant"); !ok) return ok;
   if (auto ok = check_name(shape.name); !ok) return ok;
-  if (shape.forJobs && (!shape.url.empty() || !shape.types.empty() || !shape.batches.empty()))
+  const bool filtered =
+      !shape.types.empty() || !shape.batches.empty() || !shape.jobTypes.empty() || !shape.tags.empty();
+  if (shape.forJobs && (!shape.url.empty() || filtered))
     return fail(Code::badValue, "a webhook for jobs has neither address nor filter: jobs bring their own", "/forJobs",
                 "give either forJobs or url");
   if (!shape.forJobs && shape.url.empty())
     return fail(Code::missingField, "'url' is missing", "/url", "where to call, such as https://example.com/hook");
   if (auto ok = check_filter(shape.types, "/types"); !ok) return ok;
-  return check_filter(shape.batches, "/batches");
+  if (auto ok = check_filter(shape.batches, "/batches"); !ok) return ok;
+  if (auto ok = check_job_types(shape.jobTypes); !ok) return ok;
+  return check_tags(shape.tags, "/tags");
 }
 
 Result<void> check(const WebhookPatchShape& shape) {
@@ -41,7 +53,11 @@ Result<void> check(const WebhookPatchShape& shape) {
     if (auto ok = check_name(*shape.name); !ok) return ok;
   if (shape.types)
     if (auto ok = check_filter(*shape.types, "/types"); !ok) return ok;
-  return shape.batches ? check_filter(*shape.batches, "/batches") : Result<void>();
+  if (shape.batches)
+    if (auto ok = check_filter(*shape.batches, "/batches"); !ok) return ok;
+  if (shape.jobTypes)
+    if (auto ok = check_job_types(*shape.jobTypes); !ok) return ok;
+  return shape.tags ? check_tags(*shape.tags, "/tags") : Result<void>();
 }
 
 json::object webhook_json(const model::Webhook& webhook, const std::string& cursor) {
@@ -58,6 +74,8 @@ json::object webhook_json(const model::Webhook& webhook, const std::string& curs
     for (const auto id : webhook.batches) batches.push_back(json::value(std::string_view(id.str())));
     to.emplace("batches", std::move(batches));
   }
+  if (!webhook.job_types.empty()) to.emplace("jobTypes", json::write(webhook.job_types));
+  if (!webhook.tags.empty()) to.emplace("tags", json::write(webhook.tags));
   to.emplace("enabled", webhook.enabled);
   put("reason", webhook.reason);
   if (!webhook.for_jobs) put("cursor", cursor);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/describe/class.hpp>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,10 +20,12 @@ struct NewWebhookShape {
   std::string url;
   std::vector<std::string> types;
   std::vector<std::string> batches;  // ids or names
+  std::vector<std::string> jobTypes;
+  std::map<std::string, std::string> tags;
   bool forJobs = false;
   std::optional<std::string> secret;  // absent: one is drawn
 };
-BOOST_DESCRIBE_STRUCT(NewWebhookShape, (), (tenant, name, url, types, batches, forJobs, secret))
+BOOST_DESCRIBE_STRUCT(NewWebhookShape, (), (tenant, name, url, types, batches, jobTypes, tags, forJobs, secret))
 Result<void> check(const NewWebhookShape& shape);
 
 // PATCH /v1/webhooks/{id}
@@ -31,10 +34,12 @@ struct WebhookPatchShape {
   std::optional<std::string> url;
   std::optional<std::vector<std::string>> types;
   std::optional<std::vector<std::string>> batches;
+  std::optional<std::vector<std::string>> jobTypes;
+  std::optional<std::map<std::string, std::string>> tags;
   std::optional<bool> enabled;
   std::optional<std::optional<std::string>> secret;  // null: a new one is drawn
 };
-BOOST_DESCRIBE_STRUCT(WebhookPatchShape, (), (name, url, types, batches, enabled, secret))
+BOOST_DESCRIBE_STRUCT(WebhookPatchShape, (), (name, url, types, batches, jobTypes, tags, enabled, secret))
 Result<void> check(const WebhookPatchShape& shape);
 
 // POST /v1/webhooks/{id}/replay

@@ -37,15 +37,17 @@ std::vector<DeliveryRow> all_deliveries(Statement& rows) {
 
 void put_webhooks(Database& database, const std::vector<model::Webhook>& webhooks) {
   if (webhooks.empty()) return;
-  auto put = database.cached("INSERT OR REPLACE INTO webhook VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  auto put = database.cached("INSERT OR REPLACE INTO webhook VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const auto& w : webhooks) {
     const auto types = w.types.empty() ? std::optional<std::string>() : names_text(w.types);
     std::string batches;
     for (const Uuid id : w.batches) batches += uuid_bytes(id);
     const auto some_batches = batches.empty() ? std::optional<Blob>() : Blob{batches};
+    const auto job_types = w.job_types.empty() ? std::optional<std::string>() : names_text(w.job_types);
+    const auto tags = tags_text(w.tags);
     put.bind(w.id, w.tenant, w.for_jobs, OrNull{w.name}, OrNull{w.url}, types, some_batches, w.secret,
              OrNull{w.old_secret}, w.old_secret_until, w.enabled, OrNull{w.reason}, w.cursor, w.rewinds, w.removed,
-             w.created_at, OrNull{w.created_by})
+             w.created_at, OrNull{w.created_by}, job_types, OrNull{tags})
         .run();
   }
 }
@@ -53,7 +55,7 @@ void put_webhooks(Database& database, const std::vector<model::Webhook>& webhook
 std::vector<model::Webhook> read_webhooks(Database& database) {
   auto rows = database.cached(
       "SELECT id, tenant, for_jobs, name, url, types, batches, secret, old_secret, old_secret_until, enabled, reason,"
-      " cursor, rewinds, removed, created_at, created_by FROM webhook ORDER BY id");
+      " cursor, rewinds, removed, created_at, created_by, job_types, tags FROM webhook ORDER BY id");
   std::vector<model::Webhook> webhooks;
   while (rows.step()) {
     Columns row(rows);
@@ -75,6 +77,8 @@ std::vector<model::Webhook> read_webhooks(Database& database) {
     w.removed = row.flag();
     w.created_at = row.integer();
     w.created_by = row.text();
+    if (const auto types = row.maybe<std::string>()) w.job_types = names_from(*types);
+    w.tags = tags_from(row.text());
   }
   return webhooks;
 }
