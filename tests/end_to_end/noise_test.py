@@ -123,14 +123,15 @@ class Noise(unittest.TestCase):
             "files": "while :; do mkdir d; (cd d; seq 20000 | xargs touch); rm -r d; done",
         }
 
-        def latencies(fleet, n=40):
-            """From submit to start, in ms, of jobs one after the other."""
+        def latency(fleet, rounds=3, n=40):
+            """From submit to start, in ms, of jobs one after the other: a round's median, of the round in which the
+            machine had least to do for others."""
             found = []
-            for _ in range(n):
+            for _ in range(rounds * n):
                 job = fleet.ended(fleet.shell("true"))
                 at = [time_of(job[field]) for field in ("submittedAt", "startedAt")]
                 found.append((at[1] - at[0]) * 1000)
-            return statistics.median(found)
+            return min(statistics.median(found[i:i + n]) for i in range(0, len(found), n))
 
         def time_of(text):
             day, rest = text.rstrip("Z").split("T")
@@ -142,18 +143,19 @@ class Noise(unittest.TestCase):
             fleet.host("h", "--slots", "8")
             fleet.push_shell()
             fleet.ended(fleet.shell("true"))
-            quiet = latencies(fleet)
+            quiet = latency(fleet)
             loud = [fleet.shell(f"exec 2>/dev/null; {script}", tags={"noise": name}) for name, script in noise.items()]
             for id in loud:
                 fleet.in_state(id, "running")
-            beside = latencies(fleet)
+            # Submitted last, so all of them yield once this one does.
+            fleet.ended(fleet.shell("until [ ! -e /proc/self/autogroup ] || grep -q 'nice 10$' /proc/self/autogroup; do sleep 0.05; done"))
+            beside = latency(fleet)
             for id in loud:
                 fleet.api("POST", f"/v1/jobs/{id}/cancel", {"grace": "0s"})
             for id in loud:
                 self.assertEqual(fleet.ended(id)["state"], "cancelled")
-            # They also take the processors, which a busy machine has few of: the bound is far off, the figure is printed.
-            print(f"  median start: {quiet:.0f} ms alone, {beside:.0f} ms beside the noise")
-            self.assertLess(beside, 20 * quiet + 3000)
+            print(f"  median start: {quiet:.1f} ms alone, {beside:.1f} ms beside the noise")
+            self.assertLess(beside, 2 * quiet + 10)  # promised: twice; times are told in whole milliseconds
 
     @unittest.skipUnless(AS_ROOT, "needs users of their own for two tenants")
     def test_a_contained_job_cannot_reach_its_host_nor_other_tenants(self):
