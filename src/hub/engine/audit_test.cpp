@@ -58,6 +58,7 @@ class EngineAudit : public EngineTest {
     batch("night");
     auto host = join("h", 8);
     webhooks();
+    cursor();
     ends(host, "finished", Outcome::finished);
     ends(host, "failed", Outcome::failed);
     ends(host, "aborted", Outcome::aborted);
@@ -95,6 +96,13 @@ class EngineAudit : public EngineTest {
     auto one = named("told");
     one.spec.webhook = {"https://example.com/job", {}};
     cancel(submit(one));
+  }
+
+  void cursor() {
+    Slot<bool> slot;
+    engine->store_cursor({"amqp", engine->log(), engine->last_event()}, slot.answer());
+    tick();
+    EXPECT_TRUE(slot.value());
   }
 
   store::LeaseRow grant_of(Uuid id, TestHost& host) { return grant(host, id); }
@@ -314,6 +322,7 @@ std::vector<Case> cases() {
       {"delivery-damaged", "UPDATE webhook_delivery SET attempts = -1", ""},
       {"delivery-ahead", "UPDATE webhook_delivery SET event = 1000000", ""},
       {"delivery-of-another-tenant", "UPDATE webhook SET tenant = 'globex' WHERE for_jobs = 1", ""},
+      {"cursor-ahead", "UPDATE cursor SET at = 1000000", "'name=''amqp'''"},
       {"file-is-damaged",
        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX job_dead ON job(state, seq, reason,"
        " tenant) WHERE state >= 5' WHERE name = 'job_dead'",

@@ -99,6 +99,8 @@ class Engine {
   void delete_webhook(Caller caller, Uuid webhook, Answer<bool> answer);                               // notFound
   void replay_webhook(Caller caller, Uuid webhook, ReplayWhat what, Answer<std::int64_t> answer);      // notFound
   void settle_deliveries(DeliveryNews news, Answer<bool> answer);
+  // Of another reader of the log. True once it is on disk.
+  void store_cursor(store::CursorRow cursor, Answer<bool> answer);
 
   // ---- hosts
   void register_host(RegisterHost host, Answer<model::Host> answer);  // hostAlive

@@ -189,6 +189,9 @@ void Engine::replay_webhook(Caller caller, Uuid webhook, ReplayWhat what, Answer
 void Engine::settle_deliveries(DeliveryNews news, Answer<bool> answer) {
   call<bool>([news = std::move(news)](Tick& tick) { return tick.settle_deliveries(news); }, std::move(answer));
 }
+void Engine::store_cursor(store::CursorRow cursor, Answer<bool> answer) {
+  call<bool>([cursor = std::move(cursor)](Tick& tick) { return tick.store_cursor(cursor); }, std::move(answer));
+}
 void Engine::register_host(RegisterHost host, Answer<model::Host> answer) {
   call<model::Host>([=](Tick& tick) { return tick.register_host(host); }, std::move(answer));
 }

@@ -59,6 +59,7 @@ class Tick {
   Result<bool> delete_webhook(const Caller& caller, Uuid id);
   Result<std::int64_t> replay_webhook(const Caller& caller, Uuid id, const ReplayWhat& what);
   Result<bool> settle_deliveries(const DeliveryNews& news);
+  Result<bool> store_cursor(const store::CursorRow& cursor);
   // hosts.cpp
   Result<model::Host> register_host(const RegisterHost& host);
   Result<HostInfo> set_host_mode(const std::string& host, model::HostMode mode);

@@ -127,6 +127,25 @@ TEST_F(EngineWebhook, AJobsOwnIsWrittenInTheTickOfItsEvent) {
   EXPECT_EQ(store->reads().events(told[1].key.event - 1, 1).at(0).type, store::EventType::job_leased);
 }
 
+TEST_F(EngineWebhook, ACursorOfAnotherReaderIsOnDiskWhenItIsAnswered) {
+  const auto put = [&](store::EventNo at) {
+    auto slot = std::make_shared<Slot<bool>>();
+    engine->store_cursor({"amqp", engine->log(), at}, slot->answer());
+    tick();
+    return slot;
+  };
+  const auto at = [&] { return store->reads().cursor("amqp")->at; };
+  push();
+  submit(job());
+  EXPECT_TRUE(put(1)->value());
+  EXPECT_EQ(at(), 1);
+  store->next_commit = FaultyStore::CommitFault{store::Failure::refused};
+  EXPECT_EQ(put(2)->error(), Code::notDone);
+  EXPECT_EQ(at(), 1);
+  EXPECT_TRUE(put(2)->value());
+  EXPECT_EQ(at(), 2);
+}
+
 TEST_F(EngineWebhook, DeadLettersAreRevivedAllOrByEvent) {
   push();
   for (int i = 0; i < 5; ++i) submit(job());

@@ -160,6 +160,11 @@ Result<bool> Tick::settle_deliveries(const DeliveryNews& news) {
   return true;
 }
 
+Result<bool> Tick::store_cursor(const store::CursorRow& cursor) {
+  changes_.cursors.push_back(cursor);
+  return true;
+}
+
 void Tick::deliver(const model::Job& job, const store::EventRow& event) {
   const auto& wanted = job.spec.webhook;
   const auto types = wanted.types.empty() ? kJobsEnd : store::event_types_of(wanted.types, {}).value();

@@ -71,6 +71,7 @@ class Reads {
   virtual std::vector<ToldDelivery> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) = 0;
   // The next to try, by when they are due: (due, webhook, event) after `after`.
   virtual std::vector<DeliveryRow> pending_deliveries(const std::optional<DeliveryRow>& after, std::size_t max) = 0;
+  virtual std::optional<CursorRow> cursor(const std::string& name) = 0;
   // Is this blob named by a package, a job's input or an artifact?
   virtual bool blob_named(const std::string& tenant, const std::string& sha256) = 0;
   // Failed jobs by reason and tenant, for an overview.

@@ -227,6 +227,14 @@ struct DeliveryRow {
   bool operator==(const DeliveryRow&) const = default;
 };
 
+// How far a reader of the event log has come that is no webhook.
+struct CursorRow {
+  std::string name;
+  std::string log;  // the log's name; another than the store's: it was restored from a backup since
+  EventNo at = 0;   // the last event that is done with
+  bool operator==(const CursorRow&) const = default;
+};
+
 // One tick's writes, applied in this order within the open transaction.
 struct Changes {
   std::vector<model::Tenant> tenants;  // insert or replace
@@ -260,6 +268,7 @@ struct Changes {
   std::vector<Uuid> webhooks_removed;
   std::vector<DeliveryRow> deliveries;  // insert or replace
   std::vector<DeliveryKey> deliveries_removed;
+  std::vector<CursorRow> cursors;  // insert or replace
   std::vector<Uuid> jobs_purged;  // with attempts, files, keys
   std::vector<EventRow> events;   // insert; last, so that readers see them only with their state
   bool empty() const;

@@ -202,6 +202,7 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   remove_ids(database, "DELETE FROM webhook WHERE id=?", changes.webhooks_removed);
   put_deliveries(database, changes.deliveries);
   remove_deliveries(database, changes.deliveries_removed);
+  put_cursors(database, changes.cursors);
   for (const Uuid id : changes.jobs_purged) purge_job(database, id, use);
   use.write();
   insert_events(database, changes.events);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Webhooks: none may be ahead of the log, and what was told in vain belongs to one of them.
+// Webhooks and other readers: none may be ahead of the log, and what was told in vain belongs to one of them.
 #include "hub/store/sqlite/audit.h"
 
 namespace geres::hub::store::sqlite {
@@ -31,6 +31,11 @@ const Rule kRules[] = {
      "SELECT " GERES_DELIVERY ", 'the event belongs to tenant ' || e.tenant || ', the webhook to ' || w.tenant"
      " FROM webhook_delivery d JOIN webhook w ON w.id = d.webhook JOIN event e ON e.no = d.event"
      " WHERE e.tenant IS NOT NULL AND e.tenant <> w.tenant"},
+    {"cursor-ahead", "I11", "cursor",
+     // Of a log that was before a restore nothing is known.
+     "SELECT 'name=''' || c.name || '''', 'the cursor ' || c.name || ' stands at event ' || c.at ||"
+     " ', but the newest ever is ' || m.last_event FROM cursor c, meta m"
+     " WHERE c.at < 0 OR (c.log = m.log AND c.at > m.last_event)"},
 };
 
 }  // namespace

@@ -219,6 +219,23 @@ void put_operations(Database& database, const std::vector<OperationRow>& operati
   }
 }
 
+void put_cursors(Database& database, const std::vector<CursorRow>& cursors) {
+  if (cursors.empty()) return;
+  auto put = database.cached("INSERT OR REPLACE INTO cursor VALUES(?,?,?)");
+  for (const auto& c : cursors) put.bind(c.name, c.log, c.at).run();
+}
+
+std::optional<CursorRow> find_cursor(Database& database, const std::string& name) {
+  auto rows = database.cached("SELECT log, at FROM cursor WHERE name=?");
+  if (!rows.bind(name).step()) return std::nullopt;
+  Columns row(rows);
+  CursorRow cursor;
+  cursor.name = name;
+  cursor.log = row.text();
+  cursor.at = row.integer();
+  return cursor;
+}
+
 std::vector<OperationRow> read_operations(Database& database) {
   auto rows = database.cached("SELECT id, kind, filter, cursor, bound, done, grace, text FROM operation ORDER BY id");
   std::vector<OperationRow> operations;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The small tables: tenants, batches, lanes, hosts, packages, tokens, operations. Each is written row by row and read
-// whole.
+// The small tables: tenants, batches, lanes, hosts, packages, tokens, operations, cursors. Each is written row by row
+// and read whole.
 #pragma once
 
 #include "hub/store/sqlite/connection.h"
@@ -16,6 +16,7 @@ void put_packages(Database& database, const std::vector<model::PackageVersion>& 
 void remove_packages(Database& database, const std::vector<model::PackageVersion>& packages);
 void put_tokens(Database& database, const std::vector<model::Token>& tokens);
 void put_operations(Database& database, const std::vector<OperationRow>& operations);
+void put_cursors(Database& database, const std::vector<CursorRow>& cursors);
 void insert_list_keys(Database& database, const std::vector<ListKeyRow>& keys);
 void add_counts(Database& database, const std::vector<CountDelta>& deltas);
 
@@ -28,6 +29,7 @@ std::vector<model::PackageVersion> read_packages(Database& database);
 std::vector<model::Token> read_tokens(Database& database);
 std::vector<OperationRow> read_operations(Database& database);
 std::optional<ListKeyRow> find_list_key(Database& database, const std::string& scope, const std::string& key);
+std::optional<CursorRow> find_cursor(Database& database, const std::string& name);
 std::vector<BatchCounts> read_counts(Database& database);
 
 }  // namespace geres::hub::store::sqlite

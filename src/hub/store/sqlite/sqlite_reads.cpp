@@ -325,6 +325,10 @@ std::vector<model::Webhook> SqliteReads::webhooks() {
   return read(read_webhooks);
 }
 
+std::optional<CursorRow> SqliteReads::cursor(const std::string& name) {
+  return read([&](Database& database) { return find_cursor(database, name); });
+}
+
 std::vector<ToldDelivery> SqliteReads::deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) {
   return read([&](Database& database) { return told_deliveries(database, webhook, state, after, max); });
 }

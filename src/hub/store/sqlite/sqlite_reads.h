@@ -61,6 +61,7 @@ class SqliteReads final : public Reads {
   std::vector<model::Webhook> webhooks() override;
   std::vector<ToldDelivery> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) override;
   std::vector<DeliveryRow> pending_deliveries(const std::optional<DeliveryRow>& after, std::size_t max) override;
+  std::optional<CursorRow> cursor(const std::string& name) override;
   bool blob_named(const std::string& tenant, const std::string& sha256) override;
   std::map<model::Reason, std::int64_t> failed_by_reason(const std::vector<std::string>& tenants) override;
   std::vector<EndedCount> ended_since(Millis from) override;

@@ -84,6 +84,7 @@ void quick_check(Database& database, const std::filesystem::path& file, Millis l
                                             "list_key",
                                             "webhook",
                                             "webhook_delivery",
+                                            "cursor",
                                             "job",
                                             "attempt",
                                             "event"};

@@ -169,6 +169,26 @@ TEST_F(SqliteFile, MigratesStepByStep) {
   EXPECT_EQ(database.number("PRAGMA user_version"), 3);
 }
 
+TEST_F(SqliteFile, AStoreOfEachEarlierVersionIsBroughtUpToDate) {
+  for (std::size_t version = 1; version < migrations().size(); ++version) {
+    SCOPED_TRACE(version);
+    file = directory / ("version-" + std::to_string(version) + ".db");
+    {
+      Database database(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "");
+      database.execute("PRAGMA journal_mode = WAL");
+      migrate(database, {migrations().begin(), migrations().begin() + std::ptrdiff_t(version)}, file.string());
+      EXPECT_EQ(database.number("PRAGMA user_version"), std::int64_t(version));
+    }
+    auto store = open_sqlite(file);
+    const auto log = store->load().log;
+    store->begin();
+    store->apply({.cursors = {{"amqp", log, 0}}});
+    store->commit(1);
+    EXPECT_EQ(store->reads().cursor("amqp"), (CursorRow{"amqp", log, 0}));
+    EXPECT_TRUE(store->reads().audit({}).violations.empty());
+  }
+}
+
 TEST_F(SqliteFile, AFullStoreSaysSoAndGoesOn) {
   auto store = open_sqlite(file, {.reserve_bytes = 0, .max_pages = 400});
   submit(*store, 100);
