@@ -19,6 +19,7 @@
 #include "cli/text.h"
 #include "cli/trouble.h"
 #include "host/job_host.h"
+#include "hub/amqp/target.h"
 #include "hub/hub.h"
 #include "store.h"
 
@@ -84,6 +85,15 @@ host::Options host_options(const HostSettings& settings) {
   return options;
 }
 
+void check_amqp(const HubSettings& settings) {
+  if (settings.amqp.empty()) return;
+  const auto target =
+      hub::amqp::parse_target({settings.amqp, settings.amqp_user, settings.amqp_password, settings.amqp_ca});
+  if (target) return;
+  const auto& error = target.error();
+  throw Trouble{cli::kUsage, error.message, {}, error.hint, std::string(error_name(error.code)), error.field};
+}
+
 hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   hub::HubOptions options;
   options.data_dir = settings.data;
@@ -100,6 +110,13 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.webhook_ca = settings.webhook_ca;
   options.webhook_retry = settings.webhook_retry;
   options.webhook_attempts = settings.webhook_attempts;
+  check_amqp(settings);
+  options.amqp = settings.amqp;
+  options.amqp_user = settings.amqp_user;
+  options.amqp_password = settings.amqp_password;
+  options.amqp_ca = settings.amqp_ca;
+  options.amqp_from_start = settings.amqp_from_start;
+  options.amqp_tries = settings.amqp_tries;
   options.on_fatal = [&fatal](const std::string& what) { fatal.set(what); };
   return options;
 }
@@ -119,6 +136,8 @@ std::string start(hub::Hub& hub, const HubSettings& settings) {
     return hub.start();
   } catch (const std::runtime_error& error) {
     const std::string what = error.what();
+    if (what.starts_with("--amqp"))
+      throw Trouble{cli::kFailed, what, {}, "a file of certificates in PEM", {}, what.substr(0, what.find(':'))};
     const bool port = what.find("listen") != std::string::npos || what.find("port") != std::string::npos ||
                       what.find("in use") != std::string::npos;
     throw Trouble{
@@ -177,10 +196,14 @@ std::string next_words(const HubSettings& settings, const std::string& url) {
   return words + "geres submit --tenant demo --wait -- echo hello";
 }
 
-std::vector<std::pair<std::string, std::string>> hub_rows(const hub::Hub& hub, const std::string& url) {
-  return {{"API", url + "      token in " + cli::home_short(hub.admin_token_file().string()) + " (used by itself)"},
-          {"Metrics", url + "/metrics"},
-          {"Store", cli::home_short(hub.store_file().string()) + "  (SQLite, every answer is on disk)"}};
+std::vector<std::pair<std::string, std::string>> hub_rows(const hub::Hub& hub, const std::string& url,
+                                                          const HubSettings& settings) {
+  std::vector<std::pair<std::string, std::string>> rows{
+      {"API", url + "      token in " + cli::home_short(hub.admin_token_file().string()) + " (used by itself)"},
+      {"Metrics", url + "/metrics"},
+      {"Store", cli::home_short(hub.store_file().string()) + "  (SQLite, every answer is on disk)"}};
+  if (!settings.amqp.empty()) rows.emplace_back("Events", "published to " + settings.amqp);
+  return rows;
 }
 
 // Waits in a thread of its own for the host's end, so that this one can go on hearing signals.
@@ -234,7 +257,7 @@ int run_hub(const HubSettings& settings, const LogSettings& logging) {
   Fatal fatal;
   hub::Hub hub(hub_options(settings, fatal));
   const auto url = start(hub, settings);
-  auto rows = hub_rows(hub, url);
+  auto rows = hub_rows(hub, url, settings);
   rows.emplace_back("Next",
                     "on each worker, with a token of the role host: geres host --hub " + callable(url, machine_name()));
   if (!logging.quiet) cli::print_block("a hub", rows, "Ctrl-C stops it; hosts go on and come back.");
@@ -299,7 +322,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
     HostEnd end(host);
     bool stopped = false;
     wait_until_connected(host, end, signals, stopped, 5'000);
-    auto rows = hub_rows(hub, url);
+    auto rows = hub_rows(hub, url, hub_settings);
     rows.emplace_back("Host", host_words(host_settings, host));
     rows.emplace_back("Next", next_words(hub_settings, url));
     if (!logging.quiet && !end.ended())

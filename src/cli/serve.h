@@ -32,6 +32,11 @@ struct HubSettings {
   std::string webhook_ca;  // empty: the system's certificates alone
   Millis webhook_retry = 10'000;
   int webhook_attempts = 12;
+  std::string amqp;                      // amqp[s]://host[:port]/ADDRESS; empty: none
+  std::string amqp_user, amqp_password;  // never in a log
+  std::string amqp_ca;
+  bool amqp_from_start = false;
+  int amqp_tries = 0;  // 0: a message is never left out
 };
 
 struct HostSettings {

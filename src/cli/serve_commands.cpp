@@ -97,6 +97,47 @@ std::vector<std::string> cors_origins(Context& context) {
   return origins;
 }
 
+// From a file or the environment: what stands on a command line can be read by all users of the machine.
+std::string amqp_password(Context& context) {
+  const auto file = context.value("amqp-password-file");
+  if (!file) {
+    const char* given = std::getenv("GERES_AMQP_PASSWORD");
+    return given == nullptr ? "" : given;
+  }
+  std::string password;
+  try {
+    password = read_file(*file);
+  } catch (const std::system_error& error) {
+    usage_error("the AMQP password file '" + *file + "' cannot be read", error.code().message(),
+                "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
+  }
+  password = password.substr(0, password.find_first_of("\r\n"));
+  if (password.empty())
+    usage_error("the AMQP password file '" + *file + "' is empty", {},
+                "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
+  return password;
+}
+
+void read_amqp(Context& context, HubSettings& settings) {
+  settings.amqp = context.value_or("amqp", "");
+  if (settings.amqp.empty()) {
+    for (const auto* flag : {"amqp-user", "amqp-password-file", "amqp-ca", "amqp-from", "amqp-tries"})
+      if (context.has(flag))
+        usage_error("--" + std::string(flag) + " is given, but no --amqp", "it says where events are published to",
+                    "--amqp amqps://broker.example.com/events", "--" + std::string(flag));
+    return;
+  }
+  settings.amqp_user = context.value_or("amqp-user", "");
+  settings.amqp_password = amqp_password(context);
+  settings.amqp_ca = context.value_or("amqp-ca", "");
+  settings.amqp_from_start = context.value_or("amqp-from", "now") == "start";
+  const auto tries = context.integer("amqp-tries").value_or(0);
+  if (tries < 0 || tries > 1'000'000)
+    usage_error("--amqp-tries does not fit", "0 (a rejected event is sent until it is accepted) to 1000000",
+                "--amqp-tries 10", "--amqp-tries");
+  settings.amqp_tries = int(tries);
+}
+
 HubSettings hub_settings(Context& context) {
   HubSettings settings;
   std::tie(settings.address, settings.port) = listen_of(context);
@@ -120,6 +161,7 @@ HubSettings hub_settings(Context& context) {
   settings.cors_origins = cors_origins(context);
   read_times(context, settings);
   read_webhooks(context, settings);
+  read_amqp(context, settings);
   settings.data = data_of(context);
   return settings;
 }
@@ -257,6 +299,33 @@ std::vector<Flag> hub_flags() {
       {.name = "webhook-attempts",
        .value = "N",
        .help = "then an event is a dead letter (default 12)",
+       .kind = Kind::integer},
+      {.name = "amqp",
+       .value = "URL",
+       .help = "publish all events to amqp[s]://host[:port]/ADDRESS (AMQP 1.0)",
+       .environment = "GERES_AMQP"},
+      {.name = "amqp-user",
+       .value = "NAME",
+       .help = "log in to it with SASL PLAIN (default: anonymously)",
+       .environment = "GERES_AMQP_USER"},
+      {.name = "amqp-password-file",
+       .value = "FILE",
+       .help = "the user's password (or GERES_AMQP_PASSWORD)",
+       .environment = "GERES_AMQP_PASSWORD_FILE",
+       .live = Live::files},
+      {.name = "amqp-ca",
+       .value = "FILE",
+       .help = "amqps: trust these authorities (default: the system's)",
+       .environment = "GERES_AMQP_CA",
+       .live = Live::files},
+      {.name = "amqp-from",
+       .value = "WHERE",
+       .help = "where it begins when it is first used (default now)",
+       .kind = Kind::choice,
+       .choices = {"now", "start"}},
+      {.name = "amqp-tries",
+       .value = "N",
+       .help = "leave out an event that was rejected so often (default 0: never)",
        .kind = Kind::integer},
       {.name = "log",
        .value = "LEVEL",

@@ -18,6 +18,7 @@
 #include "base/sha256.h"
 #include "base/worker_pool.h"
 #include "http/server.h"
+#include "hub/amqp/publisher.h"
 #include "hub/api/metrics.h"
 #include "hub/api/routes.h"
 #include "hub/packages/directory_blobs.h"
@@ -83,6 +84,14 @@ webhooks::Options webhook_options(const HubOptions& options) {
   return to;
 }
 
+amqp::Options amqp_options(const HubOptions& options) {
+  amqp::Options to;
+  to.access = {options.amqp, options.amqp_user, options.amqp_password, options.amqp_ca};
+  to.from_start = options.amqp_from_start;
+  to.tries_max = options.amqp_tries;
+  return to;
+}
+
 // Descriptors that are not clients': the store's, uploads and downloads under way, logs.
 constexpr std::size_t kFilesOfOurOwn = 200;
 
@@ -141,7 +150,9 @@ struct Hub::Parts {
         tail(store->reads()),
         sender(engine, store->reads(), tail, clock, webhook_options(options)),
         api{engine,    store->reads(), *blobs, pool,        clock,   access, feed, tail,  nullptr,
-            last_hour, signalr,        logs,   batch_names, metrics, {},     {},   false, {}} {}
+            last_hour, signalr,        logs,   batch_names, metrics, {},     {},   false, {}} {
+    if (!options.amqp.empty()) publisher.emplace(engine, store->reads(), tail, clock, amqp_options(options));
+  }
 
   Fd data_lock;
   SystemClock clock;
@@ -160,6 +171,7 @@ struct Hub::Parts {
   events::Tail tail;
   std::optional<events::Teller> teller;  // once the log's name is known
   webhooks::Sender sender;
+  std::optional<amqp::Publisher> publisher;
   signalr::Connections signalr;
   api::Api api;
   std::unique_ptr<engine::EngineThread> engine_thread;
@@ -213,6 +225,9 @@ void Hub::Parts::start_engine(const HubOptions& options) {
   });
   engine_thread->start();
   sender.start(*teller);
+  if (!publisher) return;
+  publisher->start(*teller);
+  api.publisher = &*publisher;
 }
 
 void Hub::Parts::load_access() {
@@ -274,7 +289,8 @@ void Hub::Parts::sweep(Millis keep_unnamed) {
 
 void Hub::Parts::stop(Millis deadline) {
   ready = false;
-  sender.stop(deadline);  // what came of its last calls is written down
+  sender.stop(deadline);                     // what came of its last calls is written down
+  if (publisher) publisher->stop(deadline);  // likewise its cursor
   engine.stop_accepting();
   if (server) server->stop(deadline);
   if (engine_thread) engine_thread->stop();

@@ -50,6 +50,11 @@ struct HubOptions {
   Millis webhook_retry = 10'000;              // before a webhook's event is told again; then three times as long each
   int webhook_attempts = 12;                  // then it is a dead letter
   std::vector<std::string> cors_origins;      // whose web pages may call this hub, as browsers name them
+  std::string amqp;                           // amqp[s]://host[:port]/ADDRESS that events are published to; empty: none
+  std::string amqp_user, amqp_password;       // SASL PLAIN; empty: ANONYMOUS
+  std::string amqp_ca;                        // a file of authorities; empty: those of the system
+  bool amqp_from_start = false;               // at the first use: all that is kept, not only what comes
+  int amqp_tries = 0;                         // of a message that the broker rejects; then it is left out. 0: never
   bool access_log = false;                    // log every request; else only those that were refused or failed
 
   // Called once, on the engine's thread, when the store cannot be trusted any more: say so, stop, exit non-zero.

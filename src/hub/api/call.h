@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/worker_pool.h"
 #include "http/message.h"
+#include "hub/amqp/publisher.h"
 #include "hub/api/access.h"
 #include "hub/api/batch_names.h"
 #include "hub/api/line_quota.h"
@@ -98,7 +99,8 @@ struct Api {
   LineQuota stranger_lines = {};  // about who shows no valid token
   LineQuota caller_lines = {};
   LineQuota trouble_lines = {};
-  webhooks::Sender* webhooks = nullptr;  // before the first request
+  webhooks::Sender* webhooks = nullptr;        // before the first request
+  const amqp::Publisher* publisher = nullptr;  // likewise, if there is one
 };
 
 struct Call {

@@ -65,6 +65,22 @@ void add_webhooks(std::vector<MetricFamily>& to, const webhooks::Figures& figure
   add("geres_webhook_in_flight", "Calls under way", MetricType::Gauge, figures.in_flight);
 }
 
+void add_amqp(std::vector<MetricFamily>& to, const amqp::Publisher& publisher) {
+  const auto add = [&to](const char* name, const char* help, MetricType type, std::int64_t value) {
+    to.push_back(figure(name, help, type, double(value)));
+  };
+  const auto& figures = publisher.figures();
+  const auto now = publisher.status();
+  add("geres_amqp_sent_total", "Messages sent, repeats included", MetricType::Counter, figures.sent);
+  add("geres_amqp_accepted_total", "Messages that the broker accepted", MetricType::Counter, figures.accepted);
+  add("geres_amqp_refused_total", "Messages that it rejected or gave back", MetricType::Counter, figures.refused);
+  add("geres_amqp_left_out_total", "Events left out after --amqp-tries", MetricType::Counter, figures.left_out);
+  add("geres_amqp_gaps_total", "Gaps told", MetricType::Counter, figures.gaps);
+  add("geres_amqp_connections_total", "Connections made", MetricType::Counter, figures.connections);
+  add("geres_amqp_connected", "1: the address can be sent to", MetricType::Gauge, now.connected ? 1 : 0);
+  add("geres_amqp_events_behind", "Events that the broker has not accepted yet", MetricType::Gauge, now.behind);
+}
+
 MetricFamily jobs_by_state(const store::Totals& totals) {
   MetricFamily family{"geres_jobs", "Jobs kept, by tenant and state", MetricType::Gauge, {}};
   for (const auto& [tenant, counts] : totals.by_tenant) {
@@ -127,6 +143,7 @@ std::string Metrics::text(const Now& now) const {
     families = series_->registry.Collect();
     add_engine(families, *now.stats);
     if (now.webhooks != nullptr) add_webhooks(families, *now.webhooks);
+    if (now.publisher != nullptr) add_amqp(families, *now.publisher);
     families.push_back(figure("geres_worker_queue_length", "File and database reads waiting for a thread",
                               MetricType::Gauge, double(now.waiting_readers)));
     families.push_back(

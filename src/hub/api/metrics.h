@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "hub/amqp/publisher.h"
 #include "hub/engine/engine.h"
 #include "hub/store/reads.h"
 #include "hub/webhooks/sender.h"
@@ -26,6 +27,7 @@ class Metrics {
     std::size_t followers = 0;
     std::int64_t store_bytes = 0;
     const webhooks::Figures* webhooks = nullptr;
+    const amqp::Publisher* publisher = nullptr;  // nullptr: there is none
   };
   std::string text(const Now& now) const;  // the exposition format
 

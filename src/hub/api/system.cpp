@@ -65,6 +65,16 @@ json::object hosts_summary(const Identity& who, const std::vector<engine::HostIn
   return {{"live", live}, {"draining", draining}, {"lost", lost}, {"slots", slots}, {"busy", busy}};
 }
 
+json::object amqp_json(const amqp::Publisher& publisher, const std::string& log) {
+  const auto now = publisher.status();
+  json::object body{{"target", std::string_view(now.target)},
+                    {"connected", now.connected},
+                    {"cursor", std::string_view(events::event_id(log, now.cursor))},
+                    {"behind", now.behind}};
+  if (!now.error.empty()) body.emplace("error", std::string_view(now.error));
+  return body;
+}
+
 json::value oldest_waiting(store::Reads& reads, const store::JobFilter& narrowed) {
   auto filter = narrowed;
   filter.states = {model::JobState::ready};
@@ -125,6 +135,7 @@ awaitable<Answered> get_metrics(Call& call) {
   co_await blocking(call, read);
   if (call.who.all_tenants()) now.stats = &call.api.engine.stats();
   now.webhooks = &call.api.webhooks->figures();
+  now.publisher = call.api.publisher;
   now.waiting_readers = call.api.pool.waiting();
   now.followers = call.api.feed.subscribers();
   co_return http::text_response(200, "text/plain; version=0.0.4; charset=utf-8", call.api.metrics.text(now));
@@ -145,6 +156,7 @@ awaitable<Answered> get_info(Call& call) {
     if (const auto commits = stats.commits.load(); commits > 0)
       store.emplace("meanCommitMs", double(stats.commit_micros) / 1000 / double(commits));
     body.emplace("dataDirectory", std::string_view(about.data_directory));
+    if (call.api.publisher != nullptr) body.emplace("amqp", amqp_json(*call.api.publisher, call.api.teller->log()));
   }
   body.emplace("store", std::move(store));
   body.emplace("caller", caller_json(call.who));

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Instead of publisher.cpp, where the program was built without qpid-proton.
+#include <stdexcept>
+
+#include "hub/amqp/publisher.h"
+
+namespace geres::hub::amqp {
+
+struct Publisher::Impl {
+  Figures figures;
+};
+
+Publisher::Publisher(engine::Engine&, store::Reads&, events::Tail&, const Clock&, Options) {
+  throw std::runtime_error(
+      "this program was built without AMQP: leave out --amqp, or build it where qpid-proton's C++ library is installed "
+      "(Debian: libqpid-proton-cpp12-dev)");
+}
+Publisher::~Publisher() = default;
+void Publisher::start(events::Teller&) {}
+void Publisher::stop(Millis) {}
+const Figures& Publisher::figures() const {
+  return impl_->figures;
+}
+Status Publisher::status() const {
+  return {};
+}
+
+}  // namespace geres::hub::amqp

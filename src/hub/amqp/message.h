@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Events as AMQP 1.0 messages: CloudEvents' AMQP protocol binding, binary content mode.
+//
+//   header                  durable
+//   properties              message-id: the event's id; subject: its type; content-type: application/json;
+//                           creation-time: its time; group-id: the subject's id
+//   application-properties  cloudEvents_specversion, _id, _source, _type, _subject, _time, _tenant: the attributes;
+//                           type, tenant, jobId, batchId, hostId: for filters, where they apply
+//   data                    the event's data, JSON in UTF-8
+//
+// The prefix's separator is '_', which the binding prefers because message selectors do not take the ':'.
+#pragma once
+
+#include <proton/message.hpp>
+#include <string>
+#include <string_view>
+
+#include "hub/store/rows.h"
+
+namespace geres::hub::amqp {
+
+// `data`: the event's data as JSON.
+proton::message event_message(const std::string& log, const store::EventRow& event, std::string_view data);
+
+// Events after `after` up to `until` are no longer kept, or (a store that was restored) have never been of this log.
+struct Gap {
+  std::string after, until;  // ids of events
+  Millis at = 0;             // when that was found
+};
+proton::message gap_message(const Gap& gap);
+
+}  // namespace geres::hub::amqp

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publishes the event log to one AMQP 1.0 address. A thread of its own follows the log like any reader, sends what it
+// reads, and has the engine write down, now and then, how far the broker has accepted it. So nothing is left out,
+// whenever hub or broker die, and what was accepted shortly before may be sent again.
+//
+//   target     the address as the operator gives it
+//   message    an event as a message
+//   window     what was sent and is not accepted
+//   publisher  the connection, and what follows when the broker refuses or is away
+//
+// A message that the broker refuses or gives back, and a connection that ends, have the same consequence: what the
+// cursor has not passed is sent anew, after a pause that grows, one message at a time until one is accepted. So order
+// holds, but for messages that were under way behind a refused one.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "hub/amqp/target.h"
+#include "hub/engine/engine.h"
+#include "hub/events/tail.h"
+#include "hub/events/teller.h"
+
+namespace geres::hub::amqp {
+
+inline constexpr const char* kCursorName = "amqp";
+
+struct Options {
+  Access access;
+  bool from_start = false;  // where it begins at its first use: with all that is kept, or with what comes
+  int tries_max = 0;        // of a message that the broker rejects; then it is left out. 0: never
+  std::size_t in_flight_max = 500;
+  Millis retry_first = 250;  // then twice as long each, up to …
+  Millis retry_max = 30'000;
+  Millis answer_time_max = 30'000;  // the broker's, to a new connection and to messages
+  Millis commit_every = 500;
+};
+
+// Since the start; any thread.
+struct Figures {
+  std::atomic<std::int64_t> sent{0}, accepted{0}, refused{0}, left_out{0}, gaps{0}, connections{0};
+};
+
+// Now; any thread.
+struct Status {
+  std::string target;
+  bool connected = false;     // and the address can be sent to
+  store::EventNo cursor = 0;  // the last event that the broker has accepted, with all before it
+  store::EventNo behind = 0;  // events after it
+  std::string error;          // what the newest trouble was, until something is accepted
+};
+
+class Publisher {
+ public:
+  // Throws std::runtime_error with a sentence for people: what parse_target says, a CA that cannot be read, a program
+  // that was built without AMQP.
+  Publisher(engine::Engine& engine, store::Reads& reads, events::Tail& tail, const Clock& clock, Options options);
+  ~Publisher();  // stop(0)
+  Publisher(const Publisher&) = delete;
+  Publisher& operator=(const Publisher&) = delete;
+
+  // After the engine's thread has started. Returns when the place where it begins is on disk; throws
+  // std::runtime_error when it cannot be. The broker need not be there.
+  void start(events::Teller& teller);
+  // While the engine still takes commands: waits up to `deadline` (at most 2 s) for what is under way, and until the
+  // last cursor is on disk. May be repeated.
+  void stop(Millis deadline);
+
+  const Figures& figures() const;
+  Status status() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace geres::hub::amqp
