@@ -110,7 +110,6 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.webhook_ca = settings.webhook_ca;
   options.webhook_retry = settings.webhook_retry;
   options.webhook_attempts = settings.webhook_attempts;
-  check_amqp(settings);
   options.amqp = settings.amqp;
   options.amqp_user = settings.amqp_user;
   options.amqp_password = settings.amqp_password;
@@ -252,6 +251,7 @@ int finish(const Fatal& fatal) {
 }
 
 int run_hub(const HubSettings& settings, const LogSettings& logging) {
+  check_amqp(settings);
   StopSignals signals;
   log::start("hub", log::Format::automatic, logging.level);
   Fatal fatal;
@@ -299,6 +299,7 @@ int run_host(const HostSettings& settings, const LogSettings& logging) {
 }
 
 int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, const LogSettings& logging) {
+  check_amqp(hub_settings);
   auto options = host_options(host_settings);
   auto prepared = host::JobHost::prepare(options);
   if (!prepared) {

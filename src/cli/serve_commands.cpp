@@ -108,12 +108,12 @@ std::string amqp_password(Context& context) {
   try {
     password = read_file(*file);
   } catch (const std::system_error& error) {
-    usage_error("the AMQP password file '" + *file + "' cannot be read", error.code().message(),
+    usage_error("the --amqp-password-file '" + *file + "' cannot be read", error.code().message(),
                 "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
   }
   password = password.substr(0, password.find_first_of("\r\n"));
   if (password.empty())
-    usage_error("the AMQP password file '" + *file + "' is empty", {},
+    usage_error("the --amqp-password-file '" + *file + "' is empty", {},
                 "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
   return password;
 }

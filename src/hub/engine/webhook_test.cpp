@@ -136,7 +136,7 @@ TEST_F(EngineWebhook, ACursorOfAnotherReaderIsOnDiskWhenItIsAnswered) {
   };
   const auto at = [&] { return store->reads().cursor("amqp")->at; };
   push();
-  submit(job());
+  for (int i = 0; i < 2; ++i) submit(job());
   EXPECT_TRUE(put(1)->value());
   EXPECT_EQ(at(), 1);
   store->next_commit = FaultyStore::CommitFault{store::Failure::refused};
