@@ -64,6 +64,28 @@ struct UpkeepTest : HubTest {
   int hosts_ = 0;
 };
 
+TEST_F(UpkeepTest, OperatorsSeeHowPublishingToABrokerStands) {
+  EXPECT_FALSE(admin.get("/v1/info").json().as_object().contains("amqp"));
+  EXPECT_EQ(admin.get("/metrics").body.find("geres_amqp"), std::string::npos);
+  submit();
+  options.amqp = "amqp://127.0.0.1:1/events";  // where nobody listens
+  options.amqp_from_start = true;
+  try {
+    restart();
+  } catch (const std::runtime_error& absent) {
+    ASSERT_NE(std::string(absent.what()).find("built without AMQP"), std::string::npos) << absent.what();
+    GTEST_SKIP() << absent.what();
+  }
+  const auto shown = [&] { return admin.get("/v1/info").json().at("amqp").get_object(); };
+  ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return shown().contains("error"); }));
+  EXPECT_EQ(shown().at("target").as_string(), options.amqp);
+  EXPECT_FALSE(shown().at("connected").as_bool());
+  EXPECT_EQ(shown().at("behind").as_int64(), 1);
+  EXPECT_TRUE(shown().at("cursor").get_string().ends_with("-0"));
+  EXPECT_NE(admin.get("/metrics").body.find("geres_amqp_events_behind 1\n"), std::string::npos);
+  EXPECT_FALSE(viewer.get("/v1/info").json().as_object().contains("amqp"));
+}
+
 TEST_F(UpkeepTest, AKeyAnswersAfterARestartToo) {
   const TestClient::Headers key{{"Idempotency-Key", "order-17"}}, list_key{{"Idempotency-Key", "orders"}};
   const auto first = ours.post("/v1/jobs", spec(), key);

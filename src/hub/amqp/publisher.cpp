@@ -206,10 +206,10 @@ struct Publisher::Impl : proton::messaging_handler {
   Phase phase = Phase::away;
   proton::connection connection;
   proton::sender sender;
-  Millis since = 0;         // of the phase, and of the newest outcome; monotonic
-  Millis paused_until = 0;  // nothing is sent before
-  int failures = 0;         // since something was accepted
-  bool careful = false;     // one at a time, until one is accepted
+  Millis since = 0;      // of the phase, and of the newest outcome; monotonic
+  bool paused = false;   // nothing is sent
+  int failures = 0;      // since something was accepted
+  bool careful = false;  // one at a time, until one is accepted
   Window window;
   std::unique_ptr<events::Reader> reader;
   std::deque<Item> pending;                   // read, not sent
@@ -359,7 +359,7 @@ void Publisher::Impl::well() {
 // ---- sending -------------------------------------------------------------------------------------------------------
 
 void Publisher::Impl::pump() {
-  if (stopping || phase != Phase::open || clock.monotonic() < paused_until) return;
+  if (stopping || phase != Phase::open || paused) return;
   try {
     while (sender.credit() > 0 && window.size() < (careful ? 1 : options.in_flight_max)) {
       if (other_log && other_log_tag == 0) {
@@ -480,8 +480,11 @@ void Publisher::Impl::retreat() {
 }
 
 void Publisher::Impl::pause(Millis length) {
-  paused_until = clock.monotonic() + length;
-  later(length, [this] { outside([this] { pump(); }); });
+  paused = true;
+  later(length, [this] {
+    paused = false;
+    outside([this] { pump(); });
+  });
 }
 
 // Half of it is chance, so that hubs do not come back all at once.
