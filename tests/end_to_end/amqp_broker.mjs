@@ -66,7 +66,8 @@ container.on("receiver_open", ({ receiver }) => {
   say("link", { address: receiver.remote.attach.target.address, hostname: receiver.connection.remote.open.hostname });
 });
 container.on("receiver_close", ({ receiver }) => receivers.delete(receiver));
-container.on("message", ({ message, delivery }) => {
+container.on("message", ({ message, delivery, receiver }) => {
+  if (!receivers.has(receiver)) return; // sent before the other side heard that the link is closed
   const properties = message.application_properties;
   const did = whatToDo(properties);
   say("message", {
@@ -93,7 +94,9 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   if (verb === "accept" || verb === "hold") usual = verb;
   if (verb === "rule") rules.push(JSON.parse(rest.join(" ")));
   if (verb === "cut") for (const socket of sockets) socket.destroy();
-  if (verb === "close") for (const connection of new Set([...receivers].map((r) => r.connection))) connection.close(failure);
-  if (verb === "detach") for (const receiver of receivers) receiver.close(failure);
+  const links = [...receivers];
+  if (verb === "close" || verb === "detach") receivers.clear();
+  if (verb === "close") for (const connection of new Set(links.map((r) => r.connection))) connection.close(failure);
+  if (verb === "detach") for (const receiver of links) receiver.close(failure);
   say("done", { verb });
 }).on("close", () => process.exit());
