@@ -185,6 +185,7 @@ struct Hub::Parts {
 
   void set_up_api(const HubOptions& options, const std::filesystem::path& store_file);
   void start_engine(const HubOptions& options);
+  void start_publisher();
   void load_access();
   void make_admin_token(const std::filesystem::path& file);
   void start_sweeper(Millis every, Millis keep_unnamed);
@@ -225,6 +226,10 @@ void Hub::Parts::start_engine(const HubOptions& options) {
   });
   engine_thread->start();
   sender.start(*teller);
+}
+
+// After the batches' names are known, which stand in events, and before there are clients.
+void Hub::Parts::start_publisher() {
   if (!publisher) return;
   publisher->start(*teller);
   api.publisher = &*publisher;
@@ -318,6 +323,7 @@ std::string Hub::start() {
     parts->set_up_api(options_, store_file());
     parts->start_engine(options_);
     parts->load_access();
+    parts->start_publisher();
     parts->make_admin_token(admin_token_file());
     parts->server =
         std::make_unique<http::Server>(server_options(options_), api::make_router(parts->api, cors_origins(options_)));

@@ -382,8 +382,9 @@ class Amqp(unittest.TestCase):
 
     def certificate(self, directory, name, subject_name="localhost"):
         key, certificate = directory / f"{name}.key", directory / f"{name}.crt"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate,
-                        "-subj", f"/CN={subject_name}", "-addext", f"subjectAltName=DNS:{subject_name}", "-days", "2"],
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-keyout", key, "-out", certificate, "-subj", f"/CN={subject_name}",
+                        "-addext", f"subjectAltName=DNS:{subject_name}", "-days", "2"],
                        check=True, capture_output=True)
         return key, certificate
 

@@ -66,8 +66,8 @@ bool Changes::empty() const {
          ready_removed.empty() && scheduled.empty() && scheduled_removed.empty() && deadlines.empty() &&
          deadlines_removed.empty() && leases.empty() && leases_removed.empty() && attempts.empty() && files.empty() &&
          counts.empty() && list_keys.empty() && operations.empty() && operations_removed.empty() && webhooks.empty() &&
-         webhooks_removed.empty() && deliveries.empty() && deliveries_removed.empty() && cursors.empty() && jobs_purged.empty() &&
-         events.empty();
+         webhooks_removed.empty() && deliveries.empty() && deliveries_removed.empty() && cursors.empty() &&
+         jobs_purged.empty() && events.empty();
 }
 
 void Changes::clear() {

@@ -269,8 +269,8 @@ struct Changes {
   std::vector<DeliveryRow> deliveries;  // insert or replace
   std::vector<DeliveryKey> deliveries_removed;
   std::vector<CursorRow> cursors;  // insert or replace
-  std::vector<Uuid> jobs_purged;  // with attempts, files, keys
-  std::vector<EventRow> events;   // insert; last, so that readers see them only with their state
+  std::vector<Uuid> jobs_purged;   // with attempts, files, keys
+  std::vector<EventRow> events;    // insert; last, so that readers see them only with their state
   bool empty() const;
   void clear();
 };
