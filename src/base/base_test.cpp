@@ -93,7 +93,9 @@ TEST(Origin, IsWhatBrowsersSend) {
            {"https://app.example/page?x", "without '/page?x'"},
            {"https://*.example", "no host"},
            {"https://App.example", "lower case"},
-           {"https://b\xc3\xbccher.example", "punycode"},
+           {"https://b\xc3\xbc"
+            "cher.example",
+            "punycode"},
            {"https://", "no host"},
            {"https://a..b", "no host"},
            {"https://[::1", "no"},
