@@ -12,7 +12,8 @@ const pool = new pg.Pool({ connectionString, max: 2 });
 
 await measure({
   async fill(n) {
-    await pool.query("SELECT graphile_worker.add_job('noop', '{}'::json) FROM generate_series(1, $1)", [n]);
+    for (let i = 0; i < n; i += 1_000)
+      await utils.addJobs(Array.from({ length: 1_000 }, () => ({ identifier: "noop", payload: {} })));
   },
   async startWorker(handler) {
     const runner = await run({
