@@ -470,34 +470,13 @@ void bench_idle(const Setting& setting) {
 
 }  // namespace
 
-int run(int argc, char** argv) {
+}  // namespace geres::bench
+
+int main(int argc, char** argv) {
+  using namespace geres::bench;
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
-  const auto own = fs::canonical("/proc/self/exe").parent_path();
-  const Setting setting{own, own / "hub_bench_stamp", own.parent_path() / "bench-work"};
-  fs::create_directories(setting.work);
-  const std::pair<const char*, void (*)(const Setting&)> parts[] = {
-      {"latency", bench_latency}, {"rate", bench_rate}, {"idle", bench_idle}};
-  const std::set<std::string> wanted(argv + 1, argv + argc);
-  fmt::print("| what | measured | beside |\n|---|---|---|\n");
-  int failed = 0;
-  for (const auto& [name, part] : parts) {
-    if (!wanted.empty() && !wanted.contains(name)) continue;
-    try {
-      part(setting);
-    } catch (const std::exception& e) {
-      row(name, "failed", e.what());
-      failed = 1;
-    }
-  }
-  fs::remove_all(setting.work);
-  return failed;
-}
-
-}  // namespace geres::bench
-
-int main(int argc, char** argv) {
-  return geres::bench::run(argc, argv);
+  return run_parts(argc, argv, {{"latency", bench_latency}, {"rate", bench_rate}, {"idle", bench_idle}});
 }

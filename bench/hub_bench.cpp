@@ -360,31 +360,15 @@ void bench_worker(const Setting& setting) {
 
 }  // namespace
 
-int run(int argc, char** argv) {
-  const auto own = fs::canonical("/proc/self/exe").parent_path();
-  const Setting setting{own, own / "hub_bench_stamp", own.parent_path() / "bench-work"};
-  fs::create_directories(setting.work);
-  const std::pair<const char*, void (*)(const Setting&)> parts[] = {
-      {"submit", bench_submit},   {"jobs", bench_jobs},   {"latency", bench_latency},
-      {"backlog", bench_backlog}, {"crash", bench_crash}, {"worker", bench_worker}};
-  std::set<std::string> wanted(argv + 1, argv + argc);
-  fmt::print("| what | measured | beside |\n|---|---|---|\n");
-  int failed = 0;
-  for (const auto& [name, part] : parts) {
-    if (!wanted.empty() && !wanted.contains(name)) continue;
-    try {
-      part(setting);
-    } catch (const std::exception& e) {
-      row(name, "failed", e.what());
-      failed = 1;
-    }
-  }
-  fs::remove_all(setting.work);
-  return failed;
-}
-
 }  // namespace geres::bench
 
 int main(int argc, char** argv) {
-  return geres::bench::run(argc, argv);
+  using namespace geres::bench;
+  return run_parts(argc, argv,
+                   {{"submit", bench_submit},
+                    {"jobs", bench_jobs},
+                    {"latency", bench_latency},
+                    {"backlog", bench_backlog},
+                    {"crash", bench_crash},
+                    {"worker", bench_worker}});
 }

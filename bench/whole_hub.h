@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -180,6 +181,29 @@ inline void push(const Setting& setting, const Hub& hub, const std::string& mani
             &status, 0);
   ::close(quiet);
   if (status != 0) throw std::runtime_error("package push failed");
+}
+
+using Parts = std::vector<std::pair<const char*, void (*)(const Setting&)>>;
+
+// Runs the parts that are named, or all, and prints their table. The program's exit status.
+inline int run_parts(int argc, char** argv, const Parts& parts) {
+  const auto own = fs::canonical("/proc/self/exe").parent_path();
+  const Setting setting{own, own / "hub_bench_stamp", own.parent_path() / "bench-work"};
+  fs::create_directories(setting.work);
+  const std::set<std::string> wanted(argv + 1, argv + argc);
+  fmt::print("| what | measured | beside |\n|---|---|---|\n");
+  int failed = 0;
+  for (const auto& [name, part] : parts) {
+    if (!wanted.empty() && !wanted.contains(name)) continue;
+    try {
+      part(setting);
+    } catch (const std::exception& e) {
+      row(name, "failed", e.what());
+      failed = 1;
+    }
+  }
+  fs::remove_all(setting.work);
+  return failed;
 }
 
 }  // namespace geres::bench
