@@ -148,7 +148,7 @@ class Noise(unittest.TestCase):
             for id in loud:
                 fleet.in_state(id, "running")
             # Submitted last, so all of them yield once this one does.
-            fleet.ended(fleet.shell("until [ ! -e /proc/self/autogroup ] || grep -q 'nice 10$' /proc/self/autogroup; do sleep 0.05; done"))
+            fleet.ended(fleet.shell("until [ ! -e /proc/self/autogroup ] || grep -q 'nice 7$' /proc/self/autogroup; do sleep 0.05; done"))
             beside = latency(fleet)
             for id in loud:
                 fleet.api("POST", f"/v1/jobs/{id}/cancel", {"grace": "0s"})

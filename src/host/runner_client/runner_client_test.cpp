@@ -349,7 +349,7 @@ TEST_P(Contained, SaysWhyAStartFailed) {
 TEST_P(Contained, YieldsAfterAWhile) {
   if (read_of_process("/proc/self/autogroup").empty()) GTEST_SKIP() << "a kernel without autogroup";
   const std::string look = "read group word nice < /proc/self/autogroup; set -- $(cat /proc/self/stat); shift 18";
-  const std::string wait = look + "; while [ $nice != 10 ] || [ $1 != 10 ]; do sleep 0.05; " + look + "; done";
+  const std::string wait = look + "; while [ $nice != 7 ] || [ $1 != 7 ]; do sleep 0.05; " + look + "; done";
   const auto result =
       host.run(host.shell("a", look + "; echo starts with $nice $1; " + wait + "; echo yields; setsid sh -c '" + wait +
                                    "; echo yields too' & wait"));
