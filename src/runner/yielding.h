@@ -13,7 +13,8 @@ namespace geres::runner {
 
 class Yielding {
  public:
-  // How nice it becomes: it still gets about a sixth of a processor that a newcomer wants whole. Nicer than this gains nothing.
+  // How nice it becomes: it still gets about a sixth of a processor that a newcomer wants whole. Nicer than this gains
+  // nothing.
   static constexpr int kNice = 7;
 
   // Makes nicer those of `processes` (an attempt's, as containment tells them) that are not yet: looked at again from
