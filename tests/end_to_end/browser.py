@@ -101,7 +101,8 @@ class Page:
         self.browser = browser
         target = browser.call("Target.createTarget", url=url)["targetId"]
         self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        wait_until(lambda: self.value("document.readyState") == "complete" and self.value("location.href") == url,
+        # Asked at once: the blank page before it is complete, too.
+        wait_until(lambda: self.value(f"document.readyState == 'complete' && location.href == {json.dumps(url)}"),
                    f"{url} is loaded")
 
     def value(self, expression):

@@ -73,13 +73,12 @@ awaitable<Answered> put_package(Call& call) {
   version.types = contents->types;
   version.open = contents->open;
   version.created_at = call.api.clock.wall();
-  const Millis now = version.created_at;
-  auto ask = [&](engine::Answer<model::PackageVersion> answer) {
+  auto ask = [&](engine::Answer<engine::KeptPackage> answer) {
     call.api.engine.put_package(std::move(version), std::move(answer));
   };
-  const auto kept = co_await ask_engine<model::PackageVersion>(ask);
+  const auto kept = co_await ask_engine<engine::KeptPackage>(ask);
   if (!kept) co_return kept.error();
-  co_return json_response(kept->created_at < now ? 200 : 201, wire::package_json(*kept));
+  co_return json_response(kept->was_there ? 200 : 201, wire::package_json(kept->version));
 }
 
 awaitable<Answered> get_package(Call& call) {

@@ -158,10 +158,10 @@ Result<model::Tenant> Tick::put_tenant(const std::string& name, const TenantSett
 
 // ---- packages -------------------------------------------------------------------------------------------------------
 
-Result<model::PackageVersion> Tick::put_package(const model::PackageVersion& package) {
+Result<KeptPackage> Tick::put_package(const model::PackageVersion& package) {
   tenant(package.tenant);
   auto& versions = state_.packages[{package.tenant, package.name}];
-  if (!versions.empty() && versions.back().sha256 == package.sha256) return versions.back();
+  if (!versions.empty() && versions.back().sha256 == package.sha256) return KeptPackage{versions.back(), true};
   auto row = package;
   row.version = versions.empty() ? 1 : versions.back().version + 1;
   row.created_at = now_.wall;
@@ -171,7 +171,7 @@ Result<model::PackageVersion> Tick::put_package(const model::PackageVersion& pac
   if (same != versions.end()) versions.erase(same);
   versions.push_back(row);
   changes_.packages.push_back(row);
-  return row;
+  return KeptPackage{std::move(row)};
 }
 
 Result<std::int64_t> Tick::delete_package(const std::string& owner, const std::string& name,

@@ -45,7 +45,7 @@ void DurableWorld::push() {
   package.name = "tools";
   package.sha256 = std::string(64, 'a');
   package.types = {"Work"};
-  ask<model::PackageVersion>([&](auto answer) { engine->put_package(package, std::move(answer)); });
+  ask<KeptPackage>([&](auto answer) { engine->put_package(package, std::move(answer)); });
 }
 
 void DurableWorld::join() {

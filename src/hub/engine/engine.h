@@ -86,7 +86,7 @@ class Engine {
   // ---- tenants, packages, tokens
   void put_tenant(std::string tenant, TenantSettings settings, Answer<model::Tenant> answer);
   // The blob must be stored already. Pushing the newest version's digest again changes nothing.
-  void put_package(model::PackageVersion package, Answer<model::PackageVersion> answer);
+  void put_package(model::PackageVersion package, Answer<KeptPackage> answer);
   // All versions, or the one with this digest. unknownPackage, packageInUse
   void delete_package(std::string tenant, std::string name, std::string sha256, Answer<std::int64_t> answer);
   void create_token(model::Token token, Answer<model::Token> answer);  // id and created_at are filled in; nameTaken

@@ -133,7 +133,7 @@ class EngineTest : public testing::Test {
     package.name = "tools";
     package.sha256 = std::string(64, 'a' + char(pushes_++ % 6));
     package.types = std::move(types);
-    Slot<model::PackageVersion> slot;
+    Slot<KeptPackage> slot;
     engine->put_package(package, slot.answer());
     tick();
     slot.value();

@@ -162,8 +162,8 @@ void Engine::pause_batch(Caller caller, std::string batch, bool paused, Answer<m
 void Engine::put_tenant(std::string tenant, TenantSettings settings, Answer<model::Tenant> answer) {
   call<model::Tenant>([=](Tick& tick) { return tick.put_tenant(tenant, settings); }, std::move(answer), true);
 }
-void Engine::put_package(model::PackageVersion package, Answer<model::PackageVersion> answer) {
-  call<model::PackageVersion>([=](Tick& tick) { return tick.put_package(package); }, std::move(answer), true);
+void Engine::put_package(model::PackageVersion package, Answer<KeptPackage> answer) {
+  call<KeptPackage>([=](Tick& tick) { return tick.put_package(package); }, std::move(answer), true);
 }
 void Engine::delete_package(std::string tenant, std::string name, std::string sha256, Answer<std::int64_t> answer) {
   call<std::int64_t>([=](Tick& tick) { return tick.delete_package(tenant, name, sha256); }, std::move(answer));

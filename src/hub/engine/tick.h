@@ -49,7 +49,7 @@ class Tick {
   Result<model::Batch> cancel_batch(const Caller& caller, const std::string& batch, const CancelWhat& what);
   Result<model::Batch> pause_batch(const Caller& caller, const std::string& batch, bool paused);
   Result<model::Tenant> put_tenant(const std::string& tenant, const TenantSettings& settings);
-  Result<model::PackageVersion> put_package(const model::PackageVersion& package);
+  Result<KeptPackage> put_package(const model::PackageVersion& package);
   Result<std::int64_t> delete_package(const std::string& tenant, const std::string& name, const std::string& sha256);
   Result<model::Token> create_token(const model::Token& token);
   Result<bool> delete_token(Uuid id);

@@ -45,6 +45,11 @@ struct Submit {
   std::string list_digest;
 };
 
+struct KeptPackage {
+  model::PackageVersion version;
+  bool was_there = false;  // the newest already has these bytes
+};
+
 struct Submitted {
   std::vector<Uuid> ids;
   std::vector<model::Job> jobs;  // of a single submit only: the job as it stands
