@@ -118,7 +118,9 @@ TEST_F(HostFlowTest, FollowsALogIntoTheNextAttempt) {
   const auto id = submit(R"(,"backoff":{"initial":"1ms","max":"1ms"})");
   FakeHost host(machine, "h1");
   const auto first = "\"" + host.one_lease() + "\"";
-  auto follower = std::async(std::launch::async, [&] { return ours.get("/v1/jobs/" + id + "/log?follow=true"); });
+  // Named, so that it begins there even if it is the second that runs by the time it is heard.
+  auto follower =
+      std::async(std::launch::async, [&] { return ours.get("/v1/jobs/" + id + "/log?follow=true&attempt=1"); });
   host.report(R"("running":[],"log":[{"lease":)" + first + R"(,"stream":"stdout","offset":0,"data":")" +
               to_base64("a\n") + R"("}],"finished":[{"lease":)" + first +
               R"(,"outcome":"failed","exit":{"code":3},"error":"exit 3"}])");
