@@ -76,6 +76,19 @@ class CorsTest(unittest.TestCase):
             self.assertEqual([name for name in headers if name.startswith("Access-Control")], [])
             self.assertEqual(headers["Vary"], "Origin")
 
+    def test_pages_may_read_every_header_of_our_own(self):
+        with Fleet() as fleet:
+            fleet.up("--cors-origin", APP)
+            fleet.push_shell()
+            job = fleet.shell("echo hello")
+            fleet.ended(job)
+            for path, own in ((f"/v1/jobs/{job}/log", {"geres-attempt", "geres-offset"}),
+                              ("/v1/packages/demo/shell", {"geres-package-version"})):
+                status, headers, _ = fleet.call("GET", path, headers={"Origin": APP})
+                self.assertEqual(status, 200, path)
+                self.assertEqual({name.lower() for name in headers if name.lower().startswith("geres-")}, own)
+                self.assertLessEqual(own, words(headers["Access-Control-Expose-Headers"]), path)
+
     def test_without_the_flag_there_is_nothing_of_it(self):
         with Fleet() as fleet:
             fleet.hub()

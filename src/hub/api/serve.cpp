@@ -157,7 +157,7 @@ http::Cors cors_for(std::vector<std::string> origins) {
       "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, Cache-Control, X-Requested-With, "
       "X-SignalR-User-Agent";
   cors.exposed =
-      "Accept-Ranges, Content-Disposition, Content-Range, ETag, Geres-Attempt, Geres-Package-Version, "
+      "Accept-Ranges, Content-Disposition, Content-Range, ETag, Geres-Attempt, Geres-Offset, Geres-Package-Version, "
       "Idempotency-Replayed, Location, Retry-After, WWW-Authenticate";
   return cors;
 }
