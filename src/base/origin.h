@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Origins of web pages as browsers send them in the header Origin (RFC 6454, 6.1).
 //
-//   origin = ("http" | "https") "://" host [":" port]     "https://app.example"  "http://localhost:5173"
-//   "http://[::1]:8080" host   = lower-case letters, digits, "-", "." (others as punycode), or an IPv6 address in
-//   brackets port   = 1 to 65535, not the scheme's own (80, 443): browsers leave that out
+//   origin = ("http" | "https") "://" host [":" port]     "https://app.example", "http://[::1]:8080"
+//
+// A host is of lower-case letters, digits, "-" and "." (other letters as punycode), or an IPv6 address in brackets. A
+// port is 1 to 65535, but not the scheme's own (80, 443): browsers leave that out.
 #pragma once
 
 #include <string_view>

@@ -2,7 +2,6 @@
 #include "cli/log_follower.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "cli/job_words.h"
 #include "cli/output.h"
@@ -14,10 +13,7 @@ constexpr Millis kPatience = 30 * 60'000;  // with a hub that is away while a lo
 
 // Where in its attempt's log an answer begins.
 std::int64_t offset_of(const client::Reply& reply) {
-  std::int64_t offset = 0;
-  if (const auto found = reply.headers.find("geres-offset"); found != reply.headers.end())
-    std::from_chars(found->second.data(), found->second.data() + found->second.size(), offset);
-  return offset;
+  return transport::header_number(reply, "geres-offset");
 }
 
 }  // namespace

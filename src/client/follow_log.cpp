@@ -4,7 +4,6 @@
 // long they are. Steps: look (at the job) → locate (the position) → follow → look → …
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 
 #include "client/ask.h"
 #include "client/write.h"
@@ -19,10 +18,7 @@ constexpr Millis kLongestPause = 2'000;
 
 // Where in its attempt's log an answer begins.
 std::int64_t offset_of(const transport::Reply& reply) {
-  std::int64_t offset = 0;
-  if (const auto found = reply.headers.find("geres-offset"); found != reply.headers.end())
-    std::from_chars(found->second.data(), found->second.data() + found->second.size(), offset);
-  return offset;
+  return transport::header_number(reply, "geres-offset");
 }
 
 class LogFollow : public std::enable_shared_from_this<LogFollow> {

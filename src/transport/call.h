@@ -2,6 +2,7 @@
 // One HTTP call and its answer, as data. Knows URLs and headers, but no jobs.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -48,6 +49,9 @@ struct Reply {
   std::string body;                            // empty with a sink
   std::map<std::string, std::string> headers;  // names in lower case
 };
+
+// What a header says as a whole number; 0: it is not there, or says something else.
+std::int64_t header_number(const Reply& reply, const std::string& name);
 
 std::string escaped(std::string_view segment);  // for one segment of a path, or a query value
 

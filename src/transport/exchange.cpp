@@ -2,6 +2,7 @@
 #include "transport/exchange.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <system_error>
 
@@ -52,6 +53,13 @@ bool before_sending(CURLcode code) {
 }
 
 }  // namespace
+
+std::int64_t header_number(const Reply& reply, const std::string& name) {
+  std::int64_t number = 0;
+  if (const auto found = reply.headers.find(name); found != reply.headers.end())
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), number);
+  return number;
+}
 
 std::string escaped(std::string_view segment) {
   std::string out;

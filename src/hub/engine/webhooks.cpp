@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Webhooks as the engine keeps them: who is to be called, how far each has read, and what was told in vain. The calls
 // themselves are made by hub/webhooks, which writes down here what came of them. A job's own webhook is a delivery that
-// is written in the transaction of its event.
+// is written in the transaction of its event. Other readers of the log (hub/amqp) have their place kept here, too.
 #include <fmt/format.h>
 
 #include <algorithm>
