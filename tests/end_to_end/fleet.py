@@ -166,11 +166,11 @@ class Fleet:
         self.wait_for_hosts(1)
         return process
 
-    def hub(self, *options, preexec=None, address="127.0.0.1"):
+    def hub(self, *options, preexec=None, address="127.0.0.1", env=None):
         """A hub alone. Started again it keeps its port, so that hosts find it."""
         listen = self.url.removeprefix("http://") if self.url else f"{address}:{quiet_port(address)}"
         process = Process(self, "hub", ["hub", "--data", self.data, "--listen", listen, *options],
-                          preexec=preexec)
+                          preexec=preexec, env=env)
         self.url = self._announced(process)
         return process
 

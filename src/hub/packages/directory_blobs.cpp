@@ -76,6 +76,7 @@ class DirectoryBlobs final : public Blobs {
     make_private_directory(directory_ / "tmp");
     make_private_directory(directory_ / "tenants");
     sync_directory(directory_);
+    settle();
   }
 
   Result<std::unique_ptr<Upload>> begin(std::string_view tenant, std::uint64_t announced) override {
@@ -142,6 +143,16 @@ class DirectoryBlobs final : public Blobs {
   }
 
  private:
+  // An earlier life may have been killed between a rename and the sync of its directory: what is found from here on is
+  // built on, so it is made durable first. A directory that is on the disk already costs some microseconds.
+  void settle() const {
+    for (const auto& tenant : directories_in(directory_ / "tenants")) {
+      for (const auto& shelf : directories_in(tenant)) sync_directory(shelf);
+      sync_directory(tenant);
+    }
+    sync_directory(directory_ / "tenants");
+  }
+
   static bool valid(std::string_view tenant, std::string_view sha256) {
     return model::is_name(tenant) && is_sha256_hex(sha256);
   }

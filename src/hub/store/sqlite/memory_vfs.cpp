@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -34,15 +36,45 @@ struct MemoryDisk::File {
   std::string bytes;
   std::vector<Change> unsynced;
   bool durable = false;  // its name has reached the disk
+  // After a failed sync its changes count as written and are not (as Linux has it): what the platter holds then, and
+  // which of its sectors are to be written by the next sync. A sync writes what was changed since, and no more.
+  std::optional<std::string> platter;
+  std::set<std::size_t> dirty;
 
   void write(std::size_t at, std::string_view added) {
     Change change{at, added.size(), bytes.size(), {}};
     if (at < bytes.size()) change.bytes = bytes.substr(at, added.size());
     put(at, added);
+    if (platter) return touch(change.old_size, at + added.size()), touch(at, at + added.size());
     unsynced.push_back(std::move(change));
+  }
+  void touch(std::size_t from, std::size_t to) {
+    for (auto sector = from / kSector; sector * kSector < to; ++sector) dirty.insert(sector);
+  }
+  // The size counts as synced with the data; a sector that is not dirty keeps what the platter has.
+  void sync() {
+    unsynced.clear();
+    if (!platter) return;
+    platter->resize(bytes.size());
+    for (const auto sector : dirty) write_out(sector);
+    dirty.clear();
+  }
+  void write_out(std::size_t sector) {
+    const auto at = sector * kSector;
+    if (at >= bytes.size()) return;
+    if (platter->size() < bytes.size()) platter->resize(bytes.size());
+    platter->replace(at, std::min(kSector, bytes.size() - at), bytes, at, kSector);
+  }
+  void fail_sync() {
+    if (platter) return dirty.clear();
+    std::string now = bytes;
+    for (auto change = unsynced.rbegin(); change != unsynced.rend(); ++change) undo(*change);
+    unsynced.clear();
+    platter = std::exchange(bytes, std::move(now));
   }
   void truncate(std::size_t size) {
     if (size >= bytes.size()) return;
+    if (platter) return bytes.resize(size);
     unsynced.push_back({size, 0, bytes.size(), bytes.substr(size)});
     bytes.resize(size);
   }
@@ -75,6 +107,14 @@ struct MemoryDisk::File {
   }
   // Which of the unsynced changes got through: all, none, those up to some moment, or any, in whole or torn.
   void lose_power(Random& random) {
+    if (platter) {
+      for (const auto sector : dirty)
+        if (random.next() % 2 == 0) write_out(sector);
+      dirty.clear();
+      bytes = std::move(*platter);
+      platter.reset();
+      return;
+    }
     for (auto change = unsynced.rbegin(); change != unsynced.rend(); ++change) undo(*change);
     const auto kind = random.next() % 8;
     const std::size_t until = unsynced.empty() ? 0 : random.next() % (unsynced.size() + 1);
@@ -164,9 +204,11 @@ struct MemoryDisk::Door {
 
   static int sync(sqlite3_file* file, int) {
     auto& self = handle(file);
-    if (ask(self, Act::sync) != Fault::none) return SQLITE_IOERR_FSYNC;
+    const auto fault = ask(self, Act::sync);
     auto& target = **self.file;
-    target.unsynced.clear();
+    if (fault != Fault::none && fault != Fault::cut) target.fail_sync();
+    if (fault != Fault::none) return SQLITE_IOERR_FSYNC;
+    target.sync();
     // As SQLite does for a log or journal: with a new file's first sync the directory is synced too.
     if (!std::exchange(target.durable, true)) self.disk->removed_.clear();
     return SQLITE_OK;

@@ -24,7 +24,7 @@ class MemoryDisk {
   enum class Act { open, read, write, truncate, sync, remove };
   enum class Fault {
     none,
-    io_error,     // EIO: nothing is done
+    io_error,     // EIO: nothing is done; at a sync: what it was to write counts as written from then on, and is not
     no_space,     // ENOSPC: nothing is done
     short_write,  // ENOSPC after the first half; for other acts than writes: ENOSPC
     cut,          // this operation and all later ones fail with EIO and do nothing, until kill() or power_loss()

@@ -165,6 +165,46 @@ TEST_F(MemoryDiskTest, FailsAsToldAndOnlyThen) {
   }
 }
 
+// A store whose process is killed at each operation of a commit, or whose sync fails there, is opened anew on the same
+// machine, and read; then the power goes. What was read must still be there: somebody may have been told of it.
+TEST_F(MemoryDiskTest, WhatTheNextLifeReadsOutlivesThePower) {
+  MemoryDisk fresh;
+  open(fresh).reset();
+  int ahead = 0;  // the next life read a commit that the one before it had not answered
+  for (const bool killed : {true, false})
+    for (std::int64_t nth = 1; nth <= 40; ++nth) {
+      SCOPED_TRACE((killed ? "killed at operation " : "a sync fails from operation ") + std::to_string(nth));
+      MemoryDisk disk(fresh.files());
+      auto store = open(disk);
+      std::int64_t answered = commit_one(*store, ids);
+      if (killed) disk.fail_nth(nth, Fault::cut);
+      std::int64_t operation = 0;
+      if (!killed)
+        disk.set_plan([&](Act act, std::string_view) {
+          return act != Act::read && ++operation >= nth && act == Act::sync ? Fault::io_error : Fault::none;
+        });
+      try {
+        for (int i = 0; i < 4; ++i) answered = commit_one(*store, ids);
+      } catch (const StoreFailed& failed) {
+        EXPECT_EQ(failed.failure, Failure::fatal);
+      }
+      disk.fail_none();
+      disk.kill();
+      store.reset();
+      store = open(disk);
+      const auto read = store->load().tick;
+      EXPECT_GE(read, answered);
+      if (read > answered) ++ahead;
+      disk.power_loss(random);
+      store.reset();
+      store = open(disk);
+      EXPECT_EQ(store->load().tick, read) << "the power took back what had been read";
+      EXPECT_EQ(store->reads().count({}), read);
+      if (HasFailure()) return;
+    }
+  EXPECT_GT(ahead, 3) << "the test must reach what it is for";
+}
+
 TEST_F(MemoryDiskTest, HasOnlySoMuchRoom) {
   MemoryDisk disk;
   auto store = open(disk);

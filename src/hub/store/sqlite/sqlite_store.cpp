@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite/sqlite_store.h"
 
+#include <algorithm>
 #include <chrono>
 #include <system_error>
 
@@ -19,8 +20,9 @@ namespace geres::hub::store {
 namespace sqlite {
 namespace {
 
-constexpr int kPatienceMs = 5'000;    // for locks that nobody should hold
-constexpr Millis kQuietMs = 50;       // how long a tick waits for readers so that the log can start anew
+constexpr int kPatienceMs = 5'000;  // for locks that nobody should hold
+constexpr Millis kQuietMs = 50;     // how long a tick waits for readers so that the log can start anew
+constexpr sqlite3_int64 kSettleBytes = 1 << 20;
 constexpr int kPatientFactor = 4;     // the log may grow to this many times checkpoint_pages before that …
 constexpr int kImpatientFactor = 16;  // … and to this many before it waits for every reader
 
@@ -261,6 +263,7 @@ class SqliteStore final : public Store {
       auto add = writer_->cached("INSERT OR IGNORE INTO meta VALUES(1, ?, 0, 0, 0, 0)");
       const std::string log = random_hex(8);
       add.bind(log).run();
+      settle_log();
     } catch (const StoreFailed& failed) {
       leave_log();
       if (failed.failure == Failure::fatal) throw;
@@ -270,6 +273,31 @@ class SqliteStore final : public Store {
     if (!marks.step()) refuse(file_, "its first table is empty");
     committed_marks_ = {marks.integer(0), std::uint64_t(marks.integer(1)), marks.integer(2)};
     marks_ = committed_marks_;
+  }
+
+  // Before anything is read that may be answered, the log is written anew in its place, and synced. What recovery found
+  // in it need not be on the disk: a hub that was killed between a commit's write and its sync leaves it in the
+  // system's cache alone; and after a failed sync pages lie there that count as clean, so that a sync by itself would
+  // not write them. The file needs no such care: what a checkpoint has put there stays in the log until its sync was
+  // good, and is copied again.
+  void settle_log() {
+    sqlite3_file* log = nullptr;
+    sqlite3_file_control(writer_->handle(), nullptr, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (log == nullptr || log->pMethods == nullptr) return;  // nothing was ever written
+    const auto check = [&](int code) {
+      if (code != SQLITE_OK) throw_failed(writer_->handle(), code, "making the log durable failed");
+    };
+    sqlite3_int64 size = 0;
+    check(log->pMethods->xFileSize(log, &size));
+    std::string bytes(std::size_t(std::min<sqlite3_int64>(size, kSettleBytes)), '\0');
+    for (sqlite3_int64 at = 0; at < size; at += kSettleBytes) {
+      const int length = int(std::min<sqlite3_int64>(size - at, kSettleBytes));
+      check(log->pMethods->xRead(log, bytes.data(), length, at));
+      const int written = log->pMethods->xWrite(log, bytes.data(), length, at);
+      if (written == SQLITE_FULL) break;  // a file system that never writes in place: what it has is synced, at least
+      check(written);
+    }
+    if (size > 0) check(log->pMethods->xSync(log, SQLITE_SYNC_FULL));
   }
 
   Image load_image() {
