@@ -14,6 +14,7 @@ using Act = MemoryDisk::Act;
 namespace {
 
 constexpr const char* kFile = "/hub.db";
+constexpr Millis kKeepEnded = 3'000;
 
 store::SqliteOptions store_options(const MemoryDisk& disk, const Plan& plan) {
   store::SqliteOptions options;
@@ -33,7 +34,7 @@ hub::engine::Options engine_options(const Plan& plan) {
   options.progress_pause = 300;
   options.host_forgotten_after = 20'000;
   if (plan.retention) {
-    options.keep_finished = options.keep_failed = 3'000;
+    options.keep_finished = options.keep_failed = kKeepEnded;
     options.keep_key_min = 4'000;
     options.keep_events = 6'000;
     options.sweep_pause = 2'000;
@@ -73,14 +74,17 @@ Hub::~Hub() = default;
 
 void Hub::start() {
   if (alive()) return;
+  if (timeline_.now() < over_at_) return come_back(over_at_ - timeline_.now());
   try {
     store_ = std::make_unique<hub::engine::FaultyStore>(store::open_sqlite(kFile, store_options(disk_, plan_)));
-    take_up_events();
+    take_up_unheard();
     auto engine = std::make_unique<Engine>(*store_, clock_, random_, engine_options(plan_));
-    engine->on_events([this](auto rows) {
-      for (auto& row : rows) told_.push_back({std::move(row), free_at()});
+    // Booked as they are told, not after the tick: one tick of the engine may commit more than once, answer, and die
+    // in the next transaction. What it told by then is told.
+    engine->on_events([this](const auto& rows) {
+      for (const auto& row : rows) ledger_.take_event(row, store_->reads(), free_at());
     });
-    engine->on_purged([this](const auto& ids) { purged_.insert(purged_.end(), ids.begin(), ids.end()); });
+    engine->on_purged([this](const auto& ids) { book_purged(ids); });
     engine_ = std::move(engine);
   } catch (const std::exception& failed) {
     trace_("hub cannot start: {}", failed.what());
@@ -109,8 +113,8 @@ void Hub::start() {
   schedule_tick(timeline_.now());
 }
 
-// What the log holds beyond what was told: ticks whose outcome nobody heard.
-void Hub::take_up_events() {
+// What the store holds beyond what was told: ticks whose outcome nobody heard.
+void Hub::take_up_unheard() {
   auto& reads = store_->reads();
   const auto last = store_->load().last_event;  // also when all of them were purged
   if (last < ledger_.last_event())
@@ -121,6 +125,15 @@ void Hub::take_up_events() {
     for (const auto& row : rows) ledger_.take_event(row, reads, timeline_.now());
     if (ledger_.violation) return;
   }
+  // A purge tells no event.
+  std::vector<Uuid> gone;
+  for (const auto& [id, job] : ledger_.jobs)
+    if (plan_.retention && !job.purged && model::ended(job.state) && !reads.job(id)) {
+      if (clock_.wall() - job.ended_at < kKeepEnded)
+        return ledger_.violate("I1", fmt::format("job {} is gone before its time", id.str()));
+      gone.push_back(id);
+    }
+  book_purged(gone);
 }
 
 void Hub::end_life(const char* how, bool power) {
@@ -133,11 +146,10 @@ void Hub::end_life(const char* how, bool power) {
   }
   engine_.reset();
   store_.reset();
-  told_.clear();
-  purged_.clear();
   dying_.reset();
   doubt_.reset();
   sync_failed_ = fail_sync_ = false;
+  over_at_ = std::max(free_at(), busy_until_);
   held_up_ = 0;
   clock_.take_waited();
   ++life_token_;
@@ -145,6 +157,11 @@ void Hub::end_life(const char* how, bool power) {
     clock_.reboot();
     ledger_.hit(Path::hub_rebooted);
   }
+  // What it had written and not synced is all there for the next life, which must not rely on it.
+  if (!power && plan_.power_losses && !healed_ && dice_.percent(50))
+    timeline_.after(dice_.between(60, 3'000), [this] {
+      if (!healed_) die(true);
+    });
   come_back(healed_ ? 50 : dice_.percent(70) ? dice_.between(50, 1'500) : dice_.between(1'500, 9'000));
 }
 
@@ -195,13 +212,13 @@ void Hub::tick() {
       ledger_.hit(power ? Path::power_lost_inside_commit : Path::hub_killed_inside_commit);
       return end_life("inside a tick", power);
     }
-    // The hub stops by itself. After a failed sync nobody knows what the disk holds until the machine was off.
+    // The hub stops by itself. After a failed sync its machine may go on, and then nobody knows what the disk holds.
     trace_("hub fails: {}", failed.what());
     if (sync_failed_)
       ledger_.hit(Path::sync_failed);
     else
       ledger_.hit(Path::write_failed);
-    return end_life("its store failed", sync_failed_ || dice_.percent(30));
+    return end_life("its store failed", dice_.percent(sync_failed_ ? 50 : 30));
   }
   if (disk_.cut()) return end_life("after a tick", dying_.value_or(false));
   if (life == life_token_) count_paths(refused_before, expired_before), after_tick();
@@ -221,23 +238,22 @@ void Hub::count_paths(std::int64_t refused_before, std::int64_t expired_before) 
 }
 
 void Hub::after_tick() {
-  auto& reads = store_->reads();
-  for (const auto& [event, at] : told_) ledger_.take_event(event, reads, at);
-  told_.clear();
-  for (const auto id : purged_) {
-    auto* job = ledger_.find(id);
-    if (job == nullptr) continue;
-    if (!model::ended(job->state)) ledger_.violate("I1", fmt::format("job {} was purged before it ended", id.str()));
-    job->purged = true;
-    ledger_.hit(Path::job_purged);
-  }
-  purged_.clear();
   had_operations_ = !engine_->state().operations.empty();
   if (plan_.audit_every > 0 && ++ticks_ % std::uint64_t(plan_.audit_every) == 0) audit();
   busy_until_ = free_at();
   held_up_ = 0;
   if (clock_.take_waited() > 0) ledger_.hit(Path::commit_slow);
   schedule_tick(timeline_.now() + std::max<Millis>(engine_->until_next(), 1));
+}
+
+void Hub::book_purged(const std::vector<Uuid>& ids) {
+  for (const auto id : ids) {
+    auto* job = ledger_.find(id);
+    if (job == nullptr) continue;
+    if (!model::ended(job->state)) ledger_.violate("I1", fmt::format("job {} was purged before it ended", id.str()));
+    job->purged = true;
+    ledger_.hit(Path::job_purged);
+  }
 }
 
 // What the engine counts is what the store holds.
@@ -277,8 +293,17 @@ void Hub::audit() {
 
 // ---- trouble --------------------------------------------------------------------------------------------------------
 
+// A tick is run at once, and lasts as long as its syncs: whatever comes meanwhile finds all of it done, as if it had
+// come when it was over. (What comes in its middle is die_inside.)
+void Hub::when_free(std::function<void()> act) {
+  timeline_.at(busy_until_, [this, token = life_token_, act = std::move(act)] {
+    if (token == life_token_) act();
+  });
+}
+
 void Hub::die(bool power) {
   if (!alive()) return;
+  if (busy()) return when_free([this, power] { die(power); });
   ledger_.hit(Path::hub_killed);
   end_life("between ticks", power);
 }
@@ -297,6 +322,7 @@ void Hub::fail_disk(bool sync) {
 
 void Hub::freeze(Millis time) {
   if (!alive()) return;
+  if (busy()) return when_free([this, time] { freeze(time); });
   trace_("hub freezes for {}", time);
   ledger_.hit(Path::hub_frozen);
   frozen_until_ = timeline_.now() + time;
@@ -305,6 +331,7 @@ void Hub::freeze(Millis time) {
 // It refuses what comes, finishes what is queued, and closes its store.
 void Hub::stop() {
   if (!alive() || timeline_.now() < frozen_until_) return;
+  if (busy()) return when_free([this] { stop(); });
   trace_("hub stops");
   engine_->stop_accepting();
   const int token = life_token_;

@@ -31,6 +31,7 @@ class Hub {
   Engine& engine() { return *engine_; }
   hub::engine::FaultyStore& store() { return *store_; }
   HubClock& clock() { return clock_; }
+  bool busy() const { return timeline_.now() < busy_until_; }  // with a tick, in true time
   int life() const { return life_; }
   Millis held_up() const { return held_up_; }  // by the disk, in this very tick
 
@@ -46,7 +47,7 @@ class Hub {
     };
   }
   // The newest event that the hub has told anybody.
-  store::EventNo told() const { return told_.empty() ? ledger_.last_event() : told_.back().event.no; }
+  store::EventNo told() const { return ledger_.last_event(); }
 
   // ---- trouble
   void die(bool power);         // between two ticks
@@ -65,11 +66,13 @@ class Hub {
   void schedule_tick(Millis at);
   void tick();
   void after_tick();
+  void book_purged(const std::vector<Uuid>& ids);
   void audit();
   void count_paths(std::int64_t refused_before, std::int64_t expired_before);
   void end_life(const char* how, bool power);
   void come_back(Millis delay);
-  void take_up_events();
+  void when_free(std::function<void()> act);
+  void take_up_unheard();
 
   Timeline& timeline_;
   Dice& dice_;
@@ -81,17 +84,13 @@ class Hub {
   SeededRandom random_;
   std::unique_ptr<hub::engine::FaultyStore> store_;
   std::unique_ptr<Engine> engine_;
-  struct Told {
-    store::EventRow event;
-    Millis at = 0;  // when its commit was over
-  };
-  std::vector<Told> told_;  // by this tick
+  // When the commit that is just over was over, in true time.
   Millis free_at() const { return timeline_.now() + Millis(double(held_up_) / 0.98); }
-  std::vector<Uuid> purged_;
   int life_ = 0;
   int life_token_ = 0;  // raised when a life ends, so that what was meant for it is dropped
   Millis next_tick_ = -1;
   Millis frozen_until_ = 0, busy_until_ = 0;
+  Millis over_at_ = 0;  // when the last life ended, in true time
   Millis held_up_ = 0;
   Millis each_sync_ = 0;
   std::optional<bool> dying_;  // power

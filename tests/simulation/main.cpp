@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// geres_sim [--seeds N] [--first S] [--seed S] [--jobs P] [--lines L] [--paths]
+// geres_sim [--seeds N | --fresh N] [--first S] [--listed FILE] [--stop] [--seed S] [--jobs P] [--lines L] [--paths]
 //
 // Runs seeds in processes of their own, one a core, so that a crash or a hang costs one seed and is reported with its
-// number. The first seed that fails ends the run: it is run again with its trace. `--seed S` runs one and prints all.
-// `--paths` fails a run that left a rare path untaken.
+// number. It goes on after a failure (not with `--stop`), and ends with a table by invariant and the trace of the
+// lowest seed that failed.
+// `--fresh N` begins with the number in GERES_FRESH_SEED, or a random one.
+// `--listed FILE` runs the seeds of a file, one a line. `--seed S` runs one and prints all. `--paths` fails a run that
+// left a rare path untaken.
 #include <sqlite3.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <map>
 #include <new>
+#include <random>
+#include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "base/log.h"
 #include "simulation/world.h"
@@ -26,29 +36,50 @@ namespace {
 
 constexpr int kWorkersMax = 64;
 constexpr int kSecondsMax = 60;  // of one seed, on the processor
+constexpr std::size_t kFailedMax = 1'000;
 
 struct Asked {
   std::uint64_t first = 1;
   std::uint64_t seeds = 1'000;
+  std::vector<std::uint64_t> listed;  // these instead
   std::optional<std::uint64_t> one;
   int workers = int(std::max(1u, std::thread::hardware_concurrency()));
   std::size_t lines = 60;
   bool paths = false;
+  bool stop = false;
+
+  std::uint64_t count() const { return listed.empty() ? seeds : listed.size(); }
+  std::uint64_t seed(std::uint64_t place) const { return listed.empty() ? first + place : listed[place]; }
 };
 
-// What the workers share. A failure is the lowest seed's, as far as they got.
+struct Failed {
+  std::uint64_t seed = 0;
+  char invariant[16] = {};
+  char text[400] = {};
+};
+
+// What the workers share. A worker that crashed is started again, and its seed has failed.
 struct Board {
-  std::atomic<std::uint64_t> next;
+  std::atomic<std::uint64_t> next;  // place of a seed
   std::atomic<std::uint64_t> done;
-  std::atomic<bool> stop;
+  std::atomic<std::size_t> failures;
+  Failed failed[kFailedMax];  // those beyond are only counted
   struct Worker {
     std::atomic<std::uint64_t> seed;
-    std::uint64_t failed = 0;
-    char invariant[16] = {};
-    char text[400] = {};
     PathCounts paths{};
   };
   Worker workers[kWorkersMax];
+
+  void add(std::uint64_t seed, const std::string& invariant, const std::string& text) {
+    const auto place = failures++;
+    if (place >= kFailedMax) return;
+    auto& row = failed[place];
+    row.seed = seed;
+    std::snprintf(row.invariant, sizeof row.invariant, "%s", invariant.c_str());
+    std::snprintf(row.text, sizeof row.text, "%s", text.c_str());
+    std::printf("seed %llu violated %s: %s\n", static_cast<unsigned long long>(seed), row.invariant, row.text);
+    std::fflush(stdout);
+  }
 };
 
 void limit_time(int seconds) {
@@ -56,20 +87,16 @@ void limit_time(int seconds) {
   setitimer(ITIMER_PROF, &limit, nullptr);
 }
 
-void work(Board& board, Board::Worker& worker, std::uint64_t end) {
-  while (!board.stop) {
-    const auto seed = board.next++;
-    if (seed >= end) return;
+void work(const Asked& asked, Board& board, Board::Worker& worker) {
+  for (std::uint64_t place = board.next++; place < asked.count(); place = board.next++) {
+    const auto seed = asked.seed(place);
     worker.seed = seed;
     limit_time(kSecondsMax);
     const auto verdict = World(seed, false).run();
     for (std::size_t i = 0; i < kPaths; ++i) worker.paths[i] += verdict.paths[i];
     ++board.done;
-    if (!verdict.violation) continue;
-    std::snprintf(worker.invariant, sizeof worker.invariant, "%s", verdict.violation->invariant.c_str());
-    std::snprintf(worker.text, sizeof worker.text, "%s", verdict.violation->text.c_str());
-    worker.failed = seed;
-    board.stop = true;
+    if (verdict.violation) board.add(seed, verdict.violation->invariant, verdict.violation->text);
+    if (asked.stop && board.failures > 0) return;
   }
 }
 
@@ -95,27 +122,62 @@ int run_one(const Asked& asked) {
   return verdict.violation ? 1 : 0;
 }
 
-// The lowest seed that went wrong in any way; 0: none. Prints what went wrong.
-std::uint64_t wait_for_workers(Board& board, const std::vector<pid_t>& pids) {
-  std::uint64_t worst = 0;
-  std::string why;
-  for (std::size_t i = 0; i < pids.size(); ++i) {
+pid_t start_worker(const Asked& asked, Board& board, int number) {
+  std::fflush(stdout);  // or it would print what waits here, too
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  work(asked, board, board.workers[number]);
+  std::_Exit(0);
+}
+
+// Until all have ended by themselves. False: one could not be started.
+bool run_workers(const Asked& asked, Board& board) {
+  std::map<pid_t, int> working;
+  const auto start = [&](int number) {
+    const pid_t pid = start_worker(asked, board, number);
+    if (pid < 0) return std::perror("fork"), false;
+    working[pid] = number;
+    return true;
+  };
+  for (int i = 0; i < asked.workers; ++i)
+    if (!start(i)) return false;
+  while (!working.empty()) {
     int status = 0;
-    while (waitpid(pids[i], &status, 0) < 0 && errno == EINTR) {
-    }
-    const auto& worker = board.workers[i];
-    std::uint64_t failed = worker.failed;
-    std::string text = worker.failed != 0 ? std::string("violated ") + worker.invariant + ": " + worker.text : "";
-    if (WIFSIGNALED(status)) {
-      failed = worker.seed;
-      text = WTERMSIG(status) == SIGPROF ? "violated hang: it takes more than a minute of processor time"
-                                         : "violated crash: ended by signal " + std::to_string(WTERMSIG(status));
-      board.stop = true;
-    }
-    if (failed != 0 && (worst == 0 || failed < worst)) worst = failed, why = text;
+    const pid_t pid = waitpid(-1, &status, 0);
+    if (pid < 0 && errno == EINTR) continue;
+    if (pid < 0) return std::perror("waitpid"), false;
+    const int number = working.at(pid);
+    working.erase(pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
+    const bool hangs = WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF;
+    ++board.done;
+    board.add(board.workers[number].seed, hangs ? "hang" : "crash",
+              hangs ? "it takes more than a minute of processor time"
+                    : "ended by signal " + std::to_string(WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+    if (!asked.stop && !start(number)) return false;
   }
-  if (worst != 0) std::printf("seed %llu %s\n", static_cast<unsigned long long>(worst), why.c_str());
-  return worst;
+  return true;
+}
+
+// How often each invariant was broken, and by which seeds first. The lowest of all; 0: none.
+std::uint64_t print_failures(const Board& board) {
+  std::map<std::string, std::vector<std::uint64_t>> broken;
+  const auto listed = std::min<std::size_t>(board.failures, kFailedMax);
+  std::uint64_t lowest = 0;
+  for (std::size_t i = 0; i < listed; ++i) {
+    const auto& row = board.failed[i];
+    broken[row.invariant].push_back(row.seed);
+    if (lowest == 0 || row.seed < lowest) lowest = row.seed;
+  }
+  for (auto& [invariant, seeds] : broken) {
+    std::sort(seeds.begin(), seeds.end());
+    std::printf("  %-8s %5zu  seeds", invariant.c_str(), seeds.size());
+    for (std::size_t i = 0; i < std::min<std::size_t>(seeds.size(), 6); ++i)
+      std::printf(" %llu", static_cast<unsigned long long>(seeds[i]));
+    std::puts(seeds.size() > 6 ? " ..." : "");
+  }
+  if (board.failures > kFailedMax) std::printf("  and %zu more\n", board.failures - kFailedMax);
+  return lowest;
 }
 
 int check_paths(const Board& board, int workers, bool must) {
@@ -134,31 +196,36 @@ int run_many(const Asked& asked) {
   auto* memory = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return std::perror("mmap"), 2;
   auto& board = *new (memory) Board{};
-  board.next = asked.first;
   const auto begin = std::chrono::steady_clock::now();
-  std::vector<pid_t> pids;
-  for (int i = 0; i < asked.workers; ++i) {
-    const pid_t pid = fork();
-    if (pid < 0) return std::perror("fork"), 2;
-    if (pid == 0) {
-      work(board, board.workers[i], asked.first + asked.seeds);
-      std::_Exit(0);
-    }
-    pids.push_back(pid);
-  }
-  const auto failed = wait_for_workers(board, pids);
+  if (!run_workers(asked, board)) return 2;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  std::printf("%llu seeds from %llu in %.1f s, %.0f a second on %d cores\n",
-              static_cast<unsigned long long>(board.done), static_cast<unsigned long long>(asked.first), seconds,
-              double(board.done) / seconds, asked.workers);
-  if (failed == 0) return check_paths(board, asked.workers, asked.paths);
+  std::printf("%llu seeds from %llu in %.1f s, %.0f a second on %d cores, %zu failed\n",
+              static_cast<unsigned long long>(board.done), static_cast<unsigned long long>(asked.seed(0)), seconds,
+              double(board.done) / seconds, asked.workers, std::size_t(board.failures));
+  const auto failed = print_failures(board);
+  if (failed == 0) return asked.listed.empty() ? check_paths(board, asked.workers, asked.paths) : 0;
   std::fflush(stdout);
   if (asked.lines > 0) {
     limit_time(kSecondsMax);
     print_trace(failed, asked.lines);
   }
-  std::printf("again: geres_sim --seed %llu\n", static_cast<unsigned long long>(failed));
+  std::printf("again: ./dev sim --seed %llu\n", static_cast<unsigned long long>(failed));
   return 1;
+}
+
+// One a line; what follows a # is for people.
+std::vector<std::uint64_t> read_list(const char* file) {
+  std::vector<std::uint64_t> seeds;
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);)
+    if (const auto seed = std::strtoull(line.c_str(), nullptr, 10); seed != 0) seeds.push_back(seed);
+  return seeds;
+}
+
+std::uint64_t fresh_seed() {
+  if (const char* given = std::getenv("GERES_FRESH_SEED")) return std::strtoull(given, nullptr, 10);
+  std::random_device chance;
+  return std::uniform_int_distribution<std::uint64_t>(1, 1'000'000'000'000)(chance);
 }
 
 std::optional<Asked> read_arguments(int count, char** words) {
@@ -168,16 +235,23 @@ std::optional<Asked> read_arguments(int count, char** words) {
     const auto number = [&] { return ++i < count ? std::strtoull(words[i], nullptr, 10) : 0; };
     if (word == "--seeds")
       asked.seeds = number();
+    else if (word == "--fresh")
+      asked.seeds = number(), asked.first = fresh_seed();
     else if (word == "--first")
       asked.first = number();
     else if (word == "--seed")
       asked.one = number();
-    else if (word == "--jobs")
+    else if (word == "--listed") {
+      asked.listed = read_list(++i < count ? words[i] : "");
+      if (asked.listed.empty()) return std::fprintf(stderr, "error: --listed: no seeds in this file\n"), std::nullopt;
+    } else if (word == "--jobs")
       asked.workers = int(std::min<std::uint64_t>(std::max<std::uint64_t>(number(), 1), kWorkersMax));
     else if (word == "--lines")
       asked.lines = number();
     else if (word == "--paths")
       asked.paths = true;
+    else if (word == "--stop")
+      asked.stop = true;
     else
       return std::nullopt;
   }
@@ -192,7 +266,11 @@ int main(int count, char** words) {
   using namespace geres::simulation;
   const auto asked = read_arguments(count, words);
   if (!asked) {
-    std::fputs("usage: geres_sim [--seeds N] [--first S] [--seed S] [--jobs P] [--lines L] [--paths]\n", stderr);
+    std::fputs(
+        "usage: geres_sim [--seeds N | --fresh N] [--first S] [--listed FILE] [--stop] [--seed S] [--jobs P] [--lines "
+        "L] "
+        "[--paths]\n",
+        stderr);
     return 2;
   }
   spdlog::set_level(spdlog::level::off);  // failures are wanted here

@@ -11,6 +11,7 @@ namespace geres::simulation {
 namespace {
 
 constexpr Millis kSettle = 120'000;  // after the last trouble
+constexpr Millis kRetentionPasses = 9'000;
 constexpr std::uint64_t kStepsMax = 3'000'000;
 constexpr std::uint64_t kStepsBetweenLooks = 16;
 
@@ -26,18 +27,35 @@ World::World(std::uint64_t seed, bool traced)
 Verdict World::run() {
   set_up();
   const Millis heal_at = timeline_.now() + plan_.busy;
-  while (!ledger_.violation) {
-    if (!timeline_.step()) {
-      ledger_.violate("I8", "nothing moves any more: " + what_is_left());
-      break;
+  while (timeline_.now() < heal_at && step()) {
+  }
+  if (!ledger_.violation) heal();
+  settle();
+  if (plan_.retention) {
+    // What is past its time goes. What was still on its way comes, maybe after its key was forgotten: work again.
+    const Millis until = timeline_.now() + kRetentionPasses;
+    while (timeline_.now() < until && step()) {
     }
-    if (!healed_ && timeline_.now() >= heal_at) heal();
-    if (!healed_ || timeline_.steps() % kStepsBetweenLooks != 0) continue;
-    if (settled()) break;
-    if (timeline_.now() > heal_at + kSettle || timeline_.steps() > kStepsMax) ledger_.violate("I8", what_is_left());
+    settle();
   }
   if (!ledger_.violation) last_things();
   return {ledger_.violation, ledger_.paths, trace_.lines(), timeline_.steps(), timeline_.now()};
+}
+
+// False when a promise is broken: then nothing more is to be learned.
+bool World::step() {
+  if (!ledger_.violation && !timeline_.step()) ledger_.violate("I8", "nothing moves any more: " + what_is_left());
+  return !ledger_.violation;
+}
+
+// Until there is nothing left to do.
+void World::settle() {
+  const Millis until = timeline_.now() + kSettle;
+  while (step()) {
+    if (timeline_.steps() % kStepsBetweenLooks != 0) continue;
+    if (settled()) return;
+    if (timeline_.now() > until || timeline_.steps() > kStepsMax) ledger_.violate("I8", what_is_left());
+  }
 }
 
 // ---- set up ---------------------------------------------------------------------------------------------------------
@@ -194,7 +212,7 @@ void World::resume_batches() {
 }
 
 bool World::settled() {
-  if (ledger_.live > 0 || !hub_.alive()) return false;
+  if (ledger_.live > 0 || !hub_.alive() || hub_.busy()) return false;
   const auto idle = [](const auto& client) { return client->idle(); };
   if (!std::all_of(clients_.begin(), clients_.end(), idle) || !std::all_of(operators_.begin(), operators_.end(), idle))
     return false;
@@ -215,14 +233,9 @@ std::string World::what_is_left() {
 
 // The power goes once more; what is left must be all of it.
 void World::last_things() {
-  if (plan_.retention) {
-    const Millis until = timeline_.now() + 9'000;
-    while (timeline_.now() < until && !ledger_.violation && timeline_.step()) {
-    }
-  }
   hub_.die(true);
   for (auto& host : hosts_) host->crash(1'000'000);
-  while (!hub_.alive() && !ledger_.violation && timeline_.step()) {
+  while (!hub_.alive() && step()) {
   }
   if (!ledger_.violation) check_finally(ledger_, hub_, plan_);
 }

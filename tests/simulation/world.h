@@ -25,6 +25,8 @@ class World {
   Verdict run();
 
  private:
+  bool step();
+  void settle();
   void set_up();
   void set_up_tenants();
   void set_up_hosts();

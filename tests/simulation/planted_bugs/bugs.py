@@ -22,6 +22,7 @@ WAITING = "hub/engine/waiting.cpp"
 SUBMIT = "hub/engine/submit.cpp"
 OPERATIONS = "hub/engine/operations.cpp"
 CATALOGUE = "hub/engine/catalogue.cpp"
+SQLITE = "hub/store/sqlite/sqlite_store.cpp"
 
 BUGS = [
     # ---- commits and answers
@@ -39,6 +40,12 @@ BUGS = [
     Bug("state-kept-after-a-refused-tick", ENGINE,
         "    if (failed.failure != store::Failure::unknown || !committing) {\n      load();\n",
         "    if (failed.failure != store::Failure::unknown || !committing) {\n", "any"),
+    # ---- what is read after a start
+    Bug("log-read-before-it-is-durable", SQLITE,
+        "      settle_log();\n", "", "I1 I2 I4 I5 I11 I12"),
+    Bug("log-synced-but-not-written-anew", SQLITE,
+        "const int written = log->pMethods->xWrite(log, bytes.data(), length, at);",
+        "const int written = SQLITE_OK;", "I1 I2 I4 I5 I11 I12"),
     # ---- leases
     Bug("no-fence", TICK,
         "found != state_.leases.end() && found->second.row.name == name ?",
