@@ -96,6 +96,7 @@ void Host::heal() {
 // ---- joining --------------------------------------------------------------------------------------------------------
 
 void Host::enrol() {
+  if (enrolled_) return;  // an answer that came first
   hub::engine::RegisterHost wanted;
   wanted.host.name = kind_.name;
   wanted.host.slots = kind_.slots;

@@ -150,6 +150,7 @@ void Hub::end_life(const char* how, bool power) {
   doubt_.reset();
   sync_failed_ = fail_sync_ = false;
   over_at_ = std::max(free_at(), busy_until_);
+  at_the_door_.clear();
   held_up_ = 0;
   clock_.take_waited();
   ++life_token_;
@@ -171,12 +172,7 @@ void Hub::come_back(Millis delay) {
 
 void Hub::receive(std::function<void(Engine&)> request) {
   if (!alive()) return;
-  if (timeline_.now() < frozen_until_) {
-    timeline_.at(frozen_until_, [this, token = life_token_, request = std::move(request)] {
-      if (token == life_token_) receive(request);
-    });
-    return;
-  }
+  if (timeline_.now() < frozen_until_) return at_the_door_.push_back(std::move(request));
   ++waiting_requests_;
   try {
     request(*engine_);
@@ -184,6 +180,12 @@ void Hub::receive(std::function<void(Engine&)> request) {
     return;  // a read that failed: no answer
   }
   schedule_tick(timeline_.now() + Millis(dice_.draw(8)));
+}
+
+// What came while it was frozen is taken in the order in which it came.
+void Hub::thaw() {
+  if (timeline_.now() < frozen_until_) return;
+  for (auto& request : std::exchange(at_the_door_, {})) receive(std::move(request));
 }
 
 // ---- ticks ----------------------------------------------------------------------------------------------------------
@@ -326,6 +328,9 @@ void Hub::freeze(Millis time) {
   trace_("hub freezes for {}", time);
   ledger_.hit(Path::hub_frozen);
   frozen_until_ = timeline_.now() + time;
+  timeline_.at(frozen_until_, [this, token = life_token_] {
+    if (token == life_token_) thaw();
+  });
 }
 
 // It refuses what comes, finishes what is queued, and closes its store.
@@ -378,6 +383,7 @@ void Hub::heal() {
   disk_.fail_nth(0, Fault::none);  // what was to come comes no more
   dying_.reset();
   fail_sync_ = false;
+  thaw();
   store_->next_commit.reset();
   store_->poisoned_name.reset();
   schedule_tick(timeline_.now());

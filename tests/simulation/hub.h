@@ -71,6 +71,7 @@ class Hub {
   void count_paths(std::int64_t refused_before, std::int64_t expired_before);
   void end_life(const char* how, bool power);
   void come_back(Millis delay);
+  void thaw();
   void when_free(std::function<void()> act);
   void take_up_unheard();
 
@@ -90,7 +91,8 @@ class Hub {
   int life_token_ = 0;  // raised when a life ends, so that what was meant for it is dropped
   Millis next_tick_ = -1;
   Millis frozen_until_ = 0, busy_until_ = 0;
-  Millis over_at_ = 0;  // when the last life ended, in true time
+  std::vector<std::function<void(Engine&)>> at_the_door_;  // of a frozen one
+  Millis over_at_ = 0;                                     // when the last life ended, in true time
   Millis held_up_ = 0;
   Millis each_sync_ = 0;
   std::optional<bool> dying_;  // power

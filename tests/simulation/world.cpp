@@ -195,8 +195,8 @@ void World::heal() {
   for (auto& host : hosts_) host->heal();
   for (auto& client : clients_) client->heal();
   hosts_.back()->boot();
-  // A pause may still be on its way.
-  for (const Millis delay : {Millis(0), Millis(5'000)})
+  // A pause may still be on its way, or its client repeats it until a hub that is busy with a slow disk has answered.
+  for (const Millis delay : {Millis(0), Millis(5'000), Millis(20'000), Millis(45'000)})
     if (plan_.pauses) timeline_.after(delay, [this] { resume_batches(); });
   // Hosts that an operator had drained are wanted again.
   timeline_.after(200, [this] {

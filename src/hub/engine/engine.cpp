@@ -272,6 +272,10 @@ void Engine::settle(Tick& tick) {
     const auto open = desk.fetches.find(reply.host);
     if (open == desk.fetches.end() || open->second.call.fetch_id != reply.fetch_id) continue;
     auto fetch = desk.close(reply.host);
+    // Here and not within the tick: the state may have been read anew since, when the commit's outcome was unknown.
+    auto& host = state_->hosts.at(reply.host);
+    host.fetch_answered = true;
+    host.mode_told = reply.answer.mode;
     // Leases run from the tick's beginning, not from now: the commit may have taken long. One that was granted to an
     // earlier call of the same id may have been granted as soon as that came.
     reply.answer.held = reply.again ? 0 : std::max<Millis>(0, monotonic - fetch->call.received_at);

@@ -158,8 +158,12 @@ void Tick::confirm_answers(HostState& host, const std::function<bool(const std::
 Result<std::optional<FetchAnswer>> Tick::fetch_opened(const FetchCall& call) {
   auto* host = seen_host(call.host);
   if (host == nullptr) return host_gone();
+  // By its leases too: after a start these are all that is known of earlier fetches, and which of them was the newest
+  // is a guess where the wall clock has jumped.
   const auto& seen = host->fetches;
-  const bool known = std::find(seen.begin(), seen.end(), call.fetch_id) != seen.end();
+  const bool known = std::find(seen.begin(), seen.end(), call.fetch_id) != seen.end() ||
+                     std::any_of(host->leases.begin(), host->leases.end(),
+                                 [&](auto seq) { return state_.leases.at(seq).row.fetch_id == call.fetch_id; });
   if (known && call.fetch_id != host->fetch_id) {
     FetchAnswer again;
     again.leases = leases_of_fetch(*host, call.fetch_id);
@@ -241,12 +245,7 @@ void Tick::answer_fetches() {
     if (until > now_.monotonic) break;
     if (const auto found = state_.hosts.find(id); found != state_.hosts.end()) reply_to(found->second);
   }
-  for (auto& reply : fetch_replies) {
-    auto& host = state_.hosts.at(reply.host);
-    reply.answer.mode = host.row.mode;
-    host.mode_told = host.row.mode;
-    host.fetch_answered = true;
-  }
+  for (auto& reply : fetch_replies) reply.answer.mode = state_.hosts.at(reply.host).row.mode;
 }
 
 }  // namespace geres::hub::engine
