@@ -491,8 +491,8 @@ TEST_F(Cli, ChecksTheMachineWithoutAHub) {
   ASSERT_TRUE(all) << ran.out;
   std::vector<std::string> names;
   for (const auto& item : all->at("items").as_array()) names.emplace_back(item.at("name").as_string());
-  EXPECT_THAT(names, ElementsAre("hub", "dataDirectory", "diskSpace", "diskSync", "fileLimit", "namespaces",
-                                 "containment", "programs"));
+  EXPECT_THAT(names, ElementsAre("hub", "dataDirectory", "diskSpace", "diskSync", "fileLimit", "processLimit",
+                                 "namespaces", "containment", "programs"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/duration.h"
@@ -82,6 +83,19 @@ Check check_files() {
           "ulimit -n 65536, or LimitNOFILE=65536 in the unit"};
 }
 
+// A host's jobs share its own limit where it is less than what they should have (4,096 each, twice over).
+Check check_processes() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NPROC, &limit);
+  const auto slots = rlim_t(std::max(1u, std::thread::hardware_concurrency()));
+  if (limit.rlim_max == RLIM_INFINITY) return {"processLimit", Finding::passed, "any number of processes"};
+  const auto words = std::to_string(limit.rlim_max) + " processes";
+  if (limit.rlim_max >= 2 * 4'096 * slots) return {"processLimit", Finding::passed, words};
+  return {"processLimit", Finding::fine,
+          words + " for all jobs together on " + std::to_string(slots) + " slots: each may have 4096 by itself",
+          "ulimit -Hu, or LimitNPROC=infinity in the unit, where jobs need more"};
+}
+
 bool child_can(int flags) {
   const pid_t child = ::fork();
   if (child == 0) ::_exit(::unshare(flags) == 0 ? 0 : 1);
@@ -141,8 +155,8 @@ Check check_programs() {
 
 std::vector<Check> check_machine(const fs::path& data) {
   bool pid_namespace = false;
-  std::vector<Check> checks{check_data(data), check_space(data), check_sync(data), check_files(),
-                            check_namespaces(pid_namespace)};
+  std::vector<Check> checks{check_data(data), check_space(data), check_sync(data),
+                            check_files(),    check_processes(), check_namespaces(pid_namespace)};
   checks.push_back(check_containment(pid_namespace));
   checks.push_back(check_programs());
   return checks;

@@ -18,7 +18,6 @@ namespace {
 
 constexpr unsigned kPoolThreads = 3;
 constexpr unsigned kSweepers = 2;
-constexpr Millis kSpaceRest = 5'000;
 constexpr Millis kNameTakenMax = 60'000;  // an earlier life without DATA: its name is free soon
 
 struct RememberedHost {
@@ -125,6 +124,7 @@ void Agent::begin() {
   const auto& detail = runner_->hello().detail;
   log::info("jobs are contained by {}{}{}", json::write(runner_->containment()).get_string().c_str(),
             detail.empty() ? "" : ": ", detail);
+  say_which_limits_are_less();
   register_host();
 }
 
@@ -221,8 +221,8 @@ void Agent::turn() {
   if (finished_) return;
   start_waiting();
   register_again_when_empty();
-  const bool takes_jobs =
-      !stop_at_ && mode_ == model::HostMode::run && runner_works_ && !disk_short_ && clock_.monotonic() >= rest_until_;
+  const bool takes_jobs = !stop_at_ && mode_ == model::HostMode::run && runner_works_ && !disk_short_ &&
+                          !resting_.rests(clock_.monotonic());
   if (!reporter_.leaving()) claims_.pump(takes_jobs ? free_slots() : 0);
   reporter_.pump(claims_.fetched());
   publish_status();
@@ -259,13 +259,6 @@ void Agent::over_scratch(const std::string& lease, const std::string& reason) {
   if (it == attempts_.end() || it->second->phase != Phase::running) return;
   log::warn("job {} attempt {} is killed: {}", it->second->job.id, it->second->job.attempt, reason);
   runner_->stop(lease, 0, wire::StopReason::limit, reason);
-}
-
-// A full disk would make it give back one job after the other.
-void Agent::rest_for_space() {
-  log::warn("the disk is full; no jobs are taken for {}", format_duration(kSpaceRest));
-  rest_until_ = clock_.monotonic() + kSpaceRest;
-  link_.after(kSpaceRest, [] {});
 }
 
 void Agent::publish_status() {

@@ -22,6 +22,7 @@
 #include "host/link/claim_loop.h"
 #include "host/link/hub_link.h"
 #include "host/reporter.h"
+#include "host/resting.h"
 #include "host/tenant_users.h"
 #include "package/manifest.h"
 
@@ -93,6 +94,7 @@ class Agent {
   void launch(const AttemptPtr& attempt, const package::Launch& launch);
   wire::RunSpec run_spec(Attempt& attempt, const package::Launch& launch) const;
   wire::RunLimits run_limits(const Attempt& attempt) const;
+  void say_which_limits_are_less() const;
   void collect(const AttemptPtr& attempt, wire::FinishedItem item);
   void measured(const AttemptPtr& attempt, wire::FinishedItem item, Result<std::vector<OutputFile>> files);
   void upload_more(const AttemptPtr& attempt);
@@ -100,6 +102,7 @@ class Agent {
   void uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnswer& answer);
   void end(const AttemptPtr& attempt, wire::FinishedItem item);
   void end_without_run(const AttemptPtr& attempt, model::Outcome outcome, std::string error);
+  void could_not_start(const AttemptPtr& attempt, std::string why);
   void forget(const AttemptPtr& attempt);
   void clear(const Attempt& attempt);
   void free_slot(Attempt& attempt);
@@ -115,7 +118,6 @@ class Agent {
 
   // ---- the disk
   void over_scratch(const std::string& lease, const std::string& reason);
-  void rest_for_space();
 
   const Options options_;
   SystemClock clock_;
@@ -130,7 +132,7 @@ class Agent {
   Workspaces workspaces_;
   DiskWatch disk_;
   bool disk_short_ = false;
-  Millis rest_until_ = 0;  // no new jobs: the disk was found full
+  Resting resting_;
 
   std::optional<Membership> membership_;
   std::string last_id_;  // of this host's earlier life or membership

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps of one attempt, in order. Between any two of them a cancel, a stop or a lost lease may have ended it, so
 // each step that comes from another thread or from the hub looks first whether it still holds.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <system_error>
@@ -21,9 +22,9 @@ constexpr Millis kLogDelay = 100;
 constexpr std::size_t kRunnerDeathsMax = 3;
 constexpr Millis kRunnerDeathsWithin = 60'000;
 
-// Whose fault it is that a package or an input did not arrive.
-Outcome outcome_of_download(const Error& error, Outcome theirs) {
-  return error.code == Code::storageFull || error.code == Code::internal ? Outcome::lost : theirs;
+// Whose fault it is that a package or an input did not arrive, or that nothing could be made of it.
+bool is_host_trouble(const Error& error) {
+  return error.code == Code::storageFull || error.code == Code::internal;
 }
 
 Outcome outcome_of_launch(const Error& error) {
@@ -32,10 +33,6 @@ Outcome outcome_of_launch(const Error& error) {
       return Outcome::type;
     case Code::missingField:
       return Outcome::aborted;  // the job lacks a parameter, and will next time
-    case Code::internal:
-      return Outcome::lost;
-    case Code::storageFull:
-      return Outcome::released;  // others filled the disk
     case Code::badValue:
       return Outcome::aborted;
     default:
@@ -82,10 +79,10 @@ void Agent::prepare(const AttemptPtr& attempt) {
   if (options_.isolation == Isolation::user) {
     try {
       const auto user = users_.user_of(attempt->job.tenant);
-      if (!user) return end_without_run(attempt, Outcome::lost, user.error().message);
+      if (!user) return could_not_start(attempt, user.error().message);
       attempt->user = *user;
     } catch (const std::exception& trouble) {
-      return end_without_run(attempt, Outcome::lost, trouble.what());
+      return could_not_start(attempt, trouble.what());
     }
   }
   const auto preparing = [this, attempt] { return holds(attempt) && attempt->phase == Phase::preparing; };
@@ -94,9 +91,9 @@ void Agent::prepare(const AttemptPtr& attempt) {
   packages_.get(attempt->job.tenant, attempt->package->sha256, attempt->package->url, preparing,
                 [this, attempt, preparing](Result<CachedContent> content) {
                   if (!preparing()) return;
-                  if (!content)
-                    return end_without_run(attempt, outcome_of_download(content.error(), Outcome::package),
-                                           content.error().message);
+                  if (!content && is_host_trouble(content.error()))
+                    return could_not_start(attempt, content.error().message);
+                  if (!content) return end_without_run(attempt, Outcome::package, content.error().message);
                   attempt->package_content = std::move(*content);
                   arrived(attempt);
                 });
@@ -105,9 +102,9 @@ void Agent::prepare(const AttemptPtr& attempt) {
     inputs_.get(attempt->job.tenant, input.sha256, input.url, preparing,
                 [this, attempt, preparing, i](Result<CachedContent> content) {
                   if (!preparing()) return;
-                  if (!content)
-                    return end_without_run(attempt, outcome_of_download(content.error(), Outcome::failed),
-                                           "input " + attempt->inputs[i].path + ": " + content.error().message);
+                  const auto why = [&] { return "input " + attempt->inputs[i].path + ": " + content.error().message; };
+                  if (!content && is_host_trouble(content.error())) return could_not_start(attempt, why());
+                  if (!content) return end_without_run(attempt, Outcome::failed, why());
                   attempt->input_contents[i] = std::move(*content);
                   arrived(attempt);
                 });
@@ -148,10 +145,7 @@ Result<Agent::Layout> Agent::make_layout(const Attempt& attempt) {
         return undo(placed.error());
     return layout;
   } catch (const std::system_error& trouble) {
-    const bool full = trouble.code() == std::errc::no_space_on_device || trouble.code().value() == EDQUOT;
-    // Inputs may be more than the disk can ever hold: then it must not go round for ever.
-    const bool given_back = full && attempt.inputs.empty();
-    return undo(fail(given_back ? Code::storageFull : Code::internal, trouble.what()));
+    return undo(fail(Code::internal, trouble.what()));
   } catch (const std::exception& trouble) {
     return undo(fail(Code::internal, trouble.what()));
   }
@@ -165,7 +159,7 @@ void Agent::laid_out(const AttemptPtr& attempt, Result<Layout> layout) {
     return;
   }
   if (!layout) {
-    if (layout.error().code == Code::storageFull) rest_for_space();
+    if (is_host_trouble(layout.error())) return could_not_start(attempt, layout.error().message);
     return end_without_run(attempt, outcome_of_launch(layout.error()), layout.error().message);
   }
   attempt->workspace = layout->workspace;
@@ -182,8 +176,7 @@ void Agent::laid_out(const AttemptPtr& attempt, Result<Layout> layout) {
 void Agent::launch(const AttemptPtr& attempt, const package::Launch& launch) {
   attempt->phase = Phase::running;
   attempt->deadline_told = attempt->deadline;
-  if (!runner_->start(run_spec(*attempt, launch)))
-    return end_without_run(attempt, Outcome::lost, "the host's runner has died");
+  if (!runner_->start(run_spec(*attempt, launch))) return could_not_start(attempt, "the host's runner has died");
   disk_.add(attempt->lease, attempt->workspace->job());
 }
 
@@ -222,6 +215,22 @@ wire::RunLimits Agent::run_limits(const Attempt& attempt) const {
   return limits;
 }
 
+// Attempts get the smaller of what they should have and what this host may have itself.
+void Agent::say_which_limits_are_less() const {
+  const auto look = [](int which, std::optional<std::int64_t> wanted, const char* what, const char* flag) {
+    rlimit own{};
+    if (!wanted || ::getrlimit(which, &own) != 0 || own.rlim_max >= rlim_t(*wanted)) return;
+    log::warn("jobs may have {} {}, not {}: this host has no more itself (ulimit -H{})", own.rlim_max, what, *wanted,
+              flag);
+  };
+  Attempt any;
+  any.user.uid = ::geteuid() != 0 || options_.isolation == Isolation::user ? 1 : 0;
+  const auto limits = run_limits(any);
+  look(RLIMIT_NPROC, limits.processes, "processes and threads together", "u");
+  look(RLIMIT_NOFILE, limits.openFiles, "open files each", "n");
+  look(RLIMIT_FSIZE, limits.fileBytes, "bytes in a file", "f");
+}
+
 void Agent::attach_runner() {
   RunnerClient::Callbacks callbacks;
   callbacks.started = [this](const wire::RunStarted& started) {
@@ -244,6 +253,7 @@ void Agent::run_started(const wire::RunStarted& started) {
   const auto it = attempts_.find(started.key);
   if (it == attempts_.end()) return;
   it->second->started = true;
+  resting_.started(it->second->job.id);
   reporter_.within(kStartedDelay);
 }
 
@@ -273,6 +283,7 @@ void Agent::run_exited(const wire::RunResult& result) {
   if (attempt->dropped) return forget(attempt);
   attempt->out.size = result.stdout_.keptBytes;
   attempt->err.size = result.stderr_.keptBytes;
+  if (result.end == wire::RunEnd::startFailed && result.hostTrouble) return could_not_start(attempt, result.reason);
   collect(attempt, judge(attempt->lease, result, attempt->end_facts));
 }
 
@@ -424,6 +435,16 @@ void Agent::end(const AttemptPtr& attempt, wire::FinishedItem item) {
 void Agent::end_without_run(const AttemptPtr& attempt, model::Outcome outcome, std::string error) {
   if (outcome == Outcome::lost) log::error("job {} attempt {}: {}", attempt->job.id, attempt->job.attempt, error);
   end(attempt, ended_without_run(attempt->lease, outcome, std::move(error)));
+}
+
+void Agent::could_not_start(const AttemptPtr& attempt, std::string why) {
+  const auto now = clock_.monotonic();
+  if (resting_.is_hopeless(attempt->job.id, now)) return end_without_run(attempt, Outcome::lost, std::move(why));
+  const auto pause = resting_.could_not_start(attempt->job.id, now);
+  link_.after(pause, [] {});
+  log::warn("job {} attempt {} could not start and is given back; no jobs are taken for {}: {}", attempt->job.id,
+            attempt->job.attempt, format_duration(pause), why);
+  end_without_run(attempt, Outcome::released, "given back, not started: " + why);
 }
 
 void Agent::forget(const AttemptPtr& attempt) {

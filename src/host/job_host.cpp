@@ -2,6 +2,7 @@
 #include "host/job_host.h"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "host/agent.h"
@@ -40,6 +41,15 @@ Result<void> check(const Options& options) {
   return {};
 }
 
+// Packages are unpacked there and run from there: every job would fail, one after the other.
+Result<void> can_execute(const std::filesystem::path& data) {
+  struct statvfs mount {};
+  if (::statvfs(data.c_str(), &mount) == 0 && (mount.f_flag & ST_NOEXEC) != 0)
+    return fail(Code::badValue, "programs may not be executed in " + data.string() + ": it is mounted with noexec",
+                "data", "a directory on another file system, or mount -o remount,exec");
+  return {};
+}
+
 }  // namespace
 
 RunnerClient::Options runner_options(const Options& options, int lock_fd) {
@@ -62,6 +72,7 @@ Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
   try {
     make_private_directory(options.data);
     if (options.isolation == Isolation::user) ::chmod(options.data.c_str(), 0711);
+    if (auto can = can_execute(options.data); !can) return can.error();
     auto lock = lock_data(options.data, options.lock_wait_ms);
     if (!lock) return lock.error();
     auto launched = RunnerClient::launch(runner_options(options, lock->get()));

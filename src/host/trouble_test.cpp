@@ -3,18 +3,23 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <future>
+#include <limits>
 #include <set>
 #include <sstream>
 
 #include "host/outcome.h"
+#include "host/resting.h"
 #include "host/tenant_users.h"
 #include "host_fixture_test.h"
 #include "wire/job_channel.h"
@@ -253,6 +258,71 @@ std::vector<pid_t> children() {
     }
   }
   return pids;
+}
+
+// More than the machine itself may have: its own limits are the jobs' then, and no reason not to run.
+TEST_F(HostTest, LimitsThatTheMachineDoesNotAllowAreTheMachinesOwn) {
+  rlimit own{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &own), 0);
+  options.run_limits.openFiles = std::int64_t(own.rlim_max) + 1;
+  options.run_limits.processes = std::int64_t(1) << 40;
+  options.run_limits.fileBytes = std::numeric_limits<std::int64_t>::max();
+  start();
+  const auto item = run("ulimit -Hn");
+  EXPECT_EQ(item.outcome, Outcome::finished) << item.error;
+  EXPECT_EQ(item.result, std::to_string(own.rlim_max) + "\n");
+}
+
+TEST(Resting, IsLongerEachTimeUntilAJobStarts) {
+  Resting resting;
+  EXPECT_FALSE(resting.rests(0));
+  EXPECT_EQ(resting.could_not_start("a", 10'000), 1'000);
+  EXPECT_EQ(resting.could_not_start("b", 10'400), 600) << "one trouble that two attempts had";
+  EXPECT_TRUE(resting.rests(10'999));
+  EXPECT_FALSE(resting.rests(11'000));
+  Millis now = 11'000;
+  for (const Millis pause : {2'000, 4'000, 8'000, 16'000, 32'000, 60'000, 60'000}) {
+    EXPECT_EQ(resting.could_not_start("a", now), pause);
+    now += pause;
+  }
+  resting.started("b");
+  EXPECT_EQ(resting.could_not_start("c", now), 1'000);
+}
+
+TEST(Resting, AJobThatNeverStartsIsALossAfterADay) {
+  Resting resting;
+  resting.could_not_start("a", 0);
+  EXPECT_FALSE(resting.is_hopeless("a", Resting::kHopeless));
+  EXPECT_TRUE(resting.is_hopeless("a", Resting::kHopeless + 1));
+  EXPECT_FALSE(resting.is_hopeless("b", Resting::kHopeless + 1));
+  resting.started("a");
+  EXPECT_FALSE(resting.is_hopeless("a", Resting::kHopeless + 1));
+}
+
+TEST_F(HostTest, WhereNothingMayBeExecutedItDoesNotServe) {
+  std::filesystem::create_directories(options.data);
+  if (::mount("tmpfs", options.data.c_str(), "tmpfs", MS_NOEXEC, "size=4m") != 0) GTEST_SKIP() << "cannot mount here";
+  const auto prepared = JobHost::prepare(options);
+  ::umount2(options.data.c_str(), MNT_DETACH);
+  ASSERT_FALSE(prepared);
+  EXPECT_NE(prepared.error().message.find("noexec"), std::string::npos) << prepared.error().message;
+  EXPECT_EQ(prepared.error().field, "data");
+}
+
+// What its host broke costs the job nothing, and the host takes no more for a while.
+TEST_F(HostTest, AJobThatCouldNotStartIsGivenBackAndItsHostRests) {
+  start();
+  EXPECT_EQ(run("echo well").result, "well\n");
+  const auto work = options.data / "work";
+  const auto away = options.data / "away";
+  std::filesystem::rename(work, away);
+  std::ofstream(work) << "no directory";
+  const auto broken = run("echo never");
+  EXPECT_EQ(broken.outcome, Outcome::released) << broken.error;
+  EXPECT_NE(broken.error.find("not started"), std::string::npos) << broken.error;
+  std::filesystem::remove(work);
+  std::filesystem::rename(away, work);
+  EXPECT_EQ(run("echo well again").result, "well again\n");
 }
 
 TEST_F(HostTest, ADeadRunnersJobsAreGivenBackAndANewOneIsStarted) {

@@ -7,11 +7,13 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -69,12 +71,11 @@ void prefer_as_oom_victim() {
   close(fd);
 }
 
-int set_limits(const ChildPlan& plan) {
+// One that cannot be set stays as it was: the machine's own limits hold then, which is no reason not to run.
+void set_limits(const ChildPlan& plan) {
   umask(022);
   prefer_as_oom_victim();
-  for (const auto& [which, limit] : plan.limits)
-    if (syscall(SYS_prlimit64, 0, which, &limit, nullptr) != 0) return errno;
-  return 0;
+  for (const auto& [which, limit] : plan.limits) syscall(SYS_prlimit64, 0, which, &limit, nullptr);
 }
 
 int become_user(const ChildPlan& plan) {
@@ -120,7 +121,7 @@ void send_report(const ChildPlan& plan, const ChildReport& report) {
   if (const int error = join_containment(plan)) give_up(plan, Step::containment, error);
   if (const int error = lead_session(plan)) give_up(plan, Step::session, error);
   if (const int error = place_standard_files(plan)) give_up(plan, Step::standardFiles, error);
-  if (const int error = set_limits(plan)) give_up(plan, Step::limits, error);
+  set_limits(plan);
   if (const int error = become_user(plan)) give_up(plan, Step::user, error);
   if (const int error = enter_directory(plan)) give_up(plan, Step::directory, error);
   give_up(plan, Step::execute, execute(plan));
@@ -203,8 +204,12 @@ ChildPlan::ChildPlan(const wire::RunSpec& spec)
   for (const auto& variable : spec.env) env.push_back(variable.c_str());
   argv.push_back(nullptr);
   env.push_back(nullptr);
-  const auto limit = [&](int which, std::optional<std::int64_t> value) {
-    if (value) limits.push_back({which, rlimit{rlim_t(*value), rlim_t(*value)}});
+  // More than this process may have itself would be refused, unless it is privileged in a way that few are.
+  const auto limit = [&](int which, std::optional<std::int64_t> wanted) {
+    rlimit own{};
+    if (!wanted || getrlimit(which, &own) != 0) return;
+    const auto value = std::min(rlim_t(*wanted), own.rlim_max);
+    limits.push_back({which, rlimit{value, value}});
   };
   limit(RLIMIT_NOFILE, spec.limits.openFiles);
   limit(RLIMIT_NPROC, spec.limits.processes);

@@ -15,18 +15,7 @@
 
 namespace geres::runner {
 
-enum class Step : std::int32_t {
-  none,
-  clone,
-  containment,
-  session,
-  standardFiles,
-  limits,
-  user,
-  directory,
-  execute,
-  exited
-};
+enum class Step : std::int32_t { none, clone, containment, session, standardFiles, user, directory, execute, exited };
 
 // What a child says of itself through its pipe, which closes on exec. `exited` is a tiny init's last word.
 struct ChildReport {

@@ -91,9 +91,6 @@ std::string start_failure_reason(const ChildPlan& plan, const ChildReport& repor
     case Step::user:
       reason = "cannot become user " + std::to_string(plan.uid) + ": " + why;
       break;
-    case Step::limits:
-      reason = "cannot set the limits: " + why;
-      break;
     case Step::containment:
       reason = "cannot enter the containment: " + why;
       break;
