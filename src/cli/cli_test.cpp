@@ -10,6 +10,7 @@
 #include "cli/command_package.h"
 #include "cli/completion.h"
 #include "cli/context.h"
+#include "cli/credentials.h"
 #include "cli/help.h"
 #include "cli/progress_view.h"
 
@@ -71,6 +72,28 @@ TEST(Words, SayWhatAValueShouldBe) {
   EXPECT_EQ(trouble_of({"watch", "--job", "a", "--job", "b"}).error, "--job is given twice");
   EXPECT_EQ(trouble_of({"job", "show"}).error, "'job show' needs an argument");
   EXPECT_EQ(trouble_of({"job", "show", "a", "b"}).error, "'b' is one word too many");
+}
+
+TEST(LeftToken, BelongsToItsHubAndToNoOther) {
+  LeftToken left{"admin.token", "secret", "http://127.0.0.1:8080"};
+  for (const char* own :
+       {"http://127.0.0.1:8080", "http://localhost:8080/", "http://127.0.0.2:8080/v1", "http://[::1]:8080"})
+    EXPECT_TRUE(left.belongs_to(own)) << own;
+  for (const char* other :
+       {"http://127.0.0.1:8081", "http://127.0.0.1", "https://127.0.0.1:8080", "http://10.0.0.7:8080",
+        "http://hub:8080", "http://127.evil.example:8080", "http://localhost.evil.example:8080",
+        "http://127.0.0.1:8080@evil.example", "http://evil.example:8080#127.0.0.1:8080",
+        "http://evil.example:8080/http://127.0.0.1:8080", "127.0.0.1:8080", ""})
+    EXPECT_FALSE(left.belongs_to(other)) << other;
+  left.hub = "http://0.0.0.0:8080";
+  EXPECT_TRUE(left.belongs_to("http://127.0.0.1:8080"));
+  EXPECT_FALSE(left.belongs_to("http://10.0.0.7:8080"));
+  left.hub = "http://10.0.0.7:8080";
+  EXPECT_TRUE(left.belongs_to("http://10.0.0.7:8080"));
+  EXPECT_FALSE(left.belongs_to("http://127.0.0.1:8080"));
+  left.hub.clear();  // left by a hub of 0.1.0
+  EXPECT_TRUE(left.belongs_to("http://localhost:9000"));
+  EXPECT_FALSE(left.belongs_to("http://10.0.0.7:8080"));
 }
 
 TEST(Troubles, BreakBetweenWordsOnATerminalAndLeaveCommandsWhole) {

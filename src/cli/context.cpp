@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/similar.h"
+#include "cli/credentials.h"
 #include "cli/text.h"
 
 namespace geres::cli {
@@ -28,18 +29,19 @@ std::filesystem::path home_directory(const char* variable, const char* below_hom
   return base / "geres";
 }
 
-// The token: given, or the one that `up` and `hub` leave for their own user.
+LeftToken left_token() {
+  try {
+    return read_left_token(data_directory());
+  } catch (const Trouble&) {
+    return {};  // there is no home directory
+  }
+}
+
+// The token: given, or the one that was left for this hub.
 std::string find_token(const Context& context) {
   if (auto token = context.value("token")) return *token;
-  try {
-    auto token = read_file_if(data_directory() / "admin.token");
-    while (token && !token->empty() && (token->back() == '\n' || token->back() == '\r')) token->pop_back();
-    return token.value_or("");
-  } catch (const std::system_error&) {
-    return "";
-  } catch (const Trouble&) {
-    return "";
-  }
+  auto left = left_token();
+  return left.belongs_to(context.hub_url()) ? std::move(left.token) : std::string();
 }
 
 std::vector<std::string> known_words(const json::value& problem) {
@@ -202,7 +204,11 @@ Trouble Context::trouble_of(const client::Failure& failure) {
     trouble.exit = kNotAllowed;
     const bool sent = !hub().transport().options().token.empty();
     if (failure.status == 401) {
-      trouble.why = sent ? "" : "no token was sent";
+      const auto left = left_token();
+      trouble.why = sent                 ? ""
+                    : left.token.empty() ? "no token was sent"
+                                         : "no token was sent: the one in " + home_short(left.file.string()) +
+                                               " belongs to " + (left.hub.empty() ? "a hub on this machine" : left.hub);
       trouble.next = "--token TOKEN or GERES_TOKEN; where `geres up` runs, its user has one in " +
                      home_short((data_directory() / "admin.token").string());
     } else if (trouble.next.empty()) {

@@ -226,7 +226,8 @@ int host(Context& context) {
   settings.token = context.hub().transport().options().token;
   if (settings.token.empty())
     throw Trouble{kNotAllowed, "a host needs a token with the role host",
-                  "none is given, and there is no " + (data_directory() / "admin.token").string(),
+                  "none is given, and none was left here for " + settings.hub + " in " +
+                      (data_directory() / "admin.token").string(),
                   "on the hub's machine: geres token create NAME --role host, then here GERES_TOKEN=TOKEN",
                   "unauthenticated"};
   settings.data = data_of(context) / "host";

@@ -3,13 +3,17 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <future>
 #include <mutex>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
 #include "base/file.h"
@@ -128,8 +132,30 @@ http::Options server_options(const HubOptions& options) {
   return to;
 }
 
+// What lies in a hub's directory is nobody else's: jobs, results, files and secrets of all tenants. A directory that
+// was there before (systemd's StateDirectory, mkdir) is often open to everybody, and so were files of 0.1.0 in it. A
+// host may live there too, whose jobs have users of their own: these pass through, and read nothing.
+void close_to_others(const std::filesystem::path& directory) {
+  const auto close = [](const std::filesystem::path& path, mode_t kept) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0 || S_ISLNK(status.st_mode)) return;
+    const mode_t mode = status.st_mode & 07777, closed = mode & kept;
+    if (mode == closed) return;
+    if (status.st_uid != ::geteuid() && ::geteuid() != 0)
+      throw std::runtime_error(fmt::format("{} is open to other users and not this one's; try: chmod {:o} {}",
+                                           path.string(), closed, path.string()));
+    if (::chmod(path.c_str(), closed) != 0)
+      throw std::system_error(errno, std::generic_category(), "close " + path.string() + " to other users");
+    log::warn("{} was open to other users and is not any more", path.string());
+  };
+  close(directory, 0711);
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    if (entry.path().filename() != "host") close(entry.path(), 0700);
+}
+
 Fd lock_data(const std::filesystem::path& directory) {
   make_private_directory(directory);
+  close_to_others(directory);
   Fd lock = try_lock_file(directory / "hub.lock");
   if (!lock) throw std::runtime_error(fmt::format("another hub uses {}", directory.string()));
   return lock;
@@ -329,6 +355,8 @@ std::string Hub::start() {
         std::make_unique<http::Server>(server_options(options_), api::make_router(parts->api, cors_origins(options_)));
     parts->ready = true;
     parts->server->start();
+    // Beside the token: whose it is. The command line sends it there and nowhere else.
+    replace_file(options_.data_dir / "admin.hub", parts->server->url() + "\n", 0600);
     parts->start_sweeper(options_.sweep_every, options_.blob_keep_unnamed);
   } catch (...) {
     parts->stop(0);

@@ -68,7 +68,7 @@ class DirectoryUpload final : public Upload {
 class DirectoryBlobs final : public Blobs {
  public:
   DirectoryBlobs(fs::path directory, std::uint64_t reserve) : directory_(std::move(directory)), reserve_(reserve) {
-    fs::create_directories(directory_);
+    make_private_directory(directory_);
     lock_ = try_lock_file(directory_ / "lock");
     if (!lock_)
       throw std::system_error(EBUSY, std::generic_category(), "another hub keeps its files in " + directory_.string());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite/sqlite_store.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <system_error>
@@ -43,6 +45,8 @@ Fd lock_beside(const std::filesystem::path& file, const SqliteOptions& options) 
 }
 
 std::unique_ptr<Database> open_writer(const std::filesystem::path& file, const SqliteOptions& options) {
+  // SQLite would make it readable by everybody; its log and index get what the file has.
+  if (options.lock_file) Fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   auto database = std::make_unique<Database>(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, options.vfs);
   sqlite3_busy_timeout(database->handle(), kPatienceMs);
   try {
