@@ -337,13 +337,12 @@ void Agent::start_new_runner() {
 void Agent::collect(const AttemptPtr& attempt, wire::FinishedItem item) {
   attempt->phase = Phase::collecting;
   try {
-    if (has_result(item.outcome)) {
-      if (auto result = read_result(*attempt->workspace, attempt->user)) {
-        item.result = std::move(result->text);
-        item.resultTruncated = result->truncated;
-      }
+    if (!has_result(item.outcome)) return end(attempt, std::move(item));
+    if (auto result = read_result(*attempt->workspace, attempt->user)) {
+      item.result = std::move(result->text);
+      item.resultTruncated = result->truncated;
     }
-    if (!has_files(item.outcome) || !has_output(*attempt->workspace)) return end(attempt, std::move(item));
+    if (!has_output(*attempt->workspace)) return end(attempt, std::move(item));
   } catch (const std::exception& trouble) {
     return end_without_run(attempt, Outcome::lost, trouble.what());
   }

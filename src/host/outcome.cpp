@@ -120,8 +120,4 @@ bool has_result(Outcome outcome) {
          outcome == Outcome::timeout || outcome == Outcome::cancelled;
 }
 
-bool has_files(Outcome outcome) {
-  return outcome == Outcome::finished || outcome == Outcome::failed || outcome == Outcome::aborted;
-}
-
 }  // namespace geres::host

@@ -20,8 +20,7 @@ wire::FinishedItem judge(const std::string& lease, const wire::RunResult& run, c
 // An attempt that no process was started for, or whose process is of no interest any more.
 wire::FinishedItem ended_without_run(const std::string& lease, model::Outcome outcome, std::string error);
 
-// Whether the job's own result and files are wanted.
+// Whether the job's own result and files are wanted: also those of one that was stopped, a checkpoint perhaps.
 bool has_result(model::Outcome outcome);
-bool has_files(model::Outcome outcome);
 
 }  // namespace geres::host

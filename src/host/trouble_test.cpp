@@ -309,6 +309,22 @@ TEST_F(HostTest, WhereNothingMayBeExecutedItDoesNotServe) {
   EXPECT_EQ(prepared.error().field, "data");
 }
 
+TEST_F(HostTest, FilesOfAnAttemptThatWasStoppedAreKept) {
+  start();
+  const std::string script =
+      "echo half > $GERES_OUTPUT_DIR/checkpoint; trap 'echo told > $GERES_OUTPUT_DIR/last; exit 0' TERM; echo now > "
+      "$GERES_PROGRESS; while :; do sleep 0.05; done";
+  const auto slow = run(script, [](wire::LeaseGrant& grant) { grant.timeoutMs = 3'000; });
+  EXPECT_EQ(slow.outcome, Outcome::timeout);
+  EXPECT_GE(slow.files.size(), 1u);
+  lease = hub.add_script(script);
+  ASSERT_TRUE(hub.await([&] { return !hub.told[lease].progress.empty(); }));
+  hub.cancel(lease);
+  ASSERT_TRUE(hub.await_finished(lease));
+  EXPECT_EQ(hub.finished(lease).outcome, Outcome::cancelled);
+  EXPECT_EQ(hub.finished(lease).files.size(), 2u);
+}
+
 // What its host broke costs the job nothing, and the host takes no more for a while.
 TEST_F(HostTest, AJobThatCouldNotStartIsGivenBackAndItsHostRests) {
   start();
