@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // geres: all subcommands in one program.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "cli/run.h"
 #include "serve.h"
 
@@ -7,7 +10,18 @@
 #include <malloc.h>
 #endif
 
+namespace {
+
+// Started with one of them closed, the first file or connection would take its number, and be printed into.
+void fill_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd)
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0) ::_exit(1);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  fill_standard_descriptors();
 #ifdef __GLIBC__
   // The bins that this leaves out are walked whole each time that a large piece (a body, a list of jobs) comes or goes,
   // which cost a hub under load a sixth of its time.

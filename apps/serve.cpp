@@ -187,11 +187,19 @@ std::string host_words(const HostSettings& settings, const host::JobHost& host) 
          "   " + containment_words(host);
 }
 
+bool is_default(const std::filesystem::path& data) {
+  try {
+    return data == cli::default_data();
+  } catch (const cli::Trouble&) {
+    return false;  // there is no home directory
+  }
+}
+
 // A command that works when it is pasted: names what is not where it would be looked for.
 std::string next_words(const HubSettings& settings, const std::string& url) {
   std::string words;
   if (url != "http://127.0.0.1:8080") words += "GERES_HUB=" + url + " ";
-  if (settings.data != cli::default_data()) words += "GERES_DATA=" + cli::shell_quoted(settings.data.string()) + " ";
+  if (!is_default(settings.data)) words += "GERES_DATA=" + cli::shell_quoted(settings.data.string()) + " ";
   return words + "geres submit --tenant demo --wait -- echo hello";
 }
 

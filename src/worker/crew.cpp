@@ -74,6 +74,7 @@ void put_result(wire::FinishedItem& item, const std::string& text) {
   item.resultTruncated = kept.size() < text.size();
   item.result =
       valid_utf8(kept) ? std::string(kept) : std::string(utf8_prefix(replace_bad_utf8(kept), kResultBytesMax));
+  std::erase(*item.result, '\0');  // as of a process: the hub takes none
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kMessageBytesMax = 1'024;
 
 void tell(Attempt& attempt, std::optional<int> percent, std::string_view message) {
-  const std::string clean = replace_bad_utf8(message);
+  std::string clean = replace_bad_utf8(message);
+  std::erase(clean, '\0');
   attempt.crew->progress(attempt, {attempt.lease, percent, std::string(utf8_prefix(clean, kMessageBytesMax))});
 }
 

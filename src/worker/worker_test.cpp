@@ -157,7 +157,15 @@ TEST_F(WorkerTest, LongAndBrokenResultsAreCutAndMended) {
         "a\xFF"
         "b");
   });
+  worker.handle("Nul", [](Job& job) {
+    job.progress(std::string("1\0", 2));
+    return Result::success(std::string("a\0b", 3));
+  });
   worker.start();
+  const auto nul = ended(ours.post("/v1/jobs", R"({"type":"Nul"})").text("id"));
+  EXPECT_EQ(text(nul, "state"), "finished");
+  EXPECT_EQ(nul.at("attempt").as_int64(), 1);
+  EXPECT_EQ(text(nul, "result"), "ab");
   const auto job = ended(submit());
   EXPECT_EQ(text(job, "result").size(), 64u * 1024);
   EXPECT_TRUE(job.at("resultTruncated").as_bool());
