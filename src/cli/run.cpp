@@ -15,9 +15,14 @@ namespace geres::cli {
 namespace {
 
 void show(Output& output, const Trouble& trouble) {
-  if (output.look.json)
-    output.json(trouble_json(trouble));
-  else if (trouble.exit == kInterrupted)
+  if (output.look.json) {
+    try {
+      return output.json(trouble_json(trouble));
+    } catch (...) {
+      // Full or gone: that may be the very trouble. There is the other stream.
+    }
+  }
+  if (trouble.exit == kInterrupted)
     output.talk(trouble.why.empty() ? trouble.error : trouble.why + "      " + trouble.next);
   else
     std::fputs(trouble_text(trouble, output.look.err_colour, output.look.err_terminal ? terminal_width(2) : 0).c_str(),

@@ -36,6 +36,19 @@ class Surroundings(unittest.TestCase):
                     jobs = [job for job in fleet.api("GET", "/v1/jobs")["items"] if job.get("name") == name]
                     self.assertEqual([job["state"] for job in jobs], ["finished"])
 
+    def test_a_full_device_is_an_error_and_no_abort(self):
+        with Fleet() as fleet:
+            fleet.hub()
+            fleet.push_shell()
+            fleet.shell("true")
+            for words in (["tenant", "list"], ["job", "list"], ["doctor"], ["--version"], ["--help"]):
+                for look in ([], ["--output", "json"]):
+                    with self.subTest(words=words + look), open("/dev/full", "wb") as full:
+                        done = subprocess.run([str(BIN / "geres"), *words, *look], stdout=full, stderr=subprocess.PIPE,
+                                              env=fleet.environment(), cwd=fleet.directory, timeout=60)
+                        self.assertIn(done.returncode, (1, 2), done.stderr)
+                        self.assertTrue(done.stderr.startswith(b"error: "), done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
