@@ -131,7 +131,7 @@ BUGS = [
         "      if (where) insert(prepared[0].spec, **where, std::nullopt);\n"
         "    }\n    return ok.error();\n  }\n", "I7"),
     Bug("another-tenants-job-seen", TICK,
-        "  if (job && !caller.sees(job->spec.tenant)) return std::nullopt;\n", "", "I13"),
+        "  if (job && !caller.sees(job->spec.tenant)) return std::nullopt;\n", "", "I9 I13"),
     Bug("redrive-not-linked", WAITING, "  old.status.redriven_as = made.id;\n", "", "I2"),
     Bug("redrive-changes-the-old-job", WAITING,
         "  auto made = insert(spec, **where, old.id);\n",
