@@ -2,6 +2,7 @@
 // The loop around ticks: what waits, the transaction, the ways it can end, and what goes out afterwards.
 #include "hub/engine/engine.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/log.h"
@@ -106,7 +107,8 @@ void Engine::load() {
     lease_index_[lease.row.name] = {lease.row.job, lease.row.host, lease.job.spec.tenant, lease.row.attempt};
 }
 
-// Fetches stay open while the state is read anew: each is its host's newest, not answered yet.
+// Fetches stay open while the state is read anew: each is its host's newest. One that has leases already was answered
+// once, and this is its repeat.
 void Engine::take_up_fetches() {
   auto& desk = clockwork_->desk;
   std::vector<Uuid> gone;
@@ -118,7 +120,8 @@ void Engine::take_up_fetches() {
     }
     auto& host = found->second;
     host.fetch_id = fetch.call.fetch_id;
-    host.fetch_answered = false;
+    host.fetch_answered = std::any_of(host.leases.begin(), host.leases.end(),
+                                      [&](auto seq) { return state_->leases.at(seq).row.fetch_id == host.fetch_id; });
     host.fetches.push_back(host.fetch_id);
     state_->news.insert(id);
   }
