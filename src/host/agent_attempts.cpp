@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "base/log.h"
@@ -128,7 +130,7 @@ void Agent::lay_out(const AttemptPtr& attempt) {
 Result<Agent::Layout> Agent::make_layout(const Attempt& attempt) {
   Layout layout;
   const auto undo = [&](Error error) {
-    if (!layout.workspace.root.empty()) remove_tree(layout.workspace.root);
+    workspaces_.discard(layout.workspace);
     return error;
   };
   try {
@@ -176,6 +178,9 @@ void Agent::laid_out(const AttemptPtr& attempt, Result<Layout> layout) {
 void Agent::launch(const AttemptPtr& attempt, const package::Launch& launch) {
   attempt->phase = Phase::running;
   attempt->deadline_told = attempt->deadline;
+  if (!open_to_job(*attempt->workspace, attempt->user))
+    return could_not_start(attempt,
+                           "the host's disk: " + attempt->workspace->root.string() + ": " + std::strerror(errno));
   if (!runner_->start(run_spec(*attempt, launch))) return could_not_start(attempt, "the host's runner has died");
   disk_.add(attempt->lease, attempt->workspace->job());
 }
@@ -459,12 +464,14 @@ void Agent::clear(const Attempt& attempt) {
     if (contained)
       workspaces_.give_back(workspace, user);
     else
-      remove_tree(workspace.root);
+      workspaces_.discard(workspace);
   });
 }
 
+// The slot's next job may be another tenant's.
 void Agent::free_slot(Attempt& attempt) {
   disk_.remove(attempt.lease);
+  if (attempt.slot && attempt.workspace) close_to_job(*attempt.workspace);
   if (attempt.slot) runner_slots_.push_back(*attempt.slot);
   attempt.slot.reset();
 }

@@ -71,7 +71,7 @@ std::string_view skip_half_character(std::string_view text) {
 }
 
 std::optional<ResultText> end_of_output(const Workspace& workspace) {
-  const Fd file(::open(workspace.standard_output().c_str(), kFileFlags));
+  const Fd file = workspace.open("stdout", kFileFlags);
   struct stat facts {};
   if (!file || ::fstat(file.get(), &facts) != 0 || facts.st_size == 0) return std::nullopt;
   const auto most = std::int64_t(wire::kResultBytesMax);
@@ -133,7 +133,7 @@ struct Walk {
 }  // namespace
 
 std::optional<ResultText> read_result(const Workspace& workspace, const JobUser& user) {
-  const Fd job(::open(workspace.job().c_str(), kDirectoryFlags));
+  const Fd job = workspace.open("job", kDirectoryFlags);
   struct stat facts {};
   if (const Fd file = job ? open_regular(job.get(), "result", user, facts) : Fd()) {
     const bool cut = facts.st_size > std::int64_t(wire::kResultBytesMax);
@@ -145,7 +145,7 @@ std::optional<ResultText> read_result(const Workspace& workspace, const JobUser&
 }
 
 bool has_output(const Workspace& workspace) {
-  const std::unique_ptr<DIR, void (*)(DIR*)> stream(::fdopendir(::open(workspace.output().c_str(), kDirectoryFlags)),
+  const std::unique_ptr<DIR, void (*)(DIR*)> stream(::fdopendir(workspace.open("job/out", kDirectoryFlags).release()),
                                                     [](DIR* d) {
                                                       if (d != nullptr) ::closedir(d);
                                                     });
@@ -157,16 +157,14 @@ bool has_output(const Workspace& workspace) {
 Result<std::vector<OutputFile>> list_output(const Workspace& workspace, const JobUser& user,
                                             const OutputLimits& limits) {
   Walk walk{user, limits, {}, 0, 0, {}};
-  const Fd job(::open(workspace.job().c_str(), kDirectoryFlags));
-  if (Fd output = job ? open_at(job.get(), "out", kDirectoryFlags) : Fd()) walk.directory(std::move(output), "", 0);
+  if (Fd output = workspace.open("job/out", kDirectoryFlags)) walk.directory(std::move(output), "", 0);
   if (walk.error) return *walk.error;
   std::sort(walk.files.begin(), walk.files.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
   return std::move(walk.files);
 }
 
 Fd open_output(const Workspace& workspace, const JobUser& user, const std::string& path) {
-  Fd at(::open(workspace.job().c_str(), kDirectoryFlags));
-  if (at) at = open_at(at.get(), "out", kDirectoryFlags);
+  Fd at = workspace.open("job/out", kDirectoryFlags);
   const std::filesystem::path parts(path);
   for (const auto& part : parts.parent_path()) {
     if (!at) return Fd();
