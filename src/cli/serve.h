@@ -52,7 +52,9 @@ struct HostSettings {
   Millis drain = 10'000;
   std::int64_t scratch_limit = 10LL << 30;  // bytes that one attempt's files may take up; 0: any
   std::int64_t process_limit = 4'096;       // that one attempt may have; 0: any
-  std::string isolation;                    // none, user or sandbox; empty: what the machine allows
+  std::string isolation;                    // none, user or sandbox; empty: user for root, else none
+  bool allow_root = false;                  // isolation none as root
+  std::optional<std::int64_t> uid_block;    // where the jobs' user ids begin
   std::string containment;                  // cgroup2, freezer, pidns or bestEffort; empty: the best that works
 };
 

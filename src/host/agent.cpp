@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/agent.h"
 
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "host/cached_kinds.h"
+#include "host/leftovers.h"
 
 namespace geres::host {
 namespace {
@@ -29,6 +31,12 @@ std::int64_t machine_memory() {
   return std::int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
 }
 
+// The user that this process runs as; its number where nobody knows it by name.
+std::string user_name() {
+  const passwd* const known = ::getpwuid(::geteuid());
+  return known != nullptr ? known->pw_name : std::to_string(::geteuid());
+}
+
 ContentCache::Options cache_options(const Options& options, const char* name, std::int64_t bytes_max) {
   ContentCache::Options cache;
   cache.directory = options.data / name;
@@ -43,10 +51,12 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
     : options_(std::move(options)),
       lock_(std::move(prepared.lock)),
       pool_(kPoolThreads),
+      cleaners_(1),
       sweepers_(kSweepers),
       link_({options_.hub_url, options_.ca_file}, clock_),
       runner_(std::move(prepared.runner)),
-      users_(options_.data / "uids.json", options_.first_uid, options_.uids_max),
+      users_(std::move(prepared.users)),
+      own_user_(user_name()),
       workspaces_(options_.data / "work"),
       disk_(options_.scratch, options_.data,
             {[this](const std::string& lease, const std::string& reason) {
@@ -57,12 +67,12 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
           [&] {
             auto cache = cache_options(options_, "packages", options_.package_cache_bytes);
             cache.bearer = [this] { return membership_ ? membership_->secret : std::string(); };
-            if (options_.isolation == Isolation::user) {
+            if (users_) {
               cache.directory_mode = 0711;
               cache.own = [this](const std::string& tenant, const std::filesystem::path& directory) {
-                const auto user = users_.user_of(tenant);
+                const auto group = users_->group_of(tenant);
                 const bool done =
-                    user && ::chown(directory.c_str(), 0, user->gid) == 0 && ::chmod(directory.c_str(), 0750) == 0;
+                    group && ::chown(directory.c_str(), 0, *group) == 0 && ::chmod(directory.c_str(), 0750) == 0;
                 if (!done) throw std::system_error(errno, std::generic_category(), "own " + directory.string());
               };
             }
@@ -102,7 +112,6 @@ Agent::~Agent() {
 // ---- membership
 
 void Agent::start() {
-  users_.load();
   packages_.start();
   inputs_.start();
   if (const auto leftovers = workspaces_.start(); !leftovers.empty())
@@ -112,6 +121,7 @@ void Agent::start() {
       sweepers_.run([path = item.path()] { remove_tree(path); });
   if (const auto text = read_file_if(options_.data / "host.json"))
     if (const auto earlier = json::read_text<RememberedHost>(*text)) last_id_ = earlier->id;
+  if (users_) remove_files_left_by(users_->first(), 2 * std::uint32_t(options_.slots));
   attach_runner();
   disk_.start();
   link_.post([this] { begin(); });

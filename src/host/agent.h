@@ -19,16 +19,16 @@
 #include "host/content_cache.h"
 #include "host/disk_watch.h"
 #include "host/job_host.h"
+#include "host/job_users.h"
 #include "host/link/claim_loop.h"
 #include "host/link/hub_link.h"
 #include "host/reporter.h"
 #include "host/resting.h"
-#include "host/tenant_users.h"
 #include "package/manifest.h"
 
 namespace geres::host {
 
-RunnerClient::Options runner_options(const Options& options, int lock_fd);
+RunnerClient::Options runner_options(const Options& options, int lock_fd, const std::optional<JobUsers>& users);
 
 class Agent {
  public:
@@ -123,12 +123,14 @@ class Agent {
   SystemClock clock_;
   Fd lock_;
   WorkerPool pool_;
+  WorkerPool cleaners_;  // a slot's, before its next attempt
   WorkerPool sweepers_;  // remove what attempts left, however much: nobody waits for it
   HubLink link_;
   std::unique_ptr<RunnerClient> runner_;
   bool runner_works_ = true;  // false: dead, and a new one is being started
   std::vector<Millis> runner_deaths_;
-  TenantUsers users_;
+  std::optional<JobUsers> users_;  // isolation user
+  const std::string own_user_;     // what we are called ourselves
   Workspaces workspaces_;
   DiskWatch disk_;
   bool disk_short_ = false;

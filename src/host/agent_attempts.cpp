@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "host/agent.h"
 #include "host/data_lock.h"
+#include "host/leftovers.h"
 #include "wire/job_channel.h"
 
 namespace geres::host {
@@ -78,9 +79,9 @@ void Agent::prepare(const AttemptPtr& attempt) {
     return end_without_run(attempt, Outcome::lost, "the hub sent a job without id or tenant");
   if (!attempt->package)
     return end_without_run(attempt, Outcome::type, "the job names no package, and this host runs packages only");
-  if (options_.isolation == Isolation::user) {
+  if (users_) {
     try {
-      const auto user = users_.user_of(attempt->job.tenant);
+      const auto user = users_->user_of(*attempt->slot, attempt->job.tenant);
       if (!user) return could_not_start(attempt, user.error().message);
       attempt->user = *user;
     } catch (const std::exception& trouble) {
@@ -193,7 +194,8 @@ wire::RunSpec Agent::run_spec(Attempt& attempt, const package::Launch& launch) c
   spec.key = attempt.lease;
   spec.slot = *attempt.slot;
   spec.argv = package::command_line(launch, attempt.job.type, options_.loader_path);
-  spec.env = job_environment(attempt.job, workspace, attempt.package_content->path, environ);
+  spec.env = job_environment(attempt.job, workspace, attempt.package_content->path,
+                             users_ ? job_user_name(spec.slot) : own_user_, environ);
   spec.workDirectory = workspace.work();
   spec.stdoutPath = workspace.standard_output();
   spec.stderrPath = workspace.standard_error();
@@ -214,9 +216,13 @@ wire::RunLimits Agent::run_limits(const Attempt& attempt) const {
   if (attempt.job.memory > 0) limits.treeMemoryBytes = attempt.job.memory;
   if (options_.processes_max <= 0) return limits;
   limits.treeProcesses = options_.processes_max;
-  // What the kernel itself can hold a user to, where that user has nothing but jobs: threads count there too.
-  const bool own_user = attempt.user.uid != 0 || (::geteuid() != 0 && runner_->hello().pidNamespace);
-  if (!limits.processes && own_user) limits.processes = options_.processes_max * options_.slots * 2;
+  // What the kernel itself can hold a user to, where that user has nothing but this attempt, or at least nothing but
+  // jobs: threads count there too, and who has too many processes shall be told so and not fail to fork.
+  const bool shared_with_jobs = ::geteuid() != 0 && runner_->hello().pidNamespace;
+  if (!limits.processes && attempt.user.uid != 0)
+    limits.processes = options_.processes_max * 4;
+  else if (!limits.processes && shared_with_jobs)
+    limits.processes = options_.processes_max * options_.slots * 2;
   return limits;
 }
 
@@ -229,7 +235,7 @@ void Agent::say_which_limits_are_less() const {
               flag);
   };
   Attempt any;
-  any.user.uid = ::geteuid() != 0 || options_.isolation == Isolation::user ? 1 : 0;
+  any.user.uid = users_ ? 1 : 0;
   const auto limits = run_limits(any);
   look(RLIMIT_NPROC, limits.processes, "processes and threads together", "u");
   look(RLIMIT_NOFILE, limits.openFiles, "open files each", "n");
@@ -324,7 +330,7 @@ void Agent::replace_runner(const std::string& why) {
 // the runner, so the agent's threads are no danger to it.
 void Agent::start_new_runner() {
   runner_->close();
-  auto launched = RunnerClient::launch(runner_options(options_, lock_.get()));
+  auto launched = RunnerClient::launch(runner_options(options_, lock_.get(), users_));
   auto runner = std::make_shared<Result<std::unique_ptr<RunnerClient>>>(std::move(launched));
   link_.post([this, runner] {
     if (finished_) return;
@@ -471,9 +477,18 @@ void Agent::clear(const Attempt& attempt) {
 // The slot's next job may be another tenant's.
 void Agent::free_slot(Attempt& attempt) {
   disk_.remove(attempt.lease);
-  if (attempt.slot && attempt.workspace) close_to_job(*attempt.workspace);
-  if (attempt.slot) runner_slots_.push_back(*attempt.slot);
+  if (!attempt.slot) return;
+  const auto slot = *attempt.slot;
   attempt.slot.reset();
+  if (attempt.workspace) close_to_job(*attempt.workspace);
+  if (attempt.user.uid == 0 || !attempt.workspace) return runner_slots_.push_back(slot);
+  const bool contained = runner_->containment() != wire::Containment::bestEffort;
+  cleaners_.run([this, slot, contained, user = attempt.user] {
+    if (!contained) kill_processes_of(user.uid, user.gid);
+    remove_files_left_by(user.uid, 1);
+    remove_keys_of(user.uid, user.gid);
+    link_.post([this, slot] { runner_slots_.push_back(slot); });
+  });
 }
 
 }  // namespace geres::host

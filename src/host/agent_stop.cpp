@@ -87,6 +87,7 @@ Result<void> Agent::wait() {
     link_.stop();
     if (runner_works_) runner_->close();
     pool_.stop();  // where a new one may be starting
+    cleaners_.stop();
     sweepers_.stop();
     runner_->close();
   });

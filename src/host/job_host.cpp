@@ -14,15 +14,6 @@ namespace {
 
 constexpr int kSlotsMax = 4'096;  // the hub's limit
 
-// Other users can get to what lies in this directory if they know its name, once it is 0711 itself.
-bool reachable(const std::filesystem::path& directory) {
-  for (auto at = std::filesystem::absolute(directory).lexically_normal().parent_path();; at = at.parent_path()) {
-    struct stat facts {};
-    if (::stat(at.c_str(), &facts) == 0 && (facts.st_mode & S_IXOTH) == 0) return false;
-    if (at == at.parent_path()) return true;
-  }
-}
-
 Result<void> check(const Options& options) {
   if (options.slots < 1 || options.slots > kSlotsMax)
     return fail(Code::badValue, "slots must be from 1 to " + std::to_string(kSlotsMax), "slots");
@@ -33,9 +24,10 @@ Result<void> check(const Options& options) {
   if (options.isolation == Isolation::user && ::geteuid() != 0)
     return fail(Code::badValue, "isolation 'user' needs root: only root can start jobs as other users", "isolation",
                 "run the host as root, or use --isolation none");
-  if (options.isolation == Isolation::user && !reachable(options.data))
-    return fail(Code::badValue, "isolation 'user': other users cannot reach " + options.data.string(), "data",
-                "choose a data directory whose parents everybody may enter, such as /var/lib/geres");
+  if (options.isolation == Isolation::none && ::geteuid() == 0 && !options.allow_root)
+    return fail(
+        Code::badValue, "isolation 'none' as root would run every job as root", "isolation",
+        "--isolation user, which is root's default; or, if every job may do what root may, --allow-root as well");
   if (::access(options.runner_path.c_str(), X_OK) != 0)
     return fail(Code::badValue, "the runner is not at " + options.runner_path.string(), "runner");
   return {};
@@ -50,15 +42,27 @@ Result<void> can_execute(const std::filesystem::path& data) {
   return {};
 }
 
+// Never a weaker isolation than what was asked for, or what is safe.
+Error cannot_isolate(const Error& why) {
+  return fail(Code::badValue, "isolation 'user' cannot be had here: " + why.message, "isolation",
+              "run geres as an ordinary user; choose a data directory whose parents everybody may enter, such as "
+              "/var/lib/geres; or, if every job may do what root may, --isolation none --allow-root");
+}
+
 }  // namespace
 
-RunnerClient::Options runner_options(const Options& options, int lock_fd) {
+RunnerClient::Options runner_options(const Options& options, int lock_fd, const std::optional<JobUsers>& users) {
   RunnerClient::Options runner;
   runner.runner_path = options.runner_path;
   runner.lock_fd = lock_fd;
   runner.slots = std::uint32_t(options.slots);
   runner.containment = options.containment;
   runner.own_pid_namespace = options.own_pid_namespace;
+  if (users) {
+    runner.reach = {options.data, options.loader_path};
+    runner.users = users->names_of_users();
+    runner.groups = users->names_of_groups();
+  }
   return runner;
 }
 
@@ -75,14 +79,20 @@ Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
     if (auto can = can_execute(options.data); !can) return can.error();
     auto lock = lock_data(options.data, options.lock_wait_ms);
     if (!lock) return lock.error();
-    auto launched = RunnerClient::launch(runner_options(options, lock->get()));
+    std::optional<JobUsers> users;
+    if (options.isolation == Isolation::user) {
+      auto claimed = JobUsers::claim(options.data, options.slots, options.uid_block);
+      if (!claimed) return claimed.error();
+      users = std::move(*claimed);
+    }
+    auto launched = RunnerClient::launch(runner_options(options, lock->get(), users));
+    if (!launched && users) return cannot_isolate(launched.error());
     if (!launched) return launched.error();
     note_runner(*lock, (*launched)->pid());
     if (options.isolation == Isolation::user && !(*launched)->hello().canSwitchUser)
-      return fail(Code::badValue, "isolation 'user': the runner cannot switch users here", "isolation",
-                  "use --isolation none");
+      return cannot_isolate(fail(Code::internal, "the runner cannot switch users here"));
     HubLink::prepare();
-    return Prepared{std::move(*lock), std::move(*launched)};
+    return Prepared{std::move(*lock), std::move(users), std::move(*launched)};
   } catch (const std::exception& trouble) {
     return fail(Code::internal, std::string("the data directory cannot be used: ") + trouble.what(), "data");
   }
@@ -112,8 +122,8 @@ void JobHost::stop(Millis drain_ms) {
   (void)impl_->wait();
 }
 
-Isolation default_isolation(const std::filesystem::path& data) {
-  return ::geteuid() == 0 && reachable(data) ? Isolation::user : Isolation::none;
+Isolation default_isolation() {
+  return ::geteuid() == 0 ? Isolation::user : Isolation::none;
 }
 
 }  // namespace geres::host

@@ -305,16 +305,19 @@ class Runner {
 }  // namespace
 
 int run(const RunnerOptions& options) {
-  std::string detail;
-  auto containment = make_containment(options.slots, options.containment, detail);
-  if (!containment) {
+  const auto give_up = [&](const std::string& why) {
     wire::FromRunner hello;
-    hello.hello.emplace().failed = containment.error().message;
+    hello.hello.emplace().failed = why;
     std::string frame;
     wire::put_frame(frame, hello);
     write_all(options.channel_fd, frame);
     return 1;
-  }
+  };
+  std::string detail, names_trouble;
+  if (const auto trouble = make_view(options.view, names_trouble)) return give_up(*trouble);
+  auto containment = make_containment(options.slots, options.containment, detail);
+  if (!containment) return give_up(containment.error().message);
+  if (!names_trouble.empty()) detail += (detail.empty() ? "" : "; ") + names_trouble;
   Runner runner(options, std::move(*containment), detail);
   runner.loop();
   return 0;

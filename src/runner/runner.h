@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "runner/view.h"
 #include "wire/runner/runner_channel.h"
 
 namespace geres::runner {
@@ -16,6 +17,7 @@ struct RunnerOptions {
   int channel_fd = -1;  // connected SOCK_STREAM socket to the agent
   std::uint32_t slots = 1;
   std::optional<wire::Containment> containment;  // insist on it
+  View view;
 };
 
 // Runs until the agent's end of the channel closes and nothing of what was started is left. Returns an exit code.
