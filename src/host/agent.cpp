@@ -149,26 +149,22 @@ void Agent::register_host() {
   body.tenants = options_.tenants;
   if (!last_id_.empty()) body.replaces = last_id_;
   body.containment = json::write(runner_->containment()).get_string().c_str();
-  HubCall call;
-  call.path = "/v1/hosts";
-  call.bearer = options_.token;
-  call.body = json::write_text(body);
   ++register_tries_;
-  link_.send(std::move(call), [this](const HubAnswer& answer) { registered(answer); });
+  link_.send(registration(body, options_.token), [this](const HubAnswer& answer) { registered(answer); });
 }
 
 void Agent::registered(const HubAnswer& answer) {
   registering_ = false;
   heard(answer.status != 0);
   if (!answer.ok()) return refused(answer);
-  const auto body = json::read_text<wire::Registered>(answer.body);
-  if (!body)
-    return finish(fail(Code::internal, "the hub's answer to registering makes no sense: " + body.error().message));
+  auto member = membership(answer);
+  if (!member)
+    return finish(fail(Code::internal, "the hub's answer to registering makes no sense: " + member.error().message));
   must_register_ = false;
   register_tries_ = 0;
   name_taken_since_ = 0;
-  membership_ = Membership{body->id, body->secret, std::max<Millis>(100, Millis(body->reportSeconds * 1000))};
-  last_id_ = body->id;
+  membership_ = std::move(*member);
+  last_id_ = membership_->id;
   remember_id();
   log::info("registered at {} as {} ({} slots)", options_.hub_url, name_, options_.slots);
   claims_.begin(*membership_);

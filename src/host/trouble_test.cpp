@@ -18,6 +18,7 @@
 #include <set>
 #include <sstream>
 
+#include "host/link/membership.h"
 #include "host/outcome.h"
 #include "host/resting.h"
 #include "host_fixture_test.h"
@@ -49,6 +50,30 @@ TEST_F(HostTest, ARunnerThatOutlivesItsAgentIsKilledBeforeTheHostReturns) {
   ASSERT_EQ(::waitpid(left, &status, WNOHANG), left) << "it is dead when the host has its lock";
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   EXPECT_EQ(run("true").outcome, Outcome::finished);
+}
+
+TEST_F(HostTest, AHubOfALaterVersionSaysMoreThanIsUnderstood) {
+  hub.locked([&] {
+    hub.protocol = wire::kProtocol + 1;
+    hub.news = R"(,"colour":"red")";
+  });
+  EXPECT_EQ(run("true").outcome, Outcome::finished);
+  EXPECT_EQ(hub.locked([&] { return hub.protocols_said; }), std::vector{std::to_string(wire::kProtocol)});
+}
+
+TEST(Membership, AHubThatSaysNoProtocolIsOfTheFirst) {
+  const auto told = [](const std::string& more) {
+    HubAnswer answer;
+    answer.status = 201;
+    answer.body = R"({"id":"a","secret":"b","reportSeconds":0.5)" + more + "}";
+    return membership(answer).value();
+  };
+  EXPECT_EQ(told("").report_ms, 500);
+  EXPECT_FALSE(told("").takes_health());
+  EXPECT_FALSE(told(R"(,"protocol":1)").takes_files_left_out());
+  EXPECT_TRUE(told(R"(,"protocol":2)").takes_files_left_out());
+  EXPECT_TRUE(told(R"(,"protocol":2)").takes_health());
+  EXPECT_EQ(told(R"(,"protocol":3)").protocol, wire::kProtocol);
 }
 
 TEST_F(HostTest, ALostFetchAnswerIsAskedForAgain) {

@@ -81,26 +81,23 @@ void Session::register_host() {
   if (!settings_.options.tenants.empty()) body.tenants = settings_.options.tenants;
   if (!last_id_.empty()) body.replaces = last_id_;
   body.containment = "worker";
-  host::HubCall call;
-  call.path = "/v1/hosts";
-  call.bearer = read_token(settings_.options);
-  call.body = json::write_text(body);
   ++register_tries_;
-  link_.send(std::move(call), [this](const host::HubAnswer& answer) { registered(answer); });
+  link_.send(host::registration(body, read_token(settings_.options)),
+             [this](const host::HubAnswer& answer) { registered(answer); });
 }
 
 void Session::registered(const host::HubAnswer& answer) {
   registering_ = false;
   heard(answer.status != 0);
   if (!answer.ok()) return refused(answer);
-  const auto body = json::read_text<wire::Registered>(answer.body);
-  if (!body)
-    return finish(Error("the answer to registering makes no sense: " + body.error().message, "foreign",
+  auto member = host::membership(answer);
+  if (!member)
+    return finish(Error("the answer to registering makes no sense: " + member.error().message, "foreign",
                         "is " + settings_.hub + " a GeRes hub?"));
   register_tries_ = 0;
   name_taken_since_ = 0;
-  membership_ = host::Membership{body->id, body->secret, std::max<Millis>(100, Millis(body->reportSeconds * 1'000))};
-  last_id_ = body->id;
+  membership_ = std::move(*member);
+  last_id_ = membership_->id;
   remember_id(settings_, last_id_);
   claims_.begin(*membership_);
   reports_.begin(*membership_);

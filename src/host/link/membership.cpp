@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
+
+#include "base/json.h"
 
 namespace geres::host {
 namespace {
@@ -12,6 +15,22 @@ namespace {
 constexpr Millis kDeadlineMarginMin = 500;
 
 }  // namespace
+
+HubCall registration(const wire::RegisterHost& body, std::string token) {
+  HubCall call;
+  call.path = "/v1/hosts";
+  call.bearer = std::move(token);
+  call.body = json::write_text(body);
+  call.headers.push_back(std::string(wire::kProtocolHeader) + ": " + std::to_string(wire::kProtocol));
+  return call;
+}
+
+Result<Membership> membership(const HubAnswer& registered) {
+  const auto body = json::read_text<wire::Registered>(registered.body, json::Unknown::ignored);
+  if (!body) return body.error();
+  return Membership{body->id, body->secret, std::max<Millis>(100, Millis(body->reportSeconds * 1'000)),
+                    std::clamp(body->protocol.value_or(1), 1, wire::kProtocol)};
+}
 
 std::string machine_name() {
   char name[256] = {};

@@ -73,7 +73,7 @@ void ReportLine::answered(const HubAnswer& answer) {
   owner_.heard(answer.status != 0);
   if (host_gone(answer)) return owner_.gone();
   if (!answer.ok()) return lost(answer);
-  const auto reported = json::read_text<wire::Reported>(answer.body);
+  const auto reported = json::read_text<wire::Reported>(answer.body, json::Unknown::ignored);
   if (!reported) {
     owner_.trouble("the hub's answer to a report makes no sense: " + reported.error().message + " (" +
                    reported.error().field + ")");

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What hosts call: register, fetch, report, upload an artifact. The bodies are those of wire/host/host_protocol.h.
+// What hosts call: register, fetch, report, upload an artifact. The bodies are those of wire/host/host_protocol.h. What
+// of them is not known here is a newer host's, and passed over.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/base64.h"
 #include "base/bytes.h"
@@ -25,7 +27,26 @@ constexpr std::size_t kResultBytesMax = 64 * 1024;
 constexpr std::size_t kErrorBytesMax = 4'096;
 constexpr std::size_t kMessageBytesMax = 1'024;
 
+template <class T>
+awaitable<Result<T>> host_body(Call& call, std::int64_t limit) {
+  auto text = co_await body_text(call, limit);
+  if (!text) co_return text.error();
+  co_return json::read_text<T>(*text, json::Unknown::ignored);
+}
+
 // ---- register
+
+// The protocol of both sides; nullopt: the host has said none, and takes none in the answer.
+Result<std::optional<int>> protocol_of(const http::Request& request) {
+  const auto said = request.headers.get(wire::kProtocolHeader);
+  if (!said) return std::optional<int>();
+  int number = 0;
+  const auto [end, error] = std::from_chars(said->data(), said->data() + said->size(), number);
+  if (error != std::errc() || end != said->data() + said->size() || number < 1)
+    return fail(Code::badValue, fmt::format("the header {} is no protocol", wire::kProtocolHeader), {},
+                fmt::format("a whole number from 1, such as {}", wire::kProtocol));
+  return std::optional(std::min(number, wire::kProtocol));
+}
 
 Result<void> check_names(const std::optional<std::vector<std::string>>& names, std::string_view what,
                          const std::string& field) {
@@ -118,15 +139,13 @@ http::Response fetched_response(const Api& api, const engine::FetchAnswer& answe
   return json_text_response(200, json::write_text(fetched));
 }
 
-Result<wire::Fetch> read_fetch(std::string_view text) {
-  auto shape = json::read_text<wire::Fetch>(text);
-  if (!shape) return shape;
-  if (shape->fetchId.empty() || shape->fetchId.size() > 128)
+Result<void> check(const wire::Fetch& shape) {
+  if (shape.fetchId.empty() || shape.fetchId.size() > 128)
     return fail(Code::badValue, "this is no fetch id", "/fetchId", "1 to 128 characters");
-  if (shape->slots < 0 || shape->slots > kSlotsMax)
-    return fail(Code::badValue, fmt::format("{} slots", shape->slots), "/slots", "from 0 to 4096");
-  if (shape->wait.ms > kFetchWaitMax) return fail(Code::badValue, "the wait is too long", "/wait", "at most 1m");
-  return shape;
+  if (shape.slots < 0 || shape.slots > kSlotsMax)
+    return fail(Code::badValue, fmt::format("{} slots", shape.slots), "/slots", "from 0 to 4096");
+  if (shape.wait.ms > kFetchWaitMax) return fail(Code::badValue, "the wait is too long", "/wait", "at most 1m");
+  return {};
 }
 
 // ---- report
@@ -258,7 +277,9 @@ Error forgotten(Call& call, Error error) {
 }  // namespace
 
 awaitable<Answered> register_host(Call& call) {
-  auto shape = co_await body_as<wire::RegisterHost>(call);
+  const auto protocol = protocol_of(call.request);
+  if (!protocol) co_return protocol.error();
+  auto shape = co_await host_body<wire::RegisterHost>(call, call.api.limits.spec_bytes);
   if (!shape) co_return shape.error();
   if (auto ok = check(*shape); !ok) co_return ok.error();
   const std::string secret = new_secret();
@@ -278,7 +299,7 @@ awaitable<Answered> register_host(Call& call) {
   if (!host) co_return host.error();
   if (*replaces) call.api.access.remove_host(**replaces);
   call.api.access.put_host(*host);
-  const wire::Registered registered{host->id.str(), secret, double(call.api.limits.report_every) / 1'000};
+  const wire::Registered registered{host->id.str(), secret, double(call.api.limits.report_every) / 1'000, *protocol};
   auto response = json_response(201, json::write(registered));
   response.headers.emplace_back("Cache-Control", "no-store");
   co_return response;
@@ -286,10 +307,9 @@ awaitable<Answered> register_host(Call& call) {
 
 awaitable<Answered> host_fetch(Call& call) {
   const Millis received = call.api.clock.monotonic();
-  auto text = co_await body_text(call, call.api.limits.spec_bytes);
-  if (!text) co_return text.error();
-  auto shape = read_fetch(*text);
+  auto shape = co_await host_body<wire::Fetch>(call, call.api.limits.spec_bytes);
   if (!shape) co_return shape.error();
+  if (auto ok = check(*shape); !ok) co_return ok.error();
   engine::FetchCall fetch{call.who.id, shape->fetchId, shape->slots, shape->wait.ms, received};
   http::Promise<Result<engine::FetchAnswer>> promise;
   auto future = promise.future();
@@ -307,11 +327,8 @@ awaitable<Answered> host_fetch(Call& call) {
 }
 
 awaitable<Answered> host_report(Call& call) {
-  auto text = co_await body_text(call, call.api.limits.list_bytes);
-  if (!text) co_return text.error();
-  auto shape = json::read_text<wire::Report>(*text);
+  auto shape = co_await host_body<wire::Report>(call, call.api.limits.list_bytes);
   if (!shape) co_return shape.error();
-  text->clear();
   auto report = report_call(*shape, call.who.id);
   if (!report) co_return report.error();
   if (auto ok = store_logs(call.api, shape->log, call.who.id); !ok) co_return ok.error();

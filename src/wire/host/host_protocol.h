@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a host and the hub say to each other: bodies of POST /v1/hosts, …/fetch and …/report, read and written by both
 // sides from these structs (base/json.h). docs/host_protocol.md tells the story for other languages.
+//
+// The two sides may be of different versions. Members that a reader does not know are ignored on both sides, but for
+// hosts and hubs of 0.1.0, which refuse them. So a member that came later is sent only where the other side has its
+// protocol, a number that grows: a host says its own in a header of its registration, which old hubs pass over, and a
+// hub answers the smaller of the two, but only where it was asked.
 #pragma once
 
 #include <boost/describe/class.hpp>
@@ -14,6 +19,11 @@
 #include "model/job.h"
 
 namespace geres::wire {
+
+// 1 is what hosts and hubs of 0.1.0 have, and who says none.
+// 2 has `health` in a fetch and a report, and `filesLeftOut` in an end.
+constexpr int kProtocol = 2;
+constexpr std::string_view kProtocolHeader = "Geres-Protocol";
 
 // POST /v1/hosts
 struct RegisterHost {
@@ -32,10 +42,11 @@ BOOST_DESCRIBE_STRUCT(RegisterHost, (), (name, slots, labels, memory, types, pac
 
 struct Registered {
   std::string id;
-  std::string secret;        // bearer for this host's own calls and nothing else
-  double reportSeconds = 5;  // report at least so often
+  std::string secret;           // bearer for this host's own calls and nothing else
+  double reportSeconds = 5;     // report at least so often
+  std::optional<int> protocol;  // of both sides; only to hosts that have said theirs
 };
-BOOST_DESCRIBE_STRUCT(Registered, (), (id, secret, reportSeconds))
+BOOST_DESCRIBE_STRUCT(Registered, (), (id, secret, reportSeconds, protocol))
 
 // POST /v1/hosts/{id}/fetch
 struct Fetch {
