@@ -265,7 +265,7 @@ void Agent::run_started(const wire::RunStarted& started) {
   if (it == attempts_.end()) return;
   it->second->started = true;
   resting_.started(it->second->job.id);
-  reporter_.within(kStartedDelay);
+  member_.within(kStartedDelay);
 }
 
 void Agent::run_progress(const wire::RunProgress& progress) {
@@ -283,7 +283,7 @@ void Agent::run_log(const wire::RunLog& log) {
   if (it == attempts_.end() || it->second->phase != Phase::running) return;
   it->second->out.size = log.stdoutBytes;
   it->second->err.size = log.stderrBytes;
-  reporter_.within(kLogDelay);
+  member_.within(kLogDelay);
 }
 
 void Agent::run_exited(const wire::RunResult& result) {
@@ -393,15 +393,16 @@ void Agent::upload_more(const AttemptPtr& attempt) {
 }
 
 void Agent::upload(const AttemptPtr& attempt, std::size_t index) {
-  if (!membership_) return;
+  const auto& membership = member_.membership();
+  if (!membership) return;
   const OutputFile& file = attempt->files[index];
   auto fd = std::make_shared<Fd>(open_output(*attempt->workspace, attempt->user, file.path));
   if (!*fd) return end_without_run(attempt, Outcome::lost, "output file '" + file.path + "' went away");
   HubCall call;
   call.method = "PUT";
-  call.path = "/v1/hosts/" + membership_->id + "/leases/" + attempt->lease + "/files/" + in_url(file.path) +
+  call.path = "/v1/hosts/" + membership->id + "/leases/" + attempt->lease + "/files/" + in_url(file.path) +
               "?sha256=" + file.sha256;
-  call.bearer = membership_->secret;
+  call.bearer = membership->secret;
   call.timeout_ms = 0;
   call.upload = std::move(fd);
   call.upload_bytes = file.size;
@@ -439,7 +440,7 @@ void Agent::end(const AttemptPtr& attempt, wire::FinishedItem item) {
   attempt->finished = std::move(item);
   attempt->package_content.reset();
   attempt->input_contents.clear();
-  reporter_.within(0);
+  member_.within(0);
 }
 
 void Agent::end_without_run(const AttemptPtr& attempt, model::Outcome outcome, std::string error) {

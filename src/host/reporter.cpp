@@ -8,7 +8,6 @@
 #include <cerrno>
 
 #include "base/base64.h"
-#include "base/log.h"
 
 namespace geres::host {
 namespace {
@@ -42,26 +41,6 @@ std::int64_t weight(const wire::FinishedItem& item) {
 
 }  // namespace
 
-Reporter::Reporter(HubLink& link, const Clock& clock, Attempts& attempts, Events events)
-    : clock_(clock),
-      attempts_(attempts),
-      events_(std::move(events)),
-      line_(link, clock,
-            {[this] { return shortest_lease(); }, [this] { return build(); },
-             [this](const wire::Reported& answer, Millis sent_at) { taken_in(answer, sent_at); },
-             [this](const HubAnswer& answer, bool refused) { lost(answer, refused); }, events_.heard, events_.gone,
-             [](const std::string& what) { log::warn("{}", what); }}) {}
-
-void Reporter::begin(Membership membership) {
-  flight_.reset();
-  line_.begin(std::move(membership));
-}
-
-void Reporter::end() {
-  flight_.reset();
-  line_.end();
-}
-
 std::optional<Millis> Reporter::shortest_lease() const {
   std::optional<Millis> least;
   for (const auto& [lease, attempt] : attempts_) least = std::min(least.value_or(attempt->ttl_ms), attempt->ttl_ms);
@@ -69,7 +48,7 @@ std::optional<Millis> Reporter::shortest_lease() const {
 }
 
 void Reporter::progress_is_new() {
-  within(std::max<Millis>(0, progress_told_at_ + kProgressPause - clock_.monotonic()));
+  member_.within(std::max<Millis>(0, progress_told_at_ + kProgressPause - clock_.monotonic()));
 }
 
 Attempt* Reporter::find(const std::string& lease) {
@@ -151,7 +130,7 @@ void Reporter::taken_in(const wire::Reported& answer, Millis sent_at) {
   for (const auto& log : flight.logs)
     if (Attempt* attempt = find(log.lease)) (log.error_stream ? attempt->err : attempt->out).acked = log.end;
   // More logs than fit: they take no more than half of the time, so that the hub and other jobs' news have the rest.
-  if (flight.cut) within(has_news() ? 0 : std::min(clock_.monotonic() - sent_at, kLogRestMax));
+  if (flight.cut) member_.within(has_news() ? 0 : std::min(clock_.monotonic() - sent_at, kLogRestMax));
   events_.answered(answer, flight.running, sent_at);
 }
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <utility>
 
 #include "base/json.h"
 
@@ -15,15 +14,6 @@ namespace {
 constexpr Millis kDeadlineMarginMin = 500;
 
 }  // namespace
-
-HubCall registration(const wire::RegisterHost& body, std::string token) {
-  HubCall call;
-  call.path = "/v1/hosts";
-  call.bearer = std::move(token);
-  call.body = json::write_text(body);
-  call.headers.push_back(std::string(wire::kProtocolHeader) + ": " + std::to_string(wire::kProtocol));
-  return call;
-}
 
 Result<Membership> membership(const HubAnswer& registered) {
   const auto body = json::read_text<wire::Registered>(registered.body, json::Unknown::ignored);

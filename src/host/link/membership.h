@@ -22,8 +22,7 @@ struct Membership {
   bool takes_health() const { return protocol >= 2; }          // in fetches and reports
 };
 
-// The call that registers, and what a 201 to it says.
-HubCall registration(const wire::RegisterHost& body, std::string token);
+// What a 201 to a registration says.
 Result<Membership> membership(const HubAnswer& registered);
 
 // This machine's name in the form of a host's name.
