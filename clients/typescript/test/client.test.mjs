@@ -50,6 +50,7 @@ test("a directory is packed and runs", async () => {
     await mkdir(join(directory, "bin"));
     await writeFile(join(directory, "geres.json"), JSON.stringify({ jobs: { Greet: { command: ["bin/größe.sh"] } } }));
     await writeFile(join(directory, "bin", "größe.sh"), "#!/bin/sh\necho packed\n", { mode: 0o755 });
+    await mkdir(join(directory, "in", "empty"), { recursive: true });
     const pushed = await geres.pushPackage("demo", "packed", directory);
     assert.deepEqual(await geres.pushPackage("demo", "packed", await packDirectory(directory)), pushed);
     const job = await geres.submit({ tenant: "demo", type: "Greet", package: "packed" });
