@@ -305,7 +305,7 @@ void Agent::take_report_answer(const wire::Reported& answer, const std::vector<s
     const auto it = attempts_.find(item.lease);
     if (it == attempts_.end()) continue;
     const AttemptPtr attempt = it->second;
-    if (item.code == "filesMissing" && attempt->finished && !attempt->files.empty()) {
+    if (item.code == "filesMissing" && attempt->finished && !attempt->harvest.files.empty()) {
       log::warn("job {}: the hub misses output files; sending them again", attempt->job.id);
       attempt->phase = Phase::collecting;
       attempt->next_upload = 0;
@@ -360,7 +360,7 @@ void Agent::unspeakable(const std::string& lease) {
   log::error("job {} attempt {}: the hub refuses the report of its end", attempt->job.id, attempt->job.attempt);
   if (attempt->plainly_told) return forget(attempt);
   attempt->plainly_told = true;
-  attempt->files.clear();
+  attempt->harvest = {};
   attempt->finished = ended_without_run(lease, model::Outcome::failed, "the hub refused the report of how it ended");
 }
 

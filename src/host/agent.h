@@ -97,8 +97,10 @@ class Agent : private Member::Owner {
   wire::RunLimits run_limits(const Attempt& attempt) const;
   void say_which_limits_are_less() const;
   void collect(const AttemptPtr& attempt, wire::FinishedItem item);
-  void measured(const AttemptPtr& attempt, wire::FinishedItem item, Result<std::vector<OutputFile>> files);
+  void gathered(const AttemptPtr& attempt, wire::FinishedItem item, Harvest harvest);
   void upload_more(const AttemptPtr& attempt);
+  void uploaded_all(const AttemptPtr& attempt);
+  static void leave_out(Attempt& attempt, std::size_t file, std::string why);
   void upload(const AttemptPtr& attempt, std::size_t index);
   void uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnswer& answer);
   void end(const AttemptPtr& attempt, wire::FinishedItem item);

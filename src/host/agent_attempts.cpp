@@ -2,6 +2,7 @@
 // The steps of one attempt, in order. Between any two of them a cancel, a stop or a lost lease may have ended it, so
 // each step that comes from another thread or from the hub looks first whether it still holds.
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -360,44 +361,60 @@ void Agent::collect(const AttemptPtr& attempt, wire::FinishedItem item) {
   const OutputLimits limits{options_.artifacts_max, options_.artifact_bytes_max};
   pool_.run(
       [this, attempt, item = std::move(item), workspace = *attempt->workspace, user = attempt->user, limits]() mutable {
-        auto files = list_output(workspace, user, limits);
-        if (files)
-          if (const auto read = measure(workspace, user, *files); !read) files = read.error();
-        link_.post([this, attempt, item = std::move(item), files = std::move(files)]() mutable {
-          measured(attempt, std::move(item), std::move(files));
+        auto harvest = gather_output(workspace, user, limits);
+        link_.post([this, attempt, item = std::move(item), harvest = std::move(harvest)]() mutable {
+          gathered(attempt, std::move(item), std::move(harvest));
         });
       });
 }
 
-void Agent::measured(const AttemptPtr& attempt, wire::FinishedItem item, Result<std::vector<OutputFile>> files) {
+void Agent::gathered(const AttemptPtr& attempt, wire::FinishedItem item, Harvest harvest) {
   if (!holds(attempt) || attempt->phase != Phase::collecting) return;
-  if (!files && item.outcome == Outcome::finished) {  // what the job left cannot be kept: that is its failure
-    item.outcome = Outcome::failed;
-    item.error = files.error().message;
-  }
-  attempt->files = files ? std::move(*files) : std::vector<OutputFile>();
-  if (attempt->files.empty()) return end(attempt, std::move(item));
-  for (const auto& file : attempt->files) item.files.push_back({file.path, file.size, file.sha256});
+  attempt->harvest = std::move(harvest);
   attempt->finished = std::move(item);
   attempt->next_upload = 0;
   upload_more(attempt);
 }
 
 void Agent::upload_more(const AttemptPtr& attempt) {
-  while (attempt->phase == Phase::collecting && attempt->next_upload < attempt->files.size() &&
+  const auto& files = attempt->harvest.files;
+  while (attempt->phase == Phase::collecting && attempt->next_upload < files.size() &&
          attempt->uploads_flying < kUploadsAtOnce)
     upload(attempt, attempt->next_upload++);
-  if (attempt->phase == Phase::collecting && attempt->uploads_flying == 0 &&
-      attempt->next_upload >= attempt->files.size())
-    end(attempt, std::move(*attempt->finished));
+  if (attempt->phase == Phase::collecting && attempt->uploads_flying == 0 && attempt->next_upload >= files.size())
+    uploaded_all(attempt);
+}
+
+void Agent::uploaded_all(const AttemptPtr& attempt) {
+  auto& [files, left_out] = attempt->harvest;
+  std::erase_if(files, [](const OutputFile& file) { return file.sha256.empty(); });
+  wire::FinishedItem item = std::move(*attempt->finished);
+  item.files.clear();
+  for (const auto& file : files) item.files.push_back({file.path, file.size, file.sha256});
+  if (left_out.count > 0) {
+    item.filesLeftOut = wire::FilesLeftOutShape{left_out.count, left_out.named};
+    log::warn("job {} attempt {}: {} of its output files are not kept, among them {}: {}", attempt->job.id,
+              attempt->job.attempt, left_out.count, json::write_text(left_out.named.front().path),
+              left_out.named.front().why);
+  }
+  end(attempt, std::move(item));
+}
+
+// The others stay where they are while some are under way: that one has no digest says that it is not among those kept.
+void Agent::leave_out(Attempt& attempt, std::size_t file, std::string why) {
+  auto& harvest = attempt.harvest;
+  harvest.leave_out(harvest.files[file].path, std::move(why));
+  harvest.files[file].sha256.clear();
 }
 
 void Agent::upload(const AttemptPtr& attempt, std::size_t index) {
   const auto& membership = member_.membership();
   if (!membership) return;
-  const OutputFile& file = attempt->files[index];
-  auto fd = std::make_shared<Fd>(open_output(*attempt->workspace, attempt->user, file.path));
-  if (!*fd) return end_without_run(attempt, Outcome::lost, "output file '" + file.path + "' went away");
+  const OutputFile& file = attempt->harvest.files[index];
+  auto fd = std::make_shared<Fd>(open_output(*attempt->workspace, attempt->user, file));
+  struct stat facts {};
+  if (!*fd || ::fstat(fd->get(), &facts) != 0 || facts.st_size < file.size)
+    return leave_out(*attempt, index, "it changed before it was sent");
   HubCall call;
   call.method = "PUT";
   call.path = "/v1/hosts/" + membership->id + "/leases/" + attempt->lease + "/files/" + in_url(file.path) +
@@ -423,13 +440,15 @@ void Agent::uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnsw
     ++attempt->uploads_flying;  // the pause counts as one under way
     return link_.after(pause, [this, attempt, index] {
       --attempt->uploads_flying;
-      if (holds(attempt) && attempt->phase == Phase::collecting) upload(attempt, index);
+      if (!holds(attempt) || attempt->phase != Phase::collecting) return;
+      upload(attempt, index);
+      upload_more(attempt);
     });
   }
   if (answer.status == 401 || answer.status == 404 || answer.status == 410) return;  // the next report will tell
-  end_without_run(attempt, Outcome::failed,
-                  "output file '" + attempt->files[index].path + "' was refused by the hub (status " +
-                      std::to_string(answer.status) + ")");
+  attempt->upload_tries = 0;
+  leave_out(*attempt, index, "the hub refused it: " + problem_of(answer));
+  upload_more(attempt);
 }
 
 // ---- ended

@@ -225,6 +225,7 @@ FakeHub::Response FakeHub::answer(const Request& request) {
   changed_.wait(lock, [&] { return !hold_uploads || stopping_ || down_; });
   if (!current.contains(lease)) return {409, "{}"};
   if (!rest.ends_with("?sha256=" + sha256_hex(request.body))) return {400, "{}"};
+  if (file == refused_file) return {400, R"({"detail": "the path has backslashes"})"};
   files[lease + "/" + file] = request.body;
   return {201, "{}"};
 }
@@ -338,7 +339,7 @@ FakeHub::Response FakeHub::report(const Request& request) {
   const std::lock_guard lock(mutex_);
   if (down_) return {503, "{}", true};
   for (const auto& item : body->finished)
-    if (item.result == poison) return {400, "{}"};
+    if (item.result == poison || (old && item.filesLeftOut)) return {400, "{}"};
   wire::Reported answer;
   answer.mode = mode_;
   take_report(*body, answer);

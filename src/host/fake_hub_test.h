@@ -72,6 +72,8 @@ class FakeHub {
   std::size_t deaf_fetch = 0;                // the how-manieth is never answered
   bool down_after_drop = false;              // from that moment on, until set_down(false)
   int drop_report_answers = 0;               // with finished items in them
+  bool old = false;                          // as 0.1.0: refuses a report that tells of files left out …
+  std::string refused_file = "none";         // … and a file of this name
   std::string poison = "none";               // a report with this result is refused as a whole
   int files_missing = 0;                     // refuse so many finished items
   bool hold_downloads = false, hold_uploads = false;

@@ -36,6 +36,8 @@ std::string read_log(const std::filesystem::path& file, std::int64_t from, std::
 std::int64_t weight(const wire::FinishedItem& item) {
   std::int64_t bytes = 500 + std::int64_t(item.result ? item.result->size() : 0);
   for (const auto& file : item.files) bytes += 120 + std::int64_t(file.path.size());
+  if (item.filesLeftOut)
+    for (const auto& file : item.filesLeftOut->named) bytes += 40 + std::int64_t(file.path.size() + file.why.size());
   return bytes;
 }
 
@@ -119,6 +121,7 @@ void Reporter::add_finished(wire::Report& report, Attempt& attempt, bool logs_to
   }
   finished_budget_ -= weight(*attempt.finished);
   report.finished.push_back(*attempt.finished);
+  if (!hub_takes_files_left_out()) report.finished.back().filesLeftOut.reset();
   flight_->finished.push_back(attempt.lease);
 }
 

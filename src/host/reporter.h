@@ -59,6 +59,7 @@ class Reporter final : public ReportLine::Source {
   bool add_log(wire::Report& report, Attempt& attempt, bool error_stream);
   void add_finished(wire::Report& report, Attempt& attempt, bool logs_told);
   void drop_refused_items();
+  bool hub_takes_files_left_out() const { return member_.membership() && member_.membership()->takes_files_left_out(); }
   Attempt* find(const std::string& lease);
 
   Member& member_;

@@ -116,6 +116,26 @@ struct Progress {
   bool operator==(const Progress&) const = default;
 };
 
+// Something in the output directory of a job that was not kept with it, and why.
+struct LeftOutFile {
+  std::string path;  // below GERES_OUTPUT_DIR; bytes that are no UTF-8 as \xHH; cut after some hundred bytes
+  std::string why;   // "a link to outside of GERES_OUTPUT_DIR"
+  bool operator==(const LeftOutFile&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(LeftOutFile, (), (path, why))
+
+constexpr std::size_t kLeftOutNamedMax = 100;
+
+struct FilesLeftOut {
+  std::vector<LeftOutFile> named;  // the first kLeftOutNamedMax of …
+  std::int64_t count = 0;          // … all
+  bool operator==(const FilesLeftOut&) const = default;
+  void add(LeftOutFile file) {
+    if (named.size() < kLeftOutNamedMax) named.push_back(std::move(file));
+    ++count;
+  }
+};
+
 // Counters over all attempts, and how the newest one stands or ended.
 struct JobStatus {
   JobState state = JobState::ready;
@@ -130,6 +150,7 @@ struct JobStatus {
   bool result_truncated = false;
   std::optional<Exit> exit;
   std::optional<Usage> usage;
+  FilesLeftOut files_left_out;
   std::string host;  // name of the host of the newest attempt
   Millis submitted_at = 0;
   Millis ready_at = 0;           // since when it waits

@@ -26,6 +26,7 @@ constexpr int kSlotsMax = 4'096;
 constexpr std::size_t kResultBytesMax = 64 * 1024;
 constexpr std::size_t kErrorBytesMax = 4'096;
 constexpr std::size_t kMessageBytesMax = 1'024;
+constexpr std::size_t kWhyBytesMax = 300;
 
 template <class T>
 awaitable<Result<T>> host_body(Call& call, std::int64_t limit) {
@@ -166,6 +167,15 @@ Result<std::vector<Uuid>> lease_names(const std::vector<std::string>& texts, con
   return names;
 }
 
+// Told for people to read: bounded rather than refused.
+model::FilesLeftOut left_out(wire::FilesLeftOutShape&& shape) {
+  model::FilesLeftOut told;
+  for (auto& file : shape.named)
+    told.add({std::string(utf8_prefix(file.path, kMessageBytesMax)), std::string(utf8_prefix(file.why, kWhyBytesMax))});
+  told.count = std::max(told.count, shape.count);
+  return told;
+}
+
 Result<engine::Completion> completion(wire::FinishedItem&& item, const std::string& field) {
   engine::Completion done;
   const auto lease = lease_name(item.lease, field + "/lease");
@@ -189,11 +199,12 @@ Result<engine::Completion> completion(wire::FinishedItem&& item, const std::stri
   for (std::size_t i = 0; i < item.files.size(); ++i) {
     const auto here = fmt::format("{}/files/{}", field, i);
     auto& file = item.files[i];
-    if (auto ok = wire::check_relative_path(file.path, here + "/path"); !ok) return ok.error();
+    if (auto ok = model::check_relative_path(file.path, here + "/path"); !ok) return ok.error();
     if (!is_sha256_hex(file.sha256)) return fail(Code::badValue, "this is no SHA-256", here + "/sha256");
     if (file.size < 0) return fail(Code::badValue, "the size is negative", here + "/size");
     done.files.push_back({std::move(file.path), file.size, std::move(file.sha256)});
   }
+  if (item.filesLeftOut) done.files_left_out = left_out(std::move(*item.filesLeftOut));
   return done;
 }
 
@@ -348,7 +359,7 @@ awaitable<Answered> host_report(Call& call) {
 
 awaitable<Answered> put_lease_file(Call& call) {
   if (auto ok = only_parameters(call.request.query, {"sha256"}); !ok) co_return ok.error();
-  if (auto ok = wire::check_relative_path(call.capture("path"), ""); !ok) co_return ok.error();
+  if (auto ok = model::check_relative_path(call.capture("path"), ""); !ok) co_return ok.error();
   const auto name = parse_uuid(call.capture("lease"));
   const auto current = [&] {
     auto lease = name ? call.api.engine.lease(*name) : std::nullopt;

@@ -155,6 +155,7 @@ void Tick::end_attempt(LeaseState& lease, Outcome outcome, const Completion* ite
   if (model::ended(status.state) && item != nullptr) {
     status.result = item->result;
     status.result_truncated = item->result_truncated;
+    status.files_left_out = item->files_left_out;
     for (const auto& file : item->files) changes_.files.push_back({job.id, job.spec.tenant, file});
   }
   update(job);

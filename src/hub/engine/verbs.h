@@ -188,6 +188,7 @@ struct Completion {
   std::optional<model::Usage> usage;
   std::string error;
   std::vector<model::JobFile> files;
+  model::FilesLeftOut files_left_out;
   bool files_missing = false;  // a named file is not in the blob store: refuse the item
 };
 

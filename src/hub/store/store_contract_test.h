@@ -53,6 +53,7 @@ TEST_P(StoreContract, KeepsEveryFieldOfAJob) {
   status.result_truncated = true;
   status.exit = model::Exit{3, std::nullopt};
   status.usage = model::Usage{1.25, 77};
+  status.files_left_out = {{{"pi\npe", "a pipe (FIFO)"}, {"lat\\xE9", "the path is not UTF-8"}}, 200};
   status.host = "h";
   status.submitted_at = 1;
   status.ready_at = 2;

@@ -135,6 +135,12 @@ struct FileItem {
 };
 BOOST_DESCRIBE_STRUCT(FileItem, (), (path, size, sha256))
 
+struct FilesLeftOutShape {
+  std::int64_t count = 0;
+  std::vector<model::LeftOutFile> named;  // the first of them, at most 100
+};
+BOOST_DESCRIBE_STRUCT(FilesLeftOutShape, (), (count, named))
+
 struct FinishedItem {
   static constexpr std::string_view kRequired[] = {"lease", "outcome"};
   std::string lease;
@@ -145,8 +151,10 @@ struct FinishedItem {
   std::optional<UsageShape> usage;
   std::string error;  // one sentence: exit or signal, last stderr line
   std::vector<FileItem> files;
+  std::optional<FilesLeftOutShape> filesLeftOut;  // absent: none was; hubs before 0.2 do not know it
 };
-BOOST_DESCRIBE_STRUCT(FinishedItem, (), (lease, outcome, result, resultTruncated, exit, usage, error, files))
+BOOST_DESCRIBE_STRUCT(FinishedItem, (),
+                      (lease, outcome, result, resultTruncated, exit, usage, error, files, filesLeftOut))
 
 struct Report {
   static constexpr std::string_view kRequired[] = {"seq", "running"};

@@ -22,6 +22,9 @@ void read_extras(std::string_view text, model::JobSpec& spec);
 std::string requirements_text(const model::Requirements& requirements);
 model::Requirements requirements_from(std::string_view text);
 
+std::string files_left_out_text(const model::FilesLeftOut& left_out);
+model::FilesLeftOut files_left_out_from(std::string_view text);
+
 std::string names_text(const std::vector<std::string>& names);
 std::vector<std::string> names_from(std::string_view text);
 std::string roles_text(const std::vector<model::Role>& roles);
