@@ -46,7 +46,7 @@ std::vector<Wanted> left_files(Context& context, const std::string& id, json::va
 std::vector<Wanted> given_files(const json::value& job) {
   std::vector<Wanted> files;
   for (const auto& input : items_of(member_of(job, "inputs")))
-    files.push_back({{text_of(input, "path"), {}, 0},
+    files.push_back({{text_of(input, "path"), text_of(input, "sha256")},
                      "/v1/files/" + client::escaped(text_of(job, "tenant")) + "/" + text_of(input, "sha256")});
   return files;
 }

@@ -90,7 +90,7 @@ OutputDirectory::There OutputDirectory::look(const Wanted& file) const {
     throw std::system_error(errno, std::generic_category(), shown(directory_, file.path));
   }
   if (S_ISDIR(facts.st_mode)) in_the_way(directory_, file.path, facts.st_mode);
-  const bool same = S_ISREG(facts.st_mode) && facts.st_size == file.size && !file.sha256.empty() &&
+  const bool same = S_ISREG(facts.st_mode) && (file.size < 0 || facts.st_size == file.size) && !file.sha256.empty() &&
                     has_content(parent.get(), leaf_of(file.path), file.sha256);
   return same ? There::same : There::other;
 }

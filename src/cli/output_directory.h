@@ -20,7 +20,7 @@ class OutputDirectory {
   struct Wanted {
     std::string path;    // as the hub tells it
     std::string sha256;  // empty: not known
-    std::int64_t size = 0;
+    std::int64_t size = -1;  // likewise
   };
   // Looks, changing nothing. `same`: that file, with that content, is there already. Throws Trouble if it cannot lie
   // there at all: the path leads out, or something that is no directory, or is a link, is in its way.

@@ -196,6 +196,28 @@ TEST_F(HostFlowTest, FollowsALogToTheJobsEnd) {
   EXPECT_EQ(reply.body, "one\ntwo\nthree\n");
 }
 
+TEST_F(HostFlowTest, KeepsWhatWasLeftOutWithinBounds) {
+  const auto id = submit();
+  FakeHost host(machine, "h1");
+  const auto lease = host.one_lease();
+  std::string named;
+  for (int i = 0; i < 150; ++i)
+    named += std::string(i > 0 ? "," : "") + R"({"path":")" + std::string(3'000, 'p') + R"(","why":"a socket"})";
+  const auto accepted =
+      host.report(R"("running":[],"finished":[{"lease":")" + lease +
+                  R"(","outcome":"finished","filesLeftOut":{"count":5000,"named":[)" + named + "]}}]");
+  EXPECT_EQ(str(accepted.json().at("accepted").at(0)), lease) << accepted;
+  const auto job = ours.get("/v1/jobs/" + id).json();
+  EXPECT_EQ(job.at("filesLeftOutCount"), 5'000);
+  EXPECT_EQ(job.at("filesLeftOut").get_array().size(), 100u);
+  EXPECT_EQ(job.at("filesLeftOut").at(0).at("path").get_string().size(), 1'024u);
+  const auto files = ours.get("/v1/jobs/" + id + "/files").json();
+  EXPECT_EQ(files.at("items").get_array().size(), 0u);
+  EXPECT_EQ(files.at("filesLeftOut"), job.at("filesLeftOut"));
+  EXPECT_EQ(ours.get("/v1/jobs/" + id + "?fields=filesLeftOutCount").json(),
+            json::value({{"filesLeftOutCount", 5'000}}));
+}
+
 TEST_F(HostFlowTest, FollowsALogIntoTheNextAttempt) {
   const auto id = submit(R"(,"backoff":{"initial":"1ms","max":"1ms"})");
   FakeHost host(machine, "h1");
