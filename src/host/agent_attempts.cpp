@@ -474,7 +474,7 @@ void Agent::could_not_start(const AttemptPtr& attempt, std::string why) {
   link_.after(pause, [] {});
   log::warn("job {} attempt {} could not start and is given back; no jobs are taken for {}: {}", attempt->job.id,
             attempt->job.attempt, format_duration(pause), why);
-  end_without_run(attempt, Outcome::released, "given back, not started: " + why);
+  end_without_run(attempt, Outcome::released, std::string(wire::kNotStarted) + why);
 }
 
 void Agent::forget(const AttemptPtr& attempt) {

@@ -136,6 +136,18 @@ struct FilesLeftOut {
   }
 };
 
+// What hosts have cost a job: those that could not start it, and those that were lost with it. Few jobs have any.
+struct HostTrouble {
+  static constexpr std::size_t kReasonsMax = 8;
+
+  std::string avoid;                           // a host's name: not granted to while another one fits
+  int unstarted = 0;                           // times in a row that it was given back before it started
+  Millis since = 0;                            // hub's engine clock: the first of them
+  std::map<std::string, std::string> reasons;  // of them, by host: why
+  std::vector<std::string> lost_on;            // hosts that were lost with it, each once
+  bool operator==(const HostTrouble&) const = default;
+};
+
 // Counters over all attempts, and how the newest one stands or ended.
 struct JobStatus {
   JobState state = JobState::ready;
@@ -160,6 +172,7 @@ struct JobStatus {
   std::optional<Millis> cancel_requested_at;
   std::optional<Uuid> redrive_of;
   std::optional<Uuid> redriven_as;
+  HostTrouble trouble;
 };
 
 struct Job {

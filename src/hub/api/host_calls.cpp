@@ -176,6 +176,17 @@ model::FilesLeftOut left_out(wire::FilesLeftOutShape&& shape) {
   return told;
 }
 
+void read_given_back(engine::Completion& done) {
+  if (done.outcome != model::Outcome::released) return;
+  const auto begins = [&](std::string_view words, engine::GivenBack how) {
+    if (!done.error.starts_with(words)) return;
+    done.given_back = how;
+    done.reason = done.error.substr(words.size());
+  };
+  begins(wire::kNotStarted, engine::GivenBack::not_started);
+  begins(wire::kNoRoom, engine::GivenBack::no_room);
+}
+
 Result<engine::Completion> completion(wire::FinishedItem&& item, const std::string& field) {
   engine::Completion done;
   const auto lease = lease_name(item.lease, field + "/lease");
@@ -195,6 +206,7 @@ Result<engine::Completion> completion(wire::FinishedItem&& item, const std::stri
   if (item.exit) done.exit = model::Exit{item.exit->code, item.exit->signal};
   if (item.usage) done.usage = model::Usage{item.usage->cpuSeconds, item.usage->maxRssBytes};
   done.error = std::string(utf8_prefix(item.error, kErrorBytesMax));
+  read_given_back(done);
   if (item.files.size() > 10'000) return fail(Code::tooMany, "too many files", field + "/files", "at most 10,000");
   for (std::size_t i = 0; i < item.files.size(); ++i) {
     const auto here = fmt::format("{}/files/{}", field, i);

@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -140,6 +141,11 @@ struct FilesLeftOutShape {
   std::vector<model::LeftOutFile> named;  // the first of them, at most 100
 };
 BOOST_DESCRIBE_STRUCT(FilesLeftOutShape, (), (count, named))
+
+// The first words of the error of a `released` attempt that never started, where that was no accident: the host could
+// not start it and would fail with others as well, or has no room for this job's files. The rest is the reason.
+inline constexpr std::string_view kNotStarted = "given back, not started: ";
+inline constexpr std::string_view kNoRoom = "given back, no room for it: ";
 
 struct FinishedItem {
   static constexpr std::string_view kRequired[] = {"lease", "outcome"};
