@@ -16,11 +16,10 @@
 namespace {
 
 int usage() {
-  std::fprintf(
-      stderr,
-      "geres-runner is started by 'geres host' and 'geres up'; it has no use of its own.\n"
-      "usage: geres-runner --channel FD --slots N [--lock FD] [--containment cgroup2|freezer|pidns|bestEffort]\n"
-      "                    [--reach PATH]... [--users FILE] [--groups FILE]\n");
+  std::fprintf(stderr,
+               "geres-runner is started by 'geres host' and 'geres up'; it has no use of its own.\n"
+               "usage: geres-runner --channel FD --slots N [--lock FD] [--hide PATH]... [--reach PATH]...\n"
+               "       [--containment cgroup2|freezer|pidns|bestEffort] [--users FILE] [--groups FILE]\n");
   return 2;
 }
 
@@ -44,6 +43,8 @@ int main(int argc, char** argv) {
       options.view.users = value;
     } else if (name == "--groups") {
       options.view.groups = value;
+    } else if (name == "--hide") {
+      options.hidden.emplace_back(value);
     } else if (name == "--containment") {
       geres::wire::Containment kind{};
       if (!boost::describe::enum_from_string(value, kind)) return usage();

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "runner/view.h"
 #include "wire/runner/runner_channel.h"
@@ -18,6 +20,7 @@ struct RunnerOptions {
   std::uint32_t slots = 1;
   std::optional<wire::Containment> containment;  // insist on it
   View view;
+  std::vector<std::string> hidden;               // from jobs with RunSpec.fences: absolute paths
 };
 
 // Runs until the agent's end of the channel closes and nothing of what was started is left. Returns an exit code.

@@ -32,6 +32,7 @@ class RunnerClient {
     // What jobs of other users see (runner/view.h).
     std::vector<std::filesystem::path> reach;
     std::filesystem::path users, groups;
+    std::vector<std::string> hidden;               // from jobs with RunSpec.fences: absolute paths
     bool own_pid_namespace = true;  // false: plain child, as on a machine that allows no namespaces (tests)
   };
 
@@ -41,6 +42,7 @@ class RunnerClient {
     std::function<void(const wire::RunStarted&)> started;
     std::function<void(const wire::RunProgress&)> progress;
     std::function<void(const wire::RunLog&)> log_grew;
+    std::function<void(const wire::RunHeld&)> held;
     std::function<void(wire::RunResult)> exited;  // nothing of the attempt runs any more; its slot is free
     // The runner is dead, and with it all it ran: these attempts have ended without a result. Once, and the last call.
     // Not called by close().
