@@ -167,10 +167,9 @@ TEST_F(Swapped, ResultsAndFilesAreTheJobsOwn) {
   const auto workspace = workspaces.make(user, "{}");
   swapper.at(workspace.directory->get());
   for (int round = 0; round < kRounds; ++round) {
-    const auto files = list_output(workspace, user, {100, 1 << 20});
-    ASSERT_TRUE(files);
-    EXPECT_TRUE(files->empty()) << files->front().path;
-    EXPECT_FALSE(open_output(workspace, user, "0"));
+    const auto harvest = gather_output(workspace, user, {100, 1 << 20});
+    EXPECT_TRUE(harvest.files.empty()) << harvest.files.front().path;
+    EXPECT_FALSE(open_output(workspace, user, OutputFile{.path = "0"}));
   }
   EXPECT_GT(swapper.swaps(), kRounds / 20);
   expect_untouched();

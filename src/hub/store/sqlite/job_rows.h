@@ -19,7 +19,7 @@ namespace geres::hub::store::sqlite {
 #define GERES_JOB_COLUMNS GERES_JOB_COLUMNS_FIXED ", j.result, j.parameters, j.files_left_out"
 #define GERES_JOB_COLUMNS_SLIM GERES_JOB_COLUMNS_FIXED ", NULL, NULL, NULL"
 #define GERES_JOB_FROM " FROM job j LEFT JOIN lease l ON l.seq = j.seq "
-constexpr int kJobColumnCount = 56;
+constexpr int kJobColumnCount = 57;
 
 model::Job read_job(const Statement& row);
 
