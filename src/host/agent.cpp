@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "host/cached_kinds.h"
 #include "host/leftovers.h"
+#include "host/remembered.h"
 
 namespace geres::host {
 namespace {
@@ -22,11 +23,6 @@ namespace {
 constexpr unsigned kPoolThreads = 3;
 constexpr unsigned kSweepers = 2;
 constexpr Millis kNameTakenMax = 60'000;  // an earlier life without DATA: its name is free soon
-
-struct RememberedHost {
-  std::string id;
-};
-BOOST_DESCRIBE_STRUCT(RememberedHost, (), (id))
 
 std::int64_t machine_memory() {
   return std::int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
@@ -120,8 +116,7 @@ void Agent::start() {
   for (const auto& item : std::filesystem::directory_iterator(options_.data))
     if (item.path().filename().native().starts_with("work.old."))
       sweepers_.run([path = item.path()] { remove_tree(path); });
-  if (const auto text = read_file_if(options_.data / "host.json"))
-    if (auto earlier = json::read_text<RememberedHost>(*text)) member_.set_last_id(std::move(earlier->id));
+  member_.set_last_id(remembered_id(options_.data));
   if (users_) remove_files_left_by(users_->first(), 2 * std::uint32_t(options_.slots));
   attach_runner();
   disk_.start();
@@ -151,7 +146,7 @@ wire::RegisterHost Agent::registration() const {
 
 void Agent::joined() {
   try {
-    replace_file(options_.data / "host.json", json::write_text(RememberedHost{member_.last_id()}), 0600);
+    remember_id(options_.data, member_.last_id());
   } catch (const std::exception& trouble) {
     log::warn("cannot remember the host's id: {}", trouble.what());
   }

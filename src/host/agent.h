@@ -105,7 +105,8 @@ class Agent : private Member::Owner {
   void uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnswer& answer);
   void end(const AttemptPtr& attempt, wire::FinishedItem item);
   void end_without_run(const AttemptPtr& attempt, model::Outcome outcome, std::string error);
-  void could_not_start(const AttemptPtr& attempt, std::string why);
+  void could_not_start(const AttemptPtr& attempt, std::string why, bool too_large = false);
+  bool lacks_room_for(const Error& error) const;
   void forget(const AttemptPtr& attempt);
   void clear(const Attempt& attempt);
   void free_slot(Attempt& attempt);

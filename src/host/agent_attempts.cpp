@@ -3,6 +3,7 @@
 // each step that comes from another thread or from the hub looks first whether it still holds.
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,6 +26,7 @@ constexpr Millis kStartedDelay = 50;  // a short job is told in one report
 constexpr Millis kLogDelay = 100;
 constexpr std::size_t kRunnerDeathsMax = 3;
 constexpr Millis kRunnerDeathsWithin = 60'000;
+constexpr std::uint64_t kFilesLeftMin = 1'000;
 
 // Whose fault it is that a package or an input did not arrive, or that nothing could be made of it.
 bool is_host_trouble(const Error& error) {
@@ -96,7 +98,7 @@ void Agent::prepare(const AttemptPtr& attempt) {
                 [this, attempt, preparing](Result<CachedContent> content) {
                   if (!preparing()) return;
                   if (!content && is_host_trouble(content.error()))
-                    return could_not_start(attempt, content.error().message);
+                    return could_not_start(attempt, content.error().message, lacks_room_for(content.error()));
                   if (!content) return end_without_run(attempt, Outcome::package, content.error().message);
                   attempt->package_content = std::move(*content);
                   arrived(attempt);
@@ -107,7 +109,8 @@ void Agent::prepare(const AttemptPtr& attempt) {
                 [this, attempt, preparing, i](Result<CachedContent> content) {
                   if (!preparing()) return;
                   const auto why = [&] { return "input " + attempt->inputs[i].path + ": " + content.error().message; };
-                  if (!content && is_host_trouble(content.error())) return could_not_start(attempt, why());
+                  if (!content && is_host_trouble(content.error()))
+                    return could_not_start(attempt, why(), lacks_room_for(content.error()));
                   if (!content) return end_without_run(attempt, Outcome::failed, why());
                   attempt->input_contents[i] = std::move(*content);
                   arrived(attempt);
@@ -467,8 +470,21 @@ void Agent::end_without_run(const AttemptPtr& attempt, model::Outcome outcome, s
   end(attempt, ended_without_run(attempt->lease, outcome, std::move(error)));
 }
 
-void Agent::could_not_start(const AttemptPtr& attempt, std::string why) {
+// No space for it, but for others: what it had taken by then is free again.
+bool Agent::lacks_room_for(const Error& error) const {
+  struct statvfs disk {};
+  if (error.code != Code::storageFull || ::statvfs(options_.data.c_str(), &disk) != 0) return false;
+  const bool files_left = disk.f_files == 0 || disk.f_favail > kFilesLeftMin;
+  return files_left && std::int64_t(disk.f_bavail) * std::int64_t(disk.f_frsize) >= options_.scratch.reserve;
+}
+
+void Agent::could_not_start(const AttemptPtr& attempt, std::string why, bool too_large) {
   const auto now = clock_.monotonic();
+  if (too_large && resting_.was_too_large(attempt->job.id, now)) {
+    log::warn("job {} attempt {} is given back, there is no room for it: {}", attempt->job.id, attempt->job.attempt,
+              why);
+    return end_without_run(attempt, Outcome::released, std::string(wire::kNoRoom) + why);
+  }
   if (resting_.is_hopeless(attempt->job.id, now)) return end_without_run(attempt, Outcome::lost, std::move(why));
   const auto pause = resting_.could_not_start(attempt->job.id, now);
   link_.after(pause, [] {});

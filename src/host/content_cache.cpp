@@ -20,8 +20,11 @@ namespace {
 constexpr int kMismatchesMax = 3;
 constexpr std::string_view kTemporary = ".tmp-";
 
+// storageFull: no space, which may be the content's fault; internal: any other trouble of the disk.
 Error disk_trouble(const std::exception& trouble) {
-  return fail(Code::storageFull, std::string("the host's disk: ") + trouble.what());
+  const auto* system = dynamic_cast<const std::system_error*>(&trouble);
+  const bool full = system != nullptr && (system->code().value() == ENOSPC || system->code().value() == EDQUOT);
+  return fail(full ? Code::storageFull : Code::internal, std::string("the host's disk: ") + trouble.what());
 }
 
 }  // namespace
@@ -135,8 +138,12 @@ void ContentCache::download(const Key& key) {
 void ContentCache::downloaded(const Key& key, const std::filesystem::path& file, const HubAnswer& answer) {
   Entry& entry = entries_.at(key);
   if (answer.status == 200 && answer.sha256 == key.second) return install(key, file);
+  // The call holds it open still: emptied, so that its space is free by now.
+  if (::truncate(file.c_str(), 0) != 0) log::warn("{} download: cannot be emptied", kind_.noun);
   ::unlink(file.c_str());
-  if (answer.ours) return settle(key, fail(Code::storageFull, kind_.noun + " download: " + answer.trouble));
+  if (answer.ours)
+    return settle(key,
+                  fail(answer.disk ? Code::internal : Code::storageFull, kind_.noun + " download: " + answer.trouble));
   if (answer.status == 200) {
     log::warn("{} {}: the hub sent other bytes ({})", kind_.noun, key.second, answer.sha256);
     if (++entry.mismatches < kMismatchesMax) return retry(key, backoff(entry.mismatches, 50, 1'000));

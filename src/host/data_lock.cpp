@@ -2,6 +2,7 @@
 #include "host/data_lock.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -64,9 +65,17 @@ void kill_runner(const Process& runner) {
   ::syscall(SYS_pidfd_send_signal, handle.get(), SIGKILL, nullptr, 0);
 }
 
+// Names this very file: of a copy, what it tells of is another host, which may live.
+std::string place(const std::filesystem::path& file) {
+  struct stat facts {};
+  if (::stat(file.c_str(), &facts) != 0) return {};
+  return "file " + std::to_string(facts.st_ino) + " " + std::to_string(facts.st_dev) + "\n";
+}
+
 Life read_life(const std::filesystem::path& file) {
   Life life;
   const std::string text = read_file_if(file).value_or("");
+  if (const auto own = text.find("file "); own != std::string::npos && text.substr(own) != place(file)) return life;
   std::sscanf(text.c_str(), "%d %llu %d %llu", &life.agent.pid, &life.agent.started, &life.runner.pid,
               &life.runner.started);
   return life;
@@ -92,7 +101,7 @@ Result<Fd> lock_data(const std::filesystem::path& data, Millis patience_ms) {
     if (!lock) lock = try_lock_file(file);
     earlier = read_life(file);
     if (lock && !runs(earlier.runner)) {
-      write_life(lock, line(::getpid()));
+      write_life(lock, line(::getpid()) + place(file));
       return lock;
     }
     if (waited >= patience_ms) {
@@ -111,7 +120,7 @@ Result<Fd> lock_data(const std::filesystem::path& data, Millis patience_ms) {
 
 void note_runner(const Fd& lock, pid_t runner) {
   try {
-    write_life(lock, line(::getpid()) + line(runner));
+    write_life(lock, line(::getpid()) + line(runner) + place("/proc/self/fd/" + std::to_string(lock.get())));
   } catch (const std::exception& trouble) {
     log::warn("cannot note the runner: {}", trouble.what());
   }

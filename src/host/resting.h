@@ -2,6 +2,8 @@
 // When a host takes no jobs for a while. An attempt that never started through its host's fault costs its job nothing:
 // it is given back, and runs elsewhere or later. But a host that cannot start jobs has free slots all the time and
 // would draw one job after the other; so each such trouble makes it rest, longer each time until one starts again.
+// A job that is too large for the host's disk says nothing of others: it goes back, and the host goes on. Only a hub
+// that sends it again at once (one of 0.1.0 knows no pause) makes the host rest for it, too.
 //
 // One thread. Times are milliseconds on the monotonic clock.
 #pragma once
@@ -9,6 +11,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -17,7 +20,8 @@ namespace geres::host {
 class Resting {
  public:
   static constexpr Millis kMin = 1'000, kMax = 60'000;
-  static constexpr Millis kHopeless = 24 * 3'600'000;  // a job that came back unstarted for so long is a loss
+  // A job that came back unstarted for so long is a loss. A hub ends it after a day; one of 0.1.0 does not.
+  static constexpr Millis kHopeless = 48 * 3'600'000;
 
   // An attempt of `job` could not be started. How long the host rests now.
   Millis could_not_start(const std::string& job, Millis now) {
@@ -28,9 +32,16 @@ class Resting {
     until_ = now + pause_;
     return pause_;
   }
+  // There was no room for `job` alone. False: its hub does not let it pause.
+  bool was_too_large(const std::string& job, Millis now) {
+    std::erase_if(too_large_, [&](const auto& entry) { return now - entry.second > 2 * kMax; });
+    const auto [entry, first] = too_large_.try_emplace(job, now);
+    return first || now - std::exchange(entry->second, now) >= kMin - kMin / 10;
+  }
   void started(const std::string& job) {
     pause_ = 0;
     unstarted_since_.erase(job);
+    too_large_.erase(job);
   }
   bool rests(Millis now) const { return now < until_; }
   bool is_hopeless(const std::string& job, Millis now) const {
@@ -41,6 +52,7 @@ class Resting {
  private:
   Millis until_ = 0, pause_ = 0;
   std::map<std::string, Millis> unstarted_since_;
+  std::map<std::string, Millis> too_large_;  // by job: when it came last
 };
 
 }  // namespace geres::host

@@ -18,8 +18,10 @@
 #include <set>
 #include <sstream>
 
+#include "host/data_lock.h"
 #include "host/link/membership.h"
 #include "host/outcome.h"
+#include "host/remembered.h"
 #include "host/resting.h"
 #include "host_fixture_test.h"
 #include "wire/job_channel.h"
@@ -74,6 +76,44 @@ TEST(Membership, AHubThatSaysNoProtocolIsOfTheFirst) {
   EXPECT_TRUE(told(R"(,"protocol":2)").takes_files_left_out());
   EXPECT_TRUE(told(R"(,"protocol":2)").takes_health());
   EXPECT_EQ(told(R"(,"protocol":3)").protocol, wire::kProtocol);
+}
+
+// ---- a copy of its data
+
+TEST_F(HostTest, ACopyOfItsDataIsAnotherHost) {
+  const auto copy = options.data.string() + "-copy";
+  std::filesystem::create_directories(options.data);
+  EXPECT_EQ(remembered_id(options.data), "");
+  remember_id(options.data, "id-1");
+  EXPECT_EQ(remembered_id(options.data), "id-1");
+  std::filesystem::copy(options.data, copy, std::filesystem::copy_options::recursive);
+  EXPECT_EQ(remembered_id(copy), "");
+  const auto moved = options.data.string() + "-moved";
+  std::filesystem::rename(options.data, moved);
+  EXPECT_EQ(remembered_id(moved), "id-1") << "moved is not copied";
+  replace_file(std::filesystem::path(copy) / "host.json", R"({"id":"id-2"})", 0600);
+  EXPECT_EQ(remembered_id(copy), "id-2") << "0.1.0 wrote no more than this";
+  for (const auto& each : {copy, moved}) std::filesystem::remove_all(each);
+}
+
+// The lock that came with a copy names the agent and the runner of the host that it was copied from.
+TEST_F(HostTest, ACopysLockEndsNobodysRunner) {
+  const auto copy = options.data.string() + "-copy";
+  std::filesystem::create_directories(options.data);
+  const pid_t left = ::fork();
+  if (left == 0) {
+    ::prctl(PR_SET_NAME, "geres-runner");
+    for (;;) ::pause();
+  }
+  auto lock = lock_data(options.data, 100);
+  ASSERT_TRUE(lock);
+  note_runner(*lock, left);
+  std::filesystem::copy(options.data, copy, std::filesystem::copy_options::recursive);
+  EXPECT_TRUE(lock_data(copy, 100));
+  EXPECT_EQ(::waitpid(left, nullptr, WNOHANG), 0) << "it lives";
+  ::kill(left, SIGKILL);
+  ::waitpid(left, nullptr, 0);
+  std::filesystem::remove_all(copy);
 }
 
 TEST_F(HostTest, ALostFetchAnswerIsAskedForAgain) {
@@ -323,6 +363,37 @@ TEST(Resting, AJobThatNeverStartsIsALossAfterADay) {
   EXPECT_FALSE(resting.is_hopeless("b", Resting::kHopeless + 1));
   resting.started("a");
   EXPECT_FALSE(resting.is_hopeless("a", Resting::kHopeless + 1));
+}
+
+TEST(Resting, AJobThatIsTooLargeMakesItRestOnlyWhereItsHubKnowsNoPause) {
+  Resting resting;
+  EXPECT_TRUE(resting.was_too_large("a", 0));
+  EXPECT_TRUE(resting.was_too_large("b", 10));
+  EXPECT_TRUE(resting.was_too_large("a", 1'000));
+  EXPECT_TRUE(resting.was_too_large("a", 3'000));
+  EXPECT_FALSE(resting.was_too_large("a", 3'100));
+  resting.started("a");
+  EXPECT_TRUE(resting.was_too_large("a", 3'200));
+}
+
+// Its disk has room for usual jobs; one that needs more goes back, and the next is run at once.
+TEST_F(HostTest, AJobTooLargeForItsDiskGoesBackAndOthersRun) {
+  std::filesystem::create_directories(options.data);
+  if (::mount("tmpfs", options.data.c_str(), "tmpfs", 0, "size=100m,mode=0755") != 0)
+    GTEST_SKIP() << "cannot mount here";
+  start();
+  const auto large = hub.add_script("true", [&](wire::LeaseGrant& grant) {
+    const auto digest = hub.blob(std::string(120 << 20, 'x'));
+    grant.inputs = {{"large", digest, "/blobs/" + digest}};
+  });
+  ASSERT_TRUE(hub.await_finished(large));
+  EXPECT_EQ(hub.finished(large).outcome, Outcome::released);
+  EXPECT_TRUE(hub.finished(large).error.starts_with(wire::kNoRoom)) << hub.finished(large).error;
+  const Millis before = SystemClock().monotonic();
+  EXPECT_EQ(run("true").outcome, Outcome::finished);
+  EXPECT_LT(SystemClock().monotonic() - before, 900) << "it did not rest";
+  host.reset();
+  ::umount2(options.data.c_str(), MNT_DETACH);
 }
 
 TEST_F(HostTest, WhereNothingMayBeExecutedItDoesNotServe) {

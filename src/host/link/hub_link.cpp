@@ -56,9 +56,10 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* user) {
   curl_easy_getinfo(transfer.easy, CURLINFO_RESPONSE_CODE, &status);
   try {
     if (transfer.call.download && status == 200) return keep_download(transfer, {data, size}) ? size : 0;
-  } catch (const std::exception& trouble) {
+  } catch (const std::system_error& trouble) {
     transfer.answer.trouble = trouble.what();
     transfer.answer.ours = true;
+    transfer.answer.disk = trouble.code().value() != ENOSPC && trouble.code().value() != EDQUOT;
     return 0;
   }
   const std::size_t most = transfer.call.download ? kErrorBytesMax : kAnswerBytesMax;

@@ -35,6 +35,7 @@ struct HubAnswer {
   std::string body;     // of downloads: only when the status is not 200
   std::string trouble;  // for the log
   bool ours = false;    // … and it is this machine's: disk full, or a download larger than allowed
+  bool disk = false;    // … of its disk, other than that it is full
   Millis retry_after_ms = 0;
   Millis sent_at = 0;           // monotonic, before the first byte went out
   std::int64_t downloaded = 0;  // bytes

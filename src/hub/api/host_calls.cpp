@@ -86,6 +86,8 @@ Result<std::optional<Uuid>> earlier_life(Api& api, const Identity& who, const wi
     const bool own = who.all_tenants() || (host.tenants && std::all_of(host.tenants->begin(), host.tenants->end(),
                                                                        [&](const auto& t) { return who.sees(t); }));
     if (!own) return fail(Code::forbidden, "that host works for tenants that this token has not", "/replaces");
+    // Another name: maybe a copy of its data, started elsewhere. What that host runs ends with its time, if at all.
+    if (host.name != shape.name) return std::optional<Uuid>();
   }
   return std::optional(*id);
 }
