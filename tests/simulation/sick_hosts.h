@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a host that cannot start jobs may cost: a pause that grows, no count, and nothing at all while another host fits;
-// it itself is tried less and less. Judged from the events of the hub, and from what the hosts know of themselves.
+// What a host that cannot start jobs may cost: a pause that grows, no count, and nothing at all while another host
+// fits; it itself is tried less and less. Judged from the events of the hub, and from what the hosts know of
+// themselves.
 #pragma once
 
 #include <functional>
@@ -23,8 +24,8 @@ class SickHosts {
 
   // Is there a host of another name that is surely well and fits? Asked when a job is granted to a host it had avoided.
   std::function<bool(Uuid job, const std::string& host)> another_fits;
-  Millis unstarted_max = 0;   // for so long may a job be given back, and not much longer
-  bool wall_jumps = false;    // then times are not exact over a restart
+  Millis unstarted_max = 0;    // for so long may a job be given back, and not much longer
+  bool wall_jumps = false;     // then times are not exact over a restart
   std::set<std::string> tiny;  // hosts that have no room for some jobs, and are well
 
   // A new life of the hub, or of a host: what was known of its health is forgotten.
@@ -35,8 +36,8 @@ class SickHosts {
   // By the events, in their order.
   void leased(Uuid job, int attempt, const std::string& host, Millis now);
   void started(Uuid job, int attempt);
-  void paused(Uuid job, int attempt, int failures, Millis now);             // retrying
-  void ready_again(Uuid job, int attempt, hub::store::Reads& reads);        // from a lease
+  void paused(Uuid job, int attempt, int failures, Millis now);       // retrying
+  void ready_again(Uuid job, int attempt, hub::store::Reads& reads);  // from a lease
   void ended(Uuid job, int attempt);
 
  private:

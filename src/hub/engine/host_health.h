@@ -54,7 +54,9 @@ class HostHealth {
   model::Health state() const { return std::max(told_.health, own()); }
   const std::string& reason() const { return told_.health >= own() ? told_.reason : reason_; }
   // When it is tried again; 0: it is well.
-  Millis until() const { return std::max(told_.health == model::Health::well ? 0 : told_.until, rest_ > 0 ? until_ : 0); }
+  Millis until() const {
+    return std::max(told_.health == model::Health::well ? 0 : told_.until, rest_ > 0 ? until_ : 0);
+  }
 
   Ends recent() const {
     Ends ends{recent_, 0};

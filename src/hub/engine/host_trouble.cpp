@@ -19,7 +19,8 @@ using model::Outcome;
 namespace {
 
 constexpr std::size_t kReasonBytesMax = 300;
-constexpr Millis kTakesNothing = 5'000;  // a host that has room and asked for no job for so long rests, leaves, or hangs
+constexpr Millis kTakesNothing =
+    5'000;  // a host that has room and asked for no job for so long rests, leaves, or hangs
 
 bool is_loss(Outcome outcome) {
   return outcome == Outcome::lost || outcome == Outcome::expired;
@@ -87,8 +88,8 @@ void Tick::book_health(const LeaseState& lease, Outcome outcome, const Completio
     health.ended_well();
   }
   if (rests)
-    log::warn("host {} gets no jobs for {}: {}", lease.row.host_name,
-              format_duration(health.until() - now_.monotonic), health.reason());
+    log::warn("host {} gets no jobs for {}: {}", lease.row.host_name, format_duration(health.until() - now_.monotonic),
+              health.reason());
 }
 
 // Alive, well, at work, of the right kind, and not kept for another batch.

@@ -148,7 +148,8 @@ TEST_F(EngineHostTrouble, AfterADayOfNothingElseItHasFailed) {
   const auto status = get(id).status;
   EXPECT_EQ(status.state, JobState::failed);
   EXPECT_EQ(status.reason, Reason::internal);
-  EXPECT_EQ(status.error, "no host could start it for 2m: host late: its disk is broken; host tiny: no room for 200 MB");
+  EXPECT_EQ(status.error,
+            "no host could start it for 2m: host late: its disk is broken; host tiny: no room for 200 MB");
 }
 
 TEST_F(EngineHostTrouble, AStartBeginsTheDayAnew) {

@@ -89,7 +89,7 @@ BUGS = [
     Bug("host-loss-not-counted", REPORT, "      ++status.host_losses;\n", "", "I10 I8"),
     Bug("poison-lives-on", TROUBLE,
         "if (status.host_losses < options_.host_losses_max) return false;",
-        "if (status.host_losses <= options_.host_losses_max) return false;", "I10"),
+        "if (status.host_losses <= options_.host_losses_max) return false;", "I10 audit"),
     Bug("retry-never-due", REPORT, "  make_scheduled(job, now_.engine + pause, false, pause);\n", "", "I8"),
     Bug("result-lost", REPORT, "    status.result = item->result;\n", "", "I3"),
     Bug("start-not-stored", REPORT,
