@@ -31,10 +31,9 @@ void tell_trouble(Context& context, const json::value& host) {
   if (state.empty() || state == "well" || text_of(host, "state") != "live") return;
   const auto test = time_of(health, "nextTestAt");
   const auto wait = test ? (*test - context.now()) / 1'000 * 1'000 : 0;
-  context.output.out(clean(text_of(host, "name")) + (state == "unfit" ? " cannot start jobs" : " rests") + ": " +
-                     clean(text_of(health, "reason")) +
-                     (wait > 0 ? "; tried again in " + format_duration(wait) : "; tried again with the next job") +
-                     "\n");
+  context.output.hint(clean(text_of(host, "name")) + (state == "unfit" ? " cannot start jobs" : " rests") + ": " +
+                      clean(text_of(health, "reason")) +
+                      (wait > 0 ? "; tried again in " + format_duration(wait) : "; tried again with the next job"));
 }
 
 int list(Context& context) {

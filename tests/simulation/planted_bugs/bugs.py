@@ -116,7 +116,7 @@ BUGS = [
     Bug("unstarted-is-ready-at-once", REPORT,
         "      return unstarted ? settle_unstarted(job) : ready_again(job, lane);", "      return ready_again(job, lane);", "unstarted"),
     Bug("sick-host-not-avoided", "hub/engine/placement.cpp",
-        "  if (claim.avoids(host)) return Hurdle::avoided;\n", "", "unstarted"),
+        "  if (claim.avoids(host)) return Hurdle::avoided;\n", "", "unstarted I8"),
     Bug("avoided-host-forgotten-at-a-start", "hub/store/sqlite/json_columns.cpp",
         "  trouble.avoid = string_in(members, \"avoid\");\n", "", "any"),
     Bug("sick-host-never-rests", TROUBLE,
