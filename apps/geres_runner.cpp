@@ -16,10 +16,10 @@
 namespace {
 
 int usage() {
-  std::fprintf(
-      stderr,
-      "geres-runner is started by 'geres host' and 'geres up'; it has no use of its own.\n"
-      "usage: geres-runner --channel FD --slots N [--lock FD] [--containment cgroup2|freezer|pidns|bestEffort]\n");
+  std::fprintf(stderr,
+               "geres-runner is started by 'geres host' and 'geres up'; it has no use of its own.\n"
+               "usage: geres-runner --channel FD --slots N [--lock FD] [--hide PATH]...\n"
+               "       [--containment cgroup2|freezer|pidns|bestEffort]\n");
   return 2;
 }
 
@@ -37,6 +37,8 @@ int main(int argc, char** argv) {
       fcntl(std::atoi(value), F_SETFD, FD_CLOEXEC);
     } else if (name == "--slots") {
       options.slots = std::uint32_t(std::atoi(value));
+    } else if (name == "--hide") {
+      options.hidden.emplace_back(value);
     } else if (name == "--containment") {
       geres::wire::Containment kind{};
       if (!boost::describe::enum_from_string(value, kind)) return usage();

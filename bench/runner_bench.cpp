@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many processes a second come through the runner, beside what this machine can do at all: one and two loops of
-// posix_spawn and waitpid. All in one run, in turns, because the machine's own speed wanders.
+// posix_spawn and waitpid. All in one run, in turns, because the machine's own speed wanders. The best containment is
+// run again with limits and with fences, and the processor time that a job takes is told: of the runner and the job.
 //   runner_bench [RUNNER] [SECONDS] [CONTAINMENT]
 #include <spawn.h>
 #include <sys/wait.h>
@@ -69,7 +70,10 @@ struct Through {
   std::atomic<int> done{0}, failed{0}, running{0};
   std::atomic<bool> more{false};
   int number = 0;
+  double used = 0;  // processor time, in seconds, of so many jobs
+  int ran = 0;
   bool progress = true;
+  bool limits = false, fences = false;
 
   void start(std::uint32_t slot) {
     wire::RunSpec spec;
@@ -82,6 +86,11 @@ struct Through {
     spec.stderrPath = directory.path() / (spec.key + ".err");
     if (progress) spec.progressPath = directory.path() / (std::to_string(slot) + ".progress");
     spec.timeoutMs = 60'000;
+    if (limits) {
+      spec.limits.treeMemoryBytes = 256 << 20;
+      spec.limits.treeTasks = 1'000;
+    }
+    if (fences) spec.fences = wire::RunFences{{directory.path()}, {"/usr"}};
     ++running;
     client->start(spec);
   }
@@ -94,8 +103,20 @@ struct Through {
     };
     client->attach(std::move(callbacks));
   }
+  // Of the runner and all that it has reaped, in seconds.
+  double processor_time() const {
+    const auto stat = read_file_if("/proc/" + std::to_string(client->pid()) + "/stat").value_or("");
+    unsigned long user = 0, system = 0, children_user = 0, children_system = 0;
+    const auto name_end = stat.rfind(')');
+    if (name_end == std::string::npos ||
+        std::sscanf(stat.c_str() + name_end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu", &user,
+                    &system, &children_user, &children_system) != 4)
+      return 0;
+    return double(user + system + children_user + children_system) / double(sysconf(_SC_CLK_TCK));
+  }
   double run(std::uint32_t slots, double seconds) {
     const int before = done;
+    const double used_before = processor_time();
     more = true;
     const auto begun = std::chrono::steady_clock::now();
     for (std::uint32_t slot = 0; slot < slots; ++slot) start(slot);
@@ -103,9 +124,18 @@ struct Through {
     more = false;
     const double rate = (done - before) / since(begun);
     while (running > 0) usleep(1000);
+    used += processor_time() - used_before;
+    ran += done - before;
     return rate;
   }
 };
+
+std::string words_of(const Through& through) {
+  std::string words = boost::describe::enum_to_string(through.client->containment(), "?");
+  if (through.limits) words += ", limits";
+  if (through.fences) words += ", fences";
+  return words;
+}
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -137,6 +167,19 @@ int main(int argc, char** argv) {
     kinds.push_back(std::make_unique<Through>());
     kinds.back()->client = std::move(*client);
   }
+  for (const bool fences : {false, true}) {
+    host::RunnerClient::Options options;
+    options.runner_path = runner;
+    options.slots = 4;
+    if (!kinds.empty()) options.containment = kinds[0]->client->containment();
+    options.hidden = {"/home/somebody/.local/share/geres", "/home/somebody/.ssh"};
+    auto client = host::RunnerClient::launch(options);
+    if (!client || (fences && (*client)->hello().landlock == 0)) continue;
+    kinds.push_back(std::make_unique<Through>());
+    kinds.back()->client = std::move(*client);
+    kinds.back()->limits = true;
+    kinds.back()->fences = fences;
+  }
   for (auto& kind : kinds) kind->attach();
 
   std::vector<double> one, two;
@@ -148,12 +191,11 @@ int main(int argc, char** argv) {
   }
   const double best = std::max(median(one), median(two));
   std::printf("/bin/true, processes a second (median of %d turns of %.1f s)\n", kRounds, seconds);
-  std::printf("  %-28s %7.0f\n  %-28s %7.0f\n", "posix_spawn, one loop", median(one), "posix_spawn, two loops",
+  std::printf("  %-42s %7.0f\n  %-42s %7.0f\n", "posix_spawn, one loop", median(one), "posix_spawn, two loops",
               median(two));
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    const std::string name =
-        std::string("runner, 4 slots, ") + boost::describe::enum_to_string(kinds[i]->client->containment(), "?");
-    std::printf("  %-28s %7.0f  %3.0f %%%s\n", name.c_str(), median(rates[i]), 100 * median(rates[i]) / best,
-                kinds[i]->failed > 0 ? "  SOME FAILED" : "");
+    const std::string name = "runner, 4 slots, " + words_of(*kinds[i]);
+    std::printf("  %-42s %7.0f  %3.0f %%  %5.2f ms%s\n", name.c_str(), median(rates[i]), 100 * median(rates[i]) / best,
+                1000 * kinds[i]->used / std::max(kinds[i]->ran, 1), kinds[i]->failed > 0 ? "  SOME FAILED" : "");
   }
 }

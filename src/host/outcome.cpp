@@ -31,6 +31,10 @@ std::string with_last_line(std::string sentence, const std::string& line) {
   return line.empty() ? sentence : sentence + ": " + line;
 }
 
+std::string with_reason(std::string sentence, const std::string& reason) {
+  return reason.empty() ? sentence : sentence + " (" + reason + ")";
+}
+
 Outcome outcome_of_code(int code, const EndFacts& facts) {
   switch (code) {
     case wire::kExitFinished:
@@ -55,7 +59,7 @@ void judge_exit(wire::FinishedItem& item, const wire::RunResult& run, const EndF
   if (item.outcome == Outcome::package || item.outcome == Outcome::type)
     item.error = run.lastErrorLine.empty() ? "exit " + std::to_string(code) : run.lastErrorLine;
   else
-    item.error = with_last_line("exit " + std::to_string(code), run.lastErrorLine);
+    item.error = with_last_line(with_reason("exit " + std::to_string(code), run.reason), run.lastErrorLine);
 }
 
 void judge_end(wire::FinishedItem& item, const wire::RunResult& run, const EndFacts& facts) {
@@ -63,12 +67,14 @@ void judge_end(wire::FinishedItem& item, const wire::RunResult& run, const EndFa
     case wire::RunEnd::exited:
       return judge_exit(item, run, facts);
     case wire::RunEnd::overLimit:
+    case wire::RunEnd::outOfMemory:
       item.outcome = Outcome::failed;
       item.error = "killed: " + run.reason;
       return;
     case wire::RunEnd::signalled:
       item.outcome = Outcome::failed;
-      item.error = with_last_line("killed by " + signal_words(run.signal.value_or(0)), run.lastErrorLine);
+      item.error = with_last_line(with_reason("killed by " + signal_words(run.signal.value_or(0)), run.reason),
+                                  run.lastErrorLine);
       if (run.signal == SIGXFSZ) item.error = "killed: one of its files grew beyond the limit (--scratch-limit)";
       return;
     case wire::RunEnd::timeout:

@@ -10,9 +10,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/duration.h"
 #include "runner/clone.h"
+#include "runner/deleted_files.h"
 #include "runner/processes.h"
 
 namespace geres::runner {
@@ -20,8 +22,9 @@ namespace {
 
 constexpr Millis kLogPauseMs = 100;
 constexpr Millis kKillPauseMsMax = 100;
-constexpr Millis kYieldAfterMs = 1000;  // most jobs that somebody waits for have ended by then
-constexpr Source kSources[] = {Source::out, Source::err, Source::progress, Source::report};
+constexpr Millis kYieldAfterMs = 1000;    // most jobs that somebody waits for have ended by then
+constexpr Millis kKillsPauseMsMax = 512;  // then it has found memory without killing
+constexpr Source kSources[] = {Source::out, Source::err, Source::progress, Source::report, Source::memory};
 
 Millis earlier(Millis a, Millis b) {
   return a == 0 ? b : b == 0 ? a : std::min(a, b);
@@ -50,18 +53,25 @@ void Attempt::start(Millis now) {
     return finish(now);
   }
   if (spec_.argv.empty()) spec_.argv.emplace_back();
-  plan_ = std::make_unique<ChildPlan>(spec_);
+  plan_ = std::make_unique<ChildPlan>(spec_, around_.files);
   if (has_nul(spec_.argv) || has_nul(spec_.env)) return fail_start(failure(Step::execute, EINVAL), now);
   if (!open_files()) return fail_start(failure(Step::standardFiles, errno), now);
 
   auto& containment = around_.containment;
   if (!containment.prepare(slot())) return fail_start(failure(Step::containment, errno), now);
+  if (!around_.limits.prepare(slot(), spec_.limits)) return fail_start(failure(Step::limits, errno), now);
+  const auto [memory_fd, tasks_fd] = around_.limits.join_fds(slot());
   plan_->stdin_fd = around_.null_fd;
   plan_->stdout_fd = out_.job_end();
   plan_->stderr_fd = err_.job_end();
-  plan_->join_fd = containment.join_fd(slot());
+  plan_->join_fds = {containment.join_fd(slot()), memory_fd, tasks_fd};
   plan_->as_init = containment.own_init();
   plan_->nice = around_.nice;
+  Fd fences;
+  if (spec_.fences) {
+    if (fences = around_.fences.make(*spec_.fences); !fences) return fail_start(failure(Step::fences, errno), now);
+    plan_->fences_fd = fences.get();
+  }
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail_start(failure(Step::standardFiles, errno), now);
   report_ = Fd(ends[0]);
@@ -118,6 +128,8 @@ int Attempt::fd(Source source) const {
       return around_.progress.read_end();
     case Source::report:
       return report_.get();
+    case Source::memory:
+      return out_of_memory_ends() ? around_.limits.event_fd(slot()) : -1;
   }
   return -1;
 }
@@ -156,6 +168,10 @@ void Attempt::readable(Source source) {
       break;
     case Source::report:
       read_report();
+      break;
+    case Source::memory:
+      std::uint64_t times;
+      if (read(fd(source), &times, sizeof times) > 0) kills_look_at_ = kills_pause_ = 1;  // at once
       break;
   }
 }
@@ -200,18 +216,36 @@ bool Attempt::wants_look(Millis now) const {
 void Attempt::look(Millis now) {
   const auto processes = around_.containment.processes(slot());
   if (yields(now)) yielding_.look(processes);
+  if (const auto held = deleted_bytes(processes, spec_.workDirectory.c_str()); held != held_) {
+    held_ = held;
+    held_is_new_ = true;
+  }
   check_tree_limits(processes, now);
 }
 
+// The kernel tells that memory has run out before it kills, and it counts once it has.
+void Attempt::look_for_kills(Millis now) {
+  if (auto why = around_.limits.out_of_memory(slot())) {
+    kills_look_at_ = 0;
+    return stop({spec_.key, wire::StopReason::memory, 0, std::move(*why)}, now);
+  }
+  kills_look_at_ = kills_pause_ > kKillsPauseMsMax ? 0 : now + kills_pause_;
+  kills_pause_ *= 2;
+}
+
 void Attempt::check_tree_limits(const std::vector<pid_t>& processes, Millis now) {
-  if (result_.stopped == wire::StopReason::limit) return;
+  if (!over_limit_.empty()) return;
   const auto& limits = spec_.limits;
   wire::StopRun order{spec_.key, wire::StopReason::limit, 0, {}};
   if (limits.treeProcesses && std::int64_t(processes.size()) > *limits.treeProcesses)
     order.reason = "it had more than " + std::to_string(*limits.treeProcesses) + " processes (--process-limit)";
-  else if (limits.treeMemoryBytes && memory_of(processes, *limits.treeMemoryBytes) > *limits.treeMemoryBytes)
-    order.reason = "it used more memory than the " + format_size(*limits.treeMemoryBytes) + " that it asked for";
-  if (!order.reason.empty()) stop(order, now);
+  if (!order.reason.empty()) return stop(order, now);
+  if (!limits.treeMemoryBytes || around_.limits.has_memory()) return;
+  const auto used = memory_of(processes, *limits.treeMemoryBytes);
+  if (used <= *limits.treeMemoryBytes) return;
+  order.why = wire::StopReason::memory;
+  order.reason = "out of memory, limit " + format_size(*limits.treeMemoryBytes) + ", peak " + format_size(used);
+  stop(order, now);
 }
 
 void Attempt::kill_now(Millis now) {
@@ -260,7 +294,7 @@ Millis Attempt::due(bool news_welcome) const {
   if (lives()) {
     at = kill_at();
     if (stop_kill_at_ == 0) {
-      at = earlier(at, lease_term_at());
+      at = earlier(at, earlier(lease_term_at(), kills_look_at_));
       if (spec_.timeoutMs > 0) at = earlier(at, started_at_ + spec_.timeoutMs);
     }
   }
@@ -274,6 +308,7 @@ void Attempt::advance(Millis now) {
     send_term(wire::StopReason::lease, spec_.deadline.atMs, now);
   if (lives() && stop_kill_at_ == 0 && spec_.timeoutMs > 0 && is_due(started_at_ + spec_.timeoutMs))
     send_term(wire::StopReason::timeout, now + spec_.graceMs, now);
+  if (lives() && stop_kill_at_ == 0 && is_due(kills_look_at_)) look_for_kills(now);
   if (lives() && is_due(kill_at())) send_kill(now);
   if (life_ != Life::emptying) return;
   if (around_.containment.empty(slot())) return finish(now);
@@ -287,9 +322,11 @@ void Attempt::advance(Millis now) {
 
 wire::RunEnd Attempt::end() const {
   using wire::RunEnd;
-  if (failure_) return RunEnd::startFailed;
+  if (failure_ && result_.stopped != wire::StopReason::memory) return RunEnd::startFailed;
   if (result_.stopped) {
     switch (*result_.stopped) {
+      case wire::StopReason::memory:
+        return RunEnd::outOfMemory;
       case wire::StopReason::cancel:
         return RunEnd::cancelled;
       case wire::StopReason::drain:
@@ -311,6 +348,12 @@ void Attempt::finish(Millis now) {
   err_.finish();
   around_.progress.finish();
   report_.reset();
+  // Also when the main process has gone on and ended well, or could not even begin.
+  if (!result_.stopped && out_of_memory_ends())
+    if (auto why = around_.limits.out_of_memory(slot())) {
+      result_.stopped = wire::StopReason::memory;
+      over_limit_ = std::move(*why);
+    }
   if (failure_) {
     result_.reason = start_failure_reason(*plan_, *failure_);
     result_.hostTrouble = is_host_trouble(*failure_);
@@ -320,7 +363,12 @@ void Attempt::finish(Millis now) {
     result_.cpuSeconds = double(*cpu - cpu_before_) / 1e6;
   }
   result_.end = end();
-  if (result_.end == wire::RunEnd::overLimit) result_.reason = over_limit_;
+  if (result_.end == wire::RunEnd::overLimit || result_.end == wire::RunEnd::outOfMemory) {
+    result_.reason = over_limit_;
+    result_.hostTrouble = false;
+  }
+  const bool went_wrong = result_.end == wire::RunEnd::signalled || result_.exitCode.value_or(0) != 0;
+  if (result_.reason.empty() && went_wrong) result_.reason = around_.limits.out_of_tasks(slot()).value_or("");
   result_.stdout_ = out_.result();
   result_.stderr_ = err_.result();
   result_.lastErrorLine = err_.last_line();
@@ -352,6 +400,10 @@ void Attempt::tell(std::string& outbox, Millis now, bool news_welcome) {
       message.log = log_told_;
       put();
     }
+  }
+  if (std::exchange(held_is_new_, false) && !ended()) {
+    message.held = wire::RunHeld{spec_.key, held_};
+    put();
   }
   if (!ended()) return;
   message.exited = std::move(result_);

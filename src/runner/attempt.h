@@ -14,21 +14,26 @@
 
 #include "runner/child.h"
 #include "runner/containment.h"
+#include "runner/fences.h"
 #include "runner/output.h"
 #include "runner/progress.h"
+#include "runner/slot_limits.h"
 #include "runner/yielding.h"
 #include "wire/runner/runner_channel.h"
 
 namespace geres::runner {
 
-enum class Source : std::uint8_t { out, err, progress, report };
+enum class Source : std::uint8_t { out, err, progress, report, memory };
 
 struct Surroundings {
   ContainmentKind& containment;
+  SlotLimits& limits;
+  Fences& fences;
   Progress& progress;  // the slot's
   int epoll_fd;
-  int null_fd;  // /dev/null, for reading
-  int nice;     // not 0: the runner's own niceness, which jobs shall not have
+  int null_fd;   // /dev/null, for reading
+  int nice;      // not 0: the runner's own niceness, which jobs shall not have
+  rlimit files;  // how many a job may open that has no limit of its own
 };
 
 class Attempt {
@@ -71,6 +76,8 @@ class Attempt {
   bool has_tree_limits() const { return spec_.limits.treeProcesses || spec_.limits.treeMemoryBytes; }
   bool yields(Millis now) const;
   void check_tree_limits(const std::vector<pid_t>& processes, Millis now);
+  bool out_of_memory_ends() const { return spec_.limits.outOfMemoryEnds && told_pid_ > 0; }
+  void look_for_kills(Millis now);
   void send_term(wire::StopReason why, Millis kill_at, Millis now);
   void send_kill(Millis now);
   Millis kill_at() const;
@@ -95,7 +102,11 @@ class Attempt {
   Millis stop_kill_at_ = 0;   // KILL after a TERM; 0: no TERM was sent
   Millis kill_again_at_ = 0;  // 0: no KILL was sent
   Millis kill_pause_ = 1;
-  std::string over_limit_;  // which, once stopped for it
+  std::string over_limit_;    // which, once stopped for it
+  Millis kills_look_at_ = 0;  // memory has run out: when to see whether the kernel has killed; 0: it has not
+  Millis kills_pause_ = 0;
+  std::int64_t held_ = 0;  // RunHeld, and whether it is to be told
+  bool held_is_new_ = false;
   Yielding yielding_;
   wire::RunLog log_told_;
   Millis log_told_at_ = 0;

@@ -10,12 +10,14 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <set>
 #include <utility>
 
 #include "runner/cgroup_directory.h"
 #include "runner/clone.h"
 #include "runner/containment.h"
+#include "runner/descriptors.h"
 
 namespace geres::runner {
 namespace {
@@ -48,9 +50,10 @@ struct Slot {
     join = open_in(path, "cgroup.procs", O_WRONLY);
     kill = open_in(path, "cgroup.kill", O_WRONLY);
     events = open_in(path, "cgroup.events", O_RDONLY);
+    if (!directory || !join || !kill || !events) return false;
     cpu = open_in(path, "cpu.stat", O_RDONLY);
     killed = false;
-    return directory && join && kill && events;
+    return cpu || errno == ENOENT;
   }
 };
 
@@ -81,9 +84,10 @@ class Cgroup2 final : public ContainmentKind {
   int cgroup_fd(std::uint32_t slot) const override { return takes_newborn_ ? slots_[slot].directory.get() : -1; }
   int join_fd(std::uint32_t slot) const override { return takes_newborn_ ? -1 : slots_[slot].join.get(); }
 
-  bool prepare(std::uint32_t slot) override {
+  bool prepare(std::uint32_t slot) override { return !slots_[slot].killed || !takes_newborn_ || renew(slot); }
+  std::string group(std::uint32_t slot) const override { return slots_[slot].path; }
+  bool renew(std::uint32_t slot) override {
     auto& s = slots_[slot];
-    if (!s.killed || !takes_newborn_) return true;
     remove_cgroups(s.path);
     const std::string fresh = directory_.slot_path(slot) + "-" + std::to_string(++s.renewals);
     return mkdir(fresh.c_str(), 0755) == 0 && s.open(fresh);
@@ -129,14 +133,17 @@ class Cgroup2 final : public ContainmentKind {
 }  // namespace
 
 ContainmentResult make_cgroup2(std::uint32_t slots) {
-  const std::string parent = own_cgroup("");
+  std::string parent = own_cgroup("");
+  if (parent.ends_with("/" + std::string(wire::kHostGroup))) parent.resize(parent.rfind('/'));
   if (parent.empty()) return fail(Code::unavailable, "no cgroup v2 is mounted");
   auto directory = CgroupDirectory::make(parent, slots, kill_cgroup);
   if (!directory) return directory.error();
   std::vector<Slot> opened(slots);
   for (std::uint32_t i = 0; i < slots; ++i)
-    if (!opened[i].open(directory->slot_path(i)))
-      return fail(Code::unavailable, "no cgroup.kill in " + directory->slot_path(i));
+    if (!opened[i].open(directory->slot_path(i))) {
+      if (lacks_descriptors(errno)) return no_descriptors(slots);
+      return fail(Code::unavailable, "no cgroup.kill in " + directory->slot_path(i) + ": " + std::strerror(errno));
+    }
   return ContainmentResult(std::make_unique<Cgroup2>(std::move(*directory), std::move(opened)));
 }
 

@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "base/uuid.h"
+#include "runner/descriptors.h"
 
 namespace geres::runner {
 namespace {
@@ -95,7 +96,8 @@ Result<CgroupDirectory> CgroupDirectory::make(const std::string& parent, std::ui
 }
 
 std::optional<Error> CgroupDirectory::fill(std::uint32_t slots) {
-  const auto failed = [](const std::string& what) {
+  const auto failed = [slots](const std::string& what) {
+    if (lacks_descriptors(errno)) return no_descriptors(slots);
     return fail(Code::unavailable, "cannot make " + what + ": " + std::strerror(errno));
   };
   if (mkdir(path_.c_str(), 0755) != 0) return failed(path_);

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "runner/clone.h"
+#include "runner/fences.h"
 
 namespace geres::runner {
 namespace {
@@ -47,7 +48,8 @@ std::vector<std::string> find_candidates(const wire::RunSpec& spec) {
 // ---- steps; each returns 0 or errno, and only makes system calls ----------------------------------------------------
 
 int join_containment(const ChildPlan& plan) {
-  if (plan.join_fd >= 0 && write(plan.join_fd, "0", 1) != 1) return errno;
+  for (const int fd : plan.join_fds)
+    if (fd >= 0 && write(fd, "0", 1) != 1) return errno;
   return 0;
 }
 
@@ -92,6 +94,10 @@ int enter_directory(const ChildPlan& plan) {
   return chdir(plan.directory) == 0 ? 0 : errno;
 }
 
+int enter_fences(const ChildPlan& plan) {
+  return plan.fences_fd < 0 ? 0 : Fences::enter(plan.fences_fd);
+}
+
 int execute(const ChildPlan& plan) {
   sigset_t none;
   sigemptyset(&none);
@@ -124,6 +130,7 @@ void send_report(const ChildPlan& plan, const ChildReport& report) {
   set_limits(plan);
   if (const int error = become_user(plan)) give_up(plan, Step::user, error);
   if (const int error = enter_directory(plan)) give_up(plan, Step::directory, error);
+  if (const int error = enter_fences(plan)) give_up(plan, Step::fences, error);
   give_up(plan, Step::execute, execute(plan));
 }
 
@@ -171,13 +178,16 @@ pid_t start_program(ChildPlan& plan, ChildReport& report) {
 }
 
 [[noreturn]] void live_as_init(ChildPlan& plan) {
-  keep_only({&plan.stdin_fd, &plan.stdout_fd, &plan.stderr_fd, &plan.report_fd});
+  keep_only({&plan.stdin_fd, &plan.stdout_fd, &plan.stderr_fd, &plan.report_fd, &plan.fences_fd, &plan.join_fds[0],
+             &plan.join_fds[1], &plan.join_fds[2]});
   mount_own_proc();
   ChildReport report;
   const pid_t program = start_program(plan, report);
   if (report.failed != Step::none) give_up(plan, report.failed, report.error);
   send_report(plan, report);
   for (const int fd : {plan.stdin_fd, plan.stdout_fd, plan.stderr_fd}) close(fd);
+  for (const int fd : plan.join_fds)
+    if (fd >= 0) close(fd);
   sigset_t wanted;
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGCHLD);
@@ -198,7 +208,7 @@ pid_t start_program(ChildPlan& plan, ChildReport& report) {
 
 }  // namespace
 
-ChildPlan::ChildPlan(const wire::RunSpec& spec)
+ChildPlan::ChildPlan(const wire::RunSpec& spec, const rlimit& files)
     : candidates(find_candidates(spec)), directory(spec.workDirectory.c_str()), uid(spec.uid), gid(spec.gid) {
   for (const auto& word : spec.argv) argv.push_back(word.c_str());
   for (const auto& variable : spec.env) env.push_back(variable.c_str());
@@ -211,7 +221,10 @@ ChildPlan::ChildPlan(const wire::RunSpec& spec)
     const auto value = std::min(rlim_t(*wanted), own.rlim_max);
     limits.push_back({which, rlimit{value, value}});
   };
-  limit(RLIMIT_NOFILE, spec.limits.openFiles);
+  if (spec.limits.openFiles)
+    limit(RLIMIT_NOFILE, spec.limits.openFiles);
+  else
+    limits.push_back({RLIMIT_NOFILE, files});
   limit(RLIMIT_NPROC, spec.limits.processes);
   limit(RLIMIT_FSIZE, spec.limits.fileBytes);
   limit(RLIMIT_CORE, spec.limits.coreBytes);

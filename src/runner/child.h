@@ -6,6 +6,7 @@
 
 #include <sys/resource.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -15,7 +16,19 @@
 
 namespace geres::runner {
 
-enum class Step : std::int32_t { none, clone, containment, session, standardFiles, user, directory, execute, exited };
+enum class Step : std::int32_t {
+  none,
+  clone,
+  containment,
+  limits,
+  session,
+  standardFiles,
+  user,
+  directory,
+  fences,
+  execute,
+  exited
+};
 
 // What a child says of itself through its pipe, which closes on exec. `exited` is a tiny init's last word.
 struct ChildReport {
@@ -32,15 +45,17 @@ struct ChildPlan {
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
-  int join_fd = -1;    // a cgroup.procs file that the child writes itself into
-  int report_fd = -1;  // where the ChildReport goes
+  std::array<int, 3> join_fds{-1, -1, -1};  // cgroup.procs files that the child writes itself into
+  int fences_fd = -1;                       // Fences::make; -1: none
+  int report_fd = -1;                       // where the ChildReport goes
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   int nice = 0;
   std::vector<std::pair<int, rlimit>> limits;
   bool as_init = false;  // the process becomes the tiny init of its PID namespace and starts the program as its child
 
-  explicit ChildPlan(const wire::RunSpec& spec);
+  // `files`: how many a job may open that has no limit of its own.
+  ChildPlan(const wire::RunSpec& spec, const rlimit& files);
 };
 
 // The child's life; does not return. `plan` is a ChildPlan.

@@ -16,7 +16,7 @@ ContainmentResult make_containment(std::uint32_t slots, std::optional<wire::Cont
   for (const auto& [kind, make] : kBestFirst) {
     if (insist && *insist != kind) continue;
     auto made = make(slots);
-    if (made || insist) return made;
+    if (made || insist || made.error().code == Code::tooMany) return made;
     detail += std::string(detail.empty() ? "" : "; ") + boost::describe::enum_to_string(kind, "?") + ": " +
               made.error().message;
   }

@@ -21,6 +21,9 @@ class ContainmentKind {
   virtual ~ContainmentKind() = default;
   virtual wire::Containment kind() const = 0;
   virtual std::string directory() const { return {}; }  // of cgroups
+  // v2: the cgroup that the slot's attempt lives in; it may be another one after prepare() and renew().
+  virtual std::string group(std::uint32_t /*slot*/) const { return {}; }
+  virtual bool renew(std::uint32_t /*slot*/) { return true; }  // takes a fresh one; false with errno
 
   // Before each start. False (with errno): the slot cannot be used now.
   virtual bool prepare(std::uint32_t /*slot*/) { return true; }
@@ -50,7 +53,8 @@ ContainmentResult make_freezer(std::uint32_t slots);
 ContainmentResult make_pid_namespace(std::uint32_t slots);
 ContainmentResult make_process_tree(std::uint32_t slots);  // bestEffort; never fails
 
-// The best one that works here, or the one insisted on. `detail` collects what was refused, for people.
+// The best one that works here, or the one insisted on; tooMany if the best one lacks but descriptors. `detail`
+// collects what was refused, for people.
 ContainmentResult make_containment(std::uint32_t slots, std::optional<wire::Containment> insist, std::string& detail);
 
 }  // namespace geres::runner

@@ -5,8 +5,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include "runner/cgroup_directory.h"
 #include "runner/containment.h"
+#include "runner/descriptors.h"
 
 namespace geres::runner {
 namespace {
@@ -78,8 +82,9 @@ ContainmentResult make_freezer(std::uint32_t slots) {
     opened[i].path = directory->slot_path(i);
     opened[i].procs = open_in(directory->slot_path(i), "cgroup.procs", O_WRONLY);
     opened[i].state = open_in(directory->slot_path(i), "freezer.state", O_RDWR);
-    if (!opened[i].procs || !opened[i].state)
-      return fail(Code::unavailable, "no freezer.state in " + directory->path());
+    if (opened[i].procs && opened[i].state) continue;
+    if (lacks_descriptors(errno)) return no_descriptors(slots);
+    return fail(Code::unavailable, "no freezer.state in " + directory->path() + ": " + std::strerror(errno));
   }
   return ContainmentResult(std::make_unique<Freezer>(std::move(*directory), std::move(opened)));
 }

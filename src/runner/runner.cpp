@@ -22,6 +22,8 @@
 #include "base/file.h"
 #include "runner/attempt.h"
 #include "runner/containment.h"
+#include "runner/descriptors.h"
+#include "runner/slot_limits.h"
 
 namespace geres::runner {
 namespace {
@@ -50,8 +52,14 @@ bool can_switch_user() {
 
 class Runner {
  public:
-  Runner(const RunnerOptions& options, std::unique_ptr<ContainmentKind> containment, const std::string& detail)
-      : channel_(options.channel_fd), containment_(std::move(containment)), slots_(options.slots) {
+  Runner(const RunnerOptions& options, const rlimit& files, std::unique_ptr<ContainmentKind> containment,
+         std::unique_ptr<SlotLimits> limits, const std::string& detail)
+      : channel_(options.channel_fd),
+        files_(files),
+        containment_(std::move(containment)),
+        limits_(std::move(limits)),
+        fences_(options.hidden),
+        slots_(options.slots) {
     prepare_process();
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
     timer_ = Fd(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -65,10 +73,7 @@ class Runner {
     watch(channel_, EPOLLIN, kChannel);
     watch(children_.get(), EPOLLIN, kChildren);
     watch(timer_.get(), EPOLLIN, kTimer);
-    wire::FromRunner hello;
-    hello.hello =
-        wire::RunnerHello{containment_->kind(), getpid() == 1, can_switch_user(), detail, containment_->directory()};
-    wire::put_frame(outbox_, hello);
+    say_hello(detail);
   }
 
   void loop() {
@@ -86,6 +91,22 @@ class Runner {
     std::unique_ptr<Attempt> attempt;
     std::uint32_t count = 0;
   };
+
+  void say_hello(const std::string& detail) {
+    wire::FromRunner message;
+    auto& hello = message.hello.emplace();
+    hello.containment = containment_->kind();
+    hello.pidNamespace = getpid() == 1;
+    hello.canSwitchUser = can_switch_user();
+    hello.detail = detail;
+    hello.cgroup = containment_->directory();
+    hello.limitsMemory = limits_->has_memory();
+    hello.limitsTasks = limits_->has_tasks();
+    hello.limitsDetail = limits_->missing();
+    hello.landlock = fences_.usable() ? fences_.abi() : 0;
+    hello.limitGroups = limits_->directories();
+    wire::put_frame(outbox_, message);
+  }
 
   void prepare_process() {
     sigset_t all;
@@ -242,7 +263,8 @@ class Runner {
       return;
     }
     auto& slot = slots_[spec.slot];
-    const Surroundings around{*containment_, slot.progress, epoll_.get(), null_.get(), nice_};
+    const Surroundings around{*containment_, *limits_,    fences_, slot.progress,
+                              epoll_.get(),  null_.get(), nice_,   files_};
     slot.attempt = std::make_unique<Attempt>(std::move(spec), around);
     ++slot.count;
     ++running_;
@@ -287,7 +309,10 @@ class Runner {
   }
 
   int channel_;
+  rlimit files_;
   std::unique_ptr<ContainmentKind> containment_;
+  std::unique_ptr<SlotLimits> limits_;
+  Fences fences_;
   std::vector<Slot> slots_;
   SystemClock clock_;
   Fd epoll_, timer_, children_, null_;
@@ -304,18 +329,27 @@ class Runner {
 
 }  // namespace
 
+namespace {
+
+int say_failed(const RunnerOptions& options, const Error& why) {
+  wire::FromRunner hello;
+  hello.hello.emplace().failed = why.message;
+  std::string frame;
+  wire::put_frame(frame, hello);
+  write_all(options.channel_fd, frame);
+  return 1;
+}
+
+}  // namespace
+
 int run(const RunnerOptions& options) {
+  const rlimit files = take_all_descriptors();
   std::string detail;
   auto containment = make_containment(options.slots, options.containment, detail);
-  if (!containment) {
-    wire::FromRunner hello;
-    hello.hello.emplace().failed = containment.error().message;
-    std::string frame;
-    wire::put_frame(frame, hello);
-    write_all(options.channel_fd, frame);
-    return 1;
-  }
-  Runner runner(options, std::move(*containment), detail);
+  if (!containment) return say_failed(options, containment.error());
+  auto limits = SlotLimits::make(options.slots, **containment);
+  if (!limits) return say_failed(options, limits.error());
+  Runner runner(options, files, std::move(*containment), std::move(*limits), detail);
   runner.loop();
   return 0;
 }

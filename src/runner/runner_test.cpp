@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "runner/cgroup_directory.h"
+#include "runner/memory_group.h"
 #include "runner/output.h"
 #include "runner/progress.h"
 #include "wire/runner/runner_channel.h"
@@ -188,6 +189,67 @@ TEST(CgroupDirectory, ClearsAwayDeadOnesOnly) {
   EXPECT_FALSE(std::filesystem::exists(parent.path() / "geres-dead"));
   EXPECT_TRUE(std::filesystem::exists(parent.path() / "others"));
   EXPECT_TRUE(std::filesystem::exists(living->slot_path(1)));
+}
+
+// Version 2's files, as a directory that stands for a group: what is written, and what is made of what is read.
+struct MemoryV2 : testing::Test {
+  void SetUp() override {
+    for (const char* name : {"memory.max", "memory.swap.max", "memory.oom.group", "memory.stat", "memory.current"})
+      put(name, "");
+    put("memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n");
+    put("memory.peak", "0");
+    ASSERT_TRUE(group.open(directory.path(), CgroupVersion::v2));
+  }
+  void put(const char* name, const std::string& text) { std::ofstream(directory.path() / name) << text; }
+  std::string got(const char* name) { return read_file_if(directory.path() / name).value_or(""); }
+  TemporaryDirectory directory;
+  MemoryGroup group;
+};
+
+TEST_F(MemoryV2, WritesWhatHasChanged) {
+  ASSERT_TRUE(group.prepare(64 << 20, true));
+  EXPECT_EQ(got("memory.max"), "67108864");
+  EXPECT_EQ(got("memory.swap.max"), "0");
+  EXPECT_EQ(got("memory.oom.group"), "1");
+  EXPECT_EQ(group.join_fd(), -1);
+  EXPECT_EQ(group.event_fd(), -1);
+  put("memory.max", "untouched");
+  put("memory.oom.group", "untouched");
+  ASSERT_TRUE(group.prepare(64 << 20, true));
+  EXPECT_EQ(got("memory.max"), "untouched");
+  EXPECT_EQ(got("memory.oom.group"), "untouched");
+  put("memory.max", "");
+  ASSERT_TRUE(group.prepare(0, false));
+  EXPECT_EQ(got("memory.max"), "max");
+}
+
+TEST_F(MemoryV2, TellsKillsAndWhoseLimitItWas) {
+  ASSERT_TRUE(group.prepare(64 << 20, true));
+  EXPECT_EQ(group.kills(), 0);
+  put("memory.events", "low 0\nhigh 0\nmax 5\noom 0\noom_kill 2\noom_group_kill 1\n");
+  EXPECT_EQ(group.kills(), 2);
+  EXPECT_FALSE(group.has_reached_limit());  // the machine's own memory ran out
+  put("memory.events", "low 0\nhigh 0\nmax 5\noom 1\noom_kill 2\noom_group_kill 1\n");
+  EXPECT_TRUE(group.has_reached_limit());
+  put("memory.peak", "67100000");
+  EXPECT_EQ(group.peak(), 67'100'000);
+  ASSERT_TRUE(group.prepare(64 << 20, true));
+  EXPECT_FALSE(group.has_reached_limit());
+}
+
+TEST_F(MemoryV2, FindsWhatEarlierProcessesLeft) {
+  put("memory.current", "50000000");
+  put("memory.stat", "anon 0\nfile 50000000\nshmem 0\n");
+  EXPECT_FALSE(group.holds_leftovers());  // a cache is given back
+  put("memory.stat", "anon 0\nfile 50000000\nshmem 40000000\n");
+  EXPECT_TRUE(group.holds_leftovers());
+}
+
+TEST(MemoryGroup, NeedsAControllerThere) {
+  TemporaryDirectory directory;
+  MemoryGroup group;
+  EXPECT_FALSE(group.open(directory.path(), CgroupVersion::v2));
+  EXPECT_EQ(errno, ENOENT);
 }
 
 }  // namespace

@@ -91,6 +91,12 @@ std::string start_failure_reason(const ChildPlan& plan, const ChildReport& repor
     case Step::user:
       reason = "cannot become user " + std::to_string(plan.uid) + ": " + why;
       break;
+    case Step::fences:
+      reason = "cannot be kept to its own files: " + why;
+      break;
+    case Step::limits:
+      reason = "cannot set its limits: " + why;
+      break;
     case Step::containment:
       reason = "cannot enter the containment: " + why;
       break;

@@ -17,6 +17,7 @@
 #include <set>
 #include <thread>
 
+#include "host/runner_client/own_group.h"
 #include "host/runner_client/runner_process.h"
 
 namespace geres::host {
@@ -61,7 +62,8 @@ class Client final : public RunnerClient {
       if (!message->hello) return broken("the runner did not say hello");
       hello_ = std::move(*message->hello);
       if (!hello_.failed.empty()) return broken(hello_.failed);
-      cgroup_ = hello_.cgroup;
+      groups_ = hello_.limitGroups;
+      if (!hello_.cgroup.empty()) groups_.insert(groups_.begin(), hello_.cgroup);
       if (!process_.detail.empty())
         hello_.detail = process_.detail + (hello_.detail.empty() ? "" : "; ") + hello_.detail;
       return std::nullopt;
@@ -229,6 +231,7 @@ class Client final : public RunnerClient {
     if (message.started && callbacks_.started) callbacks_.started(*message.started);
     if (message.progress && callbacks_.progress) callbacks_.progress(*message.progress);
     if (message.log && callbacks_.log_grew) callbacks_.log_grew(*message.log);
+    if (message.held && callbacks_.held) callbacks_.held(*message.held);
     if (message.exited) {
       {
         const std::lock_guard lock(mutex_);
@@ -259,21 +262,20 @@ class Client final : public RunnerClient {
       process_.kill();
       process_.wait_dead(-1);
     }
-    clear_cgroups();
+    for (const auto& group : groups_) clear_cgroups(group);
+    groups_.clear();
   }
 
-  void clear_cgroups() {
-    if (cgroup_.empty()) return;
-    const Fd fd(open((cgroup_ + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
+  static void clear_cgroups(const std::string& directory) {
+    const Fd fd(open((directory + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
     if (fd && write(fd.get(), "1", 1) < 0) return;
     for (int tries = 0; tries < 100; ++tries) {
       std::error_code ignored;
-      if (tries > 0) kill_processes(cgroup_);
-      for (const auto& slot : std::filesystem::directory_iterator(cgroup_, ignored)) rmdir(slot.path().c_str());
-      if (rmdir(cgroup_.c_str()) == 0 || errno == ENOENT) break;
+      if (tries > 0) kill_processes(directory);
+      for (const auto& slot : std::filesystem::directory_iterator(directory, ignored)) rmdir(slot.path().c_str());
+      if (rmdir(directory.c_str()) == 0 || errno == ENOENT) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    cgroup_.clear();
   }
 
   Options options_;
@@ -281,7 +283,7 @@ class Client final : public RunnerClient {
   Fd channel_, wake_;
   SystemClock clock_;
   wire::RunnerHello hello_;
-  std::string cgroup_;  // empty once it is cleared away
+  std::vector<std::string> groups_;  // cgroups that are to be cleared away
   Callbacks callbacks_;
   std::thread thread_;
   wire::FrameReader reader_;
@@ -299,6 +301,7 @@ class Client final : public RunnerClient {
 }  // namespace
 
 Result<std::unique_ptr<RunnerClient>> RunnerClient::launch(Options options) {
+  stand_aside(own_group());
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return broken(std::string("socketpair: ") + std::strerror(errno));
@@ -308,6 +311,7 @@ Result<std::unique_ptr<RunnerClient>> RunnerClient::launch(Options options) {
     arguments.push_back("--containment");
     arguments.push_back(boost::describe::enum_to_string(*options.containment, "?"));
   }
+  for (const auto& path : options.hidden) arguments.insert(arguments.end(), {"--hide", path});
   auto process = start_runner_process(options.runner_path, std::move(arguments), theirs.get(), options.lock_fd,
                                       options.own_pid_namespace);
   if (!process) return process.error();

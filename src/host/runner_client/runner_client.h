@@ -29,6 +29,7 @@ class RunnerClient {
     Millis silence_ms_max = 1000;       // a pinged runner silent for this long is killed (ten times as long while it
                                         // waits for a processor or a disk); 0: never
     std::optional<wire::Containment> containment;  // insist on this kind (tests); launch fails where it does not work
+    std::vector<std::string> hidden;               // from jobs with RunSpec.fences: absolute paths
     bool own_pid_namespace = true;  // false: plain child, as on a machine that allows no namespaces (tests)
   };
 
@@ -38,6 +39,7 @@ class RunnerClient {
     std::function<void(const wire::RunStarted&)> started;
     std::function<void(const wire::RunProgress&)> progress;
     std::function<void(const wire::RunLog&)> log_grew;
+    std::function<void(const wire::RunHeld&)> held;
     std::function<void(wire::RunResult)> exited;  // nothing of the attempt runs any more; its slot is free
     // The runner is dead, and with it all it ran: these attempts have ended without a result. Once, and the last call.
     // Not called by close().

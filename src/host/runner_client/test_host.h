@@ -86,6 +86,7 @@ struct TestHost {
   std::map<std::string, wire::RunStarted> started;
   std::map<std::string, std::vector<wire::RunProgress>> progress;
   std::map<std::string, wire::RunLog> logs;
+  std::map<std::string, std::int64_t> held;
   std::map<std::string, wire::RunResult> results;
   std::optional<std::vector<std::string>> lost;
 
@@ -102,6 +103,7 @@ struct TestHost {
     callbacks.started = [this](const wire::RunStarted& s) { note([&] { started[s.key] = s; }); };
     callbacks.progress = [this](const wire::RunProgress& p) { note([&] { progress[p.key].push_back(p); }); };
     callbacks.log_grew = [this](const wire::RunLog& l) { note([&] { logs[l.key] = l; }); };
+    callbacks.held = [this](const wire::RunHeld& h) { note([&] { held[h.key] = h.bytes; }); };
     callbacks.exited = [this](wire::RunResult r) { note([&] { results[r.key] = std::move(r); }); };
     callbacks.lost = [this](std::vector<std::string> keys, const std::string&) {
       note([&] { lost = std::move(keys); });

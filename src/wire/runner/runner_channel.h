@@ -19,17 +19,23 @@
 
 namespace geres::wire {
 
+// The cgroup (v2) that agent and runner move to, below the one they were started in: a group that has processes of its
+// own cannot limit those below it.
+inline constexpr std::string_view kHostGroup = "geres.host";
+
 // What keeps an attempt's processes together, best first. Only bestEffort can be left by a process that wants to.
 enum class Containment { cgroup2, freezer, pidns, bestEffort };
 BOOST_DESCRIBE_ENUM(Containment, cgroup2, freezer, pidns, bestEffort)
 
 // Why an attempt was told to stop (TERM, grace, KILL). The agent may ask for cancel, drain and limit.
-enum class StopReason { cancel, drain, timeout, lease, limit };
-BOOST_DESCRIBE_ENUM(StopReason, cancel, drain, timeout, lease, limit)
+enum class StopReason { cancel, drain, timeout, lease, limit, memory };
+BOOST_DESCRIBE_ENUM(StopReason, cancel, drain, timeout, lease, limit, memory)
 
-// How an attempt ended. Once TERM was sent, the reason for it is the end, whatever the exit code says.
-enum class RunEnd { exited, signalled, timeout, cancelled, drained, leaseExpired, startFailed, overLimit };
-BOOST_DESCRIBE_ENUM(RunEnd, exited, signalled, timeout, cancelled, drained, leaseExpired, startFailed, overLimit)
+// How an attempt ended. Once TERM was sent, the reason for it is the end, whatever the exit code says. outOfMemory:
+// some process of it was killed for want of memory, whatever became of the others.
+enum class RunEnd { exited, signalled, timeout, cancelled, drained, leaseExpired, startFailed, overLimit, outOfMemory };
+BOOST_DESCRIBE_ENUM(RunEnd, exited, signalled, timeout, cancelled, drained, leaseExpired, startFailed, overLimit,
+                    outOfMemory)
 
 // When the lease runs out. TERM goes out min(graceMs, termBeforeMs) before atMs, KILL at atMs. atMs 0: never.
 struct Deadline {
@@ -38,17 +44,30 @@ struct Deadline {
 };
 BOOST_DESCRIBE_STRUCT(Deadline, (), (atMs, termBeforeMs))
 
-// RLIMIT values, absent ones stay as the runner has them; and what the whole tree may have, which the runner looks at a
-// few times a second: an attempt that has more is killed at once (overLimit).
+// RLIMIT values, absent ones stay as the runner has them; and what the whole tree may have. What the kernel does not
+// hold it to (RunnerHello.limitsMemory, .limitsTasks), and treeProcesses, the runner looks at a few times a second: an
+// attempt that has more is killed at once (outOfMemory, overLimit).
 struct RunLimits {
   std::optional<std::int64_t> openFiles;
   std::optional<std::int64_t> processes;  // RLIMIT_NPROC: counts all processes of the uid
   std::optional<std::int64_t> fileBytes;
   std::int64_t coreBytes = 0;
   std::optional<std::int64_t> treeProcesses;
+  std::optional<std::int64_t> treeTasks;  // processes and threads; by the kernel or not at all: fork fails
   std::optional<std::int64_t> treeMemoryBytes;
+  bool outOfMemoryEnds = true;  // false: a process that was killed for want of memory is the job's own affair
 };
-BOOST_DESCRIBE_STRUCT(RunLimits, (), (openFiles, processes, fileBytes, coreBytes, treeProcesses, treeMemoryBytes))
+BOOST_DESCRIBE_STRUCT(RunLimits, (),
+                      (openFiles, processes, fileBytes, coreBytes, treeProcesses, treeTasks, treeMemoryBytes,
+                       outOfMemoryEnds))
+
+// What of the machine's files an attempt may touch besides what the runner was told at its start (runner/fences.h).
+// Absolute paths, which must exist; a directory means all below it.
+struct RunFences {
+  std::vector<std::string> writable;
+  std::vector<std::string> readable;  // and executable
+};
+BOOST_DESCRIBE_STRUCT(RunFences, (), (writable, readable))
 
 struct RunSpec {
   std::string key;         // names the attempt in every message: the lease
@@ -66,13 +85,14 @@ struct RunSpec {
   std::uint32_t uid = 0;                // 0: the runner's own
   std::uint32_t gid = 0;                // used when uid is not 0
   RunLimits limits;
-  Millis timeoutMs = 0;     // counted from the start; 0: none
-  Millis graceMs = 10'000;  // between TERM and KILL at the timeout and at the end of the lease
+  std::optional<RunFences> fences;  // absent: whatever its user may
+  Millis timeoutMs = 0;             // counted from the start; 0: none
+  Millis graceMs = 10'000;          // between TERM and KILL at the timeout and at the end of the lease
   Deadline deadline;
 };
 BOOST_DESCRIBE_STRUCT(RunSpec, (),
                       (key, slot, executable, argv, env, workDirectory, stdoutPath, stderrPath, progressPath,
-                       logBytesMax, uid, gid, limits, timeoutMs, graceMs, deadline))
+                       logBytesMax, uid, gid, limits, fences, timeoutMs, graceMs, deadline))
 
 struct StopRun {
   std::string key;
@@ -104,13 +124,20 @@ BOOST_DESCRIBE_STRUCT(ToRunner, (), (start, stop, renew, ping))
 // The runner's first message.
 struct RunnerHello {
   Containment containment = Containment::bestEffort;
-  bool pidNamespace = false;   // the runner is PID 1 of its own namespace: if it dies, all it started dies
-  bool canSwitchUser = false;  // RunSpec.uid can be used
-  std::string detail;          // one sentence for the host's log: what was found, what was refused
-  std::string cgroup;          // the directory of this runner's cgroups, if any
-  std::string failed;          // not empty: the runner cannot work, because of this, and ends
+  bool pidNamespace = false;             // the runner is PID 1 of its own namespace: if it dies, all it started dies
+  bool canSwitchUser = false;            // RunSpec.uid can be used
+  std::string detail;                    // one sentence for the host's log: what was found, what was refused
+  std::string cgroup;                    // the directory of the containment's cgroups, if any
+  bool limitsMemory = false;             // the kernel holds attempts to treeMemoryBytes: all that they use, to the page
+  bool limitsTasks = false;              // … and to treeTasks
+  std::string limitsDetail;              // one sentence for people: why not; empty: both
+  int landlock = 0;                      // version of the kernel's; 0: RunSpec.fences is refused
+  std::vector<std::string> limitGroups;  // directories of cgroups for the limits alone
+  std::string failed;                    // not empty: the runner cannot work, because of this, and ends
 };
-BOOST_DESCRIBE_STRUCT(RunnerHello, (), (containment, pidNamespace, canSwitchUser, detail, cgroup, failed))
+BOOST_DESCRIBE_STRUCT(RunnerHello, (),
+                      (containment, pidNamespace, canSwitchUser, detail, cgroup, limitsMemory, limitsTasks,
+                       limitsDetail, landlock, limitGroups, failed))
 
 struct RunStarted {
   std::string key;
@@ -134,6 +161,14 @@ struct RunLog {
 };
 BOOST_DESCRIBE_STRUCT(RunLog, (), (key, stdoutBytes, stderrBytes))
 
+// What its processes hold of files that were deleted while open, on the disk of their working directory. Nobody finds
+// it by walking a directory. Sent when it has changed.
+struct RunHeld {
+  std::string key;
+  std::int64_t bytes = 0;
+};
+BOOST_DESCRIBE_STRUCT(RunHeld, (), (key, bytes))
+
 struct StreamResult {
   std::int64_t printedBytes = 0;  // what the job wrote
   std::int64_t keptBytes = 0;     // what the file holds, the line that says "cut" included
@@ -145,7 +180,7 @@ BOOST_DESCRIBE_STRUCT(StreamResult, (), (printedBytes, keptBytes, cut))
 struct RunResult {
   std::string key;
   RunEnd end = RunEnd::exited;
-  std::string reason;        // startFailed, overLimit: one sentence for people; else empty
+  std::string reason;        // startFailed, overLimit, outOfMemory, or what may explain a bad end: for people
   bool hostTrouble = false;  // startFailed for want of memory, processes, descriptors …: not the job's fault
   std::optional<std::int32_t> exitCode;
   std::optional<std::int32_t> signal;
@@ -167,10 +202,11 @@ struct FromRunner {
   std::optional<RunStarted> started;
   std::optional<RunProgress> progress;
   std::optional<RunLog> log;
+  std::optional<RunHeld> held;
   std::optional<RunResult> exited;
   std::optional<RunnerPing> pong;
 };
-BOOST_DESCRIBE_STRUCT(FromRunner, (), (hello, started, progress, log, exited, pong))
+BOOST_DESCRIBE_STRUCT(FromRunner, (), (hello, started, progress, log, held, exited, pong))
 
 inline constexpr std::size_t kFrameBytesMax = 8 << 20;
 

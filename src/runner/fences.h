@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps an attempt's processes to their own files by Landlock, which needs no rights: for hosts whose jobs all run as
+// one user. From Linux 5.19 on (ABI 2: below it a fenced program cannot rename files from one directory to another).
+//
+//   written     the attempt's own directories, and /tmp, /var/tmp, /dev/shm, /dev/mqueue: some programs know no other
+//               place for what is passing (Java, tmpfile(), python's multiprocessing)
+//   read, run   everything but what is hidden: the host's data and the secrets of its user
+//   /dev, /proc files may be written as the user's rights allow, none made
+//
+// From Linux 6.12 on (ABI 6) no signals and abstract sockets go out either. What Landlock does not see: who connects to
+// a socket that has a name, or to the network; and what facts (size, owner) a file has.
+//
+// Rules allow and never forbid, so what lies around something hidden is allowed name by name: it is listed at the start
+// and again when a directory on the way to it has changed. (What is mounted later right upon one of these names stays
+// closed until the host starts anew: a rule is for what was mounted there.)
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "wire/runner/runner_channel.h"
+
+namespace geres::runner {
+
+class Fences {
+ public:
+  // The kernel's version of Landlock; 0: it has none, or it is switched off.
+  static int kernel_abi();
+
+  // `hidden`: absolute paths, existing or not.
+  explicit Fences(std::vector<std::string> hidden);
+  bool usable() const { return abi_ >= kAbiMin; }
+  int abi() const { return abi_; }
+
+  // For one attempt; a child puts itself under it by enter(). An empty one with errno if it cannot be made, ENOENT if
+  // one of its directories is not there.
+  Fd make(const wire::RunFences& wanted);
+  // In a child without privileges to gain (no_new_privs), right before it executes. 0 or errno.
+  static int enter(int rules);
+
+ private:
+  static constexpr int kAbiMin = 2;
+  struct Place {
+    Fd fd;
+    bool is_directory = false;
+    std::uint64_t access = 0;
+  };
+  struct Way {
+    std::string directory;  // to something hidden
+    std::int64_t changed_ns = 0;
+  };
+
+  bool is_changed() const;
+  void list();
+  void list_around(const std::string& directory);
+  void allow(const std::string& path, std::uint64_t access);
+  bool leads_to_hidden(const std::string& directory) const;
+  bool add(int rules, const Place& place) const;
+  bool add(int rules, const std::string& path, std::uint64_t access) const;
+
+  int abi_;
+  std::uint64_t handled_ = 0;
+  std::vector<std::string> hidden_;
+  std::vector<Way> ways_;
+  std::vector<Place> places_;
+};
+
+}  // namespace geres::runner

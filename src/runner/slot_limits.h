@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel itself holds an attempt to: memory, and processes with their threads. Each slot has its groups for as
+// long as the runner lives; only what differs from the slot's last attempt is written. In v2 they are the groups that
+// contain the processes anyway; in v1 each controller has a directory of its own, and a child writes itself into both.
+// The runner and the agent stay outside: what they use is not the jobs'.
+//
+// Where a controller cannot be had, limits of that kind are looked after by the runner (Attempt::look) or by
+// RLIMIT_NPROC, and missing() says so.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "runner/cgroup_directory.h"
+#include "runner/containment.h"
+#include "runner/memory_group.h"
+#include "wire/runner/runner_channel.h"
+
+namespace geres::runner {
+
+class SlotLimits {
+ public:
+  // `containment` must outlive it. Fails only for want of descriptors: that is no reason to limit less in silence.
+  static Result<std::unique_ptr<SlotLimits>> make(std::uint32_t slots, ContainmentKind& containment);
+
+  bool has_memory() const { return !memory_.empty(); }
+  bool has_tasks() const { return !tasks_.empty(); }
+  // One sentence for people; empty: nothing is missing.
+  const std::string& missing() const { return missing_; }
+  std::vector<std::string> directories() const;  // of its own, to be cleared away after the runner's death
+
+  // Before each start, after the containment's. False with errno: the slot cannot be used now.
+  bool prepare(std::uint32_t slot, const wire::RunLimits& limits);
+  // cgroup.procs files that a child writes itself into; -1: none.
+  std::array<int, 2> join_fds(std::uint32_t slot) const;
+  // Readable when the slot's attempt may have run out of memory; -1: none.
+  int event_fd(std::uint32_t slot) const;
+  // Since prepare(): the kernel has killed some of its processes for want of memory. One sentence for people.
+  std::optional<std::string> out_of_memory(std::uint32_t slot) const;
+  // Since prepare(): a fork or a thread was refused for its limit. One sentence for people.
+  std::optional<std::string> out_of_tasks(std::uint32_t slot) const;
+
+ private:
+  struct Memory {
+    MemoryGroup group;
+    std::int64_t kills_before = 0;
+    std::int64_t limit = 0;
+    std::uint32_t renewals = 0;
+  };
+  struct Tasks {
+    std::string directory;
+    Fd join, events;
+    std::int64_t limit = -1;  // as written; -1: not known
+    std::int64_t refused_before = 0;
+  };
+
+  SlotLimits(std::uint32_t slots, ContainmentKind& containment) : slots_(slots), containment_(containment) {}
+  std::optional<Error> find_memory();
+  std::optional<Error> find_tasks();
+  std::optional<Error> note_missing(const char* what, const Error& why);
+  Error trouble(const std::string& where) const;
+  bool follow_containment(std::uint32_t slot);
+  bool renew_memory(std::uint32_t slot);
+  bool prepare_memory(std::uint32_t slot, const wire::RunLimits& limits);
+  bool prepare_tasks(std::uint32_t slot, const wire::RunLimits& limits);
+  bool open_tasks(Tasks& tasks, const std::string& directory) const;
+
+  std::uint32_t slots_;
+  ContainmentKind& containment_;
+  std::optional<CgroupDirectory> memory_directory_, tasks_directory_;  // v1
+  std::vector<Memory> memory_;
+  std::vector<Tasks> tasks_;
+  std::string missing_;
+};
+
+}  // namespace geres::runner
