@@ -69,6 +69,11 @@ host::Options host_options(const HostSettings& settings) {
   options.drain_ms = settings.drain;
   options.scratch.bytes = settings.scratch_limit;
   options.processes_max = settings.process_limit;
+  options.default_memory = settings.default_memory;
+  if (!settings.fence.empty()) options.fence = settings.fence == "on";
+  for (const auto& directory : settings.writable) options.writable.push_back(std::filesystem::absolute(directory));
+  options.hidden = {std::filesystem::absolute(settings.data).parent_path()};  // tokens, and a hub's store
+  options.out_of_memory_ends = settings.out_of_memory_ends;
   const auto programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   options.runner_path = programs / "geres-runner";
   options.loader_path = programs / "geres-job";
@@ -174,6 +179,15 @@ std::string containment_words(const host::JobHost& host) {
       break;
   }
   return "jobs contained as well as this machine can (geres doctor)";
+}
+
+// What one job can do to the others and to the host, where all run as one user.
+std::string fence_words(const host::Options& options, const host::JobHost& host) {
+  const auto runner = host.status().runner;
+  if (options.isolation == host::Isolation::user) return "each tenant's jobs run as a user of their own";
+  if (host::fences_jobs(options, runner))
+    return "jobs are kept to their own files by Landlock (ABI " + std::to_string(runner.landlock) + ")";
+  return "none: a job can read and change all that you can. For one trusted person only";
 }
 
 std::string machine_name() {
@@ -298,6 +312,7 @@ int run_host(const HostSettings& settings, const LogSettings& logging) {
     cli::print_block("a host",
                      {{"Hub", settings.hub + (host.status().connected ? "" : "   not reached yet; trying on")},
                       {"Host", host_words(settings, host)},
+                      {"Fence", fence_words(options, host)},
                       {"Data", cli::home_short(settings.data.string())}},
                      "Ctrl-C drains and stops; a second one hastens.");
   while (!stopped && !end.ended()) stopped = signals.wait(200);
@@ -309,6 +324,9 @@ int run_host(const HostSettings& settings, const LogSettings& logging) {
 int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, const LogSettings& logging) {
   check_amqp(hub_settings);
   auto options = host_options(host_settings);
+  for (const auto* path : {&hub_settings.store, &hub_settings.blobs})
+    if (!path->empty())
+      for (const char* end : {"", "-wal", "-shm"}) options.hidden.push_back(std::filesystem::absolute(*path + end));
   auto prepared = host::JobHost::prepare(options);
   if (!prepared) {
     auto error = prepared.error();
@@ -333,6 +351,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
     wait_until_connected(host, end, signals, stopped, 5'000);
     auto rows = hub_rows(hub, url, hub_settings);
     rows.emplace_back("Host", host_words(host_settings, host));
+    rows.emplace_back("Fence", fence_words(options, host));
     rows.emplace_back("Next", next_words(hub_settings, url));
     if (!logging.quiet && !end.ended())
       cli::print_block("everything on this machine", rows, "Ctrl-C drains and stops.");

@@ -25,10 +25,6 @@ struct RememberedHost {
 };
 BOOST_DESCRIBE_STRUCT(RememberedHost, (), (id))
 
-std::int64_t machine_memory() {
-  return std::int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
-}
-
 ContentCache::Options cache_options(const Options& options, const char* name, std::int64_t bytes_max) {
   ContentCache::Options cache;
   cache.directory = options.data / name;
@@ -124,6 +120,7 @@ void Agent::begin() {
   const auto& detail = runner_->hello().detail;
   log::info("jobs are contained by {}{}{}", json::write(runner_->containment()).get_string().c_str(),
             detail.empty() ? "" : ": ", detail);
+  say_what_limits_there_are();
   say_which_limits_are_less();
   register_host();
 }

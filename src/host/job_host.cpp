@@ -5,6 +5,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "host/agent.h"
 #include "host/data_lock.h"
 #include "model/names.h"
@@ -23,6 +26,42 @@ bool reachable(const std::filesystem::path& directory) {
   }
 }
 
+bool wants_fence(const Options& options) {
+  return options.fence.value_or(::geteuid() != 0);
+}
+
+// Where programs keep what opens other doors.
+constexpr const char* kSecrets[] = {
+    ".ssh",           ".gnupg",     ".aws",          ".azure",           ".kube",
+    ".docker",        ".netrc",     ".pgpass",       ".npmrc",           ".pypirc",
+    ".config/gcloud", ".config/gh", ".config/geres", ".git-credentials", ".local/share/keyrings"};
+
+std::vector<std::string> hidden_paths(const Options& options) {
+  std::vector<std::string> paths = options.hidden;
+  paths.push_back(std::filesystem::absolute(options.data));
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home != '/' || std::string_view(home) == "/") return paths;
+  for (const char* name : kSecrets) paths.push_back(std::string(home) + "/" + name);
+  return paths;
+}
+
+// Something that is hidden would lie open, or nothing would be there to open.
+Result<void> check_writable(const Options& options) {
+  for (const auto& directory : options.writable) {
+    std::error_code error;
+    const auto plain = std::filesystem::canonical(directory, error);
+    if (error || !std::filesystem::is_directory(plain, error))
+      return fail(Code::badValue, directory + " is no directory", "writable", "one that exists, by its whole path");
+    for (const auto& hidden : hidden_paths(options)) {
+      const auto inside = std::filesystem::weakly_canonical(hidden, error).lexically_relative(plain);
+      if (!inside.empty() && *inside.begin() != "..")
+        return fail(Code::badValue, directory + " holds " + hidden + ", which jobs may not touch", "writable",
+                    "a directory that holds nothing of the host's own");
+    }
+  }
+  return {};
+}
+
 Result<void> check(const Options& options) {
   if (options.slots < 1 || options.slots > kSlotsMax)
     return fail(Code::badValue, "slots must be from 1 to " + std::to_string(kSlotsMax), "slots");
@@ -36,6 +75,7 @@ Result<void> check(const Options& options) {
   if (options.isolation == Isolation::user && !reachable(options.data))
     return fail(Code::badValue, "isolation 'user': other users cannot reach " + options.data.string(), "data",
                 "choose a data directory whose parents everybody may enter, such as /var/lib/geres");
+  if (auto writable = check_writable(options); !writable) return writable.error();
   if (::access(options.runner_path.c_str(), X_OK) != 0)
     return fail(Code::badValue, "the runner is not at " + options.runner_path.string(), "runner");
   return {};
@@ -52,6 +92,10 @@ Result<void> can_execute(const std::filesystem::path& data) {
 
 }  // namespace
 
+bool fences_jobs(const Options& options, const wire::RunnerHello& runner) {
+  return wants_fence(options) && runner.landlock > 0;
+}
+
 RunnerClient::Options runner_options(const Options& options, int lock_fd) {
   RunnerClient::Options runner;
   runner.runner_path = options.runner_path;
@@ -59,6 +103,7 @@ RunnerClient::Options runner_options(const Options& options, int lock_fd) {
   runner.slots = std::uint32_t(options.slots);
   runner.containment = options.containment;
   runner.own_pid_namespace = options.own_pid_namespace;
+  if (wants_fence(options)) runner.hidden = hidden_paths(options);
   return runner;
 }
 
@@ -78,6 +123,9 @@ Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
     auto launched = RunnerClient::launch(runner_options(options, lock->get()));
     if (!launched) return launched.error();
     note_runner(*lock, (*launched)->pid());
+    if (options.fence == true && (*launched)->hello().landlock == 0)
+      return fail(Code::notSupported, "this machine's kernel has no Landlock, or one older than Linux 5.19", "fence",
+                  "--fence off, and run the jobs of one trusted person only");
     if (options.isolation == Isolation::user && !(*launched)->hello().canSwitchUser)
       return fail(Code::badValue, "isolation 'user': the runner cannot switch users here", "isolation",
                   "use --isolation none");
@@ -110,6 +158,17 @@ JobHost::Status JobHost::status() const {
 void JobHost::stop(Millis drain_ms) {
   impl_->request_stop(drain_ms);
   (void)impl_->wait();
+}
+
+std::int64_t machine_memory() {
+  return std::int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
+}
+
+std::int64_t default_memory(const Options& options) {
+  constexpr std::int64_t kLeast = 256 << 20;
+  if (options.default_memory) return *options.default_memory;
+  const auto all = options.memory > 0 ? options.memory : machine_memory();
+  return std::max(kLeast, all / options.slots * 2);
 }
 
 Isolation default_isolation(const std::filesystem::path& data) {
