@@ -18,8 +18,8 @@ namespace {
 int usage() {
   std::fprintf(stderr,
                "geres-runner is started by 'geres host' and 'geres up'; it has no use of its own.\n"
-               "usage: geres-runner --channel FD --slots N [--lock FD] [--hide PATH]...\n"
-               "       [--containment cgroup2|freezer|pidns|bestEffort]\n");
+               "usage: geres-runner --channel FD --slots N [--lock FD] [--hide PATH]... [--reach PATH]...\n"
+               "       [--containment cgroup2|freezer|pidns|bestEffort] [--users FILE] [--groups FILE]\n");
   return 2;
 }
 
@@ -37,6 +37,12 @@ int main(int argc, char** argv) {
       fcntl(std::atoi(value), F_SETFD, FD_CLOEXEC);
     } else if (name == "--slots") {
       options.slots = std::uint32_t(std::atoi(value));
+    } else if (name == "--reach") {
+      options.view.reach.emplace_back(value);
+    } else if (name == "--users") {
+      options.view.users = value;
+    } else if (name == "--groups") {
+      options.view.groups = value;
     } else if (name == "--hide") {
       options.hidden.emplace_back(value);
     } else if (name == "--containment") {

@@ -80,7 +80,9 @@ host::Options host_options(const HostSettings& settings) {
   make_private_directory(settings.data);
   options.isolation = settings.isolation == "user"   ? host::Isolation::user
                       : settings.isolation == "none" ? host::Isolation::none
-                                                     : host::default_isolation(settings.data);
+                                                     : host::default_isolation();
+  options.allow_root = settings.allow_root;
+  if (settings.uid_block) options.uid_block = std::uint32_t(*settings.uid_block);
   if (!settings.containment.empty()) {
     options.containment.emplace();
     boost::describe::enum_from_string(settings.containment.c_str(), *options.containment);
@@ -181,13 +183,16 @@ std::string containment_words(const host::JobHost& host) {
   return "jobs contained as well as this machine can (geres doctor)";
 }
 
-// What one job can do to the others and to the host, where all run as one user.
-std::string fence_words(const host::Options& options, const host::JobHost& host) {
+// What keeps jobs from each other and from the machine, and what does not.
+std::string isolation_words(const host::Options& options, const host::JobHost& host) {
+  if (options.isolation == host::Isolation::user)
+    return "user   each running job is a user of its own; the network is the machine's";
   const auto runner = host.status().runner;
-  if (options.isolation == host::Isolation::user) return "each tenant's jobs run as a user of their own";
   if (host::fences_jobs(options, runner))
-    return "jobs are kept to their own files by Landlock (ABI " + std::to_string(runner.landlock) + ")";
-  return "none: a job can read and change all that you can. For one trusted person only";
+    return "none   jobs run as this user, kept to their own files by Landlock (ABI " + std::to_string(runner.landlock) +
+           ")";
+  if (::geteuid() == 0) return "none   jobs run as root: whoever may submit owns this machine";
+  return "none   jobs run as this user: for one trusted person (geres up as root keeps them apart)";
 }
 
 std::string machine_name() {
@@ -297,8 +302,8 @@ void open_to_tenants(const std::filesystem::path& directory) {
 }
 
 int run_host(const HostSettings& settings, const LogSettings& logging) {
-  if (settings.isolation == "user") open_to_tenants(settings.data.parent_path());
   const auto options = host_options(settings);
+  if (options.isolation == host::Isolation::user) open_to_tenants(settings.data.parent_path());
   auto prepared = host::JobHost::prepare(options);
   if (!prepared) stop_on(prepared.error());
   StopSignals signals;
@@ -312,7 +317,7 @@ int run_host(const HostSettings& settings, const LogSettings& logging) {
     cli::print_block("a host",
                      {{"Hub", settings.hub + (host.status().connected ? "" : "   not reached yet; trying on")},
                       {"Host", host_words(settings, host)},
-                      {"Fence", fence_words(options, host)},
+                      {"Isolation", isolation_words(options, host)},
                       {"Data", cli::home_short(settings.data.string())}},
                      "Ctrl-C drains and stops; a second one hastens.");
   while (!stopped && !end.ended()) stopped = signals.wait(200);
@@ -351,7 +356,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
     wait_until_connected(host, end, signals, stopped, 5'000);
     auto rows = hub_rows(hub, url, hub_settings);
     rows.emplace_back("Host", host_words(host_settings, host));
-    rows.emplace_back("Fence", fence_words(options, host));
+    rows.emplace_back("Isolation", isolation_words(options, host));
     rows.emplace_back("Next", next_words(hub_settings, url));
     if (!logging.quiet && !end.ended())
       cli::print_block("everything on this machine", rows, "Ctrl-C drains and stops.");

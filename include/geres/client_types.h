@@ -106,6 +106,12 @@ struct Usage {
   std::int64_t max_rss_bytes = 0;
 };
 
+// Something in a job's output directory that was not kept with it.
+struct LeftOutFile {
+  std::string path = {};  // bytes that are no UTF-8 stand as \xHH
+  std::string why = {};
+};
+
 // A job as it stands. Events carry it without parameters and inputs.
 struct Job {
   std::string id = {};
@@ -135,7 +141,9 @@ struct Job {
   bool result_truncated = false;
   Exit exit = {};
   std::optional<Usage> usage = {};
-  std::string host = {};  // of the newest attempt
+  std::vector<LeftOutFile> files_left_out = {};  // what it left and could not be kept, the first 100 …
+  std::int64_t files_left_out_count = 0;         // … of so many
+  std::string host = {};                         // of the newest attempt
   std::optional<Time> submitted_at = {};
   std::optional<Time> ready_at = {};
   std::optional<Time> due_at = {};

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/file.h"
+#include "base/new_file.h"
 #include "base/origin.h"
 #include "base/sha256.h"
 #include "base/similar.h"
@@ -145,6 +146,34 @@ TEST(File, ReplacesWhole) {
   EXPECT_EQ(read_file(path), "two");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
   EXPECT_EQ(read_file_if(directory.path() / "absent"), std::nullopt);
+}
+
+TEST(NewFile, IsThereWholeOrNotAtAll) {
+  const TemporaryDirectory directory;
+  const auto place = directory.path() / std::string(255, 'n');
+  const auto entries = [&] { return std::distance(std::filesystem::directory_iterator(directory.path()), {}); };
+  {
+    NewFile dropped(place);
+    dropped.write("half");
+    EXPECT_FALSE(std::filesystem::exists(place));
+  }
+  EXPECT_EQ(entries(), 0);
+  NewFile file(place);
+  file.write("wrong");
+  file.restart();
+  file.write("one");
+  file.put(NewFile::There::refuse);
+  EXPECT_EQ(read_file(place), "one");
+  {
+    NewFile second(place);
+    second.write("two");
+    EXPECT_THROW(second.put(NewFile::There::refuse), std::system_error);
+    EXPECT_EQ(read_file(place), "one");
+    second.put();
+  }
+  EXPECT_EQ(read_file(place), "two");
+  EXPECT_EQ(entries(), 1);
+  EXPECT_THROW(NewFile(directory.path() / "absent" / "x"), std::system_error);
 }
 
 TEST(File, LocksOnce) {

@@ -3,6 +3,8 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
+
 namespace geres {
 namespace {
 
@@ -25,6 +27,21 @@ std::size_t sequence_length(std::string_view text, std::size_t at) {
     return byte(1) >= low && byte(1) <= high && continuation(byte(2)) && continuation(byte(3)) ? 4 : 0;
   }
   return 0;
+}
+
+template <class Instead>
+std::string with_bad_bytes(std::string_view text, Instead instead) {
+  std::string good;
+  good.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = sequence_length(text, at);
+    if (length == 0)
+      good += instead(static_cast<unsigned char>(text[at]));
+    else
+      good.append(text, at, length);
+    at += std::max<std::size_t>(length, 1);
+  }
+  return good;
 }
 
 }  // namespace
@@ -54,19 +71,12 @@ bool valid_utf8(std::string_view text) {
 }
 
 std::string replace_bad_utf8(std::string_view text) {
-  std::string good;
-  good.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = sequence_length(text, at);
-    if (length == 0) {
-      good += "\xEF\xBF\xBD";
-      ++at;
-    } else {
-      good.append(text, at, length);
-      at += length;
-    }
-  }
-  return good;
+  return with_bad_bytes(text, [](unsigned char) { return std::string("\xEF\xBF\xBD"); });
+}
+
+std::string escape_bad_utf8(std::string_view text) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  return with_bad_bytes(text, [&](unsigned char c) { return std::string{'\\', 'x', kHex[c >> 4], kHex[c & 15]}; });
 }
 
 std::string_view utf8_prefix(std::string_view text, std::size_t bytes_max) {

@@ -12,6 +12,7 @@ std::string to_hex(std::string_view bytes);
 
 bool valid_utf8(std::string_view text);
 std::string replace_bad_utf8(std::string_view text);                         // each bad byte becomes U+FFFD
+std::string escape_bad_utf8(std::string_view text);                          // each bad byte becomes \xHH
 std::string_view utf8_prefix(std::string_view text, std::size_t bytes_max);  // never cuts a character
 
 // Compares in a time that depends on the lengths only.

@@ -39,6 +39,10 @@ void sync_directory(const std::filesystem::path& path);
 // Makes the directory (parents too) with mode 0700 if it is absent.
 void make_private_directory(const std::filesystem::path& path);
 
+// Removes a file or a directory with all that is in it, also what its owner has made unreadable. What is below it may
+// be another's; what is above it must not be (base/beneath.h). Never throws; says false if some is left.
+bool remove_tree(const std::filesystem::path& path) noexcept;
+
 // Takes an exclusive lock (flock) on `path`, made if absent; empty Fd if somebody else has it.
 Fd try_lock_file(const std::filesystem::path& path);
 

@@ -2,7 +2,8 @@
 // JSON in and out of described structs (Boost.Describe), with errors that name the field.
 //
 // Reading is strict: an unknown member is `unknownField` (with the nearest known name), a wrong kind `wrongType`, both
-// with a JSON pointer. A member that is absent keeps its default, unless the struct lists it in
+// with a JSON pointer. Programs of different versions that read each other's messages ask for Unknown::ignored.
+// A member that is absent keeps its default, unless the struct lists it in
 //     static constexpr std::string_view kRequired[] = {"name"};
 // A member called `requires_` is `requires` in JSON: one trailing underscore is dropped (C++ keywords).
 // Writing leaves out empty optionals. Any thread.
@@ -70,18 +71,20 @@ struct Raw {  // any JSON, kept as its text
   auto operator<=>(const Raw&) const = default;
 };
 
+enum class Unknown { refused, ignored };  // members that a struct has not, at any depth
+
 template <class T>
-Result<T> read(const value& from);  // JSON pointer in Error::field is relative to `from`
+Result<T> read(const value& from, Unknown unknown = Unknown::refused);  // Error::field is relative to `from`
 
 template <class T>
 value write(const T& from);
 
 template <class T>
-Result<T> read_text(std::string_view text) {
+Result<T> read_text(std::string_view text, Unknown unknown = Unknown::refused) {
   Arena arena;
   auto document = parse(text, arena.storage());
   if (!document) return document.error();
-  return read<T>(*document);
+  return read<T>(*document, unknown);
 }
 
 // The text of write(from), without the document between.
@@ -105,7 +108,7 @@ inline Error inside(std::string_view name, Error error) {
 
 template <class T>
 struct Form;  // one per kind: static Result<T> read(const value&), value write(const T&), void put(std::string&, const
-              // T&)
+              // T&). Kinds that hold others: read(const value&, Unknown)
 
 template <class T>
 concept Described = boost::describe::has_describe_members<T>::value && !std::is_union_v<T>;
@@ -242,9 +245,9 @@ struct Form<T> {
 
 template <class T>
 struct Form<std::optional<T>> {
-  static Result<std::optional<T>> read(const value& v) {
+  static Result<std::optional<T>> read(const value& v, Unknown unknown) {
     if (v.is_null()) return std::optional<T>();
-    auto inner = Form<T>::read(v);
+    auto inner = json::read<T>(v, unknown);
     if (!inner) return inner.error();
     return std::optional<T>(std::move(*inner));
   }
@@ -261,8 +264,8 @@ struct Form<std::optional<T>> {
 template <class T>
 struct Form<std::optional<std::optional<T>>> {
   using Type = std::optional<std::optional<T>>;
-  static Result<Type> read(const value& v) {
-    auto inner = Form<std::optional<T>>::read(v);
+  static Result<Type> read(const value& v, Unknown unknown) {
+    auto inner = json::read<std::optional<T>>(v, unknown);
     if (!inner) return inner.error();
     return Type(std::in_place, std::move(*inner));
   }
@@ -272,12 +275,12 @@ struct Form<std::optional<std::optional<T>>> {
 
 template <class T>
 struct Form<std::vector<T>> {
-  static Result<std::vector<T>> read(const value& v) {
+  static Result<std::vector<T>> read(const value& v, Unknown unknown) {
     if (!v.is_array()) return wrong_kind("a list", v);
     std::vector<T> list;
     list.reserve(v.get_array().size());
     for (std::size_t i = 0; i < v.get_array().size(); ++i) {
-      auto item = Form<T>::read(v.get_array()[i]);
+      auto item = json::read<T>(v.get_array()[i], unknown);
       if (!item) return inside(std::to_string(i), item.error());
       list.push_back(std::move(*item));
     }
@@ -302,11 +305,11 @@ struct Form<std::vector<T>> {
 template <class T>
 struct Form<std::map<std::string, T>> {
   using Type = std::map<std::string, T>;
-  static Result<Type> read(const value& v) {
+  static Result<Type> read(const value& v, Unknown unknown) {
     if (!v.is_object()) return wrong_kind("an object", v);
     Type map;
     for (const auto& [name, member] : v.get_object()) {
-      auto item = Form<T>::read(member);
+      auto item = json::read<T>(member, unknown);
       if (!item) return inside(name, item.error());
       map.emplace(std::string(name), std::move(*item));
     }
@@ -337,7 +340,7 @@ struct IsOptional<std::optional<T>> : std::true_type {};
 
 template <Described T>
 struct Form<T> {
-  static Result<T> read(const value& v) {
+  static Result<T> read(const value& v, Unknown unknown) {
     if (!v.is_object()) return wrong_kind("an object", v);
     const auto& members = v.get_object();
     T result{};
@@ -350,14 +353,14 @@ struct Form<T> {
       if (member == nullptr) return;
       ++found;
       using Type = std::remove_cvref_t<decltype(result.*d.pointer)>;
-      auto item = Form<Type>::read(*member);
+      auto item = json::read<Type>(*member, unknown);
       if (item)
         result.*d.pointer = std::move(*item);
       else
         error = inside(name, item.error());
     });
     if (error) return *error;
-    if (found != members.size()) return unknown(members);
+    if (found != members.size() && unknown == Unknown::refused) return unknown_in(members);
     if constexpr (requires { T::kRequired; }) {
       for (const std::string_view name : T::kRequired)
         if (!members.contains(name))
@@ -396,7 +399,7 @@ struct Form<T> {
   }
 
  private:
-  static Error unknown(const object& members) {
+  static Error unknown_in(const object& members) {
     std::vector<std::string> known;
     boost::mp11::mp_for_each<Members<T>>([&](auto d) { known.emplace_back(member_name(d.name)); });
     for (const auto& [name, member] : members)
@@ -407,8 +410,11 @@ struct Form<T> {
 };
 
 template <class T>
-Result<T> read(const value& from) {
-  return Form<T>::read(from);
+Result<T> read(const value& from, Unknown unknown) {
+  if constexpr (requires { Form<T>::read(from, unknown); })
+    return Form<T>::read(from, unknown);
+  else
+    return Form<T>::read(from);
 }
 
 template <class T>

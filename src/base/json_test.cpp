@@ -43,6 +43,18 @@ TEST(Json, ReadsEveryKindAndKeepsDefaults) {
   EXPECT_FALSE(read->when.has_value());
 }
 
+TEST(Json, IgnoresUnknownMembersAtAnyDepthWhereAsked) {
+  const auto text = R"({"name":"a","more":{"x":[1]},"list":[{"count":3,"colour":1}],"requires":{"count":7,"list":[]}})";
+  const auto read = read_text<Outer>(text, Unknown::ignored);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->list[0].count, 3);
+  EXPECT_EQ(read->requires_.count, 7);
+  EXPECT_EQ(read_text<Outer>(R"({"more":1})", Unknown::ignored).error().code, Code::missingField);
+  EXPECT_EQ(read_text<Outer>(R"({"name":"a","list":[{"count":"x","more":1}]})", Unknown::ignored).error().field,
+            "/list/0/count");
+  EXPECT_EQ(read_text<Outer>(R"({"name":"a","list":[{"more":1}]})").error().field, "/list/0/more");
+}
+
 TEST(Json, WritesWhatItReads) {
   const std::string text =
       R"({"name":"a","list":[{"count":3,"pause":"2m"}],"tags":{},"requires":{"count":1},"colour":"green","any":{"x":1}})";

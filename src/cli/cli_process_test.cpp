@@ -461,6 +461,29 @@ TEST_F(Cli, FetchesFiles) {
   EXPECT_THAT(wrong.err, HasSubstr("cannot be written"));
 }
 
+TEST_F(Cli, ShowsNamesOfFilesSoThatNoTerminalObeysThem) {
+  hub_.answer("GET /v1/jobs/" + kId + "/files", 200,
+              R"({"items":[{"path":"\u001b]0;title\u0007\n","size":3}],"filesLeftOutCount":12,)"
+              R"("filesLeftOut":[{"path":"pi\u001bpe","why":"a socket"}]})");
+  const auto shown = run_on_terminal({"job", "files", kId}, 120).out;
+  EXPECT_THAT(shown, HasSubstr(R"(\x1b]0;title\x07\n)"));
+  EXPECT_THAT(shown, HasSubstr(R"(left out: pi\x1bpe: a socket)"));
+  EXPECT_THAT(shown, HasSubstr("left out: and 11 more"));
+  EXPECT_THAT(shown, Not(HasSubstr("\x1b]")));
+  EXPECT_THAT(run({"job", "files", kId}).out, HasSubstr(R"(\x1b]0;title\x07\n)"));
+}
+
+TEST_F(Cli, PrintsALogRawButForTerminals) {
+  hub_.answer("GET /v1/jobs/" + kId, 200, job("finished"));
+  hub_.answer("GET /v1/jobs/" + kId + "/log", 200, "a\x1b]0;title\x07\x1b[31mred\x1b[0m\x1b[2Jz\n");
+  const std::vector<std::string> words{"job", "log", kId, "--stream", "stdout"};
+  EXPECT_EQ(run(words).out, "a\x1b]0;title\x07\x1b[31mred\x1b[0m\x1b[2Jz\n");
+  EXPECT_EQ(run_on_terminal(words).out, "a\x1b[31mred\x1b[0mz\r\n");
+  auto raw = words;
+  raw.push_back("--raw");
+  EXPECT_EQ(run_on_terminal(raw).out, "a\x1b]0;title\x07\x1b[31mred\x1b[0m\x1b[2Jz\r\n");
+}
+
 TEST_F(Cli, ShowsATokensSecretOnStandardOutputOnly) {
   hub_.answer("POST /v1/tokens", 201, R"({"id":"1","token":"grt_abc"})");
   const auto ran = run({"token", "create", "ci", "--role", "submitter", "--tenant", "demo"});

@@ -13,6 +13,7 @@
 #include "cli/credentials.h"
 #include "cli/help.h"
 #include "cli/progress_view.h"
+#include "cli/terminal_filter.h"
 
 namespace geres::cli {
 namespace {
@@ -229,6 +230,53 @@ TEST(Help, FitsOnAScreen) {
 TEST(Text, NeverLetsAHubMoveTheCursor) {
   EXPECT_EQ(clean("a\x1b[31mb\nc\xff"), "a\uFFFD[31mb c\uFFFD");
   EXPECT_EQ(clean("\u202Eevil"), "\uFFFDevil");
+}
+
+TEST(Text, NamesOfFilesAreToldApartAndHarmless) {
+  EXPECT_EQ(escaped_name("grüße/a b.txt"), "grüße/a b.txt");
+  EXPECT_EQ(escaped_name("back\\slash"), "back\\slash");
+  EXPECT_EQ(escaped_name("new\nline\tand\r"), "new\\nline\\tand\\r");
+  EXPECT_EQ(escaped_name("\x1b[31m\x7f"), "\\x1b[31m\\x7f");
+  EXPECT_EQ(escaped_name("rtl-\u202etxt.exe \u2028 \u0085"), "rtl-\\u202etxt.exe \\u2028 \\x85");
+  EXPECT_EQ(escaped_name("latin1-\xe9"), "latin1-\\xE9");
+}
+
+std::string filtered(std::string_view text) {
+  const std::string at_once = for_terminal(text);
+  TerminalFilter piecemeal;
+  std::string pieces;
+  for (const char c : text) pieces += piecemeal.pass({&c, 1});
+  pieces += piecemeal.finish();
+  EXPECT_EQ(pieces, at_once) << "wherever it is cut";
+  return at_once;
+}
+
+TEST(TerminalFilter, LetsTextAndColoursPass) {
+  EXPECT_EQ(filtered("grüße, 日本 😀\r\n\tyes\n"), "grüße, 日本 😀\r\n\tyes\n");
+  EXPECT_EQ(filtered("\x1b[1;31mred\x1b[0m \x1b[38:2::1:2:3mtrue\x1b[m"),
+            "\x1b[1;31mred\x1b[0m \x1b[38:2::1:2:3mtrue\x1b[m");
+  EXPECT_EQ(filtered("\x1b[31mred"), "\x1b[31mred\x1b[0m") << "what comes after is not coloured";
+}
+
+TEST(TerminalFilter, LeavesOutWhatWouldDoMore) {
+  EXPECT_EQ(filtered("a\x1b]0;title\x07z"), "az");
+  EXPECT_EQ(filtered("a\x1b]52;c;ZXZpbA==\x1b\\z"), "az") << "the clipboard";
+  EXPECT_EQ(filtered("a\x1b[2J\x1b[1;1H\x1b[6n\x1b[?1049hz"), "az") << "the screen, the cursor, questions";
+  EXPECT_EQ(filtered("a\x1bP$q q\x1b\\\x1b_apc\x1b\\\x1b^pm\x1b\\\x1bXsos\x1b\\z"), "az");
+  EXPECT_EQ(filtered("a\x1b"
+                     "c\x1b(0\x1b#8\x1b=z"),
+            "az")
+      << "reset, character sets";
+  EXPECT_EQ(filtered("a\x07\x08\x0b\x7fz"), "az");
+  EXPECT_EQ(filtered("a\x9b"
+                     "31mz\xc2\x9b"
+                     "1m\xff"),
+            "a\uFFFD31mz\uFFFD1m\uFFFD")
+      << "C1, as a byte and in UTF-8";
+  EXPECT_EQ(filtered("a\u202e\u2066z"), "a\uFFFD\uFFFDz") << "the direction of writing";
+  EXPECT_EQ(filtered("a\x1b[>4;1mz\x1b[1 mz"), "azz") << "what only ends as a colour does";
+  EXPECT_EQ(filtered("a\x1b"), "a");
+  EXPECT_EQ(filtered("a\xc3"), "a\uFFFD");
 }
 
 TEST(Text, MeasuresAndCutsByColumns) {

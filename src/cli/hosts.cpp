@@ -19,7 +19,22 @@ std::string labels_of(const json::value& host) {
 std::string host_state(const json::value& host) {
   const auto state = text_of(host, "state"), mode = text_of(host, "mode");
   if (state == "live" && mode != "run" && !mode.empty()) return mode == "drain" ? "draining" : mode;
+  const auto health = text_of(member_of(host, "health"), "state");
+  if (state == "live" && !health.empty() && health != "well") return health;
   return state.empty() ? mode : state;
+}
+
+// Below the table: why a host gets no jobs, and when it is tried again.
+void tell_trouble(Context& context, const json::value& host) {
+  const auto& health = member_of(host, "health");
+  const auto state = text_of(health, "state");
+  if (state.empty() || state == "well" || text_of(host, "state") != "live") return;
+  const auto test = time_of(health, "nextTestAt");
+  const auto wait = test ? (*test - context.now()) / 1'000 * 1'000 : 0;
+  context.output.out(clean(text_of(host, "name")) + (state == "unfit" ? " cannot start jobs" : " rests") + ": " +
+                     clean(text_of(health, "reason")) +
+                     (wait > 0 ? "; tried again in " + format_duration(wait) : "; tried again with the next job") +
+                     "\n");
 }
 
 int list(Context& context) {
@@ -62,6 +77,7 @@ int list(Context& context) {
          Cell("", text_of(host, "id"))});
   }
   output.out(table.text(output.look, terminal_width(1)));
+  for (const auto& host : hosts) tell_trouble(context, host);
   return kDone;
 }
 

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files a job left, or was given: listed, or fetched into a directory. Where a file lies there is decided by its
-// path as the hub tells it, which must stay inside of that directory.
-#include <unistd.h>
-
+// The files a job left, or was given: listed, or fetched into a directory.
 #include <algorithm>
-#include <system_error>
 
 #include "base/duration.h"
-#include "base/file.h"
 #include "cli/context.h"
 #include "cli/job_ids.h"
 #include "cli/job_log.h"
 #include "cli/job_words.h"
+#include "cli/output_directory.h"
 
 namespace geres::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kNamedMax = 10;
 
 std::string escaped_path(const std::string& path) {
   std::string out;
@@ -24,72 +22,84 @@ std::string escaped_path(const std::string& path) {
   return out;
 }
 
-fs::path inside(const fs::path& directory, const std::string& path) {
-  const fs::path relative(path);
-  bool fine = !path.empty() && relative.is_relative() && path.find('\0') == std::string::npos;
-  for (const auto& part : relative) fine = fine && part != ".." && part != ".";
-  if (!fine)
-    throw Trouble{kFailed, "the hub names a file '" + path + "', which would not lie in " + directory.string(),
-                  "it was left alone"};
-  return directory / relative;
-}
-
-void check_writable(const fs::path& directory) {
-  std::error_code error;
-  fs::create_directories(directory, error);
-  if (error || ::access(directory.c_str(), W_OK) != 0)
-    usage_error("the directory '" + directory.string() + "' cannot be written",
-                error ? error.message() : std::string(std::generic_category().message(errno)),
-                "--out DIR, one of your own", "--out");
-}
-
-struct Wanted {
-  std::string path;
+struct Wanted : OutputDirectory::Wanted {
   std::string url;
-  std::int64_t size = 0;
 };
 
-std::vector<Wanted> left_files(Context& context, const std::string& id) {
+// `told` is what else the hub says beside the list: what was left out.
+std::vector<Wanted> left_files(Context& context, const std::string& id, json::value& told) {
   std::vector<Wanted> files;
-  context.ask(context.hub().list("/v1/jobs/" + id + "/files", {}, [&](const json::value& file) {
-    const auto path = text_of(file, "path");
-    files.push_back({path, "/v1/jobs/" + id + "/files/" + escaped_path(path), number_of(file, "size")});
-    return true;
-  }));
+  client::Query page;
+  do {
+    const auto answer = context.ask(context.hub().get("/v1/jobs/" + id + "/files", page));
+    for (const auto& file : items_of(answer)) {
+      const auto path = text_of(file, "path");
+      files.push_back({{path, text_of(file, "sha256"), number_of(file, "size")},
+                       "/v1/jobs/" + id + "/files/" + escaped_path(path)});
+    }
+    if (page.empty()) told = answer;
+    page = {{"cursor", text_of(answer, "next")}};
+  } while (!page.front().second.empty());
   return files;
 }
 
 std::vector<Wanted> given_files(const json::value& job) {
   std::vector<Wanted> files;
   for (const auto& input : items_of(member_of(job, "inputs")))
-    files.push_back({text_of(input, "path"),
-                     "/v1/files/" + client::escaped(text_of(job, "tenant")) + "/" + text_of(input, "sha256"), 0});
+    files.push_back({{text_of(input, "path"), text_of(input, "sha256")},
+                     "/v1/files/" + client::escaped(text_of(job, "tenant")) + "/" + text_of(input, "sha256")});
   return files;
+}
+
+// By its name, or as the list shows it.
+bool is_called(const Wanted& file, const std::string& word) {
+  return file.path == word || escaped_name(file.path) == word;
 }
 
 void keep_chosen(std::vector<Wanted>& files, const std::vector<std::string>& arguments) {
   if (arguments.size() < 2) return;
+  const auto first = arguments.begin() + 1;
   std::vector<std::string> names;
-  for (const auto& file : files) names.push_back(file.path);
-  for (std::size_t i = 1; i < arguments.size(); ++i)
-    if (std::find(names.begin(), names.end(), arguments[i]) == names.end())
-      usage_error("the job has no file '" + arguments[i] + "'",
-                  names.empty() ? "it has none" : "it has " + joined(names), {}, {});
+  for (const auto& file : files) names.push_back(escaped_name(file.path));
+  for (auto word = first; word != arguments.end(); ++word)
+    if (std::none_of(files.begin(), files.end(), [&](const Wanted& file) { return is_called(file, *word); }))
+      usage_error("the job has no file '" + *word + "'", names.empty() ? "it has none" : "it has " + joined(names), {},
+                  {});
   std::erase_if(files, [&](const Wanted& file) {
-    return std::find(arguments.begin() + 1, arguments.end(), file.path) == arguments.end();
+    return std::none_of(first, arguments.end(), [&](const std::string& word) { return is_called(file, word); });
   });
 }
 
-void fetch(Context& context, const std::vector<Wanted>& files, const fs::path& directory) {
-  check_writable(directory);
-  std::int64_t bytes = 0;
+// What is there already with that very content is left as it is. Anything else by that name is the user's, and is said
+// before a byte is written.
+std::vector<Wanted> missing_files(const std::vector<Wanted>& files, const OutputDirectory& directory, bool force) {
+  std::vector<Wanted> missing;
+  std::vector<std::string> taken;
   for (const auto& file : files) {
-    const auto target = inside(directory, file.path);
-    fs::create_directories(target.parent_path());
-    bytes += std::int64_t(context.ask(context.hub().download(file.url, {}, target)));
+    const auto there = directory.look(file);
+    if (there != OutputDirectory::There::same) missing.push_back(file);
+    if (there == OutputDirectory::There::other) taken.push_back(escaped_name(file.path));
+  }
+  if (taken.empty() || force) return missing;
+  const auto number = taken.size();
+  if (number > kNamedMax) taken.resize(kNamedMax);
+  throw Trouble{kFailed,
+                plural(std::int64_t(number), "file") + " would be overwritten: " + joined(taken) +
+                    (number > kNamedMax ? ", …" : ""),
+                "nothing was written", "--force, or another --out"};
+}
+
+void fetch(Context& context, const std::vector<Wanted>& files, const fs::path& place) {
+  const OutputDirectory directory(place);
+  const bool force = context.has("force");
+  std::int64_t bytes = 0;
+  for (const auto& file : missing_files(files, directory, force)) {
+    const auto target = directory.begin(file.path);
+    bytes += std::int64_t(context.ask(context.hub().download(file.url, {}, *target)));
+    target->put(force ? NewFile::There::replace : NewFile::There::refuse);
   }
   context.output.talk(plural(std::int64_t(files.size()), "file") + ", " + format_size(bytes) + ", in " +
-                      directory.string());
+                      place.string());
 }
 
 int job_files(Context& context) {
@@ -102,26 +112,28 @@ int job_files(Context& context) {
     context.show_json(inputs ? json::value(json::object{{"items", items_of(member_of(answer, "inputs"))}}) : answer);
     return kDone;
   }
-  auto files = inputs ? given_files(context.ask(context.hub().get("/v1/jobs/" + id))) : left_files(context, id);
+  json::value told;
+  auto files = inputs ? given_files(context.ask(context.hub().get("/v1/jobs/" + id))) : left_files(context, id, told);
   keep_chosen(files, context.words.arguments);
   if (files.empty()) {
     output.hint(inputs ? "the job was given no files" : "the job left no files");
-    return kDone;
-  }
-  if (directory) {
+  } else if (directory) {
     fetch(context, files, *directory);
-    if (output.look.json) {
-      json::array paths;
-      for (const auto& file : files) paths.emplace_back((fs::path(*directory) / file.path).string());
-      output.json(json::object{{"files", paths}});
-    }
-    return kDone;
+  } else {
+    Table table({{"PATH", false, true}, {"SIZE", true}});
+    for (const auto& file : files)
+      table.add({escaped_name(file.path), inputs ? Cell("") : Cell(format_size(file.size), std::to_string(file.size))});
+    output.out(table.text(output.look, terminal_width(1)));
+    output.hint("geres job files " + context.words.arguments[0] + (inputs ? " --inputs" : "") + " --out DIR");
   }
-  Table table({{"PATH", false, true}, {"SIZE", true}});
-  for (const auto& file : files)
-    table.add({file.path, inputs ? Cell("") : Cell(format_size(file.size), std::to_string(file.size))});
-  output.out(table.text(output.look, terminal_width(1)));
-  output.hint("geres job files " + context.words.arguments[0] + (inputs ? " --inputs" : "") + " --out DIR");
+  for (const auto& line : left_out_lines(told)) output.talk("left out: " + line);
+  if (!output.look.json) return kDone;
+  json::object done;
+  auto& paths = done["files"].emplace_array();
+  for (const auto& file : files) paths.emplace_back((fs::path(*directory) / file.path).string());
+  for (const char* member : {"filesLeftOut", "filesLeftOutCount"})
+    if (const auto& value = member_of(told, member); !value.is_null()) done[member] = value;
+  output.json(done);
   return kDone;
 }
 
@@ -130,11 +142,12 @@ int job_files(Context& context) {
 Command job_files_command() {
   return {.path = "job files",
           .sentence = "List or fetch the files a job left, or with --inputs those it was given",
-          .usage = {"<job> [<path>...] [--inputs] [--out <directory>]"},
+          .usage = {"<job> [<path>...] [--inputs] [--out <directory> [--force]]"},
           .examples = {"geres job files last", "geres job files last --out results",
                        "geres job files 77d0b7 --inputs --out ."},
           .flags = {{.name = "inputs", .help = "those it was given"},
-                    {.name = "out", .value = "DIR", .help = "fetch them into this directory", .live = Live::files}},
+                    {.name = "out", .value = "DIR", .help = "fetch them into this directory", .live = Live::files},
+                    {.name = "force", .help = "also over files that are there already"}},
           .run = job_files,
           .arguments_min = 1,
           .arguments_max = kAnyNumber,

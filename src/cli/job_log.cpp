@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A job's output, as bytes: its standard output to ours, its standard error to ours. Following picks up where it was
+// A job's output, as bytes: its standard output to ours, its standard error to ours. Terminals get it without what
+// would do more there than colour it. Following picks up where it was
 // when the hub goes away meanwhile.
 #include "cli/job_log.h"
 
@@ -27,6 +28,7 @@ int log_job(Context& context) {
   what.attempt = context.integer("attempt");
   what.tail = context.integer("tail");
   what.follow = context.has("follow");
+  what.raw = context.has("raw");
   const auto stream = context.value_or("stream", "both");
   const bool both = stream == "both";
   catch_interrupts();
@@ -61,7 +63,7 @@ int log_job(Context& context) {
 Command job_log_command() {
   return {.path = "job log",
           .sentence = "Print what a job has printed, of its newest attempt",
-          .usage = {"<job> [-f] [--stream <stream>] [--attempt <n>] [--tail <n>]"},
+          .usage = {"<job> [-f] [--stream <stream>] [--attempt <n>] [--tail <n>] [--raw]"},
           .examples = {"geres job log last", "geres job log -f 77d0b7 --tail 20",
                        "geres job log last --stream stderr --attempt 1"},
           .flags = {{.name = "follow", .help = "go on until the job has ended, over all attempts", .letter = 'f'},
@@ -71,7 +73,8 @@ Command job_log_command() {
                      .kind = Kind::choice,
                      .choices = {"stdout", "stderr", "both"}},
                     {.name = "attempt", .value = "N", .help = "of this attempt", .kind = Kind::integer},
-                    {.name = "tail", .value = "N", .help = "only the last lines", .kind = Kind::integer}},
+                    {.name = "tail", .value = "N", .help = "only the last lines", .kind = Kind::integer},
+                    {.name = "raw", .help = "on a terminal, too, every byte as it is; else colours alone pass"}},
           .run = log_job,
           .arguments_min = 1,
           .arguments_max = 1,

@@ -83,6 +83,19 @@ std::string exit_words(const json::value& of) {
   return "";
 }
 
+std::vector<std::string> left_out_lines(const json::value& job, std::size_t lines_max) {
+  std::vector<std::string> lines;
+  const auto& named = member_of(job, "filesLeftOut");
+  if (!named.is_array()) return lines;
+  for (const auto& file : named.get_array()) {
+    if (lines.size() == lines_max) break;
+    lines.push_back(escaped_name(text_of(file, "path")) + ": " + clean(text_of(file, "why")));
+  }
+  const auto more = number_of(job, "filesLeftOutCount") - std::int64_t(lines.size());
+  if (more > 0) lines.push_back("and " + grouped(more) + " more");
+  return lines;
+}
+
 std::string outcome_sentence(const json::value& job, const Output& output, bool err) {
   const bool terminal = err ? output.look.err_terminal : output.look.out_terminal;
   const bool colour = err ? output.look.err_colour : output.look.out_colour;
@@ -96,6 +109,8 @@ std::string outcome_sentence(const json::value& job, const Output& output, bool 
   if (!host.empty()) text += " on " + host;
   const auto error = text_of(job, "error");
   if (state != "finished" && !error.empty()) text += ": " + clean(error);
+  if (const auto left_out = left_out_lines(job, 1); !left_out.empty())
+    text += "; " + plural(number_of(job, "filesLeftOutCount"), "file") + " left out, " + joined(left_out);
   return text;
 }
 

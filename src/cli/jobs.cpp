@@ -213,6 +213,7 @@ void show_details(Context& context, const json::value& job, const json::array& a
   auto result = text_of(job, "result");
   while (!result.empty() && (result.back() == '\n' || result.back() == ' ')) result.pop_back();
   row("result", fit(result, 300));
+  row("left out", joined(left_out_lines(job), "\n"));
   row("try", terminal ? advice(job, id.size() > 8 ? id.substr(id.size() - 8) : id) : "");
   if (!attempts.empty()) output.out(attempts_table(attempts, output.look, now));
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/log_follower.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "cli/job_words.h"
@@ -18,9 +20,21 @@ std::int64_t offset_of(const client::Reply& reply) {
 
 }  // namespace
 
-LogFollower::LogFollower(client::Options options, What what) : hub_(std::move(options)), what_(std::move(what)) {}
+LogFollower::LogFollower(client::Options options, What what) : hub_(std::move(options)), what_(std::move(what)) {
+  if (!what_.raw && ::isatty(what_.fd) == 1) filter_.emplace();
+}
+
+void LogFollower::print(std::string_view bytes) {
+  write_out(what_.fd, filter_ ? filter_->pass(bytes) : bytes);
+}
 
 std::optional<client::Failure> LogFollower::run() {
+  auto failure = follow();
+  if (filter_) write_out(what_.fd, filter_->finish());
+  return failure;
+}
+
+std::optional<client::Failure> LogFollower::follow() {
   for (bool begun = false;; begun = true) {
     const auto had_ended = look();
     if (!had_ended) return had_ended.error();
@@ -30,7 +44,7 @@ std::optional<client::Failure> LogFollower::run() {
     const auto reply = ask(
         {{"offset", std::to_string(offset_)}},
         [this](std::string_view piece) {
-          write_out(what_.fd, piece);
+          print(piece);
           came_ += std::int64_t(piece.size());
           return true;
         },
@@ -72,7 +86,7 @@ std::optional<client::Failure> LogFollower::begin() {
   if (!what_.tail || attempt_ > newest_) return std::nullopt;
   const auto reply = ask({{"tail", std::to_string(*what_.tail)}});
   if (!reply) return reply.error();
-  write_out(what_.fd, reply->body);
+  print(reply->body);
   offset_ = offset_of(*reply) + std::int64_t(reply->body.size());
   return std::nullopt;
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cli/client/client.h"
+#include "cli/terminal_filter.h"
 
 namespace geres::cli {
 
@@ -20,7 +21,8 @@ class LogFollower {
     std::optional<std::int64_t> attempt;  // the newest; with `follow` those after it as well
     std::optional<std::int64_t> tail;     // lines
     bool follow = false;                  // until the job has ended
-    int fd = 1;                           // where the bytes go
+    int fd = 1;                           // where the bytes go …
+    bool raw = false;                     // … as they are; else a terminal gets them filtered
   };
   LogFollower(client::Options options, What what);
 
@@ -28,14 +30,18 @@ class LogFollower {
   std::optional<client::Failure> run();
 
  private:
+  std::optional<client::Failure> follow();
   client::Answer<bool> look();  // whether the job has ended
   client::Answer<client::Reply> ask(client::Query more, client::Sink sink = {}, bool follow = false);
   client::Answer<std::int64_t> length();  // of attempt_
   std::optional<client::Failure> begin();
   std::optional<client::Failure> locate();
 
+  void print(std::string_view bytes);
+
   client::Client hub_;
   const What what_;
+  std::optional<TerminalFilter> filter_;
   std::int64_t newest_ = 0;   // attempt, when it was looked at
   std::int64_t attempt_ = 0;  // the place from which on it is printed …
   std::int64_t offset_ = 0;

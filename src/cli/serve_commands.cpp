@@ -186,6 +186,15 @@ HostSettings host_settings(Context& context) {
   settings.tenants = context.values("tenant");
   settings.drain = *parse_duration(context.value_or("drain", "10s"));
   settings.isolation = context.value_or("isolation", "");
+  settings.allow_root = context.has("allow-root");
+  if (settings.allow_root && settings.isolation != "none")
+    usage_error("--allow-root is for jobs that run as root",
+                "with --isolation user none does, and that is root's default", "--isolation none --allow-root",
+                "--allow-root");
+  settings.uid_block = context.integer("uid-block");
+  if (settings.uid_block && (*settings.uid_block < 0 || *settings.uid_block > UINT32_MAX))
+    usage_error("--uid-block does not fit", "a multiple of 65536 from 524288 to 1878982656", "--uid-block 524288",
+                "--uid-block");
   if (const auto limit = context.value("scratch-limit")) settings.scratch_limit = *parse_size(*limit);
   settings.process_limit = context.integer("process-limit").value_or(settings.process_limit);
   if (const auto memory = context.value("default-memory")) settings.default_memory = *parse_size(*memory);
@@ -352,9 +361,14 @@ std::vector<Flag> host_flags() {
        .kind = Kind::duration},
       {.name = "isolation",
        .value = "KIND",
-       .help = "how jobs are kept apart",
+       .help = "who jobs run as: each as a user of its own (user; default for root), or as this one (none)",
        .kind = Kind::choice,
        .choices = {"none", "user", "sandbox"}},
+      {.name = "allow-root", .help = "with --isolation none: jobs run as root, and may do what root may"},
+      {.name = "uid-block",
+       .value = "FIRST",
+       .help = "the 65536 user ids from here on are the jobs' (default: a block that is free)",
+       .kind = Kind::integer},
       {.name = "scratch-limit",
        .value = "SIZE",
        .help = "disk that one job's files may take up (default 10GiB, 0: any)",

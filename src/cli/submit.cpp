@@ -11,6 +11,7 @@
 #include "cli/job_ids.h"
 #include "cli/job_words.h"
 #include "cli/submit_spec.h"
+#include "cli/terminal_filter.h"
 #include "cli/watch.h"
 
 namespace geres::cli {
@@ -88,7 +89,7 @@ std::vector<std::string> post_lists(Context& context, const std::vector<PlannedJ
 void print_result(Output& output, const json::value& job) {
   const auto result = text_of(job, "result");
   if (result.empty()) return;
-  output.out(result);
+  output.out(output.look.out_terminal ? for_terminal(result) : result);
   if (!result.ends_with('\n')) output.out("\n");
 }
 

@@ -60,6 +60,23 @@ std::string clean(std::string_view raw) {
   return out;
 }
 
+std::string escaped_name(std::string_view name) {
+  const std::string text = escape_bad_utf8(name);
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto start = at;
+    const char32_t c = next_code_point(text, at);
+    char code[12];
+    if (c == '\n' || c == '\t' || c == '\r')
+      out += c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r";
+    else if (harmful(c))
+      std::snprintf(code, sizeof code, c < 0x100 ? "\\x%02x" : "\\u%04x", unsigned(c)), out += code;
+    else
+      out.append(text, start, at - start);
+  }
+  return out;
+}
+
 std::string clean_lines(std::string_view text, std::string_view indent) {
   std::string out;
   for (const auto& line : split(text, '\n')) {

@@ -18,6 +18,11 @@ std::string paint(std::string_view text, Colour colour, bool really = true);
 std::string clean(std::string_view text);  // one line, no control characters, valid UTF-8
 std::string clean_lines(std::string_view text, std::string_view indent);  // the same, keeping line breaks
 
+// A name of a file, which may have any character, so that it can be told apart and does no harm: "new\nline",
+// "\x1b[31m",
+// "\u202e"; all others as they are.
+std::string escaped_name(std::string_view name);
+
 // Lines broken between words where they would be wider than `width`; those after the first begin with `indent`.
 std::string wrapped(std::string_view text, std::size_t width, std::string_view indent);
 

@@ -155,6 +155,11 @@ TEST_F(ClientTest, PushesPackagesAndFiles) {
   const auto with_input = client->submit({.type = "Work", .inputs = {{.path = "in.txt", .sha256 = stored.sha256}}});
   EXPECT_THAT(with_input.json, HasSubstr(stored.sha256));
   EXPECT_THROW(client->upload_input("ours", directory.path() / "absent"), Refused);
+  const auto version = client->upload_input("ours", "/proc/version");  // says that its size is 0
+  EXPECT_EQ(version.sha256, sha256_hex(read_file("/proc/version")));
+  const auto large = directory.path() / "large";
+  replace_file(large, std::string(3'000'000, 'l'));
+  EXPECT_EQ(client->upload_input("ours", large).sha256, sha256_hex(std::string(3'000'000, 'l')));
   try {
     replace_file(zip, "no zip at all");
     client->push_package("ours", "hello", zip);
@@ -244,7 +249,12 @@ TEST_F(ClientTest, DownloadsWhatAJobLeft) {
   EXPECT_EQ(read_file(to), bytes);
   EXPECT_THROW(client->download(job.id, "absent", to), NotFound);
   EXPECT_EQ(read_file(to), bytes) << "as it was";
-  EXPECT_FALSE(std::filesystem::exists(to.string() + ".part"));
+  const auto longest = directory.path() / "one" / std::string(255, 'n');
+  std::filesystem::create_directory(longest.parent_path());
+  EXPECT_EQ(client->download(job.id, files[0].path, longest), 300'000);
+  EXPECT_EQ(read_file(longest), bytes);
+  EXPECT_THROW(client->download(job.id, "absent", longest.parent_path() / "absent"), NotFound);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(longest.parent_path()), {}), 1) << "nothing beside it";
 }
 
 TEST_F(ClientTest, FollowsALogOverAllAttempts) {

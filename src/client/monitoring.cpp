@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Jobs looked at: one, lists, attempts, history, logs, files; and short lists read to their end.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <iterator>
+#include <optional>
 #include <system_error>
 
-#include "base/file.h"
+#include "base/new_file.h"
 #include "client/ask.h"
 #include "client/write.h"
 #include "geres/client.h"
@@ -63,19 +60,13 @@ std::string escaped_path(std::string_view path) {
   return to;
 }
 
-// A file being downloaded: written beside its place, and put there when it is complete.
+// A file being downloaded, put into its place when it is complete.
 struct Download {
-  explicit Download(std::filesystem::path to) : target(std::move(to)), part(target.string() + ".part") {
-    fd = Fd(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) throw std::system_error(errno, std::generic_category(), part);
-  }
-  ~Download() { discard(); }
-  void discard() {
-    if (!std::exchange(over, true)) ::unlink(part.c_str());
-  }
+  explicit Download(const std::filesystem::path& to) : file(std::in_place, to) {}
+  void discard() { file.reset(); }
   transport::Take take(std::string_view piece) {
     try {
-      write_all(fd.get(), piece);
+      file->write(piece);
       bytes += std::int64_t(piece.size());
       return transport::Take::more;
     } catch (...) {
@@ -84,21 +75,20 @@ struct Download {
     }
   }
   void restart() {
-    if (::ftruncate(fd.get(), 0) != 0 || ::lseek(fd.get(), 0, SEEK_SET) != 0)
-      trouble = std::make_exception_ptr(std::system_error(errno, std::generic_category(), part));
     bytes = 0;
+    try {
+      file->restart();
+    } catch (...) {
+      trouble = std::current_exception();
+    }
   }
   void place() {
     if (trouble) std::rethrow_exception(trouble);
-    std::filesystem::rename(part, target);
-    over = true;
+    file->put();
   }
-  std::filesystem::path target;
-  std::string part;
-  Fd fd;
+  std::optional<NewFile> file;  // none: discarded
   std::int64_t bytes = 0;
   std::exception_ptr trouble;
-  bool over = false;  // placed or discarded
 };
 
 }  // namespace

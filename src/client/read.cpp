@@ -81,6 +81,14 @@ std::optional<Progress> progress_of(const json::value& from) {
   return Progress{number_if(v, "percent"), text_of(v, "message")};
 }
 
+std::vector<LeftOutFile> left_out_of(const json::value& from) {
+  std::vector<LeftOutFile> files;
+  const auto& v = member_of(from, "filesLeftOut");
+  if (v.is_array())
+    for (const auto& file : v.get_array()) files.push_back({text_of(file, "path"), text_of(file, "why")});
+  return files;
+}
+
 std::optional<JobWebhook> webhook_of(const json::value& from) {
   const auto& v = member_of(from, "webhook");
   if (!v.is_object()) return std::nullopt;
@@ -165,6 +173,8 @@ Job read_job(const json::value& from) {
   job.result_truncated = flag_of(from, "resultTruncated");
   job.exit = exit_of(from);
   job.usage = usage_of(from);
+  job.files_left_out = left_out_of(from);
+  job.files_left_out_count = integer_of(from, "filesLeftOutCount");
   job.host = text_of(from, "host");
   read_times(job, from);
   job.version = integer_of(from, "version");

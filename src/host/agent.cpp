@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/agent.h"
 
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "base/duration.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "host/cached_kinds.h"
+#include "host/leftovers.h"
 
 namespace geres::host {
 namespace {
@@ -24,6 +27,12 @@ struct RememberedHost {
   std::string id;
 };
 BOOST_DESCRIBE_STRUCT(RememberedHost, (), (id))
+
+// The user that this process runs as; its number where nobody knows it by name.
+std::string user_name() {
+  const passwd* const known = ::getpwuid(::geteuid());
+  return known != nullptr ? known->pw_name : std::to_string(::geteuid());
+}
 
 ContentCache::Options cache_options(const Options& options, const char* name, std::int64_t bytes_max) {
   ContentCache::Options cache;
@@ -39,26 +48,30 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
     : options_(std::move(options)),
       lock_(std::move(prepared.lock)),
       pool_(kPoolThreads),
+      cleaners_(1),
       sweepers_(kSweepers),
       link_({options_.hub_url, options_.ca_file}, clock_),
       runner_(std::move(prepared.runner)),
-      users_(options_.data / "uids.json", options_.first_uid, options_.uids_max),
+      users_(std::move(prepared.users)),
+      own_user_(user_name()),
       workspaces_(options_.data / "work"),
       disk_(options_.scratch, options_.data,
             {[this](const std::string& lease, const std::string& reason) {
                link_.post([this, lease, reason] { over_scratch(lease, reason); });
              },
              [this](bool is_short) { link_.post([this, is_short] { disk_short_ = is_short; }); }}),
+      name_(options_.name.empty() ? machine_name() : options_.name),
+      member_(link_, clock_, kNameTakenMax, *this, reporter_),
       packages_(
           [&] {
             auto cache = cache_options(options_, "packages", options_.package_cache_bytes);
-            cache.bearer = [this] { return membership_ ? membership_->secret : std::string(); };
-            if (options_.isolation == Isolation::user) {
+            cache.bearer = [this] { return bearer(); };
+            if (users_) {
               cache.directory_mode = 0711;
               cache.own = [this](const std::string& tenant, const std::filesystem::path& directory) {
-                const auto user = users_.user_of(tenant);
+                const auto group = users_->group_of(tenant);
                 const bool done =
-                    user && ::chown(directory.c_str(), 0, user->gid) == 0 && ::chmod(directory.c_str(), 0750) == 0;
+                    group && ::chown(directory.c_str(), 0, *group) == 0 && ::chmod(directory.c_str(), 0750) == 0;
                 if (!done) throw std::system_error(errno, std::generic_category(), "own " + directory.string());
               };
             }
@@ -68,21 +81,15 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
       inputs_(
           [&] {
             auto cache = cache_options(options_, "inputs", options_.input_cache_bytes);
-            cache.bearer = [this] { return membership_ ? membership_->secret : std::string(); };
+            cache.bearer = [this] { return bearer(); };
             return cache;
           }(),
           input_kind(), link_, pool_, clock_),
-      claims_(link_, clock_,
-              {[this](wire::Fetched fetched, Millis from) { take_in(std::move(fetched), from); },
-               [this](bool reached) { heard(reached); }, [this] { host_gone(); },
-               [](const std::string& what) { log::warn("{}", what); }}),
-      reporter_(link_, clock_, attempts_,
+      reporter_(member_, clock_, attempts_,
                 {[this](const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at) {
                    take_report_answer(answer, running, sent_at);
                  },
-                 [this](const std::string& lease) { unspeakable(lease); }, [this](bool reached) { heard(reached); },
-                 [this] { host_gone(); }}) {
-  name_ = options_.name.empty() ? machine_name() : options_.name;
+                 [this](const std::string& lease) { unspeakable(lease); }}) {
   for (int slot = options_.slots; slot-- > 0;) runner_slots_.push_back(std::uint32_t(slot));
   status_.runner = runner_->hello();
 }
@@ -97,8 +104,11 @@ Agent::~Agent() {
 
 // ---- membership
 
+std::string Agent::bearer() const {
+  return member_.membership() ? member_.membership()->secret : std::string();
+}
+
 void Agent::start() {
-  users_.load();
   packages_.start();
   inputs_.start();
   if (const auto leftovers = workspaces_.start(); !leftovers.empty())
@@ -107,7 +117,8 @@ void Agent::start() {
     if (item.path().filename().native().starts_with("work.old."))
       sweepers_.run([path = item.path()] { remove_tree(path); });
   if (const auto text = read_file_if(options_.data / "host.json"))
-    if (const auto earlier = json::read_text<RememberedHost>(*text)) last_id_ = earlier->id;
+    if (auto earlier = json::read_text<RememberedHost>(*text)) member_.set_last_id(std::move(earlier->id));
+  if (users_) remove_files_left_by(users_->first(), 2 * std::uint32_t(options_.slots));
   attach_runner();
   disk_.start();
   link_.post([this] { begin(); });
@@ -116,87 +127,55 @@ void Agent::start() {
 }
 
 void Agent::begin() {
-  heard_at_ = clock_.monotonic();
   const auto& detail = runner_->hello().detail;
   log::info("jobs are contained by {}{}{}", json::write(runner_->containment()).get_string().c_str(),
             detail.empty() ? "" : ": ", detail);
   say_what_limits_there_are();
   say_which_limits_are_less();
-  register_host();
+  member_.join();
 }
 
-void Agent::register_host() {
-  if (registering_ || finished_) return;
-  registering_ = true;
+wire::RegisterHost Agent::registration() const {
   wire::RegisterHost body;
   body.name = name_;
   body.slots = options_.slots;
   body.labels = options_.labels;
   body.memory = {options_.memory > 0 ? options_.memory : machine_memory()};
   body.tenants = options_.tenants;
-  if (!last_id_.empty()) body.replaces = last_id_;
   body.containment = json::write(runner_->containment()).get_string().c_str();
-  HubCall call;
-  call.path = "/v1/hosts";
-  call.bearer = options_.token;
-  call.body = json::write_text(body);
-  ++register_tries_;
-  link_.send(std::move(call), [this](const HubAnswer& answer) { registered(answer); });
+  return body;
 }
 
-void Agent::registered(const HubAnswer& answer) {
-  registering_ = false;
-  heard(answer.status != 0);
-  if (!answer.ok()) return refused(answer);
-  const auto body = json::read_text<wire::Registered>(answer.body);
-  if (!body)
-    return finish(fail(Code::internal, "the hub's answer to registering makes no sense: " + body.error().message));
-  must_register_ = false;
-  register_tries_ = 0;
-  name_taken_since_ = 0;
-  membership_ = Membership{body->id, body->secret, std::max<Millis>(100, Millis(body->reportSeconds * 1000))};
-  last_id_ = body->id;
-  remember_id();
-  log::info("registered at {} as {} ({} slots)", options_.hub_url, name_, options_.slots);
-  claims_.begin(*membership_);
-  reporter_.begin(*membership_);
-}
-
-void Agent::refused(const HubAnswer& answer) {
-  const std::string problem = problem_of(answer);
-  if (answer.status == 409) {  // its own id of an earlier life is named, so it is another's, or DATA was lost
-    if (name_taken_since_ == 0) name_taken_since_ = clock_.monotonic();
-    if (clock_.monotonic() - name_taken_since_ > kNameTakenMax)
-      return finish(fail(Code::hostAlive, "the name '" + name_ + "' is taken: " + problem, "name",
-                         "give this host another name with --name"));
-  } else if (!answer.again()) {
-    const bool token = answer.status == 401 || answer.status == 403;
-    return finish(fail(token ? Code::unauthenticated : Code::badRequest, "the hub refuses this host: " + problem, {},
-                       token ? "a token with the role host is needed" : ""));
-  }
-  if (register_tries_ == 1 || register_tries_ % 20 == 0)
-    log::warn("registering at {}: {}; trying again", options_.hub_url, problem);
-  const Millis pause = std::max(answer.retry_after_ms, backoff(register_tries_, 100, 3'000));
-  link_.after(pause, [this] { register_host(); });
-}
-
-void Agent::remember_id() const {
+void Agent::joined() {
   try {
-    replace_file(options_.data / "host.json", json::write_text(RememberedHost{last_id_}), 0600);
+    replace_file(options_.data / "host.json", json::write_text(RememberedHost{member_.last_id()}), 0600);
   } catch (const std::exception& trouble) {
     log::warn("cannot remember the host's id: {}", trouble.what());
+  }
+  log::info("registered at {} as {} ({} slots)", options_.hub_url, name_, options_.slots);
+}
+
+void Agent::refused(Refusal why, const std::string& problem) {
+  switch (why) {
+    case Refusal::foreign:
+      return finish(fail(Code::internal, "the hub's answer to registering makes no sense: " + problem));
+    case Refusal::nameTaken:
+      return finish(fail(Code::hostAlive, "the name '" + name_ + "' is taken: " + problem, "name",
+                         "give this host another name with --name"));
+    case Refusal::token:
+      return finish(fail(Code::unauthenticated, "the hub refuses this host: " + problem, {},
+                         "a token with the role host is needed"));
+    case Refusal::request:
+      return finish(fail(Code::badRequest, "the hub refuses this host: " + problem));
   }
 }
 
 // The hub does not know us any more: none of our leases is current. Nothing of them may run when we come back.
-void Agent::host_gone() {
-  if (!membership_) return;
-  // Whoever was about to say goodbye has nothing to come back for.
-  if (stop_at_ && attempts_.empty()) return finish(broken_ ? Result<void>(*broken_) : Result<void>());
-  log::warn("the hub does not know this host any more; its attempts are ended, then it registers again");
-  membership_.reset();
-  claims_.end();
+void Agent::gone() {
   reporter_.end();
+  // Whoever was about to say goodbye has nothing to come back for.
+  if (member_.stopping() && attempts_.empty()) return finish(broken_ ? Result<void>(*broken_) : Result<void>());
+  log::warn("the hub does not know this host any more; its attempts are ended, then it registers again");
   std::vector<std::string> leases;
   for (const auto& [lease, attempt] : attempts_) leases.push_back(lease);
   for (const auto& lease : leases) lose(lease);
@@ -206,22 +185,17 @@ void Agent::host_gone() {
   must_register_ = true;
 }
 
-void Agent::register_again_when_empty() {
-  if (must_register_ && attempts_.empty() && !registering_ && register_tries_ == 0) register_host();
-}
-
 // ---- each turn of the loop
 
 void Agent::turn() {
   if (finished_) return;
-  if (stop_at_) stop_step();
+  if (member_.stopping()) stop_step();
   if (finished_) return;
   start_waiting();
-  register_again_when_empty();
-  const bool takes_jobs = !stop_at_ && mode_ == model::HostMode::run && runner_works_ && !disk_short_ &&
-                          !resting_.rests(clock_.monotonic());
-  if (!reporter_.leaving()) claims_.pump(takes_jobs ? free_slots() : 0);
-  reporter_.pump(claims_.fetched());
+  if (attempts_.empty() && std::exchange(must_register_, false)) member_.join();
+  const bool takes_jobs = !member_.stopping() && member_.mode() == model::HostMode::run && runner_works_ &&
+                          !disk_short_ && !resting_.rests(clock_.monotonic());
+  member_.pump(takes_jobs ? free_slots() : 0);
   publish_status();
 }
 
@@ -260,8 +234,9 @@ void Agent::over_scratch(const std::string& lease, const std::string& reason) {
 
 void Agent::publish_status() {
   const std::lock_guard lock(mutex_);
-  if (status_.id != (membership_ ? membership_->id : "")) status_.id = membership_ ? membership_->id : "";
-  status_.connected = membership_ && reachable_;
+  const auto& membership = member_.membership();
+  if (status_.id != (membership ? membership->id : "")) status_.id = membership ? membership->id : "";
+  status_.connected = membership && member_.reachable();
   status_.slots_busy = options_.slots - free_slots();
 }
 
@@ -275,7 +250,7 @@ JobHost::Status Agent::status() const {
 void Agent::take_in(wire::Fetched fetched, Millis counted_from) {
   for (auto& grant : fetched.leases) take_lease(std::move(grant), counted_from);
   for (const auto& order : fetched.cancel) cancel(order);
-  set_mode(fetched.mode);
+  member_.heed(fetched.mode);
 }
 
 void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
@@ -286,7 +261,7 @@ void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   attempt->deadline = lease_end(counted_from, grant.ttlMs);
   if (attempt->deadline <= clock_.monotonic()) {  // not named in the next report: the hub takes it back at once
     log::warn("a lease came too late to be used; given back");
-    return reporter_.within(0);
+    return member_.within(0);
   }
   attempt->package = std::move(grant.package);
   attempt->inputs = std::move(grant.inputs);
@@ -315,7 +290,7 @@ void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   attempts_.emplace(attempt->lease, attempt);
   waiting_.push_back(attempt);
   link_.after(attempt->ttl_ms / 4, [] {});  // the heartbeat may be due sooner than before
-  reporter_.within(attempt->ttl_ms / 4);
+  member_.within(attempt->ttl_ms / 4);
 }
 
 void Agent::take_report_answer(const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at) {
@@ -327,7 +302,7 @@ void Agent::take_report_answer(const wire::Reported& answer, const std::vector<s
     const auto it = attempts_.find(item.lease);
     if (it == attempts_.end()) continue;
     const AttemptPtr attempt = it->second;
-    if (item.code == "filesMissing" && attempt->finished && !attempt->files.empty()) {
+    if (item.code == "filesMissing" && attempt->finished && !attempt->harvest.files.empty()) {
       log::warn("job {}: the hub misses output files; sending them again", attempt->job.id);
       attempt->phase = Phase::collecting;
       attempt->next_upload = 0;
@@ -339,7 +314,7 @@ void Agent::take_report_answer(const wire::Reported& answer, const std::vector<s
   }
   for (const auto& lease : answer.lost) lose(lease);
   for (const auto& order : answer.cancel) cancel(order);
-  set_mode(answer.mode);
+  member_.heed(answer.mode);
 }
 
 void Agent::renew(Attempt& attempt, Millis counted_from) {
@@ -361,9 +336,15 @@ void Agent::cancel(const wire::CancelOrder& order) {
     end_without_run(attempt, model::Outcome::cancelled, "cancelled before it started");
 }
 
-void Agent::set_mode(model::HostMode mode) {
-  if (mode == mode_) return;
-  mode_ = mode;
+void Agent::note(const std::string& line) const {
+  log::info("{}", line);
+}
+
+void Agent::warn(const std::string& line) const {
+  log::warn("{}", line);
+}
+
+void Agent::mode_changed(model::HostMode mode) {
   log::info("the hub sets this host to {}", json::write(mode).get_string().c_str());
   if (mode == model::HostMode::stop) stop_by(options_.drain_ms);
 }
@@ -376,7 +357,7 @@ void Agent::unspeakable(const std::string& lease) {
   log::error("job {} attempt {}: the hub refuses the report of its end", attempt->job.id, attempt->job.attempt);
   if (attempt->plainly_told) return forget(attempt);
   attempt->plainly_told = true;
-  attempt->files.clear();
+  attempt->harvest = {};
   attempt->finished = ended_without_run(lease, model::Outcome::failed, "the hub refused the report of how it ended");
 }
 
@@ -391,14 +372,6 @@ void Agent::lose(const std::string& lease) {
     runner_->stop(lease, 0, wire::StopReason::lease);
   else
     forget(attempt);
-}
-
-void Agent::heard(bool reached) {
-  if (reached) heard_at_ = clock_.monotonic();
-  if (reached != reachable_) log::info("the hub {}", reached ? "answers again" : "cannot be reached");
-  const bool back = reached && !reachable_;
-  reachable_ = reached;
-  if (back) claims_.doubt();
 }
 
 }  // namespace geres::host

@@ -19,18 +19,18 @@
 #include "host/content_cache.h"
 #include "host/disk_watch.h"
 #include "host/job_host.h"
-#include "host/link/claim_loop.h"
+#include "host/job_users.h"
 #include "host/link/hub_link.h"
+#include "host/link/member.h"
 #include "host/reporter.h"
 #include "host/resting.h"
-#include "host/tenant_users.h"
 #include "package/manifest.h"
 
 namespace geres::host {
 
-RunnerClient::Options runner_options(const Options& options, int lock_fd);
+RunnerClient::Options runner_options(const Options& options, int lock_fd, const std::optional<JobUsers>& users);
 
-class Agent {
+class Agent : private Member::Owner {
  public:
   Agent(Options options, JobHost::Prepared prepared);
   ~Agent();
@@ -51,12 +51,14 @@ class Agent {
 
   // ---- membership
   void begin();
-  void register_host();
-  void registered(const HubAnswer& answer);
-  void refused(const HubAnswer& answer);
-  void remember_id() const;
-  void host_gone();
-  void register_again_when_empty();
+  std::string bearer() const;
+  wire::RegisterHost registration() const override;
+  std::string token() const override { return options_.token; }
+  void joined() override;
+  void refused(Refusal why, const std::string& problem) override;
+  void gone() override;
+  void note(const std::string& line) const override;
+  void warn(const std::string& line) const override;
 
   // ---- each turn of the loop
   void turn();
@@ -65,15 +67,14 @@ class Agent {
   void publish_status();
 
   // ---- what the hub tells
-  void take_in(wire::Fetched fetched, Millis counted_from);
+  void take_in(wire::Fetched fetched, Millis counted_from) override;
   void take_lease(wire::LeaseGrant grant, Millis counted_from);
   void take_report_answer(const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at);
   void renew(Attempt& attempt, Millis counted_from);
   void cancel(const wire::CancelOrder& order);
-  void set_mode(model::HostMode mode);
+  void mode_changed(model::HostMode mode) override;
   void unspeakable(const std::string& lease);
   void lose(const std::string& lease);
-  void heard(bool reached);
 
   // ---- what the runner tells
   void attach_runner();
@@ -98,8 +99,10 @@ class Agent {
   void say_what_limits_there_are() const;
   void say_which_limits_are_less() const;
   void collect(const AttemptPtr& attempt, wire::FinishedItem item);
-  void measured(const AttemptPtr& attempt, wire::FinishedItem item, Result<std::vector<OutputFile>> files);
+  void gathered(const AttemptPtr& attempt, wire::FinishedItem item, Harvest harvest);
   void upload_more(const AttemptPtr& attempt);
+  void uploaded_all(const AttemptPtr& attempt);
+  static void leave_out(Attempt& attempt, std::size_t file, std::string why);
   void upload(const AttemptPtr& attempt, std::size_t index);
   void uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnswer& answer);
   void end(const AttemptPtr& attempt, wire::FinishedItem item);
@@ -115,7 +118,6 @@ class Agent {
   void stop_step();
   void give_back_unstarted();
   void stop_running(Millis grace_ms);
-  bool out_of_reach() const;
   void finish(Result<void> ended);
 
   // ---- the disk
@@ -125,37 +127,29 @@ class Agent {
   SystemClock clock_;
   Fd lock_;
   WorkerPool pool_;
+  WorkerPool cleaners_;  // a slot's, before its next attempt
   WorkerPool sweepers_;  // remove what attempts left, however much: nobody waits for it
   HubLink link_;
   std::unique_ptr<RunnerClient> runner_;
   bool runner_works_ = true;  // false: dead, and a new one is being started
   std::vector<Millis> runner_deaths_;
-  TenantUsers users_;
+  std::optional<JobUsers> users_;  // isolation user
+  const std::string own_user_;     // what we are called ourselves
   Workspaces workspaces_;
   DiskWatch disk_;
   bool disk_short_ = false;
   Resting resting_;
 
-  std::optional<Membership> membership_;
-  std::string last_id_;  // of this host's earlier life or membership
   std::string name_;
-  int register_tries_ = 0;
-  bool registering_ = false, must_register_ = false;
-  Millis name_taken_since_ = 0;
-  model::HostMode mode_ = model::HostMode::run;
+  Member member_;
+  bool must_register_ = false;  // once nothing of the membership that is gone is left
 
   std::deque<AttemptPtr> waiting_;
   std::vector<std::uint32_t> runner_slots_;  // free ones
   Attempts attempts_;
   ContentCache packages_, inputs_;
-  ClaimLoop claims_;
   Reporter reporter_;
 
-  std::optional<Millis> stop_at_;  // stopping: when running jobs are told to end
-  Millis stop_began_ = 0;
-  bool stop_sent_ = false;
-  Millis heard_at_ = 0;  // the hub's last answer
-  bool reachable_ = true;
   std::optional<Error> broken_;
   bool finished_ = false;
 

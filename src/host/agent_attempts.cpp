@@ -2,13 +2,17 @@
 // The steps of one attempt, in order. Between any two of them a cancel, a stop or a lost lease may have ended it, so
 // each step that comes from another thread or from the hub looks first whether it still holds.
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "base/log.h"
 #include "host/agent.h"
 #include "host/data_lock.h"
+#include "host/leftovers.h"
 #include "wire/job_channel.h"
 
 namespace geres::host {
@@ -77,9 +81,9 @@ void Agent::prepare(const AttemptPtr& attempt) {
     return end_without_run(attempt, Outcome::lost, "the hub sent a job without id or tenant");
   if (!attempt->package)
     return end_without_run(attempt, Outcome::type, "the job names no package, and this host runs packages only");
-  if (options_.isolation == Isolation::user) {
+  if (users_) {
     try {
-      const auto user = users_.user_of(attempt->job.tenant);
+      const auto user = users_->user_of(*attempt->slot, attempt->job.tenant);
       if (!user) return could_not_start(attempt, user.error().message);
       attempt->user = *user;
     } catch (const std::exception& trouble) {
@@ -129,7 +133,7 @@ void Agent::lay_out(const AttemptPtr& attempt) {
 Result<Agent::Layout> Agent::make_layout(const Attempt& attempt) {
   Layout layout;
   const auto undo = [&](Error error) {
-    if (!layout.workspace.root.empty()) remove_tree(layout.workspace.root);
+    workspaces_.discard(layout.workspace);
     return error;
   };
   try {
@@ -177,6 +181,9 @@ void Agent::laid_out(const AttemptPtr& attempt, Result<Layout> layout) {
 void Agent::launch(const AttemptPtr& attempt, const package::Launch& launch) {
   attempt->phase = Phase::running;
   attempt->deadline_told = attempt->deadline;
+  if (!open_to_job(*attempt->workspace, attempt->user))
+    return could_not_start(attempt,
+                           "the host's disk: " + attempt->workspace->root.string() + ": " + std::strerror(errno));
   if (!runner_->start(run_spec(*attempt, launch))) return could_not_start(attempt, "the host's runner has died");
   disk_.add(attempt->lease, attempt->workspace->job());
 }
@@ -189,7 +196,8 @@ wire::RunSpec Agent::run_spec(Attempt& attempt, const package::Launch& launch) c
   spec.key = attempt.lease;
   spec.slot = *attempt.slot;
   spec.argv = package::command_line(launch, attempt.job.type, options_.loader_path);
-  spec.env = job_environment(attempt.job, workspace, attempt.package_content->path, environ);
+  spec.env = job_environment(attempt.job, workspace, attempt.package_content->path,
+                             users_ ? job_user_name(spec.slot) : own_user_, environ);
   spec.workDirectory = workspace.work();
   spec.stdoutPath = workspace.standard_output();
   spec.stderrPath = workspace.standard_error();
@@ -223,10 +231,14 @@ wire::RunLimits Agent::run_limits(const Attempt& attempt) const {
   if (options_.processes_max <= 0) return limits;
   limits.treeProcesses = options_.processes_max;
   limits.treeTasks = options_.processes_max * 2 + kThreadsMore;
-  // Else what the kernel can hold a user to, where that user has nothing but jobs: threads count there too.
   if (runner_->hello().limitsTasks) return limits;
-  const bool own_user = attempt.user.uid != 0 || (::geteuid() != 0 && runner_->hello().pidNamespace);
-  if (!limits.processes && own_user) limits.processes = options_.processes_max * options_.slots * 2;
+  // Else what the kernel can hold a user to, where that user has nothing but this attempt, or at least nothing but
+  // jobs: threads count there too, and who has too many processes shall be told so and not fail to fork.
+  const bool shared_with_jobs = ::geteuid() != 0 && runner_->hello().pidNamespace;
+  if (!limits.processes && attempt.user.uid != 0)
+    limits.processes = options_.processes_max * 4;
+  else if (!limits.processes && shared_with_jobs)
+    limits.processes = options_.processes_max * options_.slots * 2;
   return limits;
 }
 
@@ -250,7 +262,7 @@ void Agent::say_which_limits_are_less() const {
               flag);
   };
   Attempt any;
-  any.user.uid = ::geteuid() != 0 || options_.isolation == Isolation::user ? 1 : 0;
+  any.user.uid = users_ ? 1 : 0;
   const auto limits = run_limits(any);
   look(RLIMIT_NPROC, limits.processes, "processes and threads together", "u");
   look(RLIMIT_NOFILE, limits.openFiles, "open files each", "n");
@@ -281,7 +293,7 @@ void Agent::run_started(const wire::RunStarted& started) {
   if (it == attempts_.end()) return;
   it->second->started = true;
   resting_.started(it->second->job.id);
-  reporter_.within(kStartedDelay);
+  member_.within(kStartedDelay);
 }
 
 void Agent::run_progress(const wire::RunProgress& progress) {
@@ -299,7 +311,7 @@ void Agent::run_log(const wire::RunLog& log) {
   if (it == attempts_.end() || it->second->phase != Phase::running) return;
   it->second->out.size = log.stdoutBytes;
   it->second->err.size = log.stderrBytes;
-  reporter_.within(kLogDelay);
+  member_.within(kLogDelay);
 }
 
 void Agent::run_exited(const wire::RunResult& result) {
@@ -346,7 +358,7 @@ void Agent::replace_runner(const std::string& why) {
 // the runner, so the agent's threads are no danger to it.
 void Agent::start_new_runner() {
   runner_->close();
-  auto launched = RunnerClient::launch(runner_options(options_, lock_.get()));
+  auto launched = RunnerClient::launch(runner_options(options_, lock_.get(), users_));
   auto runner = std::make_shared<Result<std::unique_ptr<RunnerClient>>>(std::move(launched));
   link_.post([this, runner] {
     if (finished_) return;
@@ -376,48 +388,65 @@ void Agent::collect(const AttemptPtr& attempt, wire::FinishedItem item) {
   const OutputLimits limits{options_.artifacts_max, options_.artifact_bytes_max};
   pool_.run(
       [this, attempt, item = std::move(item), workspace = *attempt->workspace, user = attempt->user, limits]() mutable {
-        auto files = list_output(workspace, user, limits);
-        if (files)
-          if (const auto read = measure(workspace, user, *files); !read) files = read.error();
-        link_.post([this, attempt, item = std::move(item), files = std::move(files)]() mutable {
-          measured(attempt, std::move(item), std::move(files));
+        auto harvest = gather_output(workspace, user, limits);
+        link_.post([this, attempt, item = std::move(item), harvest = std::move(harvest)]() mutable {
+          gathered(attempt, std::move(item), std::move(harvest));
         });
       });
 }
 
-void Agent::measured(const AttemptPtr& attempt, wire::FinishedItem item, Result<std::vector<OutputFile>> files) {
+void Agent::gathered(const AttemptPtr& attempt, wire::FinishedItem item, Harvest harvest) {
   if (!holds(attempt) || attempt->phase != Phase::collecting) return;
-  if (!files && item.outcome == Outcome::finished) {  // what the job left cannot be kept: that is its failure
-    item.outcome = Outcome::failed;
-    item.error = files.error().message;
-  }
-  attempt->files = files ? std::move(*files) : std::vector<OutputFile>();
-  if (attempt->files.empty()) return end(attempt, std::move(item));
-  for (const auto& file : attempt->files) item.files.push_back({file.path, file.size, file.sha256});
+  attempt->harvest = std::move(harvest);
   attempt->finished = std::move(item);
   attempt->next_upload = 0;
   upload_more(attempt);
 }
 
 void Agent::upload_more(const AttemptPtr& attempt) {
-  while (attempt->phase == Phase::collecting && attempt->next_upload < attempt->files.size() &&
+  const auto& files = attempt->harvest.files;
+  while (attempt->phase == Phase::collecting && attempt->next_upload < files.size() &&
          attempt->uploads_flying < kUploadsAtOnce)
     upload(attempt, attempt->next_upload++);
-  if (attempt->phase == Phase::collecting && attempt->uploads_flying == 0 &&
-      attempt->next_upload >= attempt->files.size())
-    end(attempt, std::move(*attempt->finished));
+  if (attempt->phase == Phase::collecting && attempt->uploads_flying == 0 && attempt->next_upload >= files.size())
+    uploaded_all(attempt);
+}
+
+void Agent::uploaded_all(const AttemptPtr& attempt) {
+  auto& [files, left_out] = attempt->harvest;
+  std::erase_if(files, [](const OutputFile& file) { return file.sha256.empty(); });
+  wire::FinishedItem item = std::move(*attempt->finished);
+  item.files.clear();
+  for (const auto& file : files) item.files.push_back({file.path, file.size, file.sha256});
+  if (left_out.count > 0) {
+    item.filesLeftOut = wire::FilesLeftOutShape{left_out.count, left_out.named};
+    log::warn("job {} attempt {}: {} of its output files are not kept, among them {}: {}", attempt->job.id,
+              attempt->job.attempt, left_out.count, json::write_text(left_out.named.front().path),
+              left_out.named.front().why);
+  }
+  end(attempt, std::move(item));
+}
+
+// The others stay where they are while some are under way: that one has no digest says that it is not among those kept.
+void Agent::leave_out(Attempt& attempt, std::size_t file, std::string why) {
+  auto& harvest = attempt.harvest;
+  harvest.leave_out(harvest.files[file].path, std::move(why));
+  harvest.files[file].sha256.clear();
 }
 
 void Agent::upload(const AttemptPtr& attempt, std::size_t index) {
-  if (!membership_) return;
-  const OutputFile& file = attempt->files[index];
-  auto fd = std::make_shared<Fd>(open_output(*attempt->workspace, attempt->user, file.path));
-  if (!*fd) return end_without_run(attempt, Outcome::lost, "output file '" + file.path + "' went away");
+  const auto& membership = member_.membership();
+  if (!membership) return;
+  const OutputFile& file = attempt->harvest.files[index];
+  auto fd = std::make_shared<Fd>(open_output(*attempt->workspace, attempt->user, file));
+  struct stat facts {};
+  if (!*fd || ::fstat(fd->get(), &facts) != 0 || facts.st_size < file.size)
+    return leave_out(*attempt, index, "it changed before it was sent");
   HubCall call;
   call.method = "PUT";
-  call.path = "/v1/hosts/" + membership_->id + "/leases/" + attempt->lease + "/files/" + in_url(file.path) +
+  call.path = "/v1/hosts/" + membership->id + "/leases/" + attempt->lease + "/files/" + in_url(file.path) +
               "?sha256=" + file.sha256;
-  call.bearer = membership_->secret;
+  call.bearer = membership->secret;
   call.timeout_ms = 0;
   call.upload = std::move(fd);
   call.upload_bytes = file.size;
@@ -438,13 +467,15 @@ void Agent::uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnsw
     ++attempt->uploads_flying;  // the pause counts as one under way
     return link_.after(pause, [this, attempt, index] {
       --attempt->uploads_flying;
-      if (holds(attempt) && attempt->phase == Phase::collecting) upload(attempt, index);
+      if (!holds(attempt) || attempt->phase != Phase::collecting) return;
+      upload(attempt, index);
+      upload_more(attempt);
     });
   }
   if (answer.status == 401 || answer.status == 404 || answer.status == 410) return;  // the next report will tell
-  end_without_run(attempt, Outcome::failed,
-                  "output file '" + attempt->files[index].path + "' was refused by the hub (status " +
-                      std::to_string(answer.status) + ")");
+  attempt->upload_tries = 0;
+  leave_out(*attempt, index, "the hub refused it: " + problem_of(answer));
+  upload_more(attempt);
 }
 
 // ---- ended
@@ -455,7 +486,7 @@ void Agent::end(const AttemptPtr& attempt, wire::FinishedItem item) {
   attempt->finished = std::move(item);
   attempt->package_content.reset();
   attempt->input_contents.clear();
-  reporter_.within(0);
+  member_.within(0);
 }
 
 void Agent::end_without_run(const AttemptPtr& attempt, model::Outcome outcome, std::string error) {
@@ -470,7 +501,7 @@ void Agent::could_not_start(const AttemptPtr& attempt, std::string why) {
   link_.after(pause, [] {});
   log::warn("job {} attempt {} could not start and is given back; no jobs are taken for {}: {}", attempt->job.id,
             attempt->job.attempt, format_duration(pause), why);
-  end_without_run(attempt, Outcome::released, "given back, not started: " + why);
+  end_without_run(attempt, Outcome::released, std::string(wire::kNotStarted) + why);
 }
 
 void Agent::forget(const AttemptPtr& attempt) {
@@ -486,14 +517,25 @@ void Agent::clear(const Attempt& attempt) {
     if (contained)
       workspaces_.give_back(workspace, user);
     else
-      remove_tree(workspace.root);
+      workspaces_.discard(workspace);
   });
 }
 
+// The slot's next job may be another tenant's.
 void Agent::free_slot(Attempt& attempt) {
   disk_.remove(attempt.lease);
-  if (attempt.slot) runner_slots_.push_back(*attempt.slot);
+  if (!attempt.slot) return;
+  const auto slot = *attempt.slot;
   attempt.slot.reset();
+  if (attempt.workspace) close_to_job(*attempt.workspace);
+  if (attempt.user.uid == 0 || !attempt.workspace) return runner_slots_.push_back(slot);
+  const bool contained = runner_->containment() != wire::Containment::bestEffort;
+  cleaners_.run([this, slot, contained, user = attempt.user] {
+    if (!contained) kill_processes_of(user.uid, user.gid);
+    remove_files_left_by(user.uid, 1);
+    remove_keys_of(user.uid, user.gid);
+    link_.post([this, slot] { runner_slots_.push_back(slot); });
+  });
 }
 
 }  // namespace geres::host

@@ -2,57 +2,38 @@
 // How the host ends: unstarted jobs go back at once, running ones may finish for a while, then they are stopped and
 // given back; the last report says goodbye. Without a hub there is nobody to tell, so it does not wait for one for
 // long.
-#include <algorithm>
-
 #include "base/log.h"
 #include "host/agent.h"
 
 namespace geres::host {
-namespace {
-
-constexpr Millis kUnreachableMax = 3'000;
-
-}  // namespace
-
 void Agent::request_stop(Millis drain_ms) {
   link_.post([this, drain_ms] { stop_by(drain_ms); });
 }
 
 void Agent::stop_by(Millis drain_ms) {
-  const Millis now = clock_.monotonic();
-  const Millis at = now + std::max<Millis>(drain_ms, 0);
-  if (!stop_at_) {
-    stop_began_ = now;
+  if (!member_.stopping())
     log::info("stopping; {} jobs are under way", attempts_.size());
-  } else if (stop_sent_) {
+  else if (member_.time_was_up())
     stop_running(0);  // asked again while they are ending already
-  }
-  if (stop_at_ && at >= *stop_at_) return;
-  stop_at_ = at;
-  link_.after(std::max<Millis>(drain_ms, 0), [] {});
+  member_.stop_by(drain_ms);
 }
 
 void Agent::stop_step() {
-  const Millis now = clock_.monotonic();
   give_back_unstarted();
-  if (now >= *stop_at_ && !stop_sent_) {
-    stop_sent_ = true;
-    stop_running(options_.grace_ms);
-  }
-  if (out_of_reach()) {
+  if (member_.time_is_up()) stop_running(options_.grace_ms);
+  if (member_.out_of_reach()) {
     log::warn("the hub cannot be reached; leaving without a word");
     return finish(broken_ ? Result<void>(*broken_) : Result<void>());
   }
   link_.after(500, [] {});
   if (!attempts_.empty()) return;
-  if (!membership_ || reporter_.goodbye_said()) return finish(broken_ ? Result<void>(*broken_) : Result<void>());
-  reporter_.say_goodbye();
+  if (!member_.membership() || member_.said_goodbye()) finish(broken_ ? Result<void>(*broken_) : Result<void>());
 }
 
 void Agent::give_back_unstarted() {
   std::vector<AttemptPtr> unstarted;
   for (const auto& [lease, attempt] : attempts_) {
-    const bool late = stop_sent_ && attempt->phase == Phase::collecting;
+    const bool late = member_.time_was_up() && attempt->phase == Phase::collecting;
     if (attempt->phase == Phase::waiting || attempt->phase == Phase::preparing || late) unstarted.push_back(attempt);
   }
   for (const auto& attempt : unstarted)
@@ -62,10 +43,6 @@ void Agent::give_back_unstarted() {
 void Agent::stop_running(Millis grace_ms) {
   for (const auto& [lease, attempt] : attempts_)
     if (attempt->phase == Phase::running) runner_->stop(lease, grace_ms, wire::StopReason::drain);
-}
-
-bool Agent::out_of_reach() const {
-  return !reachable_ && clock_.monotonic() - std::max(heard_at_, stop_began_) >= kUnreachableMax;
 }
 
 void Agent::finish(Result<void> ended) {
@@ -87,6 +64,7 @@ Result<void> Agent::wait() {
     link_.stop();
     if (runner_works_) runner_->close();
     pool_.stop();  // where a new one may be starting
+    cleaners_.stop();
     sweepers_.stop();
     runner_->close();
   });

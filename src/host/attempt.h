@@ -56,7 +56,7 @@ struct Attempt {
   EndFacts end_facts;
 
   // collecting
-  std::vector<OutputFile> files;
+  Harvest harvest;
   std::size_t next_upload = 0;
   std::size_t uploads_flying = 0;
   int upload_tries = 0;

@@ -187,6 +187,7 @@ void FakeHub::serve(int fd) {
         head.substr(request.method.size() + 1, head.find(' ', request.method.size() + 1) - request.method.size() - 1);
     const std::string bearer = header(head, "authorization");
     request.bearer = bearer.starts_with("Bearer ") ? bearer.substr(7) : "";
+    request.protocol = header(head, "geres-protocol");
     request.body = buffer.substr(end + 4, size);
     buffer.erase(0, end + 4 + size);
     const Response response = answer(request);
@@ -224,6 +225,7 @@ FakeHub::Response FakeHub::answer(const Request& request) {
   changed_.wait(lock, [&] { return !hold_uploads || stopping_ || down_; });
   if (!current.contains(lease)) return {409, "{}"};
   if (!rest.ends_with("?sha256=" + sha256_hex(request.body))) return {400, "{}"};
+  if (file == refused_file) return {400, R"({"detail": "the path has backslashes"})"};
   files[lease + "/" + file] = request.body;
   return {201, "{}"};
 }
@@ -234,13 +236,20 @@ FakeHub::Response FakeHub::take_registration(const Request& request) {
   if (request.bearer != "host-token") return {401, R"({"detail": "the token is not known"})"};
   const std::lock_guard lock(mutex_);
   registered.push_back(*body);
+  protocols_said.push_back(request.protocol);
   host_id_ = "host-" + std::to_string(++next_id_);
   secret_ = random_hex(8);
   forget_host = false;
   newest_fetch_.clear();
   current.clear();
   changed_.notify_all();
-  return {201, json::write_text(wire::Registered{host_id_, secret_, report_seconds})};
+  return {201, with_news(json::write_text(wire::Registered{host_id_, secret_, report_seconds, protocol}))};
+}
+
+// As a newer hub would say it.
+std::string FakeHub::with_news(std::string answer) const {
+  answer.insert(answer.size() - 1, news);
+  return answer;
 }
 
 bool FakeHub::something_for(const wire::Fetch& call) const {
@@ -284,7 +293,7 @@ FakeHub::Response FakeHub::fetch(const Request& request) {
     if (down_after_drop) go_down();
     return --drop_fetch_answers, Response{0, "", true};
   }
-  return {200, json::write_text(answer)};
+  return {200, with_news(json::write_text(answer))};
 }
 
 void FakeHub::take_finished(const wire::FinishedItem& item, wire::Reported& answer) {
@@ -330,14 +339,14 @@ FakeHub::Response FakeHub::report(const Request& request) {
   const std::lock_guard lock(mutex_);
   if (down_) return {503, "{}", true};
   for (const auto& item : body->finished)
-    if (item.result == poison) return {400, "{}"};
+    if (item.result == poison || (old && item.filesLeftOut)) return {400, "{}"};
   wire::Reported answer;
   answer.mode = mode_;
   take_report(*body, answer);
   reports.push_back(*body);
   changed_.notify_all();
   if (!body->finished.empty() && drop_report_answers > 0) return --drop_report_answers, Response{0, "", true};
-  return {200, json::write_text(answer)};
+  return {200, with_news(json::write_text(answer))};
 }
 
 }  // namespace geres::host::test

@@ -59,6 +59,9 @@ class FakeHub {
 
   // ---- state and switches; touch them within await() or locked()
   std::vector<wire::RegisterHost> registered;
+  std::vector<std::string> protocols_said;  // by each registration; "": none
+  std::optional<int> protocol;              // what this hub answers; nullopt: it is of 0.1.0
+  std::string news;                         // members that its answers have besides: R"(,"more":1)"
   std::map<std::string, Told> told;
   std::set<std::string> current;  // leases
   std::vector<wire::Report> reports;
@@ -69,6 +72,8 @@ class FakeHub {
   std::size_t deaf_fetch = 0;                // the how-manieth is never answered
   bool down_after_drop = false;              // from that moment on, until set_down(false)
   int drop_report_answers = 0;               // with finished items in them
+  bool old = false;                          // as 0.1.0: refuses a report that tells of files left out …
+  std::string refused_file = "none";         // … and a file of this name
   std::string poison = "none";               // a report with this result is refused as a whole
   int files_missing = 0;                     // refuse so many finished items
   bool hold_downloads = false, hold_uploads = false;
@@ -81,7 +86,7 @@ class FakeHub {
 
  private:
   struct Request {
-    std::string method, path, bearer, body;
+    std::string method, path, bearer, protocol, body;
   };
   struct Response {
     int status = 200;
@@ -91,6 +96,7 @@ class FakeHub {
   void accept_loop();
   void serve(int fd);
   Response answer(const Request& request);
+  std::string with_news(std::string answer) const;
   Response take_registration(const Request& request);
   Response fetch(const Request& request);
   Response report(const Request& request);

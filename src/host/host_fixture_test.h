@@ -20,6 +20,7 @@ class HostTest : public testing::Test {
     options.token = "host-token";
     options.name = "h1";
     options.slots = 2;
+    options.isolation = default_isolation();
     options.data = directory.path() / "data";
     options.runner_path = GERES_RUNNER;
     options.loader_path = GERES_LOADER;

@@ -99,6 +99,16 @@ TEST_F(HostTest, TheResultFileBeatsTheOutputAndIsCut) {
   EXPECT_FALSE(run("true").result);
 }
 
+std::string left_out(const wire::FinishedItem& item) {
+  std::string text;
+  if (!item.filesLeftOut) return text;
+  EXPECT_EQ(item.filesLeftOut->count, std::int64_t(item.filesLeftOut->named.size()));
+  auto named = item.filesLeftOut->named;
+  std::sort(named.begin(), named.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+  for (const auto& file : named) text += file.path + ": " + file.why + "\n";
+  return text;
+}
+
 TEST_F(HostTest, ALinkAsResultLeaksNothing) {
   const auto secret = directory.path() / "secret";
   replace_file(secret, "do not tell");
@@ -107,8 +117,12 @@ TEST_F(HostTest, ALinkAsResultLeaksNothing) {
       run("ln -s " + secret.string() + " $GERES_OUTPUT_DIR/a; mkdir $GERES_OUTPUT_DIR/d; ln -s / $GERES_OUTPUT_DIR/r");
   EXPECT_EQ(item.outcome, Outcome::finished);
   EXPECT_TRUE(item.files.empty());
+  EXPECT_EQ(left_out(item),
+            "a: a link to outside of GERES_OUTPUT_DIR\n"
+            "d: an empty directory, and files alone are kept\nr: a link to outside of GERES_OUTPUT_DIR\n");
   const auto moved = run("mv $GERES_OUTPUT_DIR x; ln -s " + directory.path().string() + " $GERES_OUTPUT_DIR");
   EXPECT_TRUE(moved.files.empty());
+  EXPECT_EQ(left_out(moved), ".: GERES_OUTPUT_DIR itself: it cannot be read: Not a directory\n");
 }
 
 TEST_F(HostTest, ArtifactsAreThereBeforeTheEndNamesThem) {
@@ -134,11 +148,36 @@ TEST_F(HostTest, MissingArtifactsAreSentAgain) {
   EXPECT_TRUE(hub.await([&] { return hub.current.empty(); }));
 }
 
-TEST_F(HostTest, TooManyArtifactsFailTheJob) {
+TEST_F(HostTest, ArtifactsBeyondTheLimitsAreLeftOut) {
   options.artifacts_max = 3;
-  const auto item = run("for i in 1 2 3 4; do touch $GERES_OUTPUT_DIR/$i; done");
-  EXPECT_EQ(item.outcome, Outcome::failed);
-  EXPECT_EQ(item.error, "more than 3 files in GERES_OUTPUT_DIR");
+  const auto many = run("for i in 1 2 3 4; do touch $GERES_OUTPUT_DIR/$i; done");
+  EXPECT_EQ(many.outcome, Outcome::finished);
+  EXPECT_EQ(many.files.size(), 3u);
+  EXPECT_EQ(left_out(many), "4: no more than 3 files are kept\n");
+  options.artifact_bytes_max = 1 << 20;
+  start();
+  const auto large = run("cd $GERES_OUTPUT_DIR; truncate -s 2M b; printf a > a; printf c > c");
+  EXPECT_EQ(large.outcome, Outcome::finished);
+  EXPECT_EQ(large.files.size(), 2u);
+  EXPECT_EQ(left_out(large), "b: too large: no more than 1 MiB are kept in all\n");
+}
+
+TEST_F(HostTest, AFileThatTheHubRefusesCostsNoOther) {
+  hub.refused_file = "a%5Cb";
+  const auto item = run("cd $GERES_OUTPUT_DIR; printf bad > 'a\\b'; printf good > good");
+  EXPECT_EQ(item.outcome, Outcome::finished) << item.error;
+  ASSERT_EQ(item.files.size(), 1u);
+  EXPECT_EQ(item.files[0].path, "good");
+  EXPECT_EQ(left_out(item), "a\\b: the hub refused it: the path has backslashes\n");
+}
+
+TEST_F(HostTest, AnOldHubIsToldOfTheFilesAlone) {
+  hub.old = true;
+  const auto item = run("cd $GERES_OUTPUT_DIR; mkfifo pipe; printf good > good; echo printed");
+  EXPECT_EQ(item.outcome, Outcome::finished) << item.error;
+  EXPECT_EQ(item.files.size(), 1u);
+  EXPECT_FALSE(item.filesLeftOut);
+  EXPECT_EQ(told(lease).log.at("stdout"), "printed\n");
 }
 
 TEST_F(HostTest, InputsLieInTheWorkingDirectoryAndMayBeChanged) {

@@ -12,6 +12,7 @@ namespace geres::host {
 namespace {
 
 constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
+constexpr std::string_view kDefaultLanguage = "C.UTF-8";  // without one, programs take text for ASCII
 
 bool passes(std::string_view name) {
   return name == "PATH" || name == "LANG" || name == "TZ" || name.starts_with("LC_");
@@ -25,15 +26,17 @@ void add(std::vector<std::string>& list, std::string_view name, std::string_view
 }
 
 void add_own(std::vector<std::string>& list, const char* const* own) {
-  bool has_path = false;
+  bool has_path = false, has_language = false;
   for (; own != nullptr && *own != nullptr; ++own) {
     const std::string_view line(*own);
     const auto name = line.substr(0, line.find('='));
     if (!passes(name) || name.size() == line.size()) continue;
     has_path = has_path || name == "PATH";
+    has_language = has_language || name == "LANG" || name == "LC_ALL";
     list.emplace_back(line);
   }
   if (!has_path) add(list, "PATH", kDefaultPath);
+  if (!has_language) add(list, "LANG", kDefaultLanguage);
 }
 
 bool variable_name(std::string_view name) {
@@ -63,11 +66,14 @@ std::string trace_parent(const std::string& job_id) {
 }
 
 std::vector<std::string> job_environment(const JobFacts& job, const Workspace& workspace,
-                                         const std::filesystem::path& package, const char* const* own) {
+                                         const std::filesystem::path& package, const std::string& user,
+                                         const char* const* own) {
   std::vector<std::string> list;
   list.reserve(32);
   add_own(list, own);
   add(list, "HOME", workspace.work().native());
+  add(list, "USER", user);
+  add(list, "LOGNAME", user);
   add(list, "TMPDIR", workspace.temporary().native());
   add(list, wire::kEnvJobId, job.id);
   add(list, wire::kEnvJobType, job.type);

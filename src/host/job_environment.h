@@ -22,9 +22,11 @@ struct JobFacts {
   std::int64_t memory = 0;  // what it asked for; 0: nothing
 };
 
-// "NAME=value", complete. `own` is the host's environment as main got it; `package` may be empty.
+// "NAME=value", complete. `user` is who the job runs as; `own` is the host's environment as main got it; `package` may
+// be empty.
 std::vector<std::string> job_environment(const JobFacts& job, const Workspace& workspace,
-                                         const std::filesystem::path& package, const char* const* own);
+                                         const std::filesystem::path& package, const std::string& user,
+                                         const char* const* own);
 
 // The top-level scalars of a JSON object as GERES_PARAM_ variables: text as it is, numbers and booleans as JSON. Names
 // that no variable can have and nulls are left out.

@@ -17,15 +17,6 @@ namespace {
 
 constexpr int kSlotsMax = 4'096;  // the hub's limit
 
-// Other users can get to what lies in this directory if they know its name, once it is 0711 itself.
-bool reachable(const std::filesystem::path& directory) {
-  for (auto at = std::filesystem::absolute(directory).lexically_normal().parent_path();; at = at.parent_path()) {
-    struct stat facts {};
-    if (::stat(at.c_str(), &facts) == 0 && (facts.st_mode & S_IXOTH) == 0) return false;
-    if (at == at.parent_path()) return true;
-  }
-}
-
 bool wants_fence(const Options& options) {
   return options.fence.value_or(::geteuid() != 0);
 }
@@ -72,9 +63,10 @@ Result<void> check(const Options& options) {
   if (options.isolation == Isolation::user && ::geteuid() != 0)
     return fail(Code::badValue, "isolation 'user' needs root: only root can start jobs as other users", "isolation",
                 "run the host as root, or use --isolation none");
-  if (options.isolation == Isolation::user && !reachable(options.data))
-    return fail(Code::badValue, "isolation 'user': other users cannot reach " + options.data.string(), "data",
-                "choose a data directory whose parents everybody may enter, such as /var/lib/geres");
+  if (options.isolation == Isolation::none && ::geteuid() == 0 && !options.allow_root)
+    return fail(
+        Code::badValue, "isolation 'none' as root would run every job as root", "isolation",
+        "--isolation user, which is root's default; or, if every job may do what root may, --allow-root as well");
   if (auto writable = check_writable(options); !writable) return writable.error();
   if (::access(options.runner_path.c_str(), X_OK) != 0)
     return fail(Code::badValue, "the runner is not at " + options.runner_path.string(), "runner");
@@ -90,13 +82,20 @@ Result<void> can_execute(const std::filesystem::path& data) {
   return {};
 }
 
+// Never a weaker isolation than what was asked for, or what is safe.
+Error cannot_isolate(const Error& why) {
+  return fail(Code::badValue, "isolation 'user' cannot be had here: " + why.message, "isolation",
+              "run geres as an ordinary user; choose a data directory whose parents everybody may enter, such as "
+              "/var/lib/geres; or, if every job may do what root may, --isolation none --allow-root");
+}
+
 }  // namespace
 
 bool fences_jobs(const Options& options, const wire::RunnerHello& runner) {
   return wants_fence(options) && runner.landlock > 0;
 }
 
-RunnerClient::Options runner_options(const Options& options, int lock_fd) {
+RunnerClient::Options runner_options(const Options& options, int lock_fd, const std::optional<JobUsers>& users) {
   RunnerClient::Options runner;
   runner.runner_path = options.runner_path;
   runner.lock_fd = lock_fd;
@@ -104,6 +103,11 @@ RunnerClient::Options runner_options(const Options& options, int lock_fd) {
   runner.containment = options.containment;
   runner.own_pid_namespace = options.own_pid_namespace;
   if (wants_fence(options)) runner.hidden = hidden_paths(options);
+  if (users) {
+    runner.reach = {options.data, options.loader_path};
+    runner.users = users->names_of_users();
+    runner.groups = users->names_of_groups();
+  }
   return runner;
 }
 
@@ -120,17 +124,23 @@ Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
     if (auto can = can_execute(options.data); !can) return can.error();
     auto lock = lock_data(options.data, options.lock_wait_ms);
     if (!lock) return lock.error();
-    auto launched = RunnerClient::launch(runner_options(options, lock->get()));
+    std::optional<JobUsers> users;
+    if (options.isolation == Isolation::user) {
+      auto claimed = JobUsers::claim(options.data, options.slots, options.uid_block);
+      if (!claimed) return claimed.error();
+      users = std::move(*claimed);
+    }
+    auto launched = RunnerClient::launch(runner_options(options, lock->get(), users));
+    if (!launched && users) return cannot_isolate(launched.error());
     if (!launched) return launched.error();
     note_runner(*lock, (*launched)->pid());
     if (options.fence == true && (*launched)->hello().landlock == 0)
       return fail(Code::notSupported, "this machine's kernel has no Landlock, or one older than Linux 5.19", "fence",
                   "--fence off, and run the jobs of one trusted person only");
     if (options.isolation == Isolation::user && !(*launched)->hello().canSwitchUser)
-      return fail(Code::badValue, "isolation 'user': the runner cannot switch users here", "isolation",
-                  "use --isolation none");
+      return cannot_isolate(fail(Code::internal, "the runner cannot switch users here"));
     HubLink::prepare();
-    return Prepared{std::move(*lock), std::move(*launched)};
+    return Prepared{std::move(*lock), std::move(users), std::move(*launched)};
   } catch (const std::exception& trouble) {
     return fail(Code::internal, std::string("the data directory cannot be used: ") + trouble.what(), "data");
   }
@@ -171,8 +181,8 @@ std::int64_t default_memory(const Options& options) {
   return std::max(kLeast, all / options.slots * 2);
 }
 
-Isolation default_isolation(const std::filesystem::path& data) {
-  return ::geteuid() == 0 && reachable(data) ? Isolation::user : Isolation::none;
+Isolation default_isolation() {
+  return ::geteuid() == 0 ? Isolation::user : Isolation::none;
 }
 
 }  // namespace geres::host

@@ -24,12 +24,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "host/disk_watch.h"
+#include "host/job_users.h"
 #include "host/runner_client/runner_client.h"
 #include "package/archive.h"
 
 namespace geres::host {
 
-// How jobs are kept from each other and from the host. user: each tenant has a user of its own (needs root).
+// How jobs are kept from each other and from the host. user: each attempt that runs has a user of its own (needs root).
 enum class Isolation { none, user, sandbox };
 
 struct Options {
@@ -44,10 +45,10 @@ struct Options {
   std::filesystem::path data;                       // its own directory, locked
   Millis drain_ms = 10'000;                         // when the hub asks it to stop: how long jobs may go on
   Isolation isolation = Isolation::none;
-  std::uint32_t first_uid = 210'000;  // the tenants' users, from here on
-  std::uint32_t uids_max = 10'000;
-  std::filesystem::path runner_path;  // geres-runner
-  std::filesystem::path loader_path;  // geres-job, for library jobs
+  bool allow_root = false;                 // isolation none as root: its jobs run as root
+  std::optional<std::uint32_t> uid_block;  // insist on the block of user ids that begins here (host/uid_block.h)
+  std::filesystem::path runner_path;       // geres-runner
+  std::filesystem::path loader_path;       // geres-job, for library jobs
 
   Millis grace_ms = 10'000;                       // between TERM and KILL at timeout, drain and end of lease
   Millis lock_wait_ms = 3'000;                    // for the data directory: an earlier agent's runner may be ending
@@ -75,6 +76,7 @@ class JobHost {
   // The lock on the data directory and a runner that runs.
   struct Prepared {
     Fd lock;
+    std::optional<JobUsers> users;  // isolation user
     std::unique_ptr<RunnerClient> runner;
   };
 
@@ -123,7 +125,7 @@ bool fences_jobs(const Options& options, const wire::RunnerHello& runner);
 // What a job may have that asks for no memory: as said, else twice its share of what jobs may use, at least 256 MiB.
 std::int64_t default_memory(const Options& options);
 
-// `user` where this process is root and other users can reach `data`, else `none`.
-Isolation default_isolation(const std::filesystem::path& data);
+// `user` where this process is root, else `none`.
+Isolation default_isolation();
 
 }  // namespace geres::host

@@ -8,7 +8,6 @@
 #include <cerrno>
 
 #include "base/base64.h"
-#include "base/log.h"
 
 namespace geres::host {
 namespace {
@@ -37,30 +36,12 @@ std::string read_log(const std::filesystem::path& file, std::int64_t from, std::
 std::int64_t weight(const wire::FinishedItem& item) {
   std::int64_t bytes = 500 + std::int64_t(item.result ? item.result->size() : 0);
   for (const auto& file : item.files) bytes += 120 + std::int64_t(file.path.size());
+  if (item.filesLeftOut)
+    for (const auto& file : item.filesLeftOut->named) bytes += 40 + std::int64_t(file.path.size() + file.why.size());
   return bytes;
 }
 
 }  // namespace
-
-Reporter::Reporter(HubLink& link, const Clock& clock, Attempts& attempts, Events events)
-    : clock_(clock),
-      attempts_(attempts),
-      events_(std::move(events)),
-      line_(link, clock,
-            {[this] { return shortest_lease(); }, [this] { return build(); },
-             [this](const wire::Reported& answer, Millis sent_at) { taken_in(answer, sent_at); },
-             [this](const HubAnswer& answer, bool refused) { lost(answer, refused); }, events_.heard, events_.gone,
-             [](const std::string& what) { log::warn("{}", what); }}) {}
-
-void Reporter::begin(Membership membership) {
-  flight_.reset();
-  line_.begin(std::move(membership));
-}
-
-void Reporter::end() {
-  flight_.reset();
-  line_.end();
-}
 
 std::optional<Millis> Reporter::shortest_lease() const {
   std::optional<Millis> least;
@@ -69,7 +50,7 @@ std::optional<Millis> Reporter::shortest_lease() const {
 }
 
 void Reporter::progress_is_new() {
-  within(std::max<Millis>(0, progress_told_at_ + kProgressPause - clock_.monotonic()));
+  member_.within(std::max<Millis>(0, progress_told_at_ + kProgressPause - clock_.monotonic()));
 }
 
 Attempt* Reporter::find(const std::string& lease) {
@@ -140,6 +121,7 @@ void Reporter::add_finished(wire::Report& report, Attempt& attempt, bool logs_to
   }
   finished_budget_ -= weight(*attempt.finished);
   report.finished.push_back(*attempt.finished);
+  if (!hub_takes_files_left_out()) report.finished.back().filesLeftOut.reset();
   flight_->finished.push_back(attempt.lease);
 }
 
@@ -151,7 +133,7 @@ void Reporter::taken_in(const wire::Reported& answer, Millis sent_at) {
   for (const auto& log : flight.logs)
     if (Attempt* attempt = find(log.lease)) (log.error_stream ? attempt->err : attempt->out).acked = log.end;
   // More logs than fit: they take no more than half of the time, so that the hub and other jobs' news have the rest.
-  if (flight.cut) within(has_news() ? 0 : std::min(clock_.monotonic() - sent_at, kLogRestMax));
+  if (flight.cut) member_.within(has_news() ? 0 : std::min(clock_.monotonic() - sent_at, kLogRestMax));
   events_.answered(answer, flight.running, sent_at);
 }
 

@@ -13,32 +13,30 @@
 
 #include "base/clock.h"
 #include "host/attempt.h"
-#include "host/link/report_line.h"
+#include "host/link/member.h"
 
 namespace geres::host {
 
 // The loop's thread.
-class Reporter {
+class Reporter final : public ReportLine::Source {
  public:
   struct Events {
     // A report was taken in: the leases in `running` are renewed as of `sent_at`, but for those the answer calls lost.
     std::function<void(const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at)> answered;
     // A report that told nothing but this attempt's end was refused as a whole.
     std::function<void(const std::string& lease)> unspeakable;
-    std::function<void(bool reached)> heard;
-    std::function<void()> gone;
   };
 
-  Reporter(HubLink& link, const Clock& clock, Attempts& attempts, Events events);
+  Reporter(Member& member, const Clock& clock, Attempts& attempts, Events events)
+      : member_(member), clock_(clock), attempts_(attempts), events_(std::move(events)) {}
 
-  void begin(Membership membership);
-  void end();
-  void within(Millis delay_ms) { line_.within(delay_ms); }  // something is to be told; 0: with this turn
-  void progress_is_new();                                   // of some attempt
-  void say_goodbye() { line_.say_goodbye(); }
-  bool leaving() const { return line_.leaving(); }
-  bool goodbye_said() const { return line_.goodbye_said(); }
-  void pump(const std::string& fetched) { line_.pump(fetched); }
+  void end() { flight_.reset(); }
+  void progress_is_new();  // of some attempt
+
+  std::optional<Millis> shortest_lease() const override;
+  wire::Report build() override;
+  void taken_in(const wire::Reported& answer, Millis sent_at) override;
+  void lost(const HubAnswer& answer, bool refused) override;
 
  private:
   // What the report under way carries.
@@ -57,20 +55,17 @@ class Reporter {
   };
 
   bool has_news() const;
-  std::optional<Millis> shortest_lease() const;
-  wire::Report build();
   void add_attempt(wire::Report& report, Attempt& attempt);
   bool add_log(wire::Report& report, Attempt& attempt, bool error_stream);
   void add_finished(wire::Report& report, Attempt& attempt, bool logs_told);
-  void taken_in(const wire::Reported& answer, Millis sent_at);
-  void lost(const HubAnswer& answer, bool refused);
   void drop_refused_items();
+  bool hub_takes_files_left_out() const { return member_.membership() && member_.membership()->takes_files_left_out(); }
   Attempt* find(const std::string& lease);
 
+  Member& member_;
   const Clock& clock_;
   Attempts& attempts_;
   Events events_;
-  ReportLine line_;
   std::optional<Flight> flight_;
   Millis progress_told_at_ = 0;
   std::int64_t log_budget_ = 0, finished_budget_ = 0;  // bytes left in the report that is being built

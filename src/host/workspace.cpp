@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/workspace.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <initializer_list>
 #include <system_error>
+#include <vector>
 
 #include "base/file.h"
 #include "base/uuid.h"
@@ -24,13 +26,20 @@ constexpr std::size_t kSpareMax = 64;  // of one user
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-void make_directory(const std::filesystem::path& path, mode_t mode) {
-  if (::mkdir(path.c_str(), mode) != 0) throw_errno("make directory " + path.string());
+constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY;
+constexpr mode_t kClosed = 0700, kOpen = 0710;
+
+// A new directory, empty and ours.
+Fd make_directory(int at, const std::string& name, mode_t mode) {
+  if (::mkdirat(at, name.c_str(), mode) != 0) throw_errno("make directory " + name);
+  Fd made = open_beneath(at, name, kDirectoryFlags);
+  if (!made) throw_errno("open directory " + name);
+  return made;
 }
 
-void give(const std::filesystem::path& path, const JobUser& owner) {
+void give(const Fd& file, const JobUser& owner) {
   if (owner.uid == 0) return;
-  if (::lchown(path.c_str(), owner.uid, owner.gid) != 0) throw_errno("change the owner of " + path.string());
+  if (::fchown(file.get(), owner.uid, owner.gid) != 0) throw_errno("change a file's owner");
 }
 
 void copy_bytes(int from, int to, std::int64_t left) {
@@ -59,47 +68,73 @@ bool stays_inside(const std::filesystem::path& path) {
   return true;
 }
 
-void make_parents(const Workspace& workspace, const std::filesystem::path& path, const JobUser& user) {
-  std::filesystem::path at = workspace.work();
+// The directory in which the file of that path is to lie, made with its parents. Empty with errno.
+Fd make_parents(const Workspace& workspace, const std::filesystem::path& path, const JobUser& user) {
+  Fd at = workspace.open("job/work", kDirectoryFlags);
   for (const auto& part : path.parent_path()) {
-    at /= part;
-    if (::mkdir(at.c_str(), 0755) == 0)
-      give(at, user);
-    else if (errno != EEXIST)
-      throw_errno("make directory " + at.string());
+    if (!at) return at;
+    const bool made = ::mkdirat(at.get(), part.c_str(), 0755) == 0;
+    if (!made && errno != EEXIST) return Fd();
+    at = open_beneath(at.get(), part.native(), kDirectoryFlags);
+    if (at && made) give(at, user);
   }
+  return at;
 }
 
-bool is_own_directory(const std::filesystem::path& path, std::uint32_t uid) {
+bool is_in_the_way(int error) {
+  return error == EEXIST || error == ENOTDIR || error == EISDIR || error == ELOOP || error == ENAMETOOLONG;
+}
+
+// A directory of that owner, which others may not enter; empty: it has become something else.
+Fd own_directory(const Workspace& workspace, const std::string& path, std::uint32_t uid) {
+  Fd directory = workspace.open(path, kDirectoryFlags);
+  if (!directory) {  // the owner may have made it unreadable
+    const Fd itself = workspace.open(path, O_PATH | O_DIRECTORY);
+    struct stat facts {};
+    if (!itself || ::fstat(itself.get(), &facts) != 0 || facts.st_uid != uid) return Fd();
+    if (::chmod(("/proc/self/fd/" + std::to_string(itself.get())).c_str(), kClosed) != 0) return Fd();
+    directory = Fd(::openat(itself.get(), ".", kDirectoryFlags | O_CLOEXEC));
+  }
   struct stat facts {};
-  return ::lstat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == uid;
+  if (!directory || ::fstat(directory.get(), &facts) != 0 || facts.st_uid != uid) return Fd();
+  if (::fchmod(directory.get(), kClosed) != 0) return Fd();
+  return directory;
 }
 
 // Removes all in `directory` but `kept`.
-bool empty_but_for(const std::filesystem::path& directory, std::initializer_list<std::string_view> kept) {
+bool empty_but_for(const Fd& directory, std::initializer_list<std::string_view> kept) {
+  std::vector<std::string> names;
+  DIR* const stream = ::fdopendir(::openat(directory.get(), ".", kDirectoryFlags | O_CLOEXEC));
+  if (stream == nullptr) return false;
+  while (const dirent* item = ::readdir(stream)) {
+    const std::string_view name = item->d_name;
+    if (name != "." && name != ".." && std::find(kept.begin(), kept.end(), name) == kept.end())
+      names.emplace_back(name);
+  }
+  ::closedir(stream);
   bool done = true;
-  for (const auto& item : std::filesystem::directory_iterator(directory))
-    if (std::find(kept.begin(), kept.end(), item.path().filename().native()) == kept.end())
-      done = remove_tree(item.path()) && done;
+  for (const auto& name : names) done = remove_tree_at(directory.get(), name) && done;
   return done;
 }
 
 // A job that shares our user could have put anything in place of its job.json.
-bool is_plain_file(const std::filesystem::path& path) {
+bool empty_job_file(const Workspace& workspace) {
+  const Fd file = workspace.open("job.json", O_WRONLY | O_NONBLOCK);
   struct stat facts {};
-  return ::lstat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_nlink == 1 &&
-         facts.st_uid == ::geteuid();
+  return file && ::fstat(file.get(), &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_nlink == 1 &&
+         facts.st_uid == ::geteuid() && ::ftruncate(file.get(), 0) == 0;
 }
 
 // Empties a workspace. False if it has become something else than the directories that were made.
-bool as_made(const Workspace& workspace, const JobUser& user) {
+bool make_as_new(const Workspace& workspace, const JobUser& user) {
   const std::uint32_t uid = user.uid != 0 ? user.uid : ::geteuid();
-  if (!is_own_directory(workspace.root, ::geteuid()) || !is_plain_file(workspace.job_file())) return false;
-  for (const auto& path : {workspace.job(), workspace.work(), workspace.output(), workspace.temporary()})
-    if (!is_own_directory(path, uid) || ::chmod(path.c_str(), 0700) != 0) return false;
-  return empty_but_for(workspace.root, {"job", "job.json"}) && empty_but_for(workspace.job(), {"work", "out", "tmp"}) &&
-         empty_but_for(workspace.work(), {}) && empty_but_for(workspace.output(), {}) &&
-         empty_but_for(workspace.temporary(), {}) && ::truncate(workspace.job_file().c_str(), 0) == 0;
+  const Fd job = own_directory(workspace, "job", uid);
+  if (!job || !empty_job_file(workspace)) return false;
+  for (const char* path : {"job/work", "job/out", "job/tmp"}) {
+    const Fd directory = own_directory(workspace, path, uid);
+    if (!directory || !empty_directory(directory.get())) return false;
+  }
+  return empty_but_for(*workspace.directory, {"job", "job.json"}) && empty_but_for(job, {"work", "out", "tmp"});
 }
 
 }  // namespace
@@ -110,18 +145,18 @@ std::filesystem::path Workspaces::start() {
     leftovers = directory_.string() + ".old." + random_hex(4);
     std::filesystem::rename(directory_, leftovers);
   }
-  make_directory(directory_, 0711);
+  if (::mkdir(directory_.c_str(), 0711) != 0) throw_errno("make directory " + directory_.string());
+  descriptor_ = Fd(::open(directory_.c_str(), kDirectoryFlags | O_NOFOLLOW | O_CLOEXEC));
+  if (!descriptor_) throw_errno("open directory " + directory_.string());
   return leftovers;
 }
 
 Workspace Workspaces::make_directories(const JobUser& user) {
-  Workspace workspace{directory_ / std::to_string(next_++)};
-  make_directory(workspace.root, 0710);
-  if (user.uid != 0 && ::chown(workspace.root.c_str(), 0, user.gid) != 0) throw_errno("change a directory's group");
-  for (const auto& path : {workspace.job(), workspace.work(), workspace.output(), workspace.temporary()}) {
-    make_directory(path, 0700);
-    give(path, user);
-  }
+  const auto name = std::to_string(next_++);
+  Workspace workspace{directory_ / name, std::make_shared<const Fd>(make_directory(descriptor_.get(), name, kClosed))};
+  const Fd job = make_directory(workspace.directory->get(), "job", kClosed);
+  for (const char* part : {"work", "out", "tmp"}) give(make_directory(job.get(), part, kClosed), user);
+  give(job, user);
   return workspace;
 }
 
@@ -138,7 +173,7 @@ Workspace Workspaces::make(const JobUser& user, std::string_view job_text) {
   Workspace workspace;
   if (!take_spare(user, workspace)) workspace = make_directories(user);
   // Not truncated when opened: giving blocks back and taking new ones is the slow part.
-  const Fd file(::open(workspace.job_file().c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640));
+  const Fd file = open_beneath(workspace.directory->get(), "job.json", O_WRONLY | O_CREAT, 0640);
   if (!file) throw_errno("create " + workspace.job_file().string());
   write_all(file.get(), job_text);
   if (::ftruncate(file.get(), off_t(job_text.size())) != 0) throw_errno("cut " + workspace.job_file().string());
@@ -146,33 +181,62 @@ Workspace Workspaces::make(const JobUser& user, std::string_view job_text) {
   return workspace;
 }
 
+// Where it was made, and no other directory in its place.
+bool Workspaces::is_in_place(const Workspace& workspace) const {
+  struct stat held {};
+  struct stat found {};
+  return ::fstat(workspace.directory->get(), &held) == 0 &&
+         ::fstatat(descriptor_.get(), workspace.root.filename().c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+         held.st_dev == found.st_dev && held.st_ino == found.st_ino;
+}
+
 void Workspaces::give_back(const Workspace& workspace, const JobUser& user) noexcept {
   try {
-    if (as_made(workspace, user)) {
+    if (close_to_job(workspace) && is_in_place(workspace) && make_as_new(workspace, user)) {
       const std::lock_guard lock(mutex_);
       auto& spare = spare_[user.uid];
       if (spare.size() < kSpareMax) return spare.push_back(workspace);
     }
   } catch (const std::exception&) {  // then it is not as it was made
   }
-  remove_tree(workspace.root);
+  discard(workspace);
+}
+
+void Workspaces::discard(const Workspace& workspace) noexcept {
+  if (!workspace.directory) return;
+  close_to_job(workspace);
+  empty_directory(workspace.directory->get());
+  remove_tree_at(descriptor_.get(), workspace.root.filename());
+}
+
+bool open_to_job(const Workspace& workspace, const JobUser& user) {
+  if (user.uid == 0) return true;
+  return ::fchown(workspace.directory->get(), 0, user.gid) == 0 && ::fchmod(workspace.directory->get(), kOpen) == 0;
+}
+
+bool close_to_job(const Workspace& workspace) {
+  return ::fchmod(workspace.directory->get(), kClosed) == 0;
 }
 
 Result<void> place_input(const Workspace& workspace, const std::string& path, const std::filesystem::path& file,
                          const JobUser& user) {
   if (!stays_inside(path)) return fail(Code::badValue, "input path '" + path + "' leaves the working directory");
-  make_parents(workspace, path, user);
-  const auto target = workspace.work() / path;
+  const auto in_the_way = [&] {
+    return fail(Code::badValue, "input path '" + path + "' cannot be made: another input is in its way");
+  };
   const Fd from(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!from) throw_errno("open " + file.string());
-  const Fd to(::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (!to && (errno == EEXIST || errno == ENOTDIR || errno == EISDIR || errno == ENAMETOOLONG))
-    return fail(Code::badValue, "input path '" + path + "' cannot be made: another input is in its way");
-  if (!to) throw_errno("create " + target.string());
+  const Fd parent = make_parents(workspace, path, user);
+  if (!parent && is_in_the_way(errno)) return in_the_way();
+  if (!parent) throw_errno("make directories for " + path);
+  const auto name = std::filesystem::path(path).filename().native();
+  const Fd to(::openat(parent.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!to && is_in_the_way(errno)) return in_the_way();
+  if (!to) throw_errno("create " + path);
   struct stat facts {};
   if (::fstat(from.get(), &facts) != 0) throw_errno("stat " + file.string());
   copy_bytes(from.get(), to.get(), facts.st_size);
-  give(target, user);
+  give(to, user);
   return {};
 }
 

@@ -10,7 +10,10 @@
 //       work/ out/ tmp/      working directory, GERES_OUTPUT_DIR, TMPDIR
 //       result               GERES_RESULT, if the job makes it
 //
-// What lies below job/ was made by somebody we do not trust: it is read through descriptors, never following links.
+// A workspace is open to its job only from open_to_job() until close_to_job(); while it lies spare and while inputs are
+// laid into it nobody but us gets in. What lies below job/ was made by somebody we do not trust, who may have other
+// jobs that still run: we hold the root's descriptor and reach all else from it (base/beneath.h); the paths are for
+// messages, for the job's environment and for the runner.
 #pragma once
 
 #include <sys/types.h>
@@ -19,12 +22,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/beneath.h"
 #include "base/error.h"
+#include "base/file.h"
 
 namespace geres::host {
 
@@ -36,6 +42,8 @@ struct JobUser {
 
 struct Workspace {
   std::filesystem::path root;
+  std::shared_ptr<const Fd> directory;  // the root's
+
   std::filesystem::path job() const { return root / "job"; }
   std::filesystem::path work() const { return root / "job/work"; }
   std::filesystem::path output() const { return root / "job/out"; }
@@ -45,6 +53,9 @@ struct Workspace {
   std::filesystem::path progress() const { return root / "progress"; }
   std::filesystem::path standard_output() const { return root / "stdout"; }
   std::filesystem::path standard_error() const { return root / "stderr"; }
+
+  // "job/out", "stdout": below the root, through no link. Empty with errno.
+  Fd open(const std::string& path, int flags) const { return open_beneath(directory->get(), path, flags); }
 };
 
 // Any thread; throws std::system_error when the disk fails.
@@ -56,28 +67,36 @@ class Workspaces {
   // removed at leisure); empty: there were none.
   std::filesystem::path start();
 
+  // Closed: neither the job nor any other can get into it yet.
   Workspace make(const JobUser& user, std::string_view job_text);
 
   // Nothing of the attempt runs any more. Empties the directories and keeps them, or removes them when anything about
   // them is not as it was made. Never throws.
   void give_back(const Workspace& workspace, const JobUser& user) noexcept;
 
+  // Removes it. Never throws.
+  void discard(const Workspace& workspace) noexcept;
+
  private:
   Workspace make_directories(const JobUser& user);
   bool take_spare(const JobUser& user, Workspace& workspace);
 
+  bool is_in_place(const Workspace& workspace) const;
+
   std::filesystem::path directory_;
+  Fd descriptor_;  // of directory_, from start() on
   std::atomic<std::uint64_t> next_ = 1;
   std::mutex mutex_;
   std::map<std::uint32_t, std::vector<Workspace>> spare_;  // by uid
 };
 
-// Puts a copy of `file` at `path` (relative) in the working directory, writable by the job. badValue: the path leaves
-// the directory, or names something twice.
+// Puts a copy of `file` at `path` (relative) in the working directory, writable by the job; while the workspace is
+// closed. badValue: the path leaves the directory, or names something twice.
 Result<void> place_input(const Workspace& workspace, const std::string& path, const std::filesystem::path& file,
                          const JobUser& user);
 
-// Removes a directory and all in it, also what its owner has made unreadable. Never throws; says false if some is left.
-bool remove_tree(const std::filesystem::path& directory) noexcept;
+// Lets the job in, right before it starts, and keeps it out again, once it has ended. False with errno: the disk fails.
+bool open_to_job(const Workspace& workspace, const JobUser& user);
+bool close_to_job(const Workspace& workspace);
 
 }  // namespace geres::host

@@ -3,15 +3,97 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <set>
 #include <thread>
 
 #include "hub/hub_fixture.h"
+#include "wire/host/host_protocol.h"
 
 namespace geres::hub {
 namespace {
 
 using api::Reply;
 using HostFlowTest = HubTest;
+
+std::set<std::string> members(const json::value& of) {
+  std::set<std::string> names;
+  for (const auto& member : of.as_object()) names.emplace(member.key());
+  return names;
+}
+
+// The very bodies that hosts of 0.1.0 send. They end on an answer with a member that they do not know.
+TEST_F(HostFlowTest, AHostOfTheFirstVersionFindsNothingNewInItsAnswers) {
+  using Names = std::set<std::string>;
+  upload_package();
+  const auto file = ours.call("PUT", "/v1/files/ours", "in", {{"Content-Type", "application/octet-stream"}});
+  ASSERT_EQ(file.status, 201) << file;
+  const auto made = ours.post(
+      "/v1/jobs", R"({"type":"Hello","package":"hello","inputs":[{"path":"a","sha256":")" + sha_of("in") + "\"}]}");
+  ASSERT_EQ(made.status, 201) << made;
+  const auto joined = machine.post(
+      "/v1/hosts",
+      R"({"name":"old","slots":4,"labels":{},"memory":8589934592,"packages":true,"containment":"cgroup2"})");
+  ASSERT_EQ(joined.status, 201) << joined;
+  EXPECT_EQ(members(joined.json()), (Names{"id", "secret", "reportSeconds"}));
+  const auto own = machine.as(joined.text("secret"));
+  const auto path = "/v1/hosts/" + joined.text("id");
+
+  const auto fetched = own.post(path + "/fetch", R"({"fetchId":"6f","slots":4,"wait":"20s"})").json();
+  EXPECT_EQ(members(fetched), (Names{"heldMs", "leases", "cancel", "mode"}));
+  const auto& grant = fetched.at("leases").at(0);
+  EXPECT_EQ(members(grant), (Names{"lease", "ttlMs", "attempt", "job", "package", "inputs", "timeoutMs"}));
+  EXPECT_EQ(members(grant.at("package")), (Names{"name", "sha256", "url"}));
+  EXPECT_EQ(members(grant.at("inputs").at(0)), (Names{"path", "sha256", "url"}));
+  const std::string lease = str(grant.at("lease"));
+  const auto report = [&](int seq, const std::string& held, const std::string& ended) {
+    return own.post(path + "/report", R"({"seq":)" + std::to_string(seq) + R"(,"fetched":"6f","fetchedOnly":true,)" +
+                                          R"("running":[)" + held + R"(],"started":[)" + held +
+                                          R"(],"progress":[],"log":[],"finished":[)" + ended + R"(],"leaving":false})");
+  };
+  const auto running = report(1, '"' + lease + "\",\"0192f0c4-7d3a-7001-8f2e-0123456789ab\"", "");
+  EXPECT_EQ(members(running.json()), (Names{"accepted", "refused", "lost", "cancel", "mode"})) << running;
+  EXPECT_EQ(running.json().at("lost").get_array().size(), 1u);
+  ours.post("/v1/jobs/" + str(grant.at("job").at("id")) + "/cancel");
+  const auto told = own.post(path + "/fetch", R"({"fetchId":"70","slots":3,"wait":"20s"})").json();
+  EXPECT_EQ(members(told.at("cancel").at(0)), (Names{"lease", "graceMs"}));
+  const auto ended =
+      report(2, "",
+             R"({"lease":")" + lease + R"(","outcome":"cancelled","resultTruncated":false,"exit":{"signal":15},)" +
+                 R"("usage":{"cpuSeconds":0.1,"maxRssBytes":1000},"error":"killed","files":[]})");
+  EXPECT_EQ(str(ended.json().at("accepted").at(0)), lease) << ended;
+  const auto again = report(
+      3, "", R"({"lease":")" + lease + R"(","outcome":"finished","resultTruncated":false,"error":"","files":[]})");
+  EXPECT_EQ(members(again.json().at("refused").at(0)), (Names{"lease", "code"})) << again;
+}
+
+TEST_F(HostFlowTest, AHostThatSaysItsProtocolIsAnsweredTheOneOfBoth) {
+  const auto join = [&](const std::string& name, const std::string& said) {
+    return machine.post("/v1/hosts", R"({"name":")" + name + R"(","slots":1})", {{"Geres-Protocol", said}});
+  };
+  EXPECT_EQ(join("a", "1").json().at("protocol"), 1);
+  EXPECT_EQ(join("b", std::to_string(wire::kProtocol)).json().at("protocol"), wire::kProtocol);
+  EXPECT_EQ(join("c", "1000").json().at("protocol"), wire::kProtocol);
+  for (const char* wrong : {"0", "-1", "2.0", "two", "99999999999"}) {
+    const auto refused = join("d", wrong);
+    EXPECT_EQ(refused.status, 400) << refused;
+    EXPECT_EQ(refused.code(), "badValue") << refused;
+  }
+}
+
+TEST_F(HostFlowTest, WhatANewerHostSaysBesidesIsPassedOver) {
+  submit();
+  const auto joined = machine.post("/v1/hosts", R"({"name":"new","slots":1,"types":["Work"],"colour":{"x":1}})");
+  ASSERT_EQ(joined.status, 201) << joined;
+  const auto own = machine.as(joined.text("secret"));
+  const auto path = "/v1/hosts/" + joined.text("id");
+  const auto fetched = own.post(path + "/fetch", R"({"fetchId":"f","slots":1,"wait":"20s","mood":"well"})");
+  ASSERT_EQ(fetched.status, 200) << fetched;
+  const std::string lease = str(fetched.json().at("leases").at(0).at("lease"));
+  const auto ended =
+      own.post(path + "/report", R"({"seq":1,"running":[],"mood":[],"finished":[{"lease":")" + lease +
+                                     R"(","outcome":"finished","mood":"fine","exit":{"code":0,"why":""}}]})");
+  EXPECT_EQ(str(ended.json().at("accepted").at(0)), lease) << ended;
+}
 
 TEST_F(HostFlowTest, RunsAJobThroughAHostsCalls) {
   const auto package = upload_package();
@@ -112,6 +194,28 @@ TEST_F(HostFlowTest, FollowsALogToTheJobsEnd) {
   const auto reply = followed.get_future().get();
   follower.join();
   EXPECT_EQ(reply.body, "one\ntwo\nthree\n");
+}
+
+TEST_F(HostFlowTest, KeepsWhatWasLeftOutWithinBounds) {
+  const auto id = submit();
+  FakeHost host(machine, "h1");
+  const auto lease = host.one_lease();
+  std::string named;
+  for (int i = 0; i < 150; ++i)
+    named += std::string(i > 0 ? "," : "") + R"({"path":")" + std::string(3'000, 'p') + R"(","why":"a socket"})";
+  const auto accepted =
+      host.report(R"("running":[],"finished":[{"lease":")" + lease +
+                  R"(","outcome":"finished","filesLeftOut":{"count":5000,"named":[)" + named + "]}}]");
+  EXPECT_EQ(str(accepted.json().at("accepted").at(0)), lease) << accepted;
+  const auto job = ours.get("/v1/jobs/" + id).json();
+  EXPECT_EQ(job.at("filesLeftOutCount"), 5'000);
+  EXPECT_EQ(job.at("filesLeftOut").get_array().size(), 100u);
+  EXPECT_EQ(job.at("filesLeftOut").at(0).at("path").get_string().size(), 1'024u);
+  const auto files = ours.get("/v1/jobs/" + id + "/files").json();
+  EXPECT_EQ(files.at("items").get_array().size(), 0u);
+  EXPECT_EQ(files.at("filesLeftOut"), job.at("filesLeftOut"));
+  EXPECT_EQ(ours.get("/v1/jobs/" + id + "?fields=filesLeftOutCount").json(),
+            json::value({{"filesLeftOutCount", 5'000}}));
 }
 
 TEST_F(HostFlowTest, FollowsALogIntoTheNextAttempt) {

@@ -71,6 +71,11 @@ struct Token {
 enum class HostMode { run, drain, stop };
 BOOST_DESCRIBE_ENUM(HostMode, run, drain, stop)
 
+// Whether a host can start jobs. One that rests is tried again by itself; one that is unfit, too, but it wants looking
+// after. Only those that are well are granted to.
+enum class Health { well, resting, unfit };
+BOOST_DESCRIBE_ENUM(Health, well, resting, unfit)
+
 struct Host {
   Uuid id;
   std::string name;

@@ -116,6 +116,38 @@ struct Progress {
   bool operator==(const Progress&) const = default;
 };
 
+// Something in the output directory of a job that was not kept with it, and why.
+struct LeftOutFile {
+  std::string path;  // below GERES_OUTPUT_DIR; bytes that are no UTF-8 as \xHH; cut after some hundred bytes
+  std::string why;   // "a link to outside of GERES_OUTPUT_DIR"
+  bool operator==(const LeftOutFile&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(LeftOutFile, (), (path, why))
+
+constexpr std::size_t kLeftOutNamedMax = 100;
+
+struct FilesLeftOut {
+  std::vector<LeftOutFile> named;  // the first kLeftOutNamedMax of …
+  std::int64_t count = 0;          // … all
+  bool operator==(const FilesLeftOut&) const = default;
+  void add(LeftOutFile file) {
+    if (named.size() < kLeftOutNamedMax) named.push_back(std::move(file));
+    ++count;
+  }
+};
+
+// What hosts have cost a job: those that could not start it, and those that were lost with it. Few jobs have any.
+struct HostTrouble {
+  static constexpr std::size_t kReasonsMax = 8;
+
+  std::string avoid;                           // a host's name: not granted to while another one fits
+  int unstarted = 0;                           // times in a row that it was given back before it started
+  Millis since = 0;                            // hub's engine clock: the first of them
+  std::map<std::string, std::string> reasons;  // of them, by host: why
+  std::vector<std::string> lost_on;            // hosts that were lost with it, each once
+  bool operator==(const HostTrouble&) const = default;
+};
+
 // Counters over all attempts, and how the newest one stands or ended.
 struct JobStatus {
   JobState state = JobState::ready;
@@ -130,6 +162,7 @@ struct JobStatus {
   bool result_truncated = false;
   std::optional<Exit> exit;
   std::optional<Usage> usage;
+  FilesLeftOut files_left_out;
   std::string host;  // name of the host of the newest attempt
   Millis submitted_at = 0;
   Millis ready_at = 0;           // since when it waits
@@ -139,6 +172,7 @@ struct JobStatus {
   std::optional<Millis> cancel_requested_at;
   std::optional<Uuid> redrive_of;
   std::optional<Uuid> redriven_as;
+  HostTrouble trouble;
 };
 
 struct Job {

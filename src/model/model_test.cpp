@@ -44,6 +44,22 @@ TEST(JobTransitions, EveryLiveStateCanBeCancelledAndLeadsToAnEnd) {
   for (const auto& move : transitions()) EXPECT_TRUE(reach.contains(move.to)) << state_name(move.to);
 }
 
+TEST(Names, OfFilesAreWhatLinuxTakesAndJsonCanTell) {
+  for (const char* path :
+       {"a/b c/ü.txt", "a\\b", "new\nline", "tab\t", "\x1b[31m", "...", "a..b", "-rf", "%2e%2e", " "})
+    EXPECT_TRUE(check_relative_path(path, "")) << path;
+  for (const char* path : {"", "/a", "a/", "a//b", "../a", "a/../b", "a/..", ".", "./a", "a/.", "latin1-\xe9"})
+    EXPECT_FALSE(check_relative_path(path, "")) << path;
+  EXPECT_FALSE(check_relative_path(std::string("a\0b", 3), ""));
+  const std::string part(255, 'p');
+  EXPECT_TRUE(check_relative_path(part, ""));
+  EXPECT_FALSE(check_relative_path(part + "p", ""));
+  std::string deep;
+  while (deep.size() < 4'092) deep += "d/";
+  EXPECT_TRUE(check_relative_path(deep + "abc", ""));
+  EXPECT_EQ(check_relative_path(deep + "abcd", "/path").error().field, "/path");
+}
+
 TEST(Names, AreStrict) {
   for (const char* good : {"a", "A1", "a.b-c_d", "0x"}) EXPECT_TRUE(is_name(good)) << good;
   for (const char* bad : {"", ".a", "-a", "a..b", "a/b", "../x", "a b", "ä", "a\n"}) EXPECT_FALSE(is_name(bad)) << bad;

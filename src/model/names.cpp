@@ -35,4 +35,22 @@ Result<void> check_name(std::string_view text, std::string_view what, std::strin
               "1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit, no '..'");
 }
 
+Result<void> check_relative_path(std::string_view path, std::string_view field) {
+  const auto bad = [&](const char* why) {
+    return fail(Code::badValue, why, std::string(field), "a relative path such as \"data/a.txt\"");
+  };
+  if (path.empty()) return bad("the path is empty");
+  if (path.size() > kPathBytesMax) return bad("the path is longer than 4,095 bytes");
+  if (path.find('\0') != std::string_view::npos) return bad("the path has a NUL");
+  if (!valid_utf8(path)) return bad("the path is not UTF-8");
+  for (std::size_t start = 0; start <= path.size();) {
+    const auto end = std::min(path.find('/', start), path.size());
+    const auto part = path.substr(start, end - start);
+    if (part.empty() || part == "." || part == "..") return bad("the path leaves its directory, or has an empty part");
+    if (part.size() > kPathPartBytesMax) return bad("a part of the path is longer than 255 bytes");
+    start = end + 1;
+  }
+  return {};
+}
+
 }  // namespace geres::model

@@ -11,7 +11,7 @@
 
 #include "base/duration.h"
 #include "base/file.h"
-#include "base/uuid.h"
+#include "base/new_file.h"
 #include "package/archive.h"
 #include "package/digest.h"
 #include "package/names.h"
@@ -46,7 +46,8 @@ Result<Opened> open_plain(int directory, const std::string& path, const std::str
   return file;
 }
 
-// Gathers the names below a directory. Descriptors are held for the path down to where it is, no more.
+// Gathers the names below a directory, those of empty directories with a "/" behind. Descriptors are held for the path
+// down to where it is, no more.
 class Gather {
  public:
   Gather(const Limits& limits, std::vector<std::string>& names, const struct stat& zip)
@@ -56,13 +57,15 @@ class Gather {
     const std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(directory.get()), &::closedir);
     if (!listing) throw_errno("list " + prefix);
     const int fd = directory.release();
+    bool empty = true;
     for (;;) {
       errno = 0;
       const auto* entry = ::readdir(listing.get());
       if (entry == nullptr && errno != 0) throw_errno("list " + prefix);
-      if (entry == nullptr) return {};
+      if (entry == nullptr) return empty && !prefix.empty() ? keep(prefix) : Result<void>();
       const std::string leaf = entry->d_name;
       if (leaf == "." || leaf == "..") continue;
+      empty = false;
       if (auto taken = take(fd, leaf, prefix + leaf); !taken) return taken.error();
     }
   }
@@ -74,6 +77,10 @@ class Gather {
     if (!file) return file.error();
     if (S_ISDIR(file->status.st_mode)) return run(std::move(file->fd), name + "/");
     if (file->status.st_dev == zip_.st_dev && file->status.st_ino == zip_.st_ino) return {};  // not into itself
+    return keep(name);
+  }
+
+  Result<void> keep(const std::string& name) {
     if (names_.size() >= limits_.entries)
       return bad("there are more than " + std::to_string(limits_.entries) + " files");
     names_.push_back(name);
@@ -85,31 +92,6 @@ class Gather {
   const struct stat& zip_;
 };
 
-// The ZIP grows beside its place and is renamed there at the end.
-class NewFile {
- public:
-  explicit NewFile(const std::filesystem::path& path)
-      : path_(path), beside_(path.string() + "." + random_hex(6) + ".tmp") {
-    fd_ = Fd(::open(beside_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (!fd_) throw_errno("create " + beside_.string());
-  }
-  ~NewFile() {
-    if (!beside_.empty()) ::unlink(beside_.c_str());
-  }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-  int fd() const { return fd_.get(); }
-  void keep() {
-    if (::rename(beside_.c_str(), path_.c_str()) != 0) throw_errno("rename to " + path_.string());
-    beside_.clear();
-  }
-
- private:
-  std::filesystem::path path_;
-  std::filesystem::path beside_;
-  Fd fd_;
-};
-
 class Pack {
  public:
   Pack(const Limits& limits, int root, int zip) : limits_(limits), root_(root), writer_(zip), names_(limits) {}
@@ -117,6 +99,7 @@ class Pack {
   Result<void> add(const Item& item) {
     if (summary_.files.size() >= limits_.entries)
       return bad("there are more than " + std::to_string(limits_.entries) + " files");
+    if (item.name.ends_with('/')) return add_directory(item.name.substr(0, item.name.size() - 1));
     if (auto added = names_.add_file(item.name); !added) return added.error();
     summary_.files.push_back(item.name);
     return item.content ? add_content(item) : add_file(item);
@@ -135,6 +118,12 @@ class Pack {
     return bad("the files take more than " + format_size(std::int64_t(limits_.bytes)));
   }
 
+  Result<void> add_directory(const std::string& name) {
+    if (auto added = names_.add_directory(name); !added) return added.error();
+    writer_.add_directory(name);
+    return {};
+  }
+
   Result<void> add_content(const Item& item) {
     std::string_view rest = *item.content;
     if (auto counted = count(rest.size()); !counted) return counted.error();
@@ -146,19 +135,19 @@ class Pack {
     auto file = open_plain(root_, item.file.string(), item.name);
     if (!file) return file.error();
     if (!S_ISREG(file->status.st_mode)) return bad("'" + shown(item.name) + "' is a directory");
-    if (auto counted = count(std::uint64_t(file->status.st_size)); !counted) return counted.error();
+    // To its end, whatever size it says: files of /proc say 0, and others grow or shrink meanwhile.
     char buffer[65536];
-    auto left = std::uint64_t(file->status.st_size);
+    Result<void> counted;
     writer_.add(item.name, (file->status.st_mode & 0111) != 0, [&]() -> std::string_view {
       for (;;) {
-        const ssize_t got = ::read(file->fd.get(), buffer, std::size_t(std::min<std::uint64_t>(left, sizeof buffer)));
+        const ssize_t got = ::read(file->fd.get(), buffer, sizeof buffer);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) throw_errno("read " + item.name);
-        left -= std::uint64_t(got);
+        if (counted = count(std::uint64_t(got)); !counted) return {};
         return {buffer, std::size_t(got)};
       }
     });
-    return {};
+    return counted;
   }
 
   const Limits& limits_;
@@ -175,7 +164,7 @@ Result<PackSummary> pack_from(int root, const std::vector<Item>& items, const st
   for (const auto& item : items)
     if (auto added = pack.add(item); !added) return added.error();
   auto summary = pack.finish();
-  file.keep();
+  file.put();
   summary.sha256 = sha256_of_file(zip);
   return summary;
 }
@@ -191,7 +180,8 @@ Result<PackSummary> pack(const std::filesystem::path& directory, const std::file
   if (::stat(zip.c_str(), &old_zip) != 0) old_zip = {};
   std::vector<std::string> names;
   if (auto gathered = Gather(limits, names, old_zip).run(std::move(again), ""); !gathered) return gathered.error();
-  if (names.empty()) return bad("the directory is empty");
+  if (std::all_of(names.begin(), names.end(), [](const auto& name) { return name.ends_with('/'); }))
+    return bad("the directory is empty");
   std::sort(names.begin(), names.end());
   std::vector<Item> items;
   for (auto& name : names) items.push_back({name, name, std::nullopt});

@@ -126,6 +126,33 @@ TEST_F(PackageTest, ItemsTakeFilesAndTexts) {
   EXPECT_FALSE(pack_items({{"x", {}, "1"}, {"X", {}, "1"}}, zip()));
 }
 
+TEST_F(PackageTest, EmptyDirectoriesGoAlong) {
+  add("run", "#!/bin/sh\n", true);
+  add("full/file", "x");
+  fs::create_directories(dir() / "in" / "empty");
+  const auto summary = pack(dir(), zip());
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->files, (std::vector<std::string>{"full/file", "run"}));
+  ASSERT_TRUE(inspect(zip()));
+  const auto out = home_.path() / "out";
+  ASSERT_TRUE(unpack(zip(), out));
+  EXPECT_EQ(tree_in(out), tree_in(dir()));
+  EXPECT_TRUE(fs::is_directory(out / "in" / "empty"));
+  EXPECT_EQ(std::system(("python3 -m zipfile -t " + zip().string() + " > /dev/null").c_str()), 0);
+  fs::remove_all(dir() / "full"), fs::remove(dir() / "run");
+  EXPECT_EQ(pack(dir(), zip()).error().message, "the directory is empty");
+}
+
+TEST_F(PackageTest, FilesAreReadToTheirEndWhateverSizeTheySay) {
+  ASSERT_EQ(fs::file_size("/proc/version"), 0u);
+  ASSERT_TRUE(pack_items({{"Run", {}, "#!/bin/sh\n"}, {"version", "/proc/version", {}}}, zip()));
+  ASSERT_TRUE(unpack(zip(), home_.path() / "out"));
+  EXPECT_EQ(read_file(home_.path() / "out" / "version"), read_file("/proc/version"));
+  Limits small;
+  small.bytes = 20;
+  EXPECT_FALSE(pack_items({{"version", "/proc/version", {}}}, zip(), small));
+}
+
 TEST_F(PackageTest, MoreThan65535Entries) {
   std::vector<Item> items(70'000);
   for (std::size_t i = 0; i < items.size(); ++i) items[i] = {"f" + std::to_string(i), {}, ""};

@@ -90,7 +90,9 @@ void ZipWriter::write_data(Entry& entry, const Source& source) {
 }
 
 void ZipWriter::add(const std::string& name, bool executable, const Source& source) {
-  Entry entry{name, executable};
+  Entry entry;
+  entry.name = name;
+  entry.executable = executable;
   entry.local_at = at_;
   put(local_header(entry));
   write_data(entry, source);
@@ -99,11 +101,24 @@ void ZipWriter::add(const std::string& name, bool executable, const Source& sour
   entries_.push_back(std::move(entry));
 }
 
+void ZipWriter::add_directory(const std::string& name) {
+  Entry entry;
+  entry.name = name + "/";
+  entry.local_at = at_;
+  put(local_header(entry));
+  if (at_ >= kFourGiB) throw std::length_error("a package must be below 4 GiB");
+  entries_.push_back(std::move(entry));
+}
+
+bool ZipWriter::Entry::directory() const {
+  return name.ends_with('/');
+}
+
 std::string ZipWriter::local_header(const Entry& entry) {
   std::string header = "PK\3\4";
   number(header, 20, 2);  // version needed: deflate
   number(header, kUtf8Names, 2);
-  number(header, 8, 2);  // deflate
+  number(header, entry.directory() ? 0 : 8, 2);  // deflate
   number(header, 0, 2);
   number(header, kFirstDay, 2);
   number(header, entry.crc, 4);
@@ -121,7 +136,8 @@ std::string ZipWriter::central_header(const Entry& entry) {
   number(header, 0, 2);  // comment
   number(header, 0, 2);  // disk
   number(header, 0, 2);
-  number(header, std::uint64_t(entry.executable ? 0100755 : 0100644) << 16, 4);
+  const std::uint64_t mode = entry.directory() ? 040755 : entry.executable ? 0100755 : 0100644;
+  number(header, mode << 16, 4);
   number(header, entry.local_at, 4);
   return header + entry.name;
 }

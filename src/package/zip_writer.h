@@ -23,12 +23,14 @@ class ZipWriter {
   ZipWriter(const ZipWriter&) = delete;
   ZipWriter& operator=(const ZipWriter&) = delete;
   void add(const std::string& name, bool executable, const Source& source);
+  void add_directory(const std::string& name);  // one with nothing in it; the others need no entry
   void finish();
   std::uint64_t size() const { return at_; }
 
  private:
   struct Entry {
-    std::string name;
+    std::string name;  // a directory's ends with "/"
+    bool directory() const;
     bool executable = false;
     std::uint32_t crc = 0;
     std::uint32_t packed = 0;

@@ -80,8 +80,15 @@ void set_limits(const ChildPlan& plan) {
   for (const auto& [which, limit] : plan.limits) syscall(SYS_prlimit64, 0, which, &limit, nullptr);
 }
 
+// So that no program that it executes can have any, whoever it runs as. EINVAL: there are no more.
+void drop_bounding_set() {
+  for (unsigned long capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; ++capability) {
+  }
+}
+
 int become_user(const ChildPlan& plan) {
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  drop_bounding_set();
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
   if (plan.uid == 0) return 0;
   if (setgroups(0, nullptr) != 0) return errno;

@@ -4,16 +4,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/bytes.h"
-#include "base/duration.h"
 
 namespace geres::runner {
 namespace {
 
 constexpr std::int64_t kShareBytes = 256 * 1024;
-constexpr std::int64_t kRestBytesMax = 4 << 20;  // more than a pipe can hold by default rights (1 MiB)
+constexpr std::int64_t kRestBytesMax = 4 << 20;    // more than a pipe can hold by default rights (1 MiB)
+constexpr std::int64_t kRingBytesMin = 64 * 1024;  // a result, so that no job's end is cut by a small cap
 constexpr std::size_t kTailBytes = 2048;
 constexpr std::size_t kLastLineBytes = 300;
 
@@ -23,7 +24,8 @@ char buffer[64 * 1024];  // one thread
 
 bool Output::open(const std::string& path, std::int64_t bytes_max) {
   path_ = path;
-  bytes_max_ = bytes_max;
+  ring_max_ = std::max(bytes_max / 4, std::min(kRingBytesMin, bytes_max / 2));
+  head_max_ = bytes_max - ring_max_;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return false;
   pipe_ = Fd(ends[0]);
@@ -45,9 +47,11 @@ bool Output::pump() {
 void Output::finish() {
   std::int64_t got = 1;
   for (std::int64_t done = 0; pipe_ && got > 0 && done < kRestBytesMax; done += got) got = read_some();
+  append_ring();
   pipe_.reset();
   job_end_.reset();
   file_.reset();
+  ring_.reset();
 }
 
 std::int64_t Output::read_some() {
@@ -63,12 +67,56 @@ std::int64_t Output::read_some() {
 }
 
 void Output::keep(std::string_view bytes) {
-  if (result_.cut || broken_ || path_.empty()) return;
-  const auto room = std::size_t(std::max<std::int64_t>(0, bytes_max_ - result_.keptBytes));
+  if (broken_ || path_.empty()) return;
+  if (ring_max_ == 0) return void(result_.cut = true);
+  const auto room = std::size_t(std::max<std::int64_t>(0, head_max_ - result_.keptBytes));
   append(bytes.substr(0, room));
-  if (bytes.size() <= room || broken_) return;
-  result_.cut = true;
-  append("\n[geres: cut here, no more than " + format_size(bytes_max_) + " of this stream are kept]\n");
+  if (bytes.size() > room) keep_in_ring(bytes.substr(room));
+}
+
+void Output::keep_in_ring(std::string_view bytes) {
+  const auto name = path_ + ".end";
+  if (!ring_) {
+    ring_ = Fd(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (ring_) unlink(name.c_str());
+  }
+  while (!bytes.empty() && !broken_) {
+    const std::int64_t at = ring_came_ % ring_max_;
+    const auto piece = bytes.substr(0, std::size_t(ring_max_ - at));
+    broken_ = !ring_ || !write_at(ring_.get(), piece, at);
+    ring_came_ += std::int64_t(piece.size());
+    bytes.remove_prefix(piece.size());
+  }
+  if (broken_) result_.cut = true;
+}
+
+bool Output::write_at(int fd, std::string_view bytes, std::int64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t put = pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return false;
+    offset += put;
+    bytes.remove_prefix(std::size_t(put));
+  }
+  return true;
+}
+
+void Output::append_ring() {
+  if (!ring_ || broken_) return;
+  const std::int64_t left_out = ring_came_ - ring_max_;
+  if (left_out > 0) {
+    result_.cut = true;
+    append("\n[geres: " + std::to_string(left_out) + " bytes are left out here]\n");
+  }
+  for (std::int64_t at = std::max<std::int64_t>(left_out, 0); at < ring_came_ && !broken_;) {
+    const std::int64_t from = at % ring_max_;
+    const auto wanted = std::min({std::int64_t(sizeof buffer), ring_max_ - from, ring_came_ - at});
+    const ssize_t got = pread(ring_.get(), buffer, std::size_t(wanted), from);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return;
+    append({buffer, std::size_t(got)});
+    at += got;
+  }
 }
 
 void Output::append(std::string_view bytes) {

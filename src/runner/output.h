@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One output stream of an attempt: a pipe whose other end the job has, copied to a file up to a cap. Whatever the job
 // prints (a gigabyte, no newline, no UTF-8) costs a bounded file, a bounded tail in memory and processor time.
+//
+// The first three quarters of the cap go into the file as they come, for those who follow; what comes then goes round
+// and round in a second, nameless file of the last quarter's size. At the end that is put behind the first, with a line
+// in between if anything was left out: a log has the job's first words and its last, and its end is where one looks for
+// what a job has come to.
 #pragma once
 
 #include <string>
@@ -33,10 +38,14 @@ class Output {
   void keep(std::string_view bytes);
   void append(std::string_view bytes);
   void remember(std::string_view bytes);
+  void keep_in_ring(std::string_view bytes);
+  void append_ring();
+  bool write_at(int fd, std::string_view bytes, std::int64_t offset);
 
   std::string path_;
-  std::int64_t bytes_max_ = 0;
-  Fd pipe_, job_end_, file_;
+  std::int64_t head_max_ = 0, ring_max_ = 0;
+  std::int64_t ring_came_ = 0;  // bytes that went into the ring, those included that are overwritten
+  Fd pipe_, job_end_, file_, ring_;
   wire::StreamResult result_;
   bool broken_ = false;  // the file cannot be written (disk full): the rest is dropped
   std::string tail_;

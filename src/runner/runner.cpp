@@ -344,11 +344,14 @@ int say_failed(const RunnerOptions& options, const Error& why) {
 
 int run(const RunnerOptions& options) {
   const rlimit files = take_all_descriptors();
-  std::string detail;
+  std::string detail, names_trouble;
+  if (const auto trouble = make_view(options.view, names_trouble))
+    return say_failed(options, fail(Code::internal, *trouble));
   auto containment = make_containment(options.slots, options.containment, detail);
   if (!containment) return say_failed(options, containment.error());
   auto limits = SlotLimits::make(options.slots, **containment);
   if (!limits) return say_failed(options, limits.error());
+  if (!names_trouble.empty()) detail += (detail.empty() ? "" : "; ") + names_trouble;
   Runner runner(options, files, std::move(*containment), std::move(*limits), detail);
   runner.loop();
   return 0;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "runner/view.h"
 #include "wire/runner/runner_channel.h"
 
 namespace geres::runner {
@@ -18,7 +19,8 @@ struct RunnerOptions {
   int channel_fd = -1;  // connected SOCK_STREAM socket to the agent
   std::uint32_t slots = 1;
   std::optional<wire::Containment> containment;  // insist on it
-  std::vector<std::string> hidden;               // from jobs with RunSpec.fences: absolute paths
+  View view;
+  std::vector<std::string> hidden;  // from jobs with RunSpec.fences: absolute paths
 };
 
 // Runs until the agent's end of the channel closes and nothing of what was started is left. Returns an exit code.

@@ -105,23 +105,56 @@ struct Stream {
   }
 };
 
-TEST(Output, KeepsUpToItsCap) {
-  Stream stream;
-  ASSERT_TRUE(stream.output.open(stream.path, 10));
+struct Stream8 : Stream {  // four bytes of the beginning, four of the end
+  Stream8() { EXPECT_TRUE(output.open(path, 8)); }
+  std::string end() {
+    output.close_job_end();
+    EXPECT_FALSE(output.pump());
+    output.finish();
+    const std::string kept = read_file(path);
+    EXPECT_EQ(std::int64_t(kept.size()), output.result().keptBytes);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
+    return kept;
+  }
+};
+
+TEST(Output, KeepsAllUpToItsCap) {
+  Stream8 stream;
   EXPECT_FALSE(std::filesystem::exists(stream.path));
-  stream.print("0123456789");
+  stream.print("0123");
+  stream.print("45");
+  EXPECT_EQ(read_file(stream.path), "0123");
+  stream.print("67");
+  EXPECT_EQ(stream.end(), "01234567");
   EXPECT_FALSE(stream.output.result().cut);
+  EXPECT_EQ(stream.output.last_line(), "01234567");
+}
+
+TEST(Output, KeepsTheBeginningAndTheEndBeyondIt) {
+  Stream8 stream;
+  stream.print("01234567");
   stream.print("x");
-  stream.print("yz\n");
-  stream.output.close_job_end();
-  EXPECT_FALSE(stream.output.pump());
-  stream.output.finish();
+  stream.print("yz, and so on until the end\n");
+  EXPECT_EQ(stream.end(), "0123\n[geres: 29 bytes are left out here]\nend\n");
   EXPECT_TRUE(stream.output.result().cut);
-  EXPECT_EQ(stream.output.result().printedBytes, 14);
+  EXPECT_EQ(stream.output.result().printedBytes, 37);
+}
+
+TEST(Output, KeepsTheEndOfWhatGoesRoundManyTimes) {
+  Stream stream;
+  ASSERT_TRUE(stream.output.open(stream.path, 400'000));
+  std::string printed;
+  for (int i = 0; printed.size() < 2'000'000; ++i) {
+    const std::string piece = std::to_string(i) + std::string(std::size_t(i % 977), '.') + "\n";
+    printed += piece;
+    stream.print(piece);
+  }
+  stream.output.finish();
   const std::string kept = read_file(stream.path);
-  EXPECT_EQ(std::int64_t(kept.size()), stream.output.result().keptBytes);
-  EXPECT_TRUE(kept.starts_with("0123456789\n[geres: cut here")) << kept;
-  EXPECT_EQ(stream.output.last_line(), "0123456789xyz");
+  EXPECT_TRUE(kept.starts_with(printed.substr(0, 300'000)));
+  EXPECT_TRUE(kept.ends_with(printed.substr(printed.size() - 100'000)));
+  EXPECT_EQ(kept.substr(300'000, kept.size() - 400'000),
+            "\n[geres: " + std::to_string(printed.size() - 400'000) + " bytes are left out here]\n");
 }
 
 TEST(Output, NeverWritesThroughWhatLiesThere) {

@@ -12,13 +12,12 @@ namespace {
 constexpr std::size_t kBodyBytesMax = 256u << 20;  // of an answer kept in memory
 
 std::size_t give_file(char* data, std::size_t size, std::size_t n, void* from) {
-  auto* file = static_cast<std::FILE*>(from);
-  const auto got = std::fread(data, size, n, file);
-  return std::ferror(file) != 0 ? CURL_READFUNC_ABORT : got;
+  const ssize_t got = static_cast<Upload*>(from)->read({data, size * n});
+  return got < 0 ? CURL_READFUNC_ABORT : std::size_t(got);
 }
 
 int rewind_file(void* from, curl_off_t offset, int origin) {
-  return fseeko(static_cast<std::FILE*>(from), offset, origin) == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+  return origin == SEEK_SET && static_cast<Upload*>(from)->seek(offset) ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_CANTSEEK;
 }
 
 bool loopback(std::string_view url) {
@@ -120,14 +119,13 @@ void Try::add_header(const std::string& header) {
 
 void Try::set_body() {
   if (!call_.upload.empty()) {
-    file_.reset(std::fopen(call_.upload.c_str(), "rbe"));
-    if (!file_) throw std::system_error(errno, std::generic_category(), call_.upload.string());
+    upload_.emplace(call_.upload);
     curl_easy_setopt(easy_, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(easy_, CURLOPT_READFUNCTION, give_file);
-    curl_easy_setopt(easy_, CURLOPT_READDATA, file_.get());
+    curl_easy_setopt(easy_, CURLOPT_READDATA, &*upload_);
     curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, rewind_file);
-    curl_easy_setopt(easy_, CURLOPT_SEEKDATA, file_.get());
-    curl_easy_setopt(easy_, CURLOPT_INFILESIZE_LARGE, curl_off_t(std::filesystem::file_size(call_.upload)));
+    curl_easy_setopt(easy_, CURLOPT_SEEKDATA, &*upload_);
+    if (const auto size = upload_->size()) curl_easy_setopt(easy_, CURLOPT_INFILESIZE_LARGE, curl_off_t(*size));
     curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
   } else if (call_.body) {
     curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, call_.body->data());
@@ -190,6 +188,8 @@ std::size_t Try::take_header(char* data, std::size_t, std::size_t n, void* to) {
 Failure Try::broken(CURLcode code, unsigned status) {
   Failure failure{Failure::Kind::unreachable, 0, {}, nullptr};
   failure.error = fail(Code::unavailable, curl_easy_strerror(code));
+  if (upload_ && upload_->changed())
+    failure.error = fail(Code::unavailable, "'" + call_.upload.string() + "' became shorter while it was sent");
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
     failure.error = fail(Code::badValue, "'" + url_ + "' is not an http or https address");
   if (too_large_) {

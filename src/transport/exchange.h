@@ -4,13 +4,14 @@
 
 #include <curl/curl.h>
 
-#include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "transport/call.h"
 #include "transport/failure.h"
 #include "transport/loop.h"
+#include "transport/upload.h"
 
 namespace geres::transport {
 
@@ -50,10 +51,9 @@ class Try {
   Reply reply_;
   struct Free {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-    void operator()(std::FILE* file) const { std::fclose(file); }
   };
   std::unique_ptr<curl_slist, Free> headers_;
-  std::unique_ptr<std::FILE, Free> file_;
+  std::optional<Upload> upload_;
   std::string url_;
   bool got_bytes_ = false;
   bool enough_ = false;

@@ -16,22 +16,7 @@ std::int64_t weight(const wire::FinishedItem& item) {
 
 }  // namespace
 
-Reports::Reports(host::HubLink& link, const Clock& clock, const Held& held, Events events)
-    : held_(held),
-      events_(std::move(events)),
-      line_(link, clock,
-            {[this] { return shortest_lease(); }, [this] { return build(); },
-             [this](const wire::Reported& answer, Millis sent_at) { taken_in(answer, sent_at); },
-             [this](const host::HubAnswer&, bool refused) { lost(refused); }, events_.heard, events_.gone,
-             events_.trouble}) {}
-
-void Reports::begin(host::Membership membership) {
-  end();
-  line_.begin(std::move(membership));
-}
-
 void Reports::end() {
-  line_.end();
   flight_.reset();
   started_.clear();
   progress_.clear();
@@ -90,11 +75,11 @@ void Reports::taken_in(const wire::Reported& answer, Millis sent_at) {
   ends_max_ = std::min(ends_max_ * 2, kEndsMax);
   const Flight flight = std::move(*std::exchange(flight_, std::nullopt));
   for (const auto& attempt : flight.finished) attempt->end_in_flight = false;
-  if (!ended_.empty()) within(0);
+  if (!ended_.empty()) member_.within(0);
   events_.answered(answer, flight.running, sent_at);
 }
 
-void Reports::lost(bool refused) {
+void Reports::lost(const host::HubAnswer&, bool refused) {
   Flight flight = std::move(*std::exchange(flight_, std::nullopt));
   const bool alone = flight.finished.size() == 1 && flight.progress.empty();
   const AttemptPtr culprit = refused && alone ? flight.finished.front() : nullptr;

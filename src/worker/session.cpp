@@ -14,7 +14,6 @@ using model::HostMode;
 using model::Outcome;
 
 constexpr Millis kNever = Millis(1) << 60;
-constexpr Millis kUnreachableMax = 3'000;
 constexpr Millis kNameTakenMax = 10'000;  // an earlier life may need a moment to be given up
 constexpr Millis kStartPause = 5, kEndPause = 2, kProgressPause = 1;
 constexpr std::size_t kEndsAtOnce = 500;
@@ -37,18 +36,15 @@ Session::Session(Settings settings, Handlers handlers)
       handlers_(std::move(handlers)),
       link_({settings_.hub, settings_.options.ca_file.string(), "geres-worker/" GERES_VERSION}, clock_),
       crew_(settings_.options.concurrency, handlers_, clock_, [this] { link_.post([] {}); }),
-      claims_(link_, clock_,
-              {[this](wire::Fetched fetched, Millis from) { take_in(std::move(fetched), from); },
-               [this](bool reached) { heard(reached); }, [this] { host_gone(); },
-               [this](const std::string& what) { say(what); }}),
-      reports_(link_, clock_, held_,
+      member_(link_, clock_, kNameTakenMax, *this, reports_),
+      reports_(member_, held_,
                {[this](const wire::Reported& answer, const std::vector<AttemptPtr>& running, Millis sent_at) {
                   take_report_answer(answer, running, sent_at);
                 },
-                [this](const AttemptPtr& attempt) { unspeakable(attempt); }, [this](bool reached) { heard(reached); },
-                [this] { host_gone(); }, [this](const std::string& what) { say(what); }}),
-      last_id_(settings_.last_id),
-      watch_at_(kNever) {}
+                [this](const AttemptPtr& attempt) { unspeakable(attempt); }}),
+      watch_at_(kNever) {
+  member_.set_last_id(settings_.last_id);
+}
 
 Session::~Session() {
   if (!started_) return;
@@ -60,17 +56,14 @@ Session::~Session() {
 }
 
 void Session::start() {
-  heard_at_ = clock_.monotonic();
   started_ = true;
-  link_.post([this] { register_host(); });
+  link_.post([this] { member_.join(); });
   link_.start([this] { turn(); });
 }
 
 // ---- membership -----------------------------------------------------------------------------------------------------
 
-void Session::register_host() {
-  if (finished_ || stop_at_) return;
-  registering_ = true;
+wire::RegisterHost Session::registration() const {
   wire::RegisterHost body;
   body.name = settings_.name;
   body.slots = settings_.capacity;
@@ -79,75 +72,37 @@ void Session::register_host() {
   for (const auto& [type, handler] : handlers_) body.types->push_back(type);
   body.packages = false;
   if (!settings_.options.tenants.empty()) body.tenants = settings_.options.tenants;
-  if (!last_id_.empty()) body.replaces = last_id_;
   body.containment = "worker";
-  host::HubCall call;
-  call.path = "/v1/hosts";
-  call.bearer = read_token(settings_.options);
-  call.body = json::write_text(body);
-  ++register_tries_;
-  link_.send(std::move(call), [this](const host::HubAnswer& answer) { registered(answer); });
+  return body;
 }
 
-void Session::registered(const host::HubAnswer& answer) {
-  registering_ = false;
-  heard(answer.status != 0);
-  if (!answer.ok()) return refused(answer);
-  const auto body = json::read_text<wire::Registered>(answer.body);
-  if (!body)
-    return finish(Error("the answer to registering makes no sense: " + body.error().message, "foreign",
-                        "is " + settings_.hub + " a GeRes hub?"));
-  register_tries_ = 0;
-  name_taken_since_ = 0;
-  membership_ = host::Membership{body->id, body->secret, std::max<Millis>(100, Millis(body->reportSeconds * 1'000))};
-  last_id_ = body->id;
-  remember_id(settings_, last_id_);
-  claims_.begin(*membership_);
-  reports_.begin(*membership_);
-}
-
-void Session::refused(const host::HubAnswer& answer) {
-  const std::string problem = host::problem_of(answer);
-  const Millis now = clock_.monotonic();
-  if (answer.status == 409) {
-    if (name_taken_since_ == 0) name_taken_since_ = now;
-    if (now - name_taken_since_ > kNameTakenMax)
+void Session::refused(host::Refusal why, const std::string& problem) {
+  switch (why) {
+    case host::Refusal::foreign:
+      return finish(Error("the answer to registering makes no sense: " + problem, "foreign",
+                          "is " + settings_.hub + " a GeRes hub?"));
+    case host::Refusal::nameTaken:
       return finish(Error("the name '" + settings_.name + "' is taken: " + problem, "hostAlive",
                           "give this worker another Options::name, or none"));
-  } else if (!answer.again()) {
-    const bool token = answer.status == 401 || answer.status == 403;
-    return finish(
-        Error("the hub refuses this worker: " + problem, token ? "unauthenticated" : "badRequest",
-              token ? "a token with the role host is needed: Options::token or GERES_TOKEN" : "see the hub's answer"));
+    case host::Refusal::token:
+      return finish(Error("the hub refuses this worker: " + problem, "unauthenticated",
+                          "a token with the role host is needed: Options::token or GERES_TOKEN"));
+    case host::Refusal::request:
+      return finish(Error("the hub refuses this worker: " + problem, "badRequest", "see the hub's answer"));
   }
-  if (register_tries_ == 1 || register_tries_ % 20 == 0)
-    say("registering at " + settings_.hub + ": " + problem + "; trying again");
-  const Millis pause = std::max(answer.retry_after_ms, host::backoff(register_tries_, 100, 3'000));
-  link_.after(pause, [this] { register_host(); });
 }
 
 // The hub does not know this worker any more: none of its leases is current.
-void Session::host_gone() {
-  if (!membership_) return;
-  membership_.reset();
-  claims_.end();
+void Session::gone() {
   reports_.end();
-  last_id_.clear();
+  member_.set_last_id({});
   std::vector<AttemptPtr> all;
   for (const auto& [lease, attempt] : held_) all.push_back(attempt);
   for (const auto& attempt : all) lose(attempt);
   held_.clear();
-  if (stop_at_) return;
+  if (member_.stopping()) return;
   say("the hub does not know this worker any more; it registers again");
-  register_host();
-}
-
-void Session::heard(bool reached) {
-  if (reached) heard_at_ = clock_.monotonic();
-  if (reached != reachable_) say(std::string("the hub ") + (reached ? "answers again" : "cannot be reached"));
-  const bool back = reached && !reachable_;
-  reachable_ = reached;
-  if (back) claims_.doubt();
+  member_.join();
 }
 
 // ---- each turn of the loop ------------------------------------------------------------------------------------------
@@ -156,10 +111,9 @@ void Session::turn() {
   if (finished_) return;
   take_news();
   watch_time();
-  if (stop_at_) stop_step();
+  if (member_.stopping()) stop_step();
   if (finished_) return;
-  if (!reports_.leaving()) claims_.pump(wish());
-  reports_.pump(claims_.fetched());
+  member_.pump(wish());
   publish();
 }
 
@@ -171,20 +125,20 @@ void Session::take_news() {
     if (attempt->timeout > 0) watch_at(attempt->started_at + attempt->timeout);
     if (attempt->dropped) continue;
     reports_.started(std::move(attempt));
-    reports_.within(kStartPause);
+    member_.within(kStartPause);
   }
   for (auto& attempt : news.progressed) {
     auto item = crew_.take_progress(*attempt);
     if (!item || attempt->dropped) continue;
     reports_.progressed(std::move(attempt), std::move(*item));
-    reports_.within(kProgressPause);
+    member_.within(kProgressPause);
   }
   for (auto& attempt : news.ended) {
     --live_;
     ++(attempt->finished.outcome == Outcome::finished ? ended_well_ : ended_otherwise_);
     if (attempt->dropped) continue;
     reports_.ended(std::move(attempt));
-    reports_.within(idle || reports_.untold_ends() >= kEndsAtOnce ? 0 : kEndPause);
+    member_.within(idle || reports_.untold_ends() >= kEndsAtOnce ? 0 : kEndPause);
   }
 }
 
@@ -230,9 +184,9 @@ void Session::watch_at(Millis at) {
 // How many slots the open fetch should offer. A fetch costs a round trip, so it is renewed when much has changed, or
 // when handlers would have nothing to do.
 int Session::wish() {
-  if (stop_at_ || mode_ != HostMode::run) return 0;
+  if (member_.stopping() || member_.mode() != HostMode::run) return 0;
   const int free = settings_.capacity - live_;
-  const int offered = claims_.offered();
+  const int offered = member_.offered();
   if (free <= 0) return 0;
   if (offered > 0 && offered * 2 >= free) return std::min(offered, free);
   if (offered == 0 && free * 4 < settings_.capacity && crew_.load().waiting > 0) return 0;
@@ -249,7 +203,7 @@ void Session::take_in(wire::Fetched fetched, Millis counted_from) {
   taken_ += std::int64_t(fresh.size());
   crew_.add(std::move(fresh));
   for (const auto& order : fetched.cancel) cancel(order);
-  set_mode(fetched.mode);
+  member_.heed(fetched.mode);
 }
 
 AttemptPtr Session::take_lease(wire::LeaseGrant grant, Millis counted_from) {
@@ -259,7 +213,7 @@ AttemptPtr Session::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   if (deadline <= clock_.monotonic() ||
       job == nullptr) {  // not named in the next report: the hub takes it back at once
     say("a lease came too late to be used; given back");
-    reports_.within(0);
+    member_.within(0);
     return nullptr;
   }
   auto attempt = std::make_shared<Attempt>();
@@ -276,7 +230,7 @@ AttemptPtr Session::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   attempt->crew = &crew_;
   attempt->deadline = deadline;
   watch_at(deadline - stop_before(*attempt));
-  reports_.within(attempt->ttl / 4);
+  member_.within(attempt->ttl / 4);
   held_.emplace(attempt->lease, attempt);
   return attempt;
 }
@@ -300,7 +254,7 @@ void Session::take_report_answer(const wire::Reported& answer, const std::vector
       forget(attempt);
     }
   for (const auto& order : answer.cancel) cancel(order);
-  set_mode(answer.mode);
+  member_.heed(answer.mode);
 }
 
 void Session::cancel(const wire::CancelOrder& order) {
@@ -313,10 +267,8 @@ void Session::cancel(const wire::CancelOrder& order) {
     crew_.ask_to_stop(attempt, StopReason::cancel);
 }
 
-void Session::set_mode(HostMode mode) {
-  if (mode == mode_) return;
-  mode_ = mode;
-  if (mode == HostMode::stop) stop_by(settings_.options.drain.count());
+void Session::mode_changed(HostMode mode) {
+  if (mode == HostMode::stop) member_.stop_by(settings_.options.drain.count());
 }
 
 // First told in plain words; when even these are refused the lease is left to run out.
@@ -346,45 +298,29 @@ void Session::give_back(const AttemptPtr& attempt, Outcome outcome, const std::s
   if (!crew_.take_back(*attempt, outcome, error)) return;
   --live_;
   reports_.ended(attempt);
-  reports_.within(0);
+  member_.within(0);
 }
 
 // ---- the end --------------------------------------------------------------------------------------------------------
 
 void Session::stop(Millis drain) {
-  link_.post([this, drain] { stop_by(drain); });
-}
-
-void Session::stop_by(Millis drain) {
-  const Millis now = clock_.monotonic();
-  if (!stop_at_) stop_began_ = now;
-  if (stop_at_ && now + drain >= *stop_at_) return;
-  stop_at_ = now + drain;
-  link_.after(drain, [] {});
+  link_.post([this, drain] { member_.stop_by(drain); });
 }
 
 void Session::stop_step() {
   std::vector<AttemptPtr> all;
   for (const auto& [lease, attempt] : held_) all.push_back(attempt);
   for (const auto& attempt : all) give_back(attempt, Outcome::released, "given back: its worker was stopping");
-  if (clock_.monotonic() >= *stop_at_ && !stop_sent_) {
-    stop_sent_ = true;
+  if (member_.time_is_up())
     for (const auto& attempt : all) crew_.ask_to_stop(attempt, StopReason::leaving);
-  }
   if (live_ > 0) return;
-  if (!membership_ && !registering_) return finish({});
-  if (out_of_reach()) {
+  if (!member_.membership() && !member_.joining()) return finish({});
+  if (member_.out_of_reach()) {
     say("the hub cannot be reached; leaving without a word");
     return finish({});
   }
   link_.after(500, [] {});
-  if (!membership_ || !held_.empty()) return;
-  if (reports_.goodbye_said()) return finish({});
-  reports_.say_goodbye();
-}
-
-bool Session::out_of_reach() const {
-  return !reachable_ && clock_.monotonic() - std::max(heard_at_, stop_began_) >= kUnreachableMax;
+  if (member_.membership() && held_.empty() && member_.said_goodbye()) finish({});
 }
 
 void Session::finish(std::optional<Error> why) {
@@ -427,7 +363,7 @@ void Session::say(const std::string& line) const {
 
 void Session::publish() {
   const std::lock_guard lock(mutex_);
-  stats_ = {taken_, ended_well_, ended_otherwise_, 0, 0, membership_ && reachable_};
+  stats_ = {taken_, ended_well_, ended_otherwise_, 0, 0, member_.membership() && member_.reachable()};
 }
 
 }  // namespace geres::worker

@@ -7,15 +7,15 @@
 #include <mutex>
 #include <optional>
 
-#include "host/link/claim_loop.h"
 #include "host/link/hub_link.h"
+#include "host/link/member.h"
 #include "worker/crew.h"
 #include "worker/reports.h"
 #include "worker/settings.h"
 
 namespace geres::worker {
 
-class Session {
+class Session final : private host::Member::Owner {
  public:
   Session(Settings settings, Handlers handlers);
   ~Session();
@@ -27,11 +27,13 @@ class Session {
 
  private:
   // ---- membership
-  void register_host();
-  void registered(const host::HubAnswer& answer);
-  void refused(const host::HubAnswer& answer);
-  void host_gone();
-  void heard(bool reached);
+  wire::RegisterHost registration() const override;
+  std::string token() const override { return read_token(settings_.options); }
+  void joined() override { remember_id(settings_, member_.last_id()); }
+  void refused(host::Refusal why, const std::string& problem) override;
+  void gone() override;
+  void note(const std::string& line) const override { say(line); }
+  void warn(const std::string& line) const override { say(line); }
 
   // ---- each turn of the loop
   void turn();
@@ -40,20 +42,18 @@ class Session {
   int wish();
 
   // ---- what the hub tells
-  void take_in(wire::Fetched fetched, Millis counted_from);
+  void take_in(wire::Fetched fetched, Millis counted_from) override;
+  void mode_changed(model::HostMode mode) override;
   AttemptPtr take_lease(wire::LeaseGrant grant, Millis counted_from);
   void take_report_answer(const wire::Reported& answer, const std::vector<AttemptPtr>& running, Millis sent_at);
   void cancel(const wire::CancelOrder& order);
-  void set_mode(model::HostMode mode);
   void unspeakable(const AttemptPtr& attempt);
   void lose(const AttemptPtr& attempt);
   void give_back(const AttemptPtr& attempt, model::Outcome outcome, const std::string& error);
   void forget(const AttemptPtr& attempt) { held_.erase(attempt->lease); }
 
   // ---- the end
-  void stop_by(Millis drain);
   void stop_step();
-  bool out_of_reach() const;
   void finish(std::optional<Error> why);
   void watch_at(Millis at);
   void say(const std::string& line) const;
@@ -65,23 +65,12 @@ class Session {
   host::HubLink link_;
   Crew crew_;
   Held held_;
-  host::ClaimLoop claims_;
+  host::Member member_;
   Reports reports_;
 
-  std::optional<host::Membership> membership_;
-  std::string last_id_;
-  int register_tries_ = 0;
-  bool registering_ = false;
-  Millis name_taken_since_ = 0;
-  model::HostMode mode_ = model::HostMode::run;
-  bool reachable_ = true;
-  Millis heard_at_ = 0;
   int live_ = 0;  // given to the crew and not ended
   std::int64_t taken_ = 0, ended_well_ = 0, ended_otherwise_ = 0;
   Millis watch_at_ = 0;  // the earliest moment at which a lease or a timeout may be over
-  std::optional<Millis> stop_at_;
-  Millis stop_began_ = 0;
-  bool stop_sent_ = false;
   bool finished_ = false;
 
   mutable std::mutex mutex_;

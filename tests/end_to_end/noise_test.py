@@ -4,10 +4,11 @@ single ways to end (every exit code, every signal) are tested with the host alon
 import os
 import pathlib
 import statistics
+import subprocess
 import time
 import unittest
 
-from fleet import Fleet, in_memory, nobody, processes_with, wait_until
+from fleet import BIN, Fleet, in_memory, nobody, processes_with, wait_until
 
 AS_ROOT = os.geteuid() == 0
 
@@ -91,12 +92,35 @@ class Noise(unittest.TestCase):
             self.assertLessEqual(len(job["result"].encode()), 65536)
             log = fleet.api("GET", f"/v1/jobs/{id}/log")
             self.assertEqual(set(log[:1000]), set(b"x"))
-            self.assertTrue(log.endswith(b"\n[geres: cut here, no more than 64 MiB of this stream are kept]\n"))
+            left_out = (1 << 30) + 4 - (64 << 20)
+            self.assertEqual(log[48 << 20:(48 << 20) + 100].split(b"x")[0], b"\n[geres: %d bytes are left out here]\n" % left_out)
+            self.assertTrue(log.endswith(b"xxx\xffend"), log[-100:])
+            self.assertTrue(job["result"].endswith("xxx\ufffdend"), "its end is the result, behind any amount of output")
             self.assertLess(len(log), (64 << 20) + 1000)
             grown = peak_memory(host.pid) - before[0], peak_memory(runner) - before[1]
             print(f"  grown by {grown[0]:.0f} MiB (agent), {grown[1]:.0f} MiB (runner)")
             self.assertLess(grown[0], 100)
             self.assertLess(grown[1], 20)
+
+    def test_a_log_that_is_followed_has_its_beginning_and_its_end(self):
+        with Fleet() as fleet:
+            fleet.hub()
+            fleet.host("h")
+            fleet.push_shell()
+            gate = fleet.directory / "gate"
+            id = fleet.shell(f"while [ ! -e {gate} ]; do sleep 0.05; done; seq 10000000; echo THE ANSWER IS 42")  # 79 MB
+            fleet.in_state(id, "running")
+            with open(fleet.directory / "followed", "wb") as followed:
+                follower = subprocess.Popen([str(BIN / "geres"), "job", "log", "-f", id], stdout=followed, env=fleet.environment())
+            gate.touch()
+            job = fleet.ended(id, 180)
+            self.assertTrue(job["result"].endswith("\nTHE ANSWER IS 42\n"), job["result"][-100:])
+            self.assertEqual(follower.wait(60), 0)
+            log = fleet.api("GET", f"/v1/jobs/{id}/log")
+            printed = b"".join(b"%d\n" % i for i in range(1, 10_000_001)) + b"THE ANSWER IS 42\n"
+            line = b"\n[geres: %d bytes are left out here]\n" % (len(printed) - (64 << 20))
+            self.assertTrue(log == printed[:48 << 20] + line + printed[-(16 << 20):])
+            self.assertTrue((fleet.directory / "followed").read_bytes() == log)
 
     def test_what_is_no_text_is_raw_in_the_log_and_mended_elsewhere(self):
         with Fleet() as fleet:

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace geres::simulation {
 
@@ -98,13 +99,14 @@ class FinalChecks {
     const auto* record = ledger_.find(job.id);
     if (record == nullptr) return wrong("I11", fmt::format("job {} was never told of", name));
     int number = 0, failures = 0, losses = 0;
+    std::set<std::string> lost_on;
     for (const auto& attempt : attempts) {
       if (attempt.attempt != ++number) return wrong("I4", fmt::format("job {} has no attempt {}", name, number));
       if (!attempt.outcome) return wrong("I8", fmt::format("attempt {} of job {} has not ended", number, name));
       const auto outcome = *attempt.outcome;
       failures += outcome == Outcome::failed || outcome == Outcome::timeout ||
                   (outcome == Outcome::cancelled && (number < status.attempt || !record->cancelled_held));
-      losses += outcome == Outcome::lost || outcome == Outcome::expired;
+      if (outcome == Outcome::lost || outcome == Outcome::expired) ++losses, lost_on.insert(attempt.host);
       if (outcome == Outcome::finished && number != status.attempt)
         return wrong("I3", fmt::format("job {} ran on after it had finished", name));
     }
@@ -115,15 +117,36 @@ class FinalChecks {
     if (losses != status.host_losses)
       return wrong("I10", fmt::format("job {} cost {} hosts, counted {}", name, losses, status.host_losses));
     if (failures > job.spec.max_attempts) return wrong("I10", fmt::format("job {} failed too often", name));
-    if (losses > kHostLossesMax) return wrong("I10", fmt::format("job {} cost too many hosts", name));
-    if (status.state != JobState::cancelled && losses == kHostLossesMax && status.reason != model::Reason::poison)
+    // All on one host, it was tried on another; so it may have been more.
+    if (losses > kHostLossesMax * 2) return wrong("I10", fmt::format("job {} cost too many hosts", name));
+    if (status.state != JobState::cancelled && losses >= kHostLossesMax && lost_on.size() > 1 &&
+        status.reason != model::Reason::poison)
       return wrong("I10", fmt::format("job {} cost {} hosts and is no poison", name, losses));
+    if (status.reason == model::Reason::poison && losses < kHostLossesMax)
+      return wrong("I10", fmt::format("job {} is poison after {} losses", name, losses));
+    if (status.reason == model::Reason::internal) check_never_started(name, attempts);
     const bool finished = !attempts.empty() && attempts.back().outcome == Outcome::finished;
     if (finished != (status.state == JobState::finished))
       return wrong("I3", fmt::format("job {} is {} after its last attempt", name, model::state_name(status.state)));
     if (finished && status.result != "{}") return wrong("I3", fmt::format("job {} has lost its result", name));
     if (status.redriven_as && !jobs_.contains(*status.redriven_as) && !plan_.retention)
       return wrong("I2", fmt::format("job {} was run again as nothing", name));
+  }
+
+  // A job fails so only after a day of attempts that did not start, with nothing else between them.
+  void check_never_started(const std::string& name, const std::vector<model::Attempt>& attempts) {
+    Millis since = 0, until = 0;
+    for (const auto& attempt : attempts) {
+      const bool in_order = attempt.outcome == Outcome::released && !attempt.started_at && attempt.error.empty();
+      if (in_order) continue;  // says nothing
+      until = *attempt.ended_at;
+      if (attempt.outcome != Outcome::released || attempt.started_at)
+        since = 0;
+      else if (since == 0)
+        since = until;
+    }
+    if (since == 0 || (!plan_.wall_jumps && until - since < plan_.unstarted_max - 100))
+      wrong("unstarted", fmt::format("job {} was given up after {} ms", name, until - since));
   }
 
   // I1 and I2: every job that was told of is there, as it ended.

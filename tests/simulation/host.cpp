@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "hub/engine/state.h"
+
 namespace geres::simulation {
 
 using hub::engine::FetchAnswer;
@@ -75,6 +77,24 @@ void Host::freeze(Millis time) {
   frozen_until_ = timeline_.now() + time;
 }
 
+void Host::sicken(Millis time, bool tiny) {
+  trace_("host {} cannot start jobs for {}", kind_.name, time);
+  sick_until_ = timeline_.now() + time;
+  tiny_ = tiny;
+}
+
+bool Host::serves(const model::Requirements& needs) {
+  if (!up_ || !enrolled_ || leaving_ || sick_until_ > 0 || needs.slots > kind_.slots) return false;
+  for (const auto& [name, value] : needs.labels) {
+    const auto own = kind_.labels.find(name);
+    if (own == kind_.labels.end() || own->second != value) return false;
+  }
+  const auto& hosts = hub_.engine().state().hosts;
+  const auto known = hosts.find(id_);
+  return known != hosts.end() && !known->second.lost && known->second.row.mode == model::HostMode::run &&
+         known->second.health.state() == model::Health::well;
+}
+
 void Host::leave(Millis away) {
   if (!up_ || !enrolled_ || leaving_) return;
   trace_("host {} leaves", kind_.name);
@@ -127,6 +147,7 @@ void Host::enrolled(const Result<model::Host>& answer) {
   }
   enrolled_ = true;
   id_ = last_id_ = answer->id;
+  ledger_.sick.host_joined(kind_.name);
   seq_ = 0;
   trace_("host {} is {}", kind_.name, brief(id_));
   report_within(0);

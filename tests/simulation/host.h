@@ -34,11 +34,14 @@ class Host {
   bool up() const { return up_; }
   const std::string& name() const { return kind_.name; }
   Link link;
+  // It is there, has always been able to start jobs, and the hub knows it and finds it well.
+  bool serves(const model::Requirements& needs);
 
   // ---- trouble
-  void crash(Millis down);   // the machine, with all that runs there
-  void freeze(Millis time);  // the agent; runner and jobs go on
-  void leave(Millis away);   // in order: it finishes or gives back what it has, and says goodbye
+  void crash(Millis down);              // the machine, with all that runs there
+  void freeze(Millis time);             // the agent; runner and jobs go on
+  void sicken(Millis time, bool tiny);  // it cannot start jobs; tiny: because they are too large for it
+  void leave(Millis away);              // in order: it finishes or gives back what it has, and says goodbye
   void heal();
 
  private:
@@ -93,6 +96,7 @@ class Host {
   void arm_deadline(const Attempt& attempt);
   void end(Uuid lease, model::Outcome outcome);
   void finish_without_run(Attempt& attempt, model::Outcome outcome);
+  void could_not_start(Attempt& attempt);
   void stop_run(Attempt& attempt, Millis within, model::Outcome outcome);
   model::Outcome outcome_of(const Attempt& attempt);
 
@@ -109,6 +113,8 @@ class Host {
   bool up_ = false, healed_ = false;
   int life_ = 0;
   Millis frozen_until_ = 0;  // true time
+  Millis sick_until_ = 0;    // likewise; 0: it never was
+  bool tiny_ = false;
   Uuid id_, last_id_;
   bool enrolled_ = false;
   int boots_ = 0, fetch_count_ = 0;

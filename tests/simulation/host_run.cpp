@@ -12,6 +12,7 @@ void Host::run(Uuid lease) {
   if (it == attempts_.end() || it->second.phase != Phase::preparing) return;
   auto& attempt = it->second;
   if (attempt.deadline <= local()) return finish_without_run(attempt, Outcome::lost);
+  if (timeline_.now() < sick_until_) return could_not_start(attempt);
   if (plan_.poison && !healed_ && dice_.percent(1)) return finish_without_run(attempt, Outcome::package);
   attempt.phase = Phase::running;
   const int run = attempt.run = 1;
@@ -84,6 +85,15 @@ void Host::end(Uuid lease, Outcome outcome) {
     const auto it = attempts_.find(lease);
     if (it != attempts_.end() && !it->second.finished) finish_without_run(it->second, outcome);
   });
+}
+
+void Host::could_not_start(Attempt& attempt) {
+  trace_("host {} cannot start job {} attempt {}", kind_.name, brief(attempt.job), attempt.attempt);
+  ledger_.sick.gives_back(attempt.job, attempt.attempt);
+  if (tiny_) ledger_.sick.tiny.insert(kind_.name);
+  finish_without_run(attempt, Outcome::released);
+  attempt.finished->given_back = tiny_ ? hub::engine::GivenBack::no_room : hub::engine::GivenBack::not_started;
+  attempt.finished->reason = attempt.finished->error = "it is sick";
 }
 
 void Host::finish_without_run(Attempt& attempt, Outcome outcome) {

@@ -33,6 +33,7 @@ hub::engine::Options engine_options(const Plan& plan) {
   options.slice = plan.slice;
   options.progress_pause = 300;
   options.host_forgotten_after = 20'000;
+  options.unstarted_max = plan.unstarted_max;
   if (plan.retention) {
     options.keep_finished = options.keep_failed = kKeepEnded;
     options.keep_key_min = 4'000;
@@ -93,6 +94,7 @@ void Hub::start() {
     return come_back(500);
   }
   ++life_;
+  ledger_.sick.hub_started();
   trace_("hub starts, life {}", life_);
   if (had_operations_ && life_ > 1) ledger_.hit(Path::slices_resumed_after_crash);
   waiting_requests_ = 0;

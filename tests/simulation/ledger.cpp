@@ -106,9 +106,31 @@ void Ledger::take_job_event(const store::EventRow& event, store::Reads& reads) {
   job->version = version;
   job->attempt = attempt;
   if (event.type == EventType::job_leased) granted(*job, event.no);
+  tell_sick_hosts(*job, event, reads);
   if (event.type == EventType::job_ready && held(job->state) && !attempts_heard_.contains({job->row.id, attempt}))
     hit(Path::lease_never_heard);
-  moved(*job, event, *to);
+  moved(*job, event, *to, reads);
+}
+
+void Ledger::tell_sick_hosts(const JobRecord& job, const store::EventRow& event, store::Reads& reads) {
+  const auto id = job.row.id;
+  switch (event.type) {
+    case EventType::job_leased:
+      return sick.leased(id, job.attempt, std::string(text_in(event.data, "\"host\":\"")), now_);
+    case EventType::job_started:
+      return sick.started(id, job.attempt);
+    case EventType::job_retrying:
+      return sick.paused(id, job.attempt, int(number_in(event.data, "\"failures\":")), now_);
+    case EventType::job_ready:
+      if (held(job.state)) sick.ready_again(id, job.attempt, reads);
+      return;
+    case EventType::job_finished:
+    case EventType::job_failed:
+    case EventType::job_cancelled:
+      return sick.ended(id, job.attempt);
+    default:
+      return;
+  }
 }
 
 void Ledger::made(const store::EventRow& event, store::Reads& reads) {
@@ -135,14 +157,18 @@ void Ledger::made(const store::EventRow& event, store::Reads& reads) {
 
 void Ledger::count(const JobRecord& job, JobState state, int by) {
   auto& tenant = tenants[job.row.spec.tenant];
-  if (state == JobState::ready) tenant.ready += by;
+  if (state == JobState::ready && !job.avoids) tenant.ready += by;
   if (!held(state)) return;
   tenant.running += by;
   batches[job.row.spec.batch].running += by;
 }
 
-void Ledger::moved(JobRecord& job, const store::EventRow& event, JobState to) {
+void Ledger::moved(JobRecord& job, const store::EventRow& event, JobState to, store::Reads& reads) {
   count(job, job.state, -1);
+  if (compare_shares && to == JobState::ready) {
+    const auto row = reads.job(job.row.id);
+    job.avoids = row && !row->status.trouble.avoid.empty();
+  }
   count(job, to, +1);
   const bool was_held = held(job.state);
   job.state = to;
@@ -154,6 +180,7 @@ void Ledger::moved(JobRecord& job, const store::EventRow& event, JobState to) {
     case EventType::job_failed: {
       const auto reason = text_in(event.data, "\"reason\":\"");
       if (reason == "poison") job.reason = model::Reason::poison, hit(Path::poison);
+      if (reason == "internal") hit(Path::never_started);
       if (reason == "maxAttempts") hit(Path::attempts_used_up);
       if (reason == "queueTimeout") hit(Path::queue_timeout);
       break;

@@ -16,6 +16,7 @@
 #include "hub/store/reads.h"
 #include "model/job_transitions.h"
 #include "simulation/paths.h"
+#include "simulation/sick_hosts.h"
 
 namespace geres::simulation {
 
@@ -44,6 +45,7 @@ struct JobRecord {
   Millis held_until = 0;
   Millis ended_at = 0;  // wall clock of the hub
   bool purged = false;
+  bool avoids = false;          // a host, while it is ready: then it may be passed over there
   bool cancelled_held = false;  // an attempt's end, not while it waited
 };
 
@@ -99,6 +101,7 @@ class Ledger {
   };
   std::map<Uuid, BatchRecord> batches;
   bool compare_shares = false;
+  SickHosts sick{paths, [this](std::string text) { violate("unstarted", std::move(text)); }};
 
   // ---- the hub's events
   void take_event(const store::EventRow& event, store::Reads& reads, Millis now);
@@ -140,8 +143,9 @@ class Ledger {
 
  private:
   void take_job_event(const store::EventRow& event, store::Reads& reads);
+  void tell_sick_hosts(const JobRecord& job, const store::EventRow& event, store::Reads& reads);
   void made(const store::EventRow& event, store::Reads& reads);
-  void moved(JobRecord& job, const store::EventRow& event, model::JobState to);
+  void moved(JobRecord& job, const store::EventRow& event, model::JobState to, store::Reads& reads);
   void granted(JobRecord& job, store::EventNo no);
   void count(const JobRecord& job, model::JobState state, int by);
 

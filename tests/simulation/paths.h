@@ -22,7 +22,8 @@ namespace geres::simulation {
   X(bulk_redriven) X(bulk_cancelled) X(batch_cancelled) X(batch_closed) X(batch_paused) \
   X(slices_resumed_after_crash) X(cancel_while_waiting) X(cancel_while_running) X(cancel_raced_with_finish) \
   X(retried) X(attempts_used_up) X(queue_timeout) X(poison) X(tenant_at_its_limit) X(batch_at_its_limit) \
-  X(share_compared) X(progress_told) X(job_purged) X(events_purged) X(log_checkpointed)
+  X(share_compared) X(given_back_unstarted) X(sick_host_rested) X(sick_host_avoided) X(sick_host_tried_again) \
+  X(never_started) X(progress_told) X(job_purged) X(events_purged) X(log_checkpointed)
 // clang-format on
 
 enum class Path {

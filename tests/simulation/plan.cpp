@@ -42,6 +42,8 @@ Plan::Plan(Dice& dice) {
   if (retention) wall_jumps = false;  // what is past its time could not be told
   fair = dice.percent(20);
   if (fair) batches = needs = pauses = false;
+  sick = dice.percent(30);
+  if (sick && dice.percent(50)) unstarted_max = dice.between(4'000, 12'000);
 }
 
 }  // namespace geres::simulation

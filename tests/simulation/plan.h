@@ -34,6 +34,8 @@ struct Plan {
   bool limits = false, batches = false, needs = false, pauses = false;
   bool fair = false;  // all jobs alike, so that shares can be compared
   bool retention = false;
+  bool sick = false;                  // a host that cannot start jobs, for a while or for ever
+  Millis unstarted_max = 86'400'000;  // a day, or a shorter one
 
   explicit Plan(Dice& dice);
 };

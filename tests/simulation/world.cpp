@@ -62,6 +62,11 @@ void World::settle() {
 
 void World::set_up() {
   ledger_.compare_shares = plan_.fair;
+  ledger_.sick.unstarted_max = plan_.unstarted_max;
+  ledger_.sick.wall_jumps = plan_.wall_jumps;
+  // A dedicated batch may keep a host to itself.
+  if (!plan_.batches)
+    ledger_.sick.another_fits = [this](Uuid job, const std::string& host) { return another_fits(job, host); };
   hub_.start();
   set_up_tenants();
   set_up_hosts();
@@ -163,6 +168,11 @@ void World::host_trouble() {
   const auto few = [this] { return int(dice_.between(1, 4)); };
   if (plan_.host_crashes) sometimes(few(), [this] { any_host().crash(dice_.between(100, 2 * plan_.lease)); });
   if (plan_.host_freezes) sometimes(few(), [this] { any_host().freeze(dice_.between(500, 2 * plan_.lease)); });
+  if (plan_.sick)  // never the last one, which is the good one
+    sometimes(int(dice_.between(1, 2)), [this] {
+      auto& host = *hosts_[dice_.draw(hosts_.size() - 1)];
+      host.sicken(dice_.percent(30) ? 1'000'000'000 : dice_.between(1'000, plan_.busy), dice_.percent(30));
+    });
   if (!plan_.drains) return;
   sometimes(1, [this] { any_host().leave(dice_.between(200, 5'000)); });
   sometimes(few(), [this] {
@@ -172,6 +182,13 @@ void World::host_trouble() {
                                           : model::HostMode::stop;
     hub_.engine().set_host_mode(any_host().name(), mode, [](auto) {});
   });
+}
+
+bool World::another_fits(Uuid job, const std::string& avoided) {
+  const auto* record = ledger_.find(job);
+  return record != nullptr && hub_.alive() && std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& host) {
+           return host->name() != avoided && host->serves(record->row.spec.requirements);
+         });
 }
 
 void World::link_trouble() {

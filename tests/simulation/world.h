@@ -27,6 +27,7 @@ class World {
  private:
   bool step();
   void settle();
+  bool another_fits(Uuid job, const std::string& avoided);
   void set_up();
   void set_up_tenants();
   void set_up_hosts();

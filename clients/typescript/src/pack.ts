@@ -11,20 +11,23 @@ const noTime = new Date(1980, 0, 1); // the first a ZIP can name, in the local t
 export async function packDirectory(directory: string): Promise<Uint8Array> {
   const { zip } = await import("fflate");
   const files: AsyncZippable = {};
-  for (const { name, bytes, mode } of await filesBelow(directory)) {
-    const attrs = (0o100000 | (mode & executable ? 0o755 : 0o644)) << 16;
-    files[name] = [bytes, { os: unix, attrs: attrs >>> 0, mtime: noTime }];
+  const found = await filesBelow(directory);
+  for (const { name, bytes, mode } of found) {
+    const kind = name.endsWith("/") ? 0o040755 : 0o100000 | (mode & executable ? 0o755 : 0o644);
+    files[name] = [bytes, { os: unix, attrs: (kind << 16) >>> 0, mtime: noTime }];
   }
-  if (Object.keys(files).length === 0) throw new Error(`the directory '${directory}' is empty`);
+  if (found.every(({ name }) => name.endsWith("/"))) throw new Error(`the directory '${directory}' is empty`);
   return new Promise((resolve, reject) => zip(files, (error, bytes) => (error ? reject(error) : resolve(bytes))));
 }
 
+/** Its files, and its empty directories, with a "/" behind. */
 async function filesBelow(directory: string): Promise<{ name: string; bytes: Uint8Array; mode: number }[]> {
   const { readdir, readFile, stat } = await import("node:fs/promises");
   const { join } = await import("node:path");
   const found: { name: string; bytes: Uint8Array; mode: number }[] = [];
   async function walk(prefix: string): Promise<void> {
     const entries = await readdir(join(directory, prefix), { withFileTypes: true });
+    if (entries.length === 0 && prefix !== "") found.push({ name: prefix, bytes: new Uint8Array(0), mode: 0 });
     for (const entry of entries) {
       const name = prefix + entry.name;
       if (entry.isDirectory()) {

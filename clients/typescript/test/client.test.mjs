@@ -26,6 +26,17 @@ test("a wait ends when its time is over", async () => {
   assert.equal((await geres.cancel(job.id, { reason: "not needed" })).state, "cancelled");
 });
 
+test("files have any name, and what could not be kept is named", async () => {
+  const script = 'cd "$GERES_OUTPUT_DIR"; printf kept > "$GERES_PARAM_name"; mkfifo pipe';
+  const name = "back\\slash\nline % 100";
+  const job = await geres.submit(shell("", { parameters: { script, name } }));
+  const done = await geres.wait(job.id);
+  assert.deepEqual(done.filesLeftOut, [{ path: "pipe", why: "a pipe (FIFO)" }]);
+  assert.equal(done.filesLeftOutCount, 1);
+  assert.deepEqual((await geres.files(job.id)).map((file) => file.path), [name]);
+  assert.equal(new TextDecoder().decode(await geres.file(job.id, name)), "kept");
+});
+
 test("a key gives the same job, a list all or nothing", async () => {
   const spec = shell("true", { key: `key-${Date.now()}` });
   assert.equal((await geres.submit(spec)).id, (await geres.submit(spec)).id);
@@ -50,6 +61,7 @@ test("a directory is packed and runs", async () => {
     await mkdir(join(directory, "bin"));
     await writeFile(join(directory, "geres.json"), JSON.stringify({ jobs: { Greet: { command: ["bin/größe.sh"] } } }));
     await writeFile(join(directory, "bin", "größe.sh"), "#!/bin/sh\necho packed\n", { mode: 0o755 });
+    await mkdir(join(directory, "in", "empty"), { recursive: true });
     const pushed = await geres.pushPackage("demo", "packed", directory);
     assert.deepEqual(await geres.pushPackage("demo", "packed", await packDirectory(directory)), pushed);
     const job = await geres.submit({ tenant: "demo", type: "Greet", package: "packed" });

@@ -126,21 +126,14 @@ Answer<Reply> Client::stream(const std::string& path, Query query, Sink sink, Id
   return transport_.send(call);
 }
 
-Answer<std::uint64_t> Client::download(const std::string& path, Query query, const std::filesystem::path& file) {
-  const auto part = file.string() + ".part";
-  Fd fd(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!fd) throw std::system_error(errno, std::generic_category(), part);
+Answer<std::uint64_t> Client::download(const std::string& path, Query query, NewFile& file) {
   std::uint64_t bytes = 0;
   auto reply = stream(path, std::move(query), [&](std::string_view piece) {
-    write_all(fd.get(), piece);
+    file.write(piece);
     bytes += piece.size();
     return true;
   });
-  if (!reply) {
-    ::unlink(part.c_str());
-    return reply.error();
-  }
-  std::filesystem::rename(part, file);
+  if (!reply) return reply.error();
   return bytes;
 }
 

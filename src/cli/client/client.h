@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/new_file.h"
 #include "cli/client/transport.h"
 
 namespace geres::cli::client {
@@ -41,8 +42,8 @@ class Client {
                              const std::string& content_type);
   // Streams an answer's bytes into `sink` until it ends or the sink says false. `idle` as above.
   Answer<Reply> stream(const std::string& path, Query query, Sink sink, Idle idle = {});
-  // Into a file, which is complete or absent afterwards.
-  Answer<std::uint64_t> download(const std::string& path, Query query, const std::filesystem::path& file);
+  // Into a file, which the caller then puts into its place. Throws std::system_error when it cannot be written.
+  Answer<std::uint64_t> download(const std::string& path, Query query, NewFile& file);
 
   // All pages of a list, in the hub's order, each item handed to `take` (false ends it).
   Answer<std::size_t> list(const std::string& path, Query query, const std::function<bool(const json::value&)>& take);

@@ -94,7 +94,7 @@ void ClaimLoop::answered(const std::string& id, int tries, const HubAnswer& answ
   events_.heard(answer.status != 0);
   if (host_gone(answer)) return events_.gone();
   if (!answer.ok()) return again(*call, answer);
-  auto fetched = json::read_text<wire::Fetched>(answer.body);
+  auto fetched = json::read_text<wire::Fetched>(answer.body, json::Unknown::ignored);
   if (!fetched) {
     events_.trouble("the hub's answer to a fetch makes no sense: " + fetched.error().message + " (" +
                     fetched.error().field + ")");

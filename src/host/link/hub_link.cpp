@@ -320,6 +320,7 @@ class HubLink::Impl {
       add("Content-Type: application/octet-stream");
     else if (transfer.call.method != "GET")
       add("Content-Type: application/json");
+    for (const auto& line : transfer.call.headers) add(line);
     add("Expect:");
     set(transfer.easy, CURLOPT_HTTPHEADER, transfer.headers);
   }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -16,10 +17,11 @@ namespace geres::host {
 
 struct HubCall {
   std::string method = "POST";
-  std::string path;            // below the hub's URL, "/v1/hosts"
-  std::string body;            // JSON
-  std::string bearer;          // goes into a header and nowhere else
-  Millis timeout_ms = 10'000;  // 0: none but for a stalled transfer (30 s)
+  std::string path;                       // below the hub's URL, "/v1/hosts"
+  std::string body;                       // JSON
+  std::string bearer;                     // goes into a header and nowhere else
+  std::vector<std::string> headers = {};  // more of them, "Name: value"
+  Millis timeout_ms = 10'000;             // 0: none but for a stalled transfer (30 s)
 
   std::shared_ptr<Fd> upload;  // instead of `body`: this many bytes from the file's start
   std::int64_t upload_bytes = 0;

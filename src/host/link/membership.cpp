@@ -6,12 +6,21 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/json.h"
+
 namespace geres::host {
 namespace {
 
 constexpr Millis kDeadlineMarginMin = 500;
 
 }  // namespace
+
+Result<Membership> membership(const HubAnswer& registered) {
+  const auto body = json::read_text<wire::Registered>(registered.body, json::Unknown::ignored);
+  if (!body) return body.error();
+  return Membership{body->id, body->secret, std::max<Millis>(100, Millis(body->reportSeconds * 1'000)),
+                    std::clamp(body->protocol.value_or(1), 1, wire::kProtocol)};
+}
 
 std::string machine_name() {
   char name[256] = {};

@@ -37,14 +37,14 @@ void ReportLine::within(Millis delay_ms) {
 }
 
 Millis ReportLine::heartbeat() const {
-  const auto lease = owner_.shortest_lease();
+  const auto lease = source_.shortest_lease();
   return std::max<Millis>(lease ? std::min(membership_->report_ms, *lease / 4) : membership_->report_ms, 50);
 }
 
 // A report whose answer comes too late to matter is better sent anew. A quarter of the lease, so that three answers in
 // a row may be lost before anything is stopped.
 Millis ReportLine::answer_time() const {
-  return std::clamp<Millis>(owner_.shortest_lease().value_or(kNever) / 4, 1'000, 5'000);
+  return std::clamp<Millis>(source_.shortest_lease().value_or(kNever) / 4, 1'000, 5'000);
 }
 
 void ReportLine::pump(const std::string& fetched) {
@@ -52,11 +52,11 @@ void ReportLine::pump(const std::string& fetched) {
   const Millis now = clock_.monotonic();
   if (now < due_ || now < not_before_) return;
   flying_ = true;
-  wire::Report report = owner_.build();
+  wire::Report report = source_.build();
   report.seq = ++seq_;
   report.fetched = fetched;
   report.fetchedOnly = true;  // two fetches can be under way side by side, and reach the hub in either order
-  report.leaving = flying_goodbye_ = leaving_ && !owner_.shortest_lease();
+  report.leaving = flying_goodbye_ = leaving_ && !source_.shortest_lease();
   HubCall call;
   call.path = "/v1/hosts/" + membership_->id + "/report";
   call.bearer = membership_->secret;
@@ -70,27 +70,27 @@ void ReportLine::pump(const std::string& fetched) {
 }
 
 void ReportLine::answered(const HubAnswer& answer) {
-  owner_.heard(answer.status != 0);
-  if (host_gone(answer)) return owner_.gone();
+  events_.heard(answer.status != 0);
+  if (host_gone(answer)) return events_.gone();
   if (!answer.ok()) return lost(answer);
-  const auto reported = json::read_text<wire::Reported>(answer.body);
+  const auto reported = json::read_text<wire::Reported>(answer.body, json::Unknown::ignored);
   if (!reported) {
-    owner_.trouble("the hub's answer to a report makes no sense: " + reported.error().message + " (" +
-                   reported.error().field + ")");
+    events_.trouble("the hub's answer to a report makes no sense: " + reported.error().message + " (" +
+                    reported.error().field + ")");
     return lost(answer);
   }
   tries_ = 0;
   flying_ = false;
   if (std::exchange(flying_goodbye_, false)) goodbye_said_ = true;
-  owner_.taken_in(*reported, answer.sent_at);
+  source_.taken_in(*reported, answer.sent_at);
 }
 
 void ReportLine::lost(const HubAnswer& answer) {
   const bool refused = !answer.again() && !answer.ok();
-  if (tries_ % 10 == 0) owner_.trouble("report: " + problem_of(answer) + "; telling it again");
+  if (tries_ % 10 == 0) events_.trouble("report: " + problem_of(answer) + "; telling it again");
   flying_ = false;
   if (std::exchange(flying_goodbye_, false)) goodbye_said_ = true;
-  owner_.lost(answer, refused);
+  source_.lost(answer, refused);
   // Never so late that the leases run out, whatever the hub asks for.
   const Millis asked = std::min(answer.retry_after_ms, heartbeat());
   const Millis pause = std::max(asked, backoff(++tries_, 50, refused ? 5'000 : 1'000));

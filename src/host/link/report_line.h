@@ -17,19 +17,27 @@ namespace geres::host {
 // The loop's thread.
 class ReportLine {
  public:
-  struct Owner {
-    std::function<std::optional<Millis>()> shortest_lease;  // of those held; nullopt: none is
-    std::function<wire::Report()> build;                    // all that is to be told now; numbered and sent by the line
-    std::function<void(const wire::Reported& answer, Millis sent_at)> taken_in;
+  // What there is to tell.
+  class Source {
+   public:
+    virtual std::optional<Millis> shortest_lease() const = 0;  // of those held; nullopt: none is
+    virtual wire::Report build() = 0;                          // all that is to be told now; the line numbers it
+    virtual void taken_in(const wire::Reported& answer, Millis sent_at) = 0;
     // What the last report carried did not arrive. `refused`: the hub finds fault with it, so that the same again would
     // be refused again.
-    std::function<void(const HubAnswer& answer, bool refused)> lost;
+    virtual void lost(const HubAnswer& answer, bool refused) = 0;
+
+   protected:
+    ~Source() = default;
+  };
+  struct Events {
     std::function<void(bool reached)> heard;               // the hub answered, or not
     std::function<void()> gone;                            // the hub does not know this host any more
     std::function<void(const std::string& what)> trouble;  // for the log
   };
 
-  ReportLine(HubLink& link, const Clock& clock, Owner owner) : link_(link), clock_(clock), owner_(std::move(owner)) {}
+  ReportLine(HubLink& link, const Clock& clock, Source& source, Events events)
+      : link_(link), clock_(clock), source_(source), events_(std::move(events)) {}
 
   void begin(Membership membership);
   void end();
@@ -47,7 +55,8 @@ class ReportLine {
 
   HubLink& link_;
   const Clock& clock_;
-  const Owner owner_;
+  Source& source_;
+  const Events events_;
   std::optional<Membership> membership_;
   std::uint64_t generation_ = 0;
   std::int64_t seq_ = 0;

@@ -311,6 +311,12 @@ Result<std::unique_ptr<RunnerClient>> RunnerClient::launch(Options options) {
     arguments.push_back("--containment");
     arguments.push_back(boost::describe::enum_to_string(*options.containment, "?"));
   }
+  const auto add = [&](const char* flag, const std::filesystem::path& path) {
+    if (!path.empty()) arguments.insert(arguments.end(), {flag, path.native()});
+  };
+  for (const auto& path : options.reach) add("--reach", path);
+  add("--users", options.users);
+  add("--groups", options.groups);
   for (const auto& path : options.hidden) arguments.insert(arguments.end(), {"--hide", path});
   auto process = start_runner_process(options.runner_path, std::move(arguments), theirs.get(), options.lock_fd,
                                       options.own_pid_namespace);

@@ -29,8 +29,11 @@ class RunnerClient {
     Millis silence_ms_max = 1000;       // a pinged runner silent for this long is killed (ten times as long while it
                                         // waits for a processor or a disk); 0: never
     std::optional<wire::Containment> containment;  // insist on this kind (tests); launch fails where it does not work
-    std::vector<std::string> hidden;               // from jobs with RunSpec.fences: absolute paths
-    bool own_pid_namespace = true;  // false: plain child, as on a machine that allows no namespaces (tests)
+    // What jobs of other users see (runner/view.h).
+    std::vector<std::filesystem::path> reach;
+    std::filesystem::path users, groups;
+    std::vector<std::string> hidden;  // from jobs with RunSpec.fences: absolute paths
+    bool own_pid_namespace = true;    // false: plain child, as on a machine that allows no namespaces (tests)
   };
 
   // All are called on the client's reader thread, one after the other; they must not block for long and must not call

@@ -22,7 +22,9 @@ awaitable<Answered> list_job_files(Call& call) {
   const auto files = co_await blocking(call, read);
   json::array items;
   for (const auto& file : files) items.push_back(wire::file_json(file));
-  co_return list_response(std::move(items), {});
+  json::object body{{"items", std::move(items)}};
+  wire::put_files_left_out(body, job->status.files_left_out);
+  co_return json_response(200, body);
 }
 
 awaitable<Answered> get_job_file(Call& call) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What hosts call: register, fetch, report, upload an artifact. The bodies are those of wire/host/host_protocol.h.
+// What hosts call: register, fetch, report, upload an artifact. The bodies are those of wire/host/host_protocol.h. What
+// of them is not known here is a newer host's, and passed over.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/base64.h"
 #include "base/bytes.h"
@@ -24,8 +26,28 @@ constexpr int kSlotsMax = 4'096;
 constexpr std::size_t kResultBytesMax = 64 * 1024;
 constexpr std::size_t kErrorBytesMax = 4'096;
 constexpr std::size_t kMessageBytesMax = 1'024;
+constexpr std::size_t kWhyBytesMax = 300;
+
+template <class T>
+awaitable<Result<T>> host_body(Call& call, std::int64_t limit) {
+  auto text = co_await body_text(call, limit);
+  if (!text) co_return text.error();
+  co_return json::read_text<T>(*text, json::Unknown::ignored);
+}
 
 // ---- register
+
+// The protocol of both sides; nullopt: the host has said none, and takes none in the answer.
+Result<std::optional<int>> protocol_of(const http::Request& request) {
+  const auto said = request.headers.get(wire::kProtocolHeader);
+  if (!said) return std::optional<int>();
+  int number = 0;
+  const auto [end, error] = std::from_chars(said->data(), said->data() + said->size(), number);
+  if (error != std::errc() || end != said->data() + said->size() || number < 1)
+    return fail(Code::badValue, fmt::format("the header {} is no protocol", wire::kProtocolHeader), {},
+                fmt::format("a whole number from 1, such as {}", wire::kProtocol));
+  return std::optional(std::min(number, wire::kProtocol));
+}
 
 Result<void> check_names(const std::optional<std::vector<std::string>>& names, std::string_view what,
                          const std::string& field) {
@@ -118,15 +140,13 @@ http::Response fetched_response(const Api& api, const engine::FetchAnswer& answe
   return json_text_response(200, json::write_text(fetched));
 }
 
-Result<wire::Fetch> read_fetch(std::string_view text) {
-  auto shape = json::read_text<wire::Fetch>(text);
-  if (!shape) return shape;
-  if (shape->fetchId.empty() || shape->fetchId.size() > 128)
+Result<void> check(const wire::Fetch& shape) {
+  if (shape.fetchId.empty() || shape.fetchId.size() > 128)
     return fail(Code::badValue, "this is no fetch id", "/fetchId", "1 to 128 characters");
-  if (shape->slots < 0 || shape->slots > kSlotsMax)
-    return fail(Code::badValue, fmt::format("{} slots", shape->slots), "/slots", "from 0 to 4096");
-  if (shape->wait.ms > kFetchWaitMax) return fail(Code::badValue, "the wait is too long", "/wait", "at most 1m");
-  return shape;
+  if (shape.slots < 0 || shape.slots > kSlotsMax)
+    return fail(Code::badValue, fmt::format("{} slots", shape.slots), "/slots", "from 0 to 4096");
+  if (shape.wait.ms > kFetchWaitMax) return fail(Code::badValue, "the wait is too long", "/wait", "at most 1m");
+  return {};
 }
 
 // ---- report
@@ -145,6 +165,26 @@ Result<std::vector<Uuid>> lease_names(const std::vector<std::string>& texts, con
     names.push_back(*name);
   }
   return names;
+}
+
+// Told for people to read: bounded rather than refused.
+model::FilesLeftOut left_out(wire::FilesLeftOutShape&& shape) {
+  model::FilesLeftOut told;
+  for (auto& file : shape.named)
+    told.add({std::string(utf8_prefix(file.path, kMessageBytesMax)), std::string(utf8_prefix(file.why, kWhyBytesMax))});
+  told.count = std::max(told.count, shape.count);
+  return told;
+}
+
+void read_given_back(engine::Completion& done) {
+  if (done.outcome != model::Outcome::released) return;
+  const auto begins = [&](std::string_view words, engine::GivenBack how) {
+    if (!done.error.starts_with(words)) return;
+    done.given_back = how;
+    done.reason = done.error.substr(words.size());
+  };
+  begins(wire::kNotStarted, engine::GivenBack::not_started);
+  begins(wire::kNoRoom, engine::GivenBack::no_room);
 }
 
 Result<engine::Completion> completion(wire::FinishedItem&& item, const std::string& field) {
@@ -166,15 +206,17 @@ Result<engine::Completion> completion(wire::FinishedItem&& item, const std::stri
   if (item.exit) done.exit = model::Exit{item.exit->code, item.exit->signal};
   if (item.usage) done.usage = model::Usage{item.usage->cpuSeconds, item.usage->maxRssBytes};
   done.error = std::string(utf8_prefix(item.error, kErrorBytesMax));
+  read_given_back(done);
   if (item.files.size() > 10'000) return fail(Code::tooMany, "too many files", field + "/files", "at most 10,000");
   for (std::size_t i = 0; i < item.files.size(); ++i) {
     const auto here = fmt::format("{}/files/{}", field, i);
     auto& file = item.files[i];
-    if (auto ok = wire::check_relative_path(file.path, here + "/path"); !ok) return ok.error();
+    if (auto ok = model::check_relative_path(file.path, here + "/path"); !ok) return ok.error();
     if (!is_sha256_hex(file.sha256)) return fail(Code::badValue, "this is no SHA-256", here + "/sha256");
     if (file.size < 0) return fail(Code::badValue, "the size is negative", here + "/size");
     done.files.push_back({std::move(file.path), file.size, std::move(file.sha256)});
   }
+  if (item.filesLeftOut) done.files_left_out = left_out(std::move(*item.filesLeftOut));
   return done;
 }
 
@@ -258,7 +300,9 @@ Error forgotten(Call& call, Error error) {
 }  // namespace
 
 awaitable<Answered> register_host(Call& call) {
-  auto shape = co_await body_as<wire::RegisterHost>(call);
+  const auto protocol = protocol_of(call.request);
+  if (!protocol) co_return protocol.error();
+  auto shape = co_await host_body<wire::RegisterHost>(call, call.api.limits.spec_bytes);
   if (!shape) co_return shape.error();
   if (auto ok = check(*shape); !ok) co_return ok.error();
   const std::string secret = new_secret();
@@ -278,7 +322,7 @@ awaitable<Answered> register_host(Call& call) {
   if (!host) co_return host.error();
   if (*replaces) call.api.access.remove_host(**replaces);
   call.api.access.put_host(*host);
-  const wire::Registered registered{host->id.str(), secret, double(call.api.limits.report_every) / 1'000};
+  const wire::Registered registered{host->id.str(), secret, double(call.api.limits.report_every) / 1'000, *protocol};
   auto response = json_response(201, json::write(registered));
   response.headers.emplace_back("Cache-Control", "no-store");
   co_return response;
@@ -286,10 +330,9 @@ awaitable<Answered> register_host(Call& call) {
 
 awaitable<Answered> host_fetch(Call& call) {
   const Millis received = call.api.clock.monotonic();
-  auto text = co_await body_text(call, call.api.limits.spec_bytes);
-  if (!text) co_return text.error();
-  auto shape = read_fetch(*text);
+  auto shape = co_await host_body<wire::Fetch>(call, call.api.limits.spec_bytes);
   if (!shape) co_return shape.error();
+  if (auto ok = check(*shape); !ok) co_return ok.error();
   engine::FetchCall fetch{call.who.id, shape->fetchId, shape->slots, shape->wait.ms, received};
   http::Promise<Result<engine::FetchAnswer>> promise;
   auto future = promise.future();
@@ -307,11 +350,8 @@ awaitable<Answered> host_fetch(Call& call) {
 }
 
 awaitable<Answered> host_report(Call& call) {
-  auto text = co_await body_text(call, call.api.limits.list_bytes);
-  if (!text) co_return text.error();
-  auto shape = json::read_text<wire::Report>(*text);
+  auto shape = co_await host_body<wire::Report>(call, call.api.limits.list_bytes);
   if (!shape) co_return shape.error();
-  text->clear();
   auto report = report_call(*shape, call.who.id);
   if (!report) co_return report.error();
   if (auto ok = store_logs(call.api, shape->log, call.who.id); !ok) co_return ok.error();
@@ -331,7 +371,7 @@ awaitable<Answered> host_report(Call& call) {
 
 awaitable<Answered> put_lease_file(Call& call) {
   if (auto ok = only_parameters(call.request.query, {"sha256"}); !ok) co_return ok.error();
-  if (auto ok = wire::check_relative_path(call.capture("path"), ""); !ok) co_return ok.error();
+  if (auto ok = model::check_relative_path(call.capture("path"), ""); !ok) co_return ok.error();
   const auto name = parse_uuid(call.capture("lease"));
   const auto current = [&] {
     auto lease = name ? call.api.engine.lease(*name) : std::nullopt;

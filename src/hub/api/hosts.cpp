@@ -19,8 +19,17 @@ bool sees_host(const Identity& who, const model::Host& host) {
   return std::any_of(host.tenants->begin(), host.tenants->end(), [&](const auto& t) { return who.sees(t); });
 }
 
+// For tenants that the caller has, and no other.
+bool owns_host(const Identity& who, const model::Host& host) {
+  return who.all_tenants() || (host.tenants && std::all_of(host.tenants->begin(), host.tenants->end(),
+                                                           [&](const auto& t) { return who.sees(t); }));
+}
+
 json::object show_host(Call& call, engine::HostInfo info) {
-  wire::HostView view{info.alive, info.last_seen, info.slots_busy, {}};
+  if (!owns_host(call.who, info.host)) info.health_reason.clear();  // it may be of another's job
+  wire::HostView view{
+      info.alive, info.last_seen, info.slots_busy, info.health, std::move(info.health_reason), info.health_tested_at,
+      {}};
   for (const auto& row : info.leases) {
     const auto lease = call.api.engine.lease(row.name);
     if (lease && call.who.sees(lease->tenant)) view.running.push_back(lease->job.str());
@@ -51,10 +60,7 @@ awaitable<Answered> set_mode(Call& call, model::HostMode mode) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
   const auto host = co_await find_here(call);
   if (!host) co_return host.error();
-  const auto& tenants = host->host.tenants;
-  const bool own =
-      tenants && std::all_of(tenants->begin(), tenants->end(), [&](const auto& t) { return call.who.sees(t); });
-  if (!call.who.all_tenants() && !own)
+  if (!owns_host(call.who, host->host))
     co_return fail(Code::forbidden,
                    fmt::format("host '{}' works for tenants that token '{}' has not", host->host.name, call.who.name),
                    {}, "use a token for all tenants");

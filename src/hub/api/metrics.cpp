@@ -52,6 +52,15 @@ void add_engine(std::vector<MetricFamily>& to, const engine::Stats& stats) {
   gauge("geres_leases", "Leases held now", stats.leases);
   gauge("geres_lanes", "Lanes in the scheduler", stats.lanes);
   gauge("geres_hosts_alive", "Hosts that report", stats.hosts_alive);
+  MetricFamily hosts{"geres_hosts", "Hosts by state; only those that are well get jobs", MetricType::Gauge, {}};
+  for (const auto& [state, n] : {std::pair("well", &stats.hosts_well), std::pair("resting", &stats.hosts_resting),
+                                 std::pair("unfit", &stats.hosts_unfit), std::pair("lost", &stats.hosts_lost)}) {
+    ClientMetric metric;
+    metric.label = {{"state", state}};
+    metric.gauge.value = double(*n);
+    hosts.metric.push_back(std::move(metric));
+  }
+  to.push_back(std::move(hosts));
 }
 
 void add_webhooks(std::vector<MetricFamily>& to, const webhooks::Figures& figures) {

@@ -108,14 +108,16 @@ class EngineAudit : public EngineTest {
   store::LeaseRow grant_of(Uuid id, TestHost& host) { return grant(host, id); }
 
   void poison() {
-    const auto id = submit(named("poison"));
-    auto host = join("poisoned", 1);
+    auto bad = named("poison");
+    bad.spec.requirements.labels = {{"room", "two"}};
+    const auto id = submit(bad);
+    auto host = join("poisoned", 1, {{"room", "two"}});
     for (int life = 0; life < 3; ++life) {
       grant(host, id);
-      host = join("poisoned", 1, {}, host.id);
+      host = join("poisoned", 1, {{"room", "two"}}, host.id);
     }
     EXPECT_EQ(get(id).status.reason, model::Reason::poison);
-    auto lost = named("lost", "Other");
+    auto lost = named("lost");
     lost.spec.requirements.labels = {{"room", "one"}};
     submit(lost);
     auto only = join("only", 1, {{"room", "one"}});
@@ -216,10 +218,12 @@ std::vector<Case> cases() {
       {"lane-of-another-kind", "UPDATE ready SET lane = " + empty + " WHERE seq = " + ready,
        "'lane=' || " + empty + " || ' AND seq=' || " + ready},
       {"lane-of-another-kind", "UPDATE lane SET requirements = replace(requirements, 'gpu', 'cpu')", ""},
+      {"lane-of-another-kind", "UPDATE lane SET avoid = 'tiny' WHERE no = " + night, ""},
+      {"lane-of-another-kind", set("trouble = '{\"avoid\":\"tiny\"}'", "ready"), ""},
       {"priority-differs", "UPDATE ready SET priority = 77 WHERE seq = " + ready, ""},
       {"lane-twice",
-       "UPDATE meta SET last_lane = 998; INSERT INTO lane SELECT 998, batch, tenant, type, packaged, requirements FROM"
-       " lane WHERE no = " +
+       "UPDATE meta SET last_lane = 998; INSERT INTO lane SELECT 998, batch, tenant, type, packaged, requirements,"
+       " avoid FROM lane WHERE no = " +
            night,
        "'no=998'"},
       {"lane-without-batch", "UPDATE lane SET batch = " + other_id + " WHERE no = " + empty, "'no=' || " + empty},
@@ -273,6 +277,12 @@ std::vector<Case> cases() {
        "INSERT INTO attempt(seq, attempt, lease_lo, leased_at, ended_at, outcome) SELECT seq, 2, 1, 1, 1, 8 FROM job"
        " WHERE name = 'lost' UNION ALL SELECT seq, 3, 2, 1, 1, 9 FROM job WHERE name = 'lost'; " +
            set("attempt = 3, host_losses = 3", "lost"),
+       seq_row("lost")},
+      {"too-many-losses",  // all on one host, but more than may be even then
+       "INSERT INTO attempt(seq, attempt, host, lease_lo, leased_at, ended_at, outcome) SELECT seq, n, 'only', n, 1, "
+       "1, 8"
+       " FROM job, (SELECT 2 AS n UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6) WHERE name = 'lost'; " +
+           set("attempt = 6, host_losses = 6", "lost"),
        seq_row("lost")},
       {"key-without-digest", set("key_digest = NULL", "keyed"), seq_row("keyed")},
       {"list-key-names-nothing", "UPDATE list_key SET ids = " + other_id, "'scope=''acme'' AND key=''list'''"},

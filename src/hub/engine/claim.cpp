@@ -16,6 +16,11 @@ constexpr std::size_t kGrantsMax = 2'000;
 
 }  // namespace
 
+bool Tick::has_unstarted(const HostState& host) const {
+  return std::any_of(host.leases.begin(), host.leases.end(),
+                     [&](auto seq) { return !state_.leases.at(seq).row.started_at; });
+}
+
 Tick::Views Tick::views(bool all_lanes) {
   Views views;
   std::unordered_map<const TenantState*, Index> tenants;
@@ -45,6 +50,7 @@ Tick::Views Tick::views(bool all_lanes) {
     view.batch = batch_index(*lane.batch);
     view.ready = lane.ready;
     if (lane.head) view.head = *lane.head;
+    if (!lane.row.key.avoid.empty() && another_fits(lane, lane.row.key.avoid)) view.avoid = &lane.row.key.avoid;
     view.starving = lane.passed_over_since != 0 && now_.monotonic - lane.passed_over_since >= kStarvingAfter;
     views.lanes.push_back(view);
     views.lane_states.push_back(&lane);
@@ -56,6 +62,10 @@ Tick::Views Tick::views(bool all_lanes) {
     const auto fetch = desk_.fetches.find(id);
     view.open = fetch != desk_.fetches.end() && fetch->second.call.fetch_id == host.fetch_id && !host.fetch_answered &&
                 fetch->second.call.slots > 0 && host.row.mode == model::HostMode::run && !host.lost;
+    // One that has just rested is tried with one job, and with the next when that has started.
+    view.well = host.health.grants(now_.monotonic);
+    view.on_trial = host.health.on_trial(now_.monotonic);
+    if (view.on_trial && has_unstarted(host)) view.well = false;
     view.free_slots = host.row.slots - host.slots_used;
     if (view.open) view.free_slots = std::min(view.free_slots, fetch->second.call.slots);
     view.free_memory = host.row.memory - host.memory_used;

@@ -97,7 +97,11 @@ void Engine::load() {
       cap();  // the room that is kept back for a full disk is there now
     }
   }
-  state_ = load_state(store_, now(), work.ids);
+  auto before = std::exchange(state_, load_state(store_, now(), work.ids));
+  // What was seen of hosts stands in no row, and is as true as before.
+  if (before)
+    for (auto& [id, host] : state_->hosts)
+      if (const auto known = before->hosts.find(id); known != before->hosts.end()) host.health = known->second.health;
   work.loaded = true;
   take_up_fetches();
   const std::lock_guard lock(leases_mutex_);

@@ -28,8 +28,9 @@ struct Options {
   Millis lease = 30'000;  // default; a job may ask for another
   Millis lease_min = 2'000;
   Millis lease_max = 24 * 3'600'000;
-  Millis host_lost_after = 30'000;  // silence
-  int host_losses_max = 3;          // the third ends a job as poison
+  Millis host_lost_after = 30'000;        // silence
+  int host_losses_max = 3;                // the third ends a job as poison: see Tick::is_poison
+  Millis unstarted_max = 24 * 3'600'000;  // a job that hosts give back unstarted for so long fails
   std::size_t lanes_per_tenant_max = 10'000;
   std::size_t commands_per_tick_max = 2'000;
   std::size_t jobs_per_tick_max = 20'000;
@@ -52,6 +53,7 @@ struct Stats {
   std::atomic<std::int64_t> ticks{0}, commits{0}, commands{0}, granted{0}, expired{0}, retried{0}, refused_ticks{0};
   std::atomic<std::int64_t> jobs_submitted{0}, jobs_finished{0}, jobs_failed{0}, jobs_cancelled{0};
   std::atomic<std::int64_t> commit_micros{0}, queue_length{0}, leases{0}, lanes{0}, hosts_alive{0};
+  std::atomic<std::int64_t> hosts_well{0}, hosts_resting{0}, hosts_unfit{0}, hosts_lost{0};  // each host once
 };
 
 struct State;

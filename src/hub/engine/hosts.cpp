@@ -78,7 +78,7 @@ Result<model::Host> Tick::register_host(const RegisterHost& wanted) {
   host.row = wanted.host;
   host.row.id = ids_.next(now_.wall);
   host.row.joined_at = now_.wall;
-  host.last_seen = now_.monotonic;
+  host.last_seen = host.last_took = now_.monotonic;
   host.last_seen_wall = now_.wall;
   changes_.hosts.push_back(host.row);
   emit_host(EventType::host_joined, host);
@@ -94,6 +94,11 @@ HostInfo Tick::info(const HostState& host) const {
   info.alive = !host.lost;
   info.last_seen = host.last_seen_wall;
   info.slots_busy = host.slots_used;
+  info.health = host.health.state();
+  if (info.health != model::Health::well) {
+    info.health_reason = host.health.reason();
+    info.health_tested_at = now_.wall + std::max<Millis>(0, host.health.until() - now_.monotonic);
+  }
   for (const auto seq : host.leases) info.leases.push_back(state_.leases.at(seq).row);
   std::sort(info.leases.begin(), info.leases.end(), [](const auto& a, const auto& b) { return a.job < b.job; });
   return info;
@@ -127,19 +132,26 @@ void Tick::watch_hosts() {
   if (now_.monotonic < state_.next_host_check) return;
   state_.next_host_check = now_.monotonic + 1'000;
   std::vector<Uuid> forgotten;
-  std::int64_t alive = 0;
+  std::int64_t lost = 0, by_health[3] = {};
   for (auto& [id, host] : state_.hosts) {
-    if (desk_.fetches.contains(id)) host.last_seen = now_.monotonic;
+    const auto fetch = desk_.fetches.find(id);
+    if (fetch != desk_.fetches.end()) host.last_seen = now_.monotonic;
+    if (host.slots_used >= host.row.slots || (fetch != desk_.fetches.end() && fetch->second.call.slots > 0))
+      host.last_took = now_.monotonic;
     const Millis silent = now_.monotonic - host.last_seen;
     if (!host.lost && silent > options_.host_lost_after) {
       host.lost = true;
       emit_host(EventType::host_lost, host);
     }
     if (host.lost && host.leases.empty() && silent > options_.host_forgotten_after) forgotten.push_back(id);
-    if (!host.lost) ++alive;
+    ++(host.lost ? lost : by_health[std::size_t(host.health.state())]);
   }
   for (const auto id : forgotten) forget_host(id);
-  stats_.hosts_alive = alive;
+  stats_.hosts_well = by_health[std::size_t(model::Health::well)];
+  stats_.hosts_resting = by_health[std::size_t(model::Health::resting)];
+  stats_.hosts_unfit = by_health[std::size_t(model::Health::unfit)];
+  stats_.hosts_lost = lost;
+  stats_.hosts_alive = std::int64_t(state_.hosts.size()) - lost;
 }
 
 // ---- fetches --------------------------------------------------------------------------------------------------------

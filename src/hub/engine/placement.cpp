@@ -46,7 +46,8 @@ double share_of_need(const store::LaneKey& lane, const model::Host& host, const 
 
 // nullopt: not to be held.
 std::optional<Nearness> nearness(const Claim& claim, bool starving, const HostView& view, const Room& room) {
-  if (!view.alive || room.held || bar(*claim.key, *view.host) != Bar::none) return std::nullopt;
+  if (!view.alive || !view.well || room.held || claim.avoids(*view.host) || bar(*claim.key, *view.host) != Bar::none)
+    return std::nullopt;
   bool has_room = hurdle(claim, *view.host, room) == Hurdle::none;
   bool own = claim.owns(room) && !room.mixed;
   if (claim.dedicated && !own) return Nearness{has_room, false, 0, -room.running};
@@ -70,8 +71,8 @@ Bar bar(const store::LaneKey& lane, const model::Host& host) {
 
 bool Needs::operator==(const Needs& other) const {
   return key->type == other.key->type && key->packaged == other.key->packaged && dedicated == other.dedicated &&
-         flag == other.flag && key->requirements == other.key->requirements &&
-         (!tenant_matters || key->tenant == other.key->tenant);
+         flag == other.flag && (avoid != nullptr ? *avoid : "") == (other.avoid != nullptr ? *other.avoid : "") &&
+         key->requirements == other.key->requirements && (!tenant_matters || key->tenant == other.key->tenant);
 }
 
 std::size_t NeedsHash::operator()(const Needs& needs) const {
@@ -82,6 +83,7 @@ std::size_t NeedsHash::operator()(const Needs& needs) const {
   mix(needs.dedicated ? *needs.dedicated + 1 : 0);
   mix(std::size_t(needs.key->packaged) + 2 * std::size_t(needs.flag));
   for (const auto& [name, value] : needs.key->requirements.labels) mix(std::hash<std::string>{}(value));
+  if (needs.avoid != nullptr) mix(std::hash<std::string>{}(*needs.avoid));
   if (needs.tenant_matters) mix(std::hash<std::string>{}(needs.key->tenant));
   return hash;
 }
@@ -93,6 +95,7 @@ Room room_of(const HostView& host) {
 }
 
 Hurdle hurdle(const Claim& claim, const model::Host& host, const Room& room) {
+  if (claim.avoids(host)) return Hurdle::avoided;
   bool ours = claim.dedicated ? room.running <= 0 || (claim.owns(room) && !room.mixed)
                               : room.running <= 0 || !room.dedicated_to;
   if (!ours) return Hurdle::dedicated;

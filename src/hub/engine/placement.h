@@ -32,7 +32,9 @@ Room room_of(const HostView& host);
 struct Claim {
   const store::LaneKey* key = nullptr;
   std::optional<Index> dedicated;
+  const std::string* avoid = nullptr;
 
+  bool avoids(const model::Host& host) const { return avoid != nullptr && host.name == *avoid; }
   bool owns(const Room& room) const { return room.running > 0 && dedicated && room.dedicated_to == dedicated; }
 };
 
@@ -42,6 +44,7 @@ struct Needs {
   std::optional<Index> dedicated;
   bool tenant_matters = true;  // some host serves certain tenants only
   bool flag = false;           // whatever else the asker's question depends on
+  const std::string* avoid = nullptr;
 
   bool operator==(const Needs& other) const;
 };
@@ -51,7 +54,7 @@ struct NeedsHash {
 };
 
 // The first thing that keeps a lane from a host that is not barred, in the order they are asked.
-enum class Hurdle { none, dedicated, held, slots_busy, memory_busy };
+enum class Hurdle { none, avoided, dedicated, held, slots_busy, memory_busy };
 
 Hurdle hurdle(const Claim& claim, const model::Host& host, const Room& room);
 

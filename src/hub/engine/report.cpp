@@ -10,6 +10,7 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "base/log.h"
 #include "hub/engine/tick.h"
 
 namespace geres::hub::engine {
@@ -68,23 +69,19 @@ std::string lost_error(Outcome outcome, const std::string& host) {
 
 // ---- what becomes of the job ----------------------------------------------------------------------------------------
 
+void Tick::fail_for_good(model::Job& job, Reason reason) {
+  job.status.reason = reason;
+  move(job, Trigger::fail);
+  emit(EventType::job_failed, job,
+       fmt::format(R"("reason":"{}",{})", boost::describe::enum_to_string(reason, "internal"), failure_data(job)));
+}
+
 // `outcome` has been recorded and the lease is gone; job.status.error says what happened.
-void Tick::settle_job(model::Job& job, LaneState& lane, Outcome outcome, bool cancel_requested) {
+void Tick::settle_job(model::Job& job, LaneState& lane, Outcome outcome, bool cancel_requested, bool unstarted) {
   auto& status = job.status;
-  const auto fail_for_good = [&](Reason reason) {
-    status.reason = reason;
-    move(job, Trigger::fail);
-    emit(EventType::job_failed, job,
-         fmt::format(R"("reason":"{}",{})", boost::describe::enum_to_string(reason, "internal"), failure_data(job)));
-  };
   const auto cancelled = [&] {
     move(job, Trigger::cancel);
     emit(EventType::job_cancelled, job);
-  };
-  const auto ready_again = [&] {
-    move(job, Trigger::requeue);
-    make_ready(job, lane);
-    emit(EventType::job_ready, job);
   };
   switch (outcome) {
     case Outcome::finished:
@@ -93,38 +90,54 @@ void Tick::settle_job(model::Job& job, LaneState& lane, Outcome outcome, bool ca
       emit(EventType::job_finished, job);
       return;
     case Outcome::aborted:
-      return fail_for_good(Reason::aborted);
+      return fail_for_good(job, Reason::aborted);
     case Outcome::package:
-      return fail_for_good(Reason::package);
+      return fail_for_good(job, Reason::package);
     case Outcome::type:
-      return fail_for_good(Reason::type);
+      return fail_for_good(job, Reason::type);
     case Outcome::cancelled:
       if (cancel_requested) return cancelled();
       [[fallthrough]];  // stopped though nobody asked: a failure like another
     case Outcome::failed:
     case Outcome::timeout: {
       ++status.failures;
-      if (status.failures >= job.spec.max_attempts) return fail_for_good(final_reason(outcome, job.spec.max_attempts));
+      if (status.failures >= job.spec.max_attempts)
+        return fail_for_good(job, final_reason(outcome, job.spec.max_attempts));
       if (cancel_requested) return cancelled();
-      const Millis pause = retry_pause(job.spec.backoff, status.failures, random_);
-      move(job, Trigger::retry);
-      status.due_at = now_.wall + pause;
-      make_scheduled(job, now_.engine + pause, false, pause);
-      emit(EventType::job_retrying, job,
-           fmt::format(R"("dueAt":"{}",{})", format_time(*status.due_at), failure_data(job)));
+      pause(job, retry_pause(job.spec.backoff, status.failures, random_));
       ++stats_.retried;
       return;
     }
     case Outcome::released:
       if (cancel_requested) return cancelled();
-      return ready_again();
+      return unstarted ? settle_unstarted(job) : ready_again(job, lane);
     case Outcome::lost:
     case Outcome::expired:
       ++status.host_losses;
       if (cancel_requested) return cancelled();
-      if (status.host_losses >= options_.host_losses_max) return fail_for_good(Reason::poison);
-      return ready_again();
+      if (is_poison(job, lane)) return fail_for_good(job, Reason::poison);
+      return ready_again(job, lane);
   }
+}
+
+void Tick::ready_again(model::Job& job, LaneState& lane) {
+  auto* home = &lane;
+  if (lane.row.key.avoid != job.status.trouble.avoid) {
+    const auto where = lane_of(job);
+    if (where) home = *where;
+    job.status.trouble.avoid = home->row.key.avoid;
+  }
+  move(job, Trigger::requeue);
+  make_ready(job, *home);
+  emit(EventType::job_ready, job);
+}
+
+void Tick::pause(model::Job& job, Millis pause) {
+  move(job, Trigger::retry);
+  job.status.due_at = now_.wall + pause;
+  make_scheduled(job, now_.engine + pause, false, pause);
+  emit(EventType::job_retrying, job,
+       fmt::format(R"("dueAt":"{}",{})", format_time(*job.status.due_at), failure_data(job)));
 }
 
 void Tick::end_attempt(LeaseState& lease, Outcome outcome, const Completion* item) {
@@ -149,12 +162,16 @@ void Tick::end_attempt(LeaseState& lease, Outcome outcome, const Completion* ite
   attempt.attempt = {lease.row.attempt, lease.row.host_name, lease.row.granted_at, lease.row.started_at, now_.wall,
                      outcome,           status.error,        status.exit,          status.usage};
   changes_.attempts.push_back(std::move(attempt));
+  book_trouble(job, lease, outcome, item);
+  book_health(lease, outcome, item);
+  const bool unstarted = was_not_started(lease, outcome, item);
   state_.leases.erase(job.id.seq());  // `lease` is gone from here on
 
-  settle_job(job, lane, outcome, cancel_requested);
+  settle_job(job, lane, outcome, cancel_requested, unstarted);
   if (model::ended(status.state) && item != nullptr) {
     status.result = item->result;
     status.result_truncated = item->result_truncated;
+    status.files_left_out = item->files_left_out;
     for (const auto& file : item->files) changes_.files.push_back({job.id, job.spec.tenant, file});
   }
   update(job);
@@ -171,6 +188,8 @@ void Tick::start(LeaseState& lease) {
   lease.row.version = lease.job.status.version;
   changes_.leases.push_back(lease.row);
   emit(EventType::job_started, lease.job, "\"host\":\"" + lease.row.host_name + "\"");
+  if (const auto host = state_.hosts.find(lease.row.host); host != state_.hosts.end() && host->second.health.started())
+    log::info("host {} is well again", lease.row.host_name);
 }
 
 void Tick::store_progress(LeaseState& lease) {

@@ -6,7 +6,7 @@
 //                 priority is one run of them, used as a heap, because a lane's head changes as it is served
 //   turns         heap of the tenants of one priority by share; only the one just served moves
 //   hopeless      needs that found no place and nothing to hold; other lanes with these needs are not even tried
-//   open          open hosts by free share, kept sorted, so that the first that fits is the one of rule 8
+//   open          open hosts by free share, kept sorted, so that the first that fits is the one of rule 9
 #include "hub/engine/scheduler.h"
 
 #include <algorithm>
@@ -54,7 +54,7 @@ struct Account {   // a tenant while grants are made
   std::int64_t running = 0;
 };
 
-struct Roomier {  // rule 8
+struct Roomier {  // rule 9
   const double* shares;
   bool operator()(std::uint32_t a, std::uint32_t b) const {
     return shares[a] != shares[b] ? shares[a] > shares[b] : a < b;
@@ -91,7 +91,7 @@ class Pass {
   bool find_open_hosts() {
     for (std::size_t i = 0; i < hosts_.size(); ++i) {
       const HostView& host = hosts_[i];
-      if (host.open && host.alive && host.free_slots > 0 && host.host->mode == model::HostMode::run)
+      if (host.open && host.alive && host.well && host.free_slots > 0 && host.host->mode == model::HostMode::run)
         open_.push_back(std::uint32_t(i));
     }
     if (open_.empty()) return false;
@@ -187,7 +187,7 @@ class Pass {
     const LaneView& lane = lanes_[candidate.lane];
     Claim claim = claim_of(lane);
     bool starving = lane.starving && candidate.granted == 0;
-    Needs needs{lane.key, claim.dedicated, tenant_matters_, starving};
+    Needs needs{lane.key, claim.dedicated, tenant_matters_, starving, lane.avoid};
     if (!hopeless_.empty() && hopeless_.contains(needs)) return false;
     if (auto found = roomiest(claim)) {
       grant(candidate, lane, claim, *found);
@@ -200,10 +200,10 @@ class Pass {
   }
 
   Claim claim_of(const LaneView& lane) const {
-    return {lane.key, batches_[lane.batch].dedicated ? std::optional(lane.batch) : std::nullopt};
+    return {lane.key, batches_[lane.batch].dedicated ? std::optional(lane.batch) : std::nullopt, lane.avoid};
   }
 
-  // Position in open_ of the host that rule 8 names.
+  // Position in open_ of the host that rule 9 names.
   std::optional<std::size_t> roomiest(const Claim& claim) const {
     std::optional<std::size_t> empty;
     for (std::size_t i = 0; i < open_.size(); ++i) {
@@ -238,7 +238,7 @@ class Pass {
     std::uint32_t host = open_[position];
     shares_[host] = free_share(host);
     auto from = open_.begin() + std::ptrdiff_t(position);
-    if (rooms_[host].free_slots <= 0) {
+    if (rooms_[host].free_slots <= 0 || hosts_[host].on_trial) {
       open_.erase(from);
       return;
     }

@@ -14,7 +14,9 @@
 //      batches take turns on one host.
 //   7. A lane that has waited long for more slots or memory than any host has free (`starving`) may hold one host:
 //      lanes after it get nothing there until it fits. It holds a host dedicated to others only where it has no better.
-//   8. Among hosts that fit, the one with the largest free share, then the first in the list. A dedicated batch fills
+//   8. A host that is not well gets nothing, one that is tried anew one job. A lane whose jobs a host has given back
+//      or lost avoids that host while another one that is well fits.
+//   9. Among hosts that fit, the one with the largest free share, then the first in the list. A dedicated batch fills
 //      the hosts it has before it takes another.
 //
 // A hold lasts for one call and is found anew by the next, from the views alone: the host nearest to having room is
@@ -62,6 +64,7 @@ struct LaneView {
   std::int64_t ready = 0;
   store::ReadyRow head;   // valid while ready > 0
   bool starving = false;  // rule 7: the head has waited long, for whatever reason; used only where it finds no place
+  const std::string* avoid = nullptr;  // rule 8: a host's name
 };
 
 // A live host. One whose fetch is open with free slots is an offer; the others matter for why() and for rule 6.
@@ -74,6 +77,8 @@ struct HostView {
   std::int64_t running = 0;           // leases
   std::optional<Index> dedicated_to;  // batch whose dedicated jobs run here (rule 6), kept while one runs
   bool has_other_batches = false;     // of the leases here, some are not of `dedicated_to`
+  bool well = true;                   // rule 8
+  bool on_trial = false;              // likewise
 };
 
 // The i-th ready row of a lane (0 is the head), as asked for; nullopt when there are fewer.
@@ -112,7 +117,8 @@ double start_time(double own, std::span<const double> active);
 // tenant may know: no other tenant, no other batch.
 struct Hindrance {
   std::string code;        // batchPaused batchLimit tenantLimit noHosts labels tenantNotServed typeNotServed packages
-                           // slotsTooFew memoryTooFew slotsBusy memoryBusy dedicated held draining priority share queue
+                           // slotsTooFew memoryTooFew slotsBusy memoryBusy dedicated held draining hostsUnfit avoided
+                           // priority share queue
   std::string message;     // "2 of 3 hosts lack label gpu=a100"
   std::int64_t hosts = 0;  // how many hosts it rules out, where it is about hosts
 };

@@ -60,7 +60,7 @@ class Explanation {
   }
 
   Claim claim_of(const LaneView& lane) const {
-    return {lane.key, batches_[lane.batch].dedicated ? std::optional(lane.batch) : std::nullopt};
+    return {lane.key, batches_[lane.batch].dedicated ? std::optional(lane.batch) : std::nullopt, lane.avoid};
   }
 
   bool tenant_full(Index tenant) const {
@@ -102,7 +102,7 @@ class Explanation {
   using Rooms = std::vector<Room>;
 
   bool has_room(const LaneView& lane, Index host, const Rooms& rooms) const {
-    return hosts_[host].alive && bar_at(lane, host) == Bar::none &&
+    return hosts_[host].alive && hosts_[host].well && bar_at(lane, host) == Bar::none &&
            hurdle(claim_of(lane), *hosts_[host].host, rooms[host]) == Hurdle::none;
   }
 
@@ -145,6 +145,10 @@ class Explanation {
         barred_[std::size_t(barred)].push_back(i);
         continue;
       }
+      if (!hosts_[i].well) {
+        unfit_.push_back(i);
+        continue;
+      }
       fitting_.push_back(i);
       Hurdle at = hurdle(claim_of(lane_), *hosts_[i].host, rooms_[i]);
       if (at == Hurdle::none)
@@ -172,6 +176,8 @@ class Explanation {
     memory_busy(hurdles_[std::size_t(Hurdle::memory_busy)]);
     held(hurdles_[std::size_t(Hurdle::held)]);
     dedicated(hurdles_[std::size_t(Hurdle::dedicated)]);
+    avoided(hurdles_[std::size_t(Hurdle::avoided)]);
+    unfit(unfit_);
     draining(barred_[std::size_t(Bar::draining)]);
     memory_too_few(barred_[std::size_t(Bar::memory)]);
     slots_too_few(barred_[std::size_t(Bar::slots)]);
@@ -222,6 +228,19 @@ class Explanation {
             : fmt::format("{} {} dedicated to another batch", hosts_text(at.size(), alive_),
                           verb(at.size(), "is", "are"));
     add("dedicated", text, at.size());
+  }
+
+  void avoided(const Hosts& at) {
+    if (at.empty()) return;
+    add("avoided",
+        fmt::format("host {} is avoided while another one fits: it has given the job back or lost it",
+                    hosts_[at.front()].host->name),
+        at.size());
+  }
+
+  void unfit(const Hosts& at) {
+    if (at.empty()) return;
+    add("hostsUnfit", fmt::format("{} cannot start jobs just now", hosts_text(at.size(), alive_)), at.size());
   }
 
   void draining(const Hosts& at) {
@@ -310,7 +329,7 @@ class Explanation {
   }
 
   Needs needs_of(const LaneView& lane, bool flag) const {
-    return {lane.key, claim_of(lane).dedicated, tenant_matters_, flag};
+    return {lane.key, claim_of(lane).dedicated, tenant_matters_, flag, lane.avoid};
   }
 
   // Whether a lane ahead wants what this one could have. Lanes of the same tenant or batch use up its share and
@@ -362,7 +381,8 @@ class Explanation {
   std::vector<Index> ahead_;
   std::size_t alive_ = 0;
   std::array<Hosts, 8> barred_;
-  std::array<Hosts, 5> hurdles_;
+  std::array<Hosts, 6> hurdles_;
+  Hosts unfit_;      // not barred, but not well
   Hosts fitting_;    // not barred
   Hosts with_room_;  // of these, could take a job now
   std::vector<Hindrance> found_;

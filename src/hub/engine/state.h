@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "hub/engine/host_health.h"
 #include "hub/engine/verbs.h"
 #include "hub/store/store.h"
 
@@ -58,11 +59,13 @@ struct HostState {
   model::Host row;
   Millis last_seen = 0;  // monotonic
   Millis last_seen_wall = 0;
+  Millis last_took = 0;  // monotonic: it asked for jobs then, or had no room for more
   std::int64_t last_seq = -1;
   std::unordered_set<store::Seq> leases;
   int slots_used = 0;
   std::int64_t memory_used = 0;
   bool lost = false;
+  HostHealth health;
   bool just_registered = true;      // not heard of yet
   std::string fetch_id;             // the newest
   std::deque<std::string> fetches;  // the last few, oldest first

@@ -86,7 +86,7 @@ void load_lanes(State& state, store::Image& image, const Now& now) {
 void load_hosts(State& state, store::Image& image, const Now& now) {
   for (auto& row : image.hosts) {
     auto& host = state.hosts[row.id];
-    host.last_seen = now.monotonic;
+    host.last_seen = host.last_took = now.monotonic;
     host.last_seen_wall = now.wall;
     host.just_registered = false;
     state.host_names[row.name] = row.id;
@@ -166,7 +166,13 @@ TenantState& Tick::tenant(const std::string& name) {
 }
 
 store::LaneKey Tick::lane_key(const model::JobSpec& spec) {
-  return {spec.batch, spec.tenant, spec.type, !spec.package.empty(), spec.requirements};
+  return {spec.batch, spec.tenant, spec.type, !spec.package.empty(), spec.requirements, {}};
+}
+
+store::LaneKey Tick::lane_key(const model::Job& job) {
+  auto key = lane_key(job.spec);
+  key.avoid = job.status.trouble.avoid;
+  return key;
 }
 
 Result<LaneState*> Tick::lane(const store::LaneKey& key) {
@@ -186,6 +192,14 @@ Result<LaneState*> Tick::lane(const store::LaneKey& key) {
   state_.lanes_by_no[lane.row.no] = &lane;
   changes_.lanes.push_back(lane.row);
   return &lane;
+}
+
+// Where there is no room for one more lane the job avoids nobody.
+Result<LaneState*> Tick::lane_of(model::Job& job) {
+  auto where = lane(lane_key(job));
+  if (where || job.status.trouble.avoid.empty()) return where;
+  job.status.trouble.avoid.clear();
+  return lane(lane_key(job));
 }
 
 // ---- moving jobs ----------------------------------------------------------------------------------------------------
@@ -253,7 +267,7 @@ void Tick::take_out(const model::Job& job) {
     return;
   }
   assert(job.status.state == JobState::ready);
-  auto& lane = state_.lanes.at(lane_key(job.spec));
+  auto& lane = state_.lanes.at(lane_key(job));
   const ReadyRow row{lane.row.no, job.spec.priority, job.id.seq()};
   changes_.ready_removed.push_back(row);
   lane_lost(lane, row);

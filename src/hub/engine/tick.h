@@ -118,9 +118,11 @@ class Tick {
   // ---- shared by the verbs: tick.cpp
   std::optional<model::Job> visible_job(const Caller& caller, Uuid id);  // as of this very moment
   LeaseState* current_lease(Uuid name);
-  TenantState& tenant(const std::string& name);        // made on first use
-  Result<LaneState*> lane(const store::LaneKey& key);  // likewise; tooManyLanes
-  static store::LaneKey lane_key(const model::JobSpec& spec);
+  TenantState& tenant(const std::string& name);                // made on first use
+  Result<LaneState*> lane(const store::LaneKey& key);          // likewise; tooManyLanes
+  static store::LaneKey lane_key(const model::JobSpec& spec);  // of a new job
+  static store::LaneKey lane_key(const model::Job& job);
+  Result<LaneState*> lane_of(model::Job& job);         // likewise; the job may have to avoid nobody for it
   void move(model::Job& job, model::Trigger trigger);  // state, version, counters; asserts that the move is legal
   void count(BatchState& batch, const std::string& tenant, model::JobState state, std::int64_t by);
   void emit(store::EventType type, const model::Job& job, std::string extra = {});
@@ -164,6 +166,7 @@ class Tick {
   // ---- claim.cpp
   struct Views;
   Views views(bool all_lanes);
+  bool has_unstarted(const HostState& host) const;
   FetchReply& reply_to(HostState& host);
   void lease_out(model::Job job, LaneState& lane, HostState& host, FetchAnswer& answer);
   void end_lease(LeaseState& lease);
@@ -186,8 +189,19 @@ class Tick {
   void store_progress(LeaseState& lease);
   // How every attempt ends. Takes the lease away.
   void end_attempt(LeaseState& lease, model::Outcome outcome, const Completion* item);
-  void settle_job(model::Job& job, LaneState& lane, model::Outcome outcome, bool cancel_requested);
+  void settle_job(model::Job& job, LaneState& lane, model::Outcome outcome, bool cancel_requested, bool unstarted);
+  void fail_for_good(model::Job& job, model::Reason reason);
+  void ready_again(model::Job& job, LaneState& lane);
+  void pause(model::Job& job, Millis pause);
   void release_unheard(HostState& host, const ReportCall& call);
+
+  // ---- host_trouble.cpp
+  static bool was_not_started(const LeaseState& lease, model::Outcome outcome, const Completion* item);
+  void book_trouble(model::Job& job, const LeaseState& lease, model::Outcome outcome, const Completion* item);
+  void book_health(const LeaseState& lease, model::Outcome outcome, const Completion* item);
+  bool is_poison(const model::Job& job, const LaneState& lane) const;
+  void settle_unstarted(model::Job& job);
+  bool another_fits(const LaneState& lane, const std::string& avoided) const;
 
   State& state_;
   Desk& desk_;
@@ -204,6 +218,9 @@ class Tick {
   std::set<Uuid> fetched_now_;  // hosts whose fetch was opened in this tick
   bool wrote_ = false;
 };
+
+// "host tiny: no space left; host old: …"
+std::string reasons_text(const model::HostTrouble& trouble);
 
 // Builds the whole state from the store.
 std::unique_ptr<State> load_state(store::Store& store, const Now& now, IdSource& ids);

@@ -179,6 +179,13 @@ struct FetchAnswer {
   model::HostMode mode = model::HostMode::run;
 };
 
+// What a host says of an attempt that it gives back (`released`) before it started.
+enum class GivenBack {
+  in_order,     // it stops, or came too late: nobody's fault
+  not_started,  // it could not start it, and would fail with others, too
+  no_room,      // this job is too large for it
+};
+
 struct Completion {
   Uuid lease;
   model::Outcome outcome = model::Outcome::finished;
@@ -187,7 +194,10 @@ struct Completion {
   std::optional<model::Exit> exit;
   std::optional<model::Usage> usage;
   std::string error;
+  GivenBack given_back = GivenBack::in_order;
+  std::string reason;  // unless in_order: why it was not started
   std::vector<model::JobFile> files;
+  model::FilesLeftOut files_left_out;
   bool files_missing = false;  // a named file is not in the blob store: refuse the item
 };
 
@@ -222,6 +232,9 @@ struct HostInfo {
   bool alive = true;
   Millis last_seen = 0;  // wall
   int slots_busy = 0;
+  model::Health health = model::Health::well;
+  std::string health_reason;               // unless well
+  std::optional<Millis> health_tested_at;  // wall: when it is tried again
   std::vector<store::LeaseRow> leases;
 };
 

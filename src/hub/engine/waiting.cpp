@@ -45,7 +45,7 @@ Result<model::Job> Tick::patch_job(const Caller& caller, Uuid id, const JobPatch
     } else if (scheduled && !now_due) {  // only its priority changed
       make_scheduled(*job, scheduled->due, scheduled->by_wall, scheduled->duration);
     } else {
-      auto where = lane(lane_key(job->spec));
+      auto where = lane_of(*job);
       if (!where) return where.error();
       if (scheduled) {
         move(*job, Trigger::due);
@@ -157,7 +157,7 @@ void Tick::promote_due() {
   std::vector<store::Seq> seqs;
   for (const auto& row : rows) seqs.push_back(row.seq);
   for (auto& job : store_.jobs_by_seq(seqs)) {
-    auto where = lane(lane_key(job.spec));
+    auto where = lane_of(job);
     if (!where) {  // the tenant has too many lanes: look again in a second
       make_scheduled(job, now_.engine + 1'000, false, 1'000);
       continue;

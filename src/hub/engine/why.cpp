@@ -22,6 +22,10 @@ std::string summary_of(const model::Job& job, const Now& now) {
     case JobState::scheduled: {
       const std::string when =
           status.due_at ? fmt::format("due in {}", in_short(*status.due_at - now.wall)) : "not due yet";
+      if (status.trouble.unstarted > 0)
+        return fmt::format("could not be started, {} ({}); the next try is {}",
+                           status.trouble.unstarted == 1 ? "once" : fmt::format("{} times", status.trouble.unstarted),
+                           reasons_text(status.trouble), when);
       return status.failures > 0 ? fmt::format("failed {} of {} times; the next try is {}", status.failures,
                                                job.spec.max_attempts, when)
                                  : when;
@@ -52,14 +56,21 @@ Result<WhyAnswer> Tick::why(const Caller& caller, Uuid id) {
   if (!job) return fail(Code::unknownJob, fmt::format("there is no job {}", id.str()));
   WhyAnswer answer;
   answer.summary = summary_of(*job, now_);
+  const auto& trouble = job->status.trouble;
   if (job->status.state == JobState::scheduled)
-    answer.reasons.push_back({job->status.failures > 0 ? "retryPause" : "notDue", answer.summary, 0});
+    answer.reasons.push_back({trouble.unstarted > 0      ? "hostsUnfit"
+                              : job->status.failures > 0 ? "retryPause"
+                                                         : "notDue",
+                              answer.summary, std::int64_t(trouble.reasons.size())});
   if (job->status.state == JobState::ready) {
     const auto views = this->views(false);
-    const auto& own = state_.lanes.at(lane_key(job->spec));
+    const auto& own = state_.lanes.at(lane_key(*job));
     std::size_t index = 0;
     while (views.lane_states[index] != &own) ++index;
     answer.reasons = engine::why(views.tenants, views.batches, views.lanes, views.hosts, index);
+    if (trouble.unstarted > 0)
+      answer.reasons.push_back(
+          {"hostsUnfit", "could not be started: " + reasons_text(trouble), std::int64_t(trouble.reasons.size())});
     const store::ReadyRow row{own.row.no, job->spec.priority, id.seq()};
     answer.ahead = store_.ready_before(row, 10'000);
     answer.ahead_in_batch = answer.ahead;

@@ -35,6 +35,7 @@ struct LaneKey {
   std::string type;
   bool packaged = true;
   model::Requirements requirements;
+  std::string avoid;  // HostTrouble::avoid of its jobs
   auto operator<=>(const LaneKey&) const = default;
 };
 

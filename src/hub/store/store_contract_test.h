@@ -53,6 +53,7 @@ TEST_P(StoreContract, KeepsEveryFieldOfAJob) {
   status.result_truncated = true;
   status.exit = model::Exit{3, std::nullopt};
   status.usage = model::Usage{1.25, 77};
+  status.files_left_out = {{{"pi\npe", "a pipe (FIFO)"}, {"lat\\xE9", "the path is not UTF-8"}}, 200};
   status.host = "h";
   status.submitted_at = 1;
   status.ready_at = 2;
@@ -62,6 +63,7 @@ TEST_P(StoreContract, KeepsEveryFieldOfAJob) {
   status.cancel_requested_at = 6;
   status.redrive_of = old;
   status.redriven_as = anew;
+  status.trouble = {"tiny", 3, 1'700'000'000'005, {{"tiny", "no \"room\""}, {"ü", ""}}, {"tiny", "w2"}};
   insert({job});
   expect_same(read(job.id), job);
   reopen();
@@ -103,6 +105,7 @@ TEST_P(StoreContract, UpdatesStatusAndEdits) {
   job.spec.priority = 12;
   job.spec.not_before = now + 5;
   job.spec.tags = {{"a", "b"}};
+  job.status.trouble.lost_on = {"w1"};
   Changes changes;
   changes.updates.push_back({job.id, job.status});
   changes.edits.push_back({job.id, 12, now + 5, {{"a", "b"}}});
@@ -223,7 +226,7 @@ TEST_P(StoreContract, ReopenedStoreHasEverything) {
   auto jobs = new_jobs(3);
   jobs[1].spec.parameters = "[1]";
   const model::Batch batch{next_id(), "acme", "nightly", 200, true, 4, model::BatchState::closed, true, 5, "me"};
-  const LaneKey key{batch.id, "acme", "Resize", true, {2, 100, {{"gpu", "yes"}}}};
+  const LaneKey key{batch.id, "acme", "Resize", true, {2, 100, {{"gpu", "yes"}}}, "tiny"};
   const model::Host host{next_id(),
                          "h1",
                          "secret",

@@ -174,6 +174,7 @@ inline void expect_same(const model::Job& a, const model::Job& b) {
   EXPECT_EQ(a.status.result_truncated, b.status.result_truncated);
   EXPECT_EQ(a.status.exit, b.status.exit);
   EXPECT_EQ(a.status.usage, b.status.usage);
+  EXPECT_EQ(a.status.files_left_out, b.status.files_left_out);
   EXPECT_EQ(a.status.host, b.status.host);
   EXPECT_EQ(a.status.submitted_at, b.status.submitted_at);
   EXPECT_EQ(a.status.ready_at, b.status.ready_at);
@@ -183,6 +184,7 @@ inline void expect_same(const model::Job& a, const model::Job& b) {
   EXPECT_EQ(a.status.cancel_requested_at, b.status.cancel_requested_at);
   EXPECT_EQ(a.status.redrive_of, b.status.redrive_of);
   EXPECT_EQ(a.status.redriven_as, b.status.redriven_as);
+  EXPECT_EQ(a.status.trouble, b.status.trouble);
 }
 
 }  // namespace geres::hub::store::contract

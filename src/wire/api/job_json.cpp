@@ -112,6 +112,7 @@ void put_status(object& to, const model::JobStatus& status) {
   if (status.result_truncated) to.emplace("resultTruncated", true);
   if (status.exit) to.emplace("exit", exit_json(*status.exit));
   if (status.usage) to.emplace("usage", usage_json(*status.usage));
+  put_files_left_out(to, status.files_left_out);
   put(to, "host", status.host);
   to.emplace("submittedAt", time(status.submitted_at));
   if (status.ready_at > 0) to.emplace("readyAt", time(status.ready_at));
@@ -125,6 +126,14 @@ void put_status(object& to, const model::JobStatus& status) {
 }
 
 }  // namespace
+
+void put_files_left_out(object& to, const model::FilesLeftOut& left_out) {
+  if (left_out.count == 0) return;
+  json::array named;
+  for (const auto& file : left_out.named) named.push_back(object{{"path", text(file.path)}, {"why", text(file.why)}});
+  to.emplace("filesLeftOut", std::move(named));
+  to.emplace("filesLeftOutCount", left_out.count);
+}
 
 object job_json(const model::Job& job, const std::string& batch_name) {
   object to;
@@ -140,21 +149,53 @@ object job_json(const model::Job& job, const std::string& batch_name) {
 }
 
 std::span<const std::string> job_fields() {
-  static const std::vector<std::string> kFields{"id",          "state",         "reason",
-                                                "error",       "tenant",        "type",
-                                                "package",     "packageSha256", "name",
-                                                "parameters",  "inputs",        "batch",
-                                                "batchName",   "priority",      "notBefore",
-                                                "delay",       "timeout",       "queueTimeout",
-                                                "lease",       "maxAttempts",   "backoff",
-                                                "requires",    "tags",          "webhook",
-                                                "key",         "ref",           "submittedBy",
-                                                "attempt",     "failures",      "hostLosses",
-                                                "progress",    "result",        "resultTruncated",
-                                                "exit",        "usage",         "host",
-                                                "submittedAt", "readyAt",       "dueAt",
-                                                "startedAt",   "finishedAt",    "cancelRequestedAt",
-                                                "version",     "redriveOf",     "redrivenAs"};
+  static const std::vector<std::string> kFields{"id",
+                                                "state",
+                                                "reason",
+                                                "error",
+                                                "tenant",
+                                                "type",
+                                                "package",
+                                                "packageSha256",
+                                                "name",
+                                                "parameters",
+                                                "inputs",
+                                                "batch",
+                                                "batchName",
+                                                "priority",
+                                                "notBefore",
+                                                "delay",
+                                                "timeout",
+                                                "queueTimeout",
+                                                "lease",
+                                                "maxAttempts",
+                                                "backoff",
+                                                "requires",
+                                                "tags",
+                                                "webhook",
+                                                "key",
+                                                "ref",
+                                                "submittedBy",
+                                                "attempt",
+                                                "failures",
+                                                "hostLosses",
+                                                "progress",
+                                                "result",
+                                                "resultTruncated",
+                                                "exit",
+                                                "usage",
+                                                "filesLeftOut",
+                                                "filesLeftOutCount",
+                                                "host",
+                                                "submittedAt",
+                                                "readyAt",
+                                                "dueAt",
+                                                "startedAt",
+                                                "finishedAt",
+                                                "cancelRequestedAt",
+                                                "version",
+                                                "redriveOf",
+                                                "redrivenAs"};
   return kFields;
 }
 

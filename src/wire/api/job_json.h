@@ -22,5 +22,6 @@ void keep_fields(json::object& job, std::span<const std::string> fields);
 
 json::object attempt_json(const model::Attempt& attempt);
 json::object file_json(const model::JobFile& file);
+void put_files_left_out(json::object& to, const model::FilesLeftOut& left_out);  // nothing, if there are none
 
 }  // namespace geres::wire

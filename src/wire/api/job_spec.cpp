@@ -15,6 +15,8 @@ namespace {
 
 constexpr Millis kDurationMax = 366LL * 86'400'000;
 
+constexpr std::size_t kInputPathBytesMax = 1'024;
+
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
@@ -125,7 +127,9 @@ Result<void> take_requirements(const JobSpecShape& shape, model::JobSpec& spec) 
 }
 
 Result<model::Input> read_input(const InputShape& shape) {
-  if (auto ok = check_relative_path(shape.path, "/path"); !ok) return ok.error();
+  if (auto ok = model::check_relative_path(shape.path, "/path"); !ok) return ok.error();
+  if (shape.path.size() > kInputPathBytesMax)  // the directory that it comes to lie in has a path, too
+    return fail(Code::badValue, "the path is longer than 1,024 bytes", "/path", "a shorter one");
   model::Input input;
   input.path = shape.path;
   if (shape.sha256 && (shape.job || shape.file))
@@ -142,7 +146,7 @@ Result<model::Input> read_input(const InputShape& shape) {
   if (!shape.file) return fail(Code::missingField, "'file' is missing", "/file");
   const auto job = parse_uuid(*shape.job);
   if (!job) return fail(Code::badValue, "this is no job id", "/job", "a UUID");
-  if (auto ok = check_relative_path(*shape.file, "/file"); !ok) return ok.error();
+  if (auto ok = model::check_relative_path(*shape.file, "/file"); !ok) return ok.error();
   input.job = *job;
   input.file = *shape.file;
   return input;
@@ -255,26 +259,6 @@ std::string canonical_text(const JobSpecShape& shape, const ParsedJob& job) {
 }
 
 }  // namespace
-
-Result<void> check_relative_path(std::string_view path, std::string_view field) {
-  const auto bad = [&](std::string why) {
-    return fail(Code::badValue, std::move(why), std::string(field), "a relative path such as \"data/a.txt\"");
-  };
-  if (path.empty()) return bad("the path is empty");
-  if (path.size() > 1'024) return bad("the path is longer than 1,024 bytes");
-  if (has_control(path) || path.find('\\') != std::string_view::npos)
-    return bad("the path has control characters or backslashes");
-  if (!valid_utf8(path)) return bad("the path is not UTF-8");
-  std::size_t start = 0;
-  while (start <= path.size()) {
-    const auto end = std::min(path.find('/', start), path.size());
-    const auto segment = path.substr(start, end - start);
-    if (segment.empty() || segment == "." || segment == "..") return bad("the path leaves its directory");
-    if (segment.size() > 255) return bad("a part of the path is longer than 255 bytes");
-    start = end + 1;
-  }
-  return {};
-}
 
 Result<void> check_tags(const std::map<std::string, std::string>& tags, const std::string& field) {
   if (tags.size() > kTagsMax)

@@ -100,10 +100,6 @@ Result<ParsedJob> read_job_spec(const json::value& from, const SpecRules& rules)
 // Of a list whose items were read with `digest`: over their specs and keys.
 std::string list_digest(const std::vector<ParsedJob>& jobs);
 
-// A relative path inside a directory: "a/b.txt"; no empty, "." or ".." segment, no NUL, backslash or control character,
-// at most 1,024 bytes.
-Result<void> check_relative_path(std::string_view path, std::string_view field);
-
 // Limits on a set of tags or labels; `field` is its JSON pointer.
 Result<void> check_tags(const std::map<std::string, std::string>& tags, const std::string& field);
 Result<void> check_key(const std::string& key, const std::string& field);

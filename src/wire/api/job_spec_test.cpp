@@ -46,13 +46,6 @@ TEST(JobSpec, DigestsWhatIsMeantNotItsBytes) {
   EXPECT_NE(digest(R"({"type":"T","name":"ab"})"), digest(R"({"type":"T","name":"a","ref":"b"})"));
 }
 
-TEST(JobSpec, RefusesPathsThatLeave) {
-  for (const char* path : {"", "/a", "a/", "a//b", "../a", "a/../b", "./a", "a\\b", "a\nb"})
-    EXPECT_FALSE(check_relative_path(path, "")) << path;
-  EXPECT_FALSE(check_relative_path(std::string("a\0b", 3), ""));
-  EXPECT_TRUE(check_relative_path("a/b c/ü.txt", ""));
-}
-
 TEST(JobJson, WritesNoFieldThatCannotBeAskedFor) {
   model::Job job;
   job.spec = read(R"({"type":"T","parameters":{"a":1},"delay":"1s","timeout":"1s","queueTimeout":"1s","lease":"5s",
@@ -65,7 +58,8 @@ TEST(JobJson, WritesNoFieldThatCannotBeAskedFor) {
   auto& status = job.status;
   status.state = model::JobState::scheduled, status.reason = model::Reason::error, status.error = "e";
   status.progress = model::Progress{1, "m"}, status.result = "r", status.result_truncated = true;
-  status.exit = model::Exit{1, {}}, status.usage = model::Usage{}, status.host = "h", status.ready_at = 1;
+  status.exit = model::Exit{1, {}}, status.usage = model::Usage{}, status.files_left_out.add({"p", "w"}),
+  status.host = "h", status.ready_at = 1;
   status.due_at = status.started_at = status.finished_at = status.cancel_requested_at = 1;
   status.redrive_of = status.redriven_as = Uuid{1, 1};
   const auto shown = job_json(job, "b");

@@ -98,6 +98,9 @@ struct HostView {
   bool alive = true;
   Millis last_seen = 0;
   int slots_busy = 0;
+  model::Health health = model::Health::well;
+  std::string health_reason;
+  std::optional<Millis> health_tested_at;
   std::vector<std::string> running;
 };
 json::object host_json(const model::Host& host, const HostView& view);

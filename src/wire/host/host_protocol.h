@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a host and the hub say to each other: bodies of POST /v1/hosts, …/fetch and …/report, read and written by both
 // sides from these structs (base/json.h). docs/host_protocol.md tells the story for other languages.
+//
+// The two sides may be of different versions. Members that a reader does not know are ignored on both sides, but for
+// hosts and hubs of 0.1.0, which refuse them. So a member that came later is sent only where the other side has its
+// protocol, a number that grows: a host says its own in a header of its registration, which old hubs pass over, and a
+// hub answers the smaller of the two, but only where it was asked.
 #pragma once
 
 #include <boost/describe/class.hpp>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -14,6 +20,11 @@
 #include "model/job.h"
 
 namespace geres::wire {
+
+// 1 is what hosts and hubs of 0.1.0 have, and who says none.
+// 2 has `health` in a fetch and a report, and `filesLeftOut` in an end.
+constexpr int kProtocol = 2;
+constexpr std::string_view kProtocolHeader = "Geres-Protocol";
 
 // POST /v1/hosts
 struct RegisterHost {
@@ -32,10 +43,11 @@ BOOST_DESCRIBE_STRUCT(RegisterHost, (), (name, slots, labels, memory, types, pac
 
 struct Registered {
   std::string id;
-  std::string secret;        // bearer for this host's own calls and nothing else
-  double reportSeconds = 5;  // report at least so often
+  std::string secret;           // bearer for this host's own calls and nothing else
+  double reportSeconds = 5;     // report at least so often
+  std::optional<int> protocol;  // of both sides; only to hosts that have said theirs
 };
-BOOST_DESCRIBE_STRUCT(Registered, (), (id, secret, reportSeconds))
+BOOST_DESCRIBE_STRUCT(Registered, (), (id, secret, reportSeconds, protocol))
 
 // POST /v1/hosts/{id}/fetch
 struct Fetch {
@@ -124,6 +136,17 @@ struct FileItem {
 };
 BOOST_DESCRIBE_STRUCT(FileItem, (), (path, size, sha256))
 
+struct FilesLeftOutShape {
+  std::int64_t count = 0;
+  std::vector<model::LeftOutFile> named;  // the first of them, at most 100
+};
+BOOST_DESCRIBE_STRUCT(FilesLeftOutShape, (), (count, named))
+
+// The first words of the error of a `released` attempt that never started, where that was no accident: the host could
+// not start it and would fail with others as well, or has no room for this job's files. The rest is the reason.
+inline constexpr std::string_view kNotStarted = "given back, not started: ";
+inline constexpr std::string_view kNoRoom = "given back, no room for it: ";
+
 struct FinishedItem {
   static constexpr std::string_view kRequired[] = {"lease", "outcome"};
   std::string lease;
@@ -134,8 +157,10 @@ struct FinishedItem {
   std::optional<UsageShape> usage;
   std::string error;  // one sentence: exit or signal, last stderr line
   std::vector<FileItem> files;
+  std::optional<FilesLeftOutShape> filesLeftOut;  // absent: none was; hubs before 0.2 do not know it
 };
-BOOST_DESCRIBE_STRUCT(FinishedItem, (), (lease, outcome, result, resultTruncated, exit, usage, error, files))
+BOOST_DESCRIBE_STRUCT(FinishedItem, (),
+                      (lease, outcome, result, resultTruncated, exit, usage, error, files, filesLeftOut))
 
 struct Report {
   static constexpr std::string_view kRequired[] = {"seq", "running"};

@@ -81,9 +81,10 @@ struct RunSpec {
   // The FIFO, made by the runner; empty: none. Cheapest if each slot has one path for ever: then it is used again. It
   // is removed when the slot's next attempt has another path, and at the end.
   std::string progressPath;
-  std::int64_t logBytesMax = 64 << 20;  // per stream; the rest is counted, not kept, and one line says so
-  std::uint32_t uid = 0;                // 0: the runner's own
-  std::uint32_t gid = 0;                // used when uid is not 0
+  std::int64_t logBytesMax =
+      64 << 20;           // per stream: its beginning and its end; a line between says how much was left out
+  std::uint32_t uid = 0;  // 0: the runner's own
+  std::uint32_t gid = 0;  // used when uid is not 0
   RunLimits limits;
   std::optional<RunFences> fences;  // absent: whatever its user may
   Millis timeoutMs = 0;             // counted from the start; 0: none

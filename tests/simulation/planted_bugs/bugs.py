@@ -16,6 +16,7 @@ class Bug(NamedTuple):
 ENGINE = "hub/engine/engine.cpp"
 TICK = "hub/engine/tick.cpp"
 REPORT = "hub/engine/report.cpp"
+TROUBLE = "hub/engine/host_trouble.cpp"
 CLAIM = "hub/engine/claim.cpp"
 HOSTS = "hub/engine/hosts.cpp"
 WAITING = "hub/engine/waiting.cpp"
@@ -81,14 +82,15 @@ BUGS = [
         "    if (false) {", "fetch"),
     # ---- attempts and their counts
     Bug("attempt-starts-again-at-one", REPORT,
-        "      move(job, Trigger::retry);\n", "      status.attempt = 0;\n      move(job, Trigger::retry);\n", "any"),
+        "  move(job, Trigger::retry);\n", "  job.status.attempt = 0;\n  move(job, Trigger::retry);\n", "any"),
     Bug("retry-resets-failures", REPORT, "      ++status.failures;\n", "      status.failures = 1;\n", "I10 I8"),
     Bug("one-failure-too-many", REPORT,
         "if (status.failures >= job.spec.max_attempts)", "if (status.failures > job.spec.max_attempts)", "I10"),
     Bug("host-loss-not-counted", REPORT, "      ++status.host_losses;\n", "", "I10 I8"),
-    Bug("poison-lives-on", REPORT,
-        "if (status.host_losses >= options_.host_losses_max)", "if (status.host_losses > options_.host_losses_max)", "I10"),
-    Bug("retry-never-due", REPORT, "      make_scheduled(job, now_.engine + pause, false, pause);\n", "", "I8"),
+    Bug("poison-lives-on", TROUBLE,
+        "if (status.host_losses < options_.host_losses_max) return false;",
+        "if (status.host_losses <= options_.host_losses_max) return false;", "I10"),
+    Bug("retry-never-due", REPORT, "  make_scheduled(job, now_.engine + pause, false, pause);\n", "", "I8"),
     Bug("result-lost", REPORT, "    status.result = item->result;\n", "", "I3"),
     Bug("start-not-stored", REPORT,
         "  changes_.leases.push_back(lease.row);\n  emit(EventType::job_started",
@@ -104,8 +106,30 @@ BUGS = [
         "      ++status.host_losses;\n      if (cancel_requested) return cancelled();\n",
         "      ++status.host_losses;\n", "I9"),
     Bug("retried-after-a-cancel", REPORT,
-        "      if (cancel_requested) return cancelled();\n      const Millis pause",
-        "      const Millis pause", "I9"),
+        "      if (cancel_requested) return cancelled();\n      pause(",
+        "      pause(", "I9"),
+    # ---- hosts that cannot start jobs
+    Bug("unstarted-counts-as-a-loss", REPORT,
+        "      return unstarted ? settle_unstarted(job)",
+        "      if (unstarted && ++status.host_losses >= options_.host_losses_max) return fail_for_good(job, Reason::poison);\n"
+        "      return unstarted ? settle_unstarted(job)", "I10"),
+    Bug("unstarted-is-ready-at-once", REPORT,
+        "      return unstarted ? settle_unstarted(job) : ready_again(job, lane);", "      return ready_again(job, lane);", "unstarted"),
+    Bug("sick-host-not-avoided", "hub/engine/placement.cpp",
+        "  if (claim.avoids(host)) return Hurdle::avoided;\n", "", "unstarted"),
+    Bug("avoided-host-forgotten-at-a-start", "hub/store/sqlite/json_columns.cpp",
+        "  trouble.avoid = string_in(members, \"avoid\");\n", "", "any"),
+    Bug("sick-host-never-rests", TROUBLE,
+        "    rests = item->given_back == GivenBack::not_started && health", "    rests = false && health", "unstarted"),
+    Bug("sick-host-tried-with-all", CLAIM,
+        "    view.on_trial = host.health.on_trial(now_.monotonic);\n", "", "unstarted"),
+    Bug("day-never-ends", TROUBLE,
+        "  if (now_.engine - trouble.since >= options_.unstarted_max) {", "  if (false) {", "unstarted"),
+    Bug("day-ends-early", TROUBLE,
+        "  if (now_.engine - trouble.since >= options_.unstarted_max) {",
+        "  if (now_.engine - trouble.since >= options_.unstarted_max / 2) {", "unstarted"),
+    Bug("day-goes-on-over-a-start", TROUBLE,
+        "  trouble.unstarted = 0;\n  trouble.since = 0;\n", "", "unstarted"),
     Bug("slice-skips-a-row", OPERATIONS,
         "    operation.cursor = slice.cursor;", "    operation.cursor = slice.cursor + 1;", "I9 I8"),
     Bug("operations-forgotten-at-a-start", TICK,

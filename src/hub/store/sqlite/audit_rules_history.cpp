@@ -85,7 +85,11 @@ const Rule kRules[] = {
      " WHERE j.failures > coalesce(j.max_attempts, 5) - (j.state < 5)"},
     {"too-many-losses", "I10", "job",
      "SELECT 'seq=' || j.seq, " GERES_JOB " || ' is ' || state_text(j.state) || ' after ' || j.host_losses ||"
-     " ' host losses of at most :losses' FROM job j WHERE j.host_losses > :losses - (j.state < 5)"},
+     " ' host losses of at most :losses' FROM job j WHERE j.host_losses > :losses - (j.state < 5) AND"
+     // While all were on one host it may be that host's fault, and another try elsewhere shows: so twice as many then.
+     " (j.host_losses > 2 * :losses - (j.state < 5) OR (SELECT count(DISTINCT coalesce(a.host, '')) FROM attempt a"
+     "  WHERE a.seq = j.seq AND a.outcome IN (8, 9) AND (j.state < 5 OR a.attempt < (SELECT max(l.attempt)"
+     "   FROM attempt l WHERE l.seq = j.seq AND l.outcome IN (8, 9)))) > 1)"},
 
     // ---- keys and links
     {"key-without-digest", "I7", "job",
@@ -167,6 +171,7 @@ const Rule kRules[] = {
      "SELECT place, 'this is no JSON' FROM ("
      " SELECT 'job tags, seq=' || seq AS place, tags AS text FROM job WHERE tags IS NOT NULL"
      " UNION ALL SELECT 'job extras, seq=' || seq, extras FROM job WHERE extras IS NOT NULL"
+     " UNION ALL SELECT 'job trouble, seq=' || seq, trouble FROM job WHERE trouble IS NOT NULL"
      " UNION ALL SELECT 'lane requirements, no=' || no, requirements FROM lane WHERE requirements <> ''"
      " UNION ALL SELECT 'host labels, name=''' || name || '''', labels FROM host WHERE labels <> ''"
      " UNION ALL SELECT 'host types, name=''' || name || '''', types FROM host WHERE types IS NOT NULL"

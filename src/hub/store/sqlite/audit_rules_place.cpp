@@ -58,13 +58,16 @@ const Rule kRules[] = {
      " WHERE l.batch <> coalesce(j.batch, " GERES_NO_BATCH ") OR l.tenant <> j.tenant OR l.type <> j.type"
      " OR l.packaged <> (coalesce(j.package, '') <> '')"
      " OR (coalesce(json_valid(j.extras), 1) AND l.requirements <> coalesce(json_extract(j.extras, '$.requires'), "
-     "''))"},
+     "''))"
+     " OR coalesce(l.avoid, '') <> coalesce(CASE WHEN json_valid(j.trouble) THEN json_extract(j.trouble, '$.avoid') "
+     "END,"
+     " '')"},
     {"priority-differs", "I14", "ready",
      "SELECT 'lane=' || r.lane || ' AND seq=' || r.seq, " GERES_JOB " || ' waits with priority ' || r.priority ||"
      " ' but has ' || j.priority FROM ready r JOIN job j ON j.seq = r.seq WHERE r.priority <> j.priority"},
     {"lane-twice", "I8", "lane",
      "SELECT 'no=' || max(l.no), 'lanes ' || min(l.no) || ' and ' || max(l.no) || ' are for the same jobs'"
-     " FROM lane l GROUP BY l.batch, l.tenant, l.type, l.packaged, l.requirements HAVING count(*) > 1"},
+     " FROM lane l GROUP BY l.batch, l.tenant, l.type, l.packaged, l.requirements, l.avoid HAVING count(*) > 1"},
     {"lane-without-batch", "I8", "lane",
      "SELECT 'no=' || l.no, 'there is no batch ' || id_text(l.batch) FROM lane l"
      " WHERE l.batch <> " GERES_NO_BATCH " AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.id = l.batch)"},

@@ -114,9 +114,11 @@ model::Job read_job(const Statement& statement) {
   std::string message = row.text();
   if (progressed) status.progress = model::Progress{percent, std::move(message)};
   status.error = row.text();
+  read_trouble(row.text(), status.trouble);
   apply_lease(row, status);
   status.result = row.maybe<std::string>();
   spec.parameters = row.text();
+  status.files_left_out = files_left_out_from(row.text());
   return job;
 }
 
@@ -164,15 +166,16 @@ Sql insert_job_sql() {
          " exit_signal, cpu_seconds, max_rss, progressed, percent, result_truncated, redrive_of, redriven_as, package,"
          " package_sha256, not_before, delay, timeout, queue_timeout, lease, max_attempts, key, key_digest, "
          "submitted_by,"
-         " tags, extras, message, error, result, parameters)"
-         " VALUES(?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?)";
+         " tags, extras, message, error, result, parameters, files_left_out, trouble)"
+         " VALUES(?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?)";
 }
 
 void insert_job(Statement& insert, const model::Job& job, const std::string& sha256) {
   const auto& spec = job.spec;
   const auto& status = job.status;
   const std::optional<Uuid> batch = spec.batch ? std::optional(spec.batch) : std::nullopt;
-  const std::string key_sha256 = digest_bytes(spec.key_digest), tags = tags_text(spec.tags), extras = extras_text(spec);
+  const std::string key_sha256 = digest_bytes(spec.key_digest), tags = tags_text(spec.tags), extras = extras_text(spec),
+                    left_out = files_left_out_text(status.files_left_out), trouble = trouble_text(status.trouble);
   const std::optional<Blob> digest = sha256.empty() ? std::nullopt : std::optional(Blob{sha256});
   const std::optional<Blob> key_digest = key_sha256.empty() ? std::nullopt : std::optional(Blob{key_sha256});
   insert
@@ -185,7 +188,7 @@ void insert_job(Statement& insert, const model::Job& job, const std::string& sha
             OrNull{spec.package}, digest, spec.not_before, Unless{0, spec.delay}, Unless{0, spec.timeout},
             Unless{0, spec.queue_timeout}, Unless{0, spec.lease}, Unless{5, spec.max_attempts}, OrNull{spec.key},
             key_digest, OrNull{spec.submitted_by}, OrNull{tags}, OrNull{extras}, message_of(status.progress),
-            OrNull{status.error}, status.result, OrNull{spec.parameters})
+            OrNull{status.error}, status.result, OrNull{spec.parameters}, OrNull{left_out}, OrNull{trouble})
       .run();
 }
 
@@ -193,18 +196,21 @@ Sql update_job_sql() {
   return "UPDATE job SET state=?2, reason=?3, host=?4, version=?5, attempt=?6, failures=?7, host_losses=?8, "
          "ready_at=?9, due_at=?10, started_at=?11, finished_at=?12, cancel_requested_at=?13, exit_code=?14, "
          "exit_signal=?15, cpu_seconds=?16, max_rss=?17, progressed=?18, percent=?19, result_truncated=?20, "
-         "redrive_of=?21, redriven_as=?22, message=?23, error=?24, result=?25 WHERE seq=?1";
+         "redrive_of=?21, redriven_as=?22, message=?23, error=?24, result=?25, files_left_out=?26, "
+         "trouble=?27 WHERE seq=?1";
 }
 
 void update_job(Statement& update, const JobUpdate& change) {
   const auto& status = change.status;
+  const std::string left_out = files_left_out_text(status.files_left_out);
+  const std::string trouble = trouble_text(status.trouble);
   update
       .bind(change.id.seq(), status.state, status.reason, OrNull{status.host}, status.version, status.attempt,
             status.failures, status.host_losses, Unless{0, status.ready_at}, status.due_at, status.started_at,
             status.finished_at, status.cancel_requested_at, exit_code(status.exit), exit_signal(status.exit),
             cpu_of(status.usage), rss_of(status.usage), Unless{0, status.progress.has_value()},
             percent_of(status.progress), Unless{0, status.result_truncated}, status.redrive_of, status.redriven_as,
-            message_of(status.progress), OrNull{status.error}, status.result)
+            message_of(status.progress), OrNull{status.error}, status.result, OrNull{left_out}, OrNull{trouble})
       .run();
 }
 

@@ -152,6 +152,48 @@ model::Requirements requirements_from(std::string_view text) {
   return requirements_from_object(parse(text).as_object());
 }
 
+std::string files_left_out_text(const model::FilesLeftOut& left_out) {
+  if (left_out.count == 0) return {};
+  array named;
+  for (const auto& file : left_out.named) named.push_back(object{{"path", file.path}, {"why", file.why}});
+  return boost::json::serialize(object{{"count", left_out.count}, {"named", std::move(named)}});
+}
+
+model::FilesLeftOut files_left_out_from(std::string_view text) {
+  model::FilesLeftOut left_out;
+  if (text.empty()) return left_out;
+  const value document = parse(text);
+  const object& members = document.as_object();
+  for (const value& file : members.at("named").as_array())
+    left_out.add({string_in(file.as_object(), "path"), string_in(file.as_object(), "why")});
+  left_out.count = number_in(members, "count", 0);
+  return left_out;
+}
+
+std::string trouble_text(const model::HostTrouble& trouble) {
+  if (trouble == model::HostTrouble{}) return {};
+  object members;
+  if (!trouble.avoid.empty()) members.emplace("avoid", trouble.avoid);
+  if (trouble.unstarted > 0) {
+    members.emplace("unstarted", trouble.unstarted);
+    members.emplace("since", trouble.since);
+    members.emplace("reasons", map_value(trouble.reasons));
+  }
+  if (!trouble.lost_on.empty()) members.emplace("lostOn", strings_value(trouble.lost_on));
+  return boost::json::serialize(members);
+}
+
+void read_trouble(std::string_view text, model::HostTrouble& trouble) {
+  if (text.empty()) return;
+  const value document = parse(text);
+  const object& members = document.as_object();
+  trouble.avoid = string_in(members, "avoid");
+  trouble.unstarted = int(number_in(members, "unstarted", 0));
+  trouble.since = number_in(members, "since", 0);
+  if (const value* reasons = members.if_contains("reasons")) trouble.reasons = map_from(*reasons);
+  if (const value* hosts = members.if_contains("lostOn")) trouble.lost_on = strings_from(*hosts);
+}
+
 std::string names_text(const std::vector<std::string>& names) {
   return boost::json::serialize(strings_value(names));
 }

@@ -18,9 +18,15 @@ std::map<std::string, std::string> tags_from(std::string_view text);
 std::string extras_text(const model::JobSpec& spec);
 void read_extras(std::string_view text, model::JobSpec& spec);
 
+std::string trouble_text(const model::HostTrouble& trouble);
+void read_trouble(std::string_view text, model::HostTrouble& trouble);
+
 // Equal requirements give equal texts.
 std::string requirements_text(const model::Requirements& requirements);
 model::Requirements requirements_from(std::string_view text);
+
+std::string files_left_out_text(const model::FilesLeftOut& left_out);
+model::FilesLeftOut files_left_out_from(std::string_view text);
 
 std::string names_text(const std::vector<std::string>& names);
 std::vector<std::string> names_from(std::string_view text);

@@ -76,15 +76,15 @@ std::vector<model::Batch> read_batches(Database& database) {
 
 void insert_lanes(Database& database, const std::vector<LaneRow>& lanes) {
   if (lanes.empty()) return;
-  auto put = database.cached("INSERT INTO lane VALUES(?,?,?,?,?,?)");
+  auto put = database.cached("INSERT INTO lane VALUES(?,?,?,?,?,?,?)");
   for (const auto& [no, key] : lanes) {
     const std::string requirements = requirements_text(key.requirements);
-    put.bind(no, key.batch, key.tenant, key.type, key.packaged, requirements).run();
+    put.bind(no, key.batch, key.tenant, key.type, key.packaged, requirements, OrNull{key.avoid}).run();
   }
 }
 
 std::vector<LaneRow> read_lanes(Database& database) {
-  auto rows = database.cached("SELECT no, batch, tenant, type, packaged, requirements FROM lane ORDER BY no");
+  auto rows = database.cached("SELECT no, batch, tenant, type, packaged, requirements, avoid FROM lane ORDER BY no");
   std::vector<LaneRow> lanes;
   while (rows.step()) {
     Columns row(rows);
@@ -95,6 +95,7 @@ std::vector<LaneRow> read_lanes(Database& database) {
     lane.key.type = row.text();
     lane.key.packaged = row.flag();
     lane.key.requirements = requirements_from(row.text());
+    lane.key.avoid = row.text();
   }
   return lanes;
 }

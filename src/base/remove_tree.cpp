@@ -10,11 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
+#include "base/beneath.h"
 #include "base/uuid.h"
-#include "host/workspace.h"
 
-namespace geres::host {
+namespace geres {
 namespace {
 
 constexpr int kDepthMax = 32;
@@ -43,6 +42,20 @@ class Removal {
     }
   }
 
+  // Some at a time: some file systems lose their place in a directory that changes.
+  static std::vector<std::string> names_in(int directory) {
+    std::vector<std::string> names;
+    DIR* const stream = ::fdopendir(::openat(directory, ".", kDirectoryFlags));
+    if (stream == nullptr) return names;
+    while (const dirent* item = ::readdir(stream)) {
+      const std::string_view name = item->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+      if (names.size() == kNamesAtOnce) break;
+    }
+    ::closedir(stream);
+    return names;
+  }
+
  private:
   // True: it is no longer there.
   bool remove(int at, const std::string& name, int depth, bool& moved) {
@@ -59,37 +72,37 @@ class Removal {
     return ::unlinkat(at, name.c_str(), AT_REMOVEDIR) == 0;
   }
 
-  // Some at a time: some file systems lose their place in a directory that changes.
-  static std::vector<std::string> names_in(int directory) {
-    std::vector<std::string> names;
-    DIR* const stream = ::fdopendir(::openat(directory, ".", kDirectoryFlags));
-    if (stream == nullptr) return names;
-    while (const dirent* item = ::readdir(stream)) {
-      const std::string_view name = item->d_name;
-      if (name != "." && name != "..") names.emplace_back(name);
-      if (names.size() == kNamesAtOnce) break;
-    }
-    ::closedir(stream);
-    return names;
-  }
-
   int top_;
 };
 
 }  // namespace
 
-bool remove_tree(const std::filesystem::path& directory) noexcept {
+bool empty_directory(int directory) noexcept {
   try {
-    if (::unlink(directory.c_str()) == 0 || errno == ENOENT) return true;
-    const Fd top = open_directory(AT_FDCWD, directory);
+    const Fd top(::openat(directory, ".", kDirectoryFlags));
     if (!top) return false;
     Removal removal(top.get());
     while (removal.empty(top, 0)) {
     }
-    return ::rmdir(directory.c_str()) == 0 || errno == ENOENT;
+    return Removal::names_in(top.get()).empty();
   } catch (...) {
     return false;
   }
 }
 
-}  // namespace geres::host
+bool remove_tree_at(int directory, const std::string& name) noexcept {
+  try {
+    if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return true;
+    const Fd top = open_directory(directory, name);
+    if (top) empty_directory(top.get());
+    return ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT;
+  } catch (...) {
+    return false;
+  }
+}
+
+bool remove_tree(const std::filesystem::path& path) noexcept {
+  return remove_tree_at(AT_FDCWD, path.native());
+}
+
+}  // namespace geres

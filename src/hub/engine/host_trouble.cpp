@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// What hosts cost jobs, and what that says of the hosts. A job that was given back before it started, or that was lost,
+// avoids its host while another one fits. What never started costs it nothing, but a pause. A host that only gives back
+// or loses rests (host_health.h).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/duration.h"
+#include "base/log.h"
+#include "hub/engine/placement.h"
+#include "hub/engine/tick.h"
+
+namespace geres::hub::engine {
+
+using model::Outcome;
+
+namespace {
+
+constexpr std::size_t kReasonBytesMax = 300;
+constexpr Millis kTakesNothing =
+    5'000;  // a host that has room and asked for no job for so long rests, leaves, or hangs
+
+bool is_loss(Outcome outcome) {
+  return outcome == Outcome::lost || outcome == Outcome::expired;
+}
+
+void book_unstarted(model::HostTrouble& trouble, const std::string& host, const std::string& reason, Millis now) {
+  if (trouble.unstarted++ == 0 || trouble.since > now) trouble.since = now;  // the clock may have gone back at a start
+  trouble.avoid = host;
+  if (trouble.reasons.size() >= model::HostTrouble::kReasonsMax && !trouble.reasons.contains(host))
+    trouble.reasons.erase(trouble.reasons.begin());
+  trouble.reasons[host] = utf8_prefix(reason, kReasonBytesMax);
+}
+
+}  // namespace
+
+std::string reasons_text(const model::HostTrouble& trouble) {
+  std::string text;
+  for (const auto& [host, reason] : trouble.reasons)
+    text += fmt::format("{}host {}: {}", text.empty() ? "" : "; ", host, reason.empty() ? "no reason given" : reason);
+  return text;
+}
+
+bool Tick::was_not_started(const LeaseState& lease, Outcome outcome, const Completion* item) {
+  return outcome == Outcome::released && item != nullptr && item->given_back != GivenBack::in_order &&
+         !lease.row.started_at;
+}
+
+// On the job. Something that started ends a row of attempts that did not; what was given back in order says nothing.
+void Tick::book_trouble(model::Job& job, const LeaseState& lease, Outcome outcome, const Completion* item) {
+  auto& trouble = job.status.trouble;
+  const auto& host = lease.row.host_name;
+  if (was_not_started(lease, outcome, item)) return book_unstarted(trouble, host, item->reason, now_.engine);
+  if (outcome == Outcome::released && !lease.row.started_at) return;
+  trouble.avoid.clear();
+  trouble.unstarted = 0;
+  trouble.since = 0;
+  trouble.reasons.clear();
+  if (!is_loss(outcome)) return;
+  trouble.avoid = host;
+  if (std::find(trouble.lost_on.begin(), trouble.lost_on.end(), host) == trouble.lost_on.end())
+    trouble.lost_on.push_back(host);
+}
+
+// On the host.
+void Tick::book_health(const LeaseState& lease, Outcome outcome, const Completion* item) {
+  const auto found = state_.hosts.find(lease.row.host);
+  if (found == state_.hosts.end()) return;
+  auto& health = found->second.health;
+  const bool started = lease.row.started_at.has_value();
+  bool rests = false;
+  if (was_not_started(lease, outcome, item)) {
+    rests = item->given_back == GivenBack::not_started && health.could_not_start(item->reason, now_.monotonic);
+  } else if (outcome == Outcome::lost && item != nullptr && !started) {  // so says a host of 0.1.0
+    rests = health.could_not_start(item->error, now_.monotonic);
+  } else if (is_loss(outcome)) {
+    HostHealth::Ends peers;
+    for (const auto& [id, other] : state_.hosts) {
+      if (id == lease.row.host || other.lost) continue;
+      const auto ends = other.health.recent();
+      peers.all += ends.all;
+      peers.bad += ends.bad;
+    }
+    rests = health.lost("it loses more attempts than other hosts", peers, now_.monotonic);
+  } else if (started && outcome != Outcome::released) {
+    health.ended_well();
+  }
+  if (rests)
+    log::warn("host {} gets no jobs for {}: {}", lease.row.host_name, format_duration(health.until() - now_.monotonic),
+              health.reason());
+}
+
+// Alive, well, at work, of the right kind, and not kept for another batch.
+bool Tick::another_fits(const LaneState& lane, const std::string& avoided) const {
+  return std::any_of(state_.hosts.begin(), state_.hosts.end(), [&](const auto& entry) {
+    const HostState& host = entry.second;
+    if (host.row.name == avoided || host.lost || host.health.state() != model::Health::well) return false;
+    if (now_.monotonic - host.last_took > kTakesNothing || bar(lane.row.key, host.row) != Bar::none) return false;
+    return std::none_of(host.leases.begin(), host.leases.end(), [&](auto seq) {
+      const auto* batch = state_.leases.at(seq).lane->batch;
+      return batch->row.dedicated && batch != lane.batch;
+    });
+  });
+}
+
+// The third loss, if two hosts took part: one alone may be to blame for all of them, and the job is tried on another
+// where there is one. Twice as many are enough in any case.
+bool Tick::is_poison(const model::Job& job, const LaneState& lane) const {
+  const auto& status = job.status;
+  if (status.host_losses < options_.host_losses_max) return false;
+  return status.trouble.lost_on.size() > 1 || status.host_losses >= 2 * options_.host_losses_max ||
+         !another_fits(lane, status.trouble.avoid);
+}
+
+// Each time twice as long, so that a job that fits nowhere just now costs its hosts little.
+void Tick::settle_unstarted(model::Job& job) {
+  constexpr Millis kPauseMin = 1'000, kPauseMax = 60'000;
+  auto& status = job.status;
+  const auto& trouble = status.trouble;
+  if (now_.engine - trouble.since >= options_.unstarted_max) {
+    status.error = fmt::format("no host could start it for {}: {}", format_duration(options_.unstarted_max),
+                               reasons_text(trouble));
+    return fail_for_good(job, model::Reason::internal);
+  }
+  pause(job, std::min(kPauseMin << std::min(trouble.unstarted - 1, 10), kPauseMax));
+}
+
+}  // namespace geres::hub::engine

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file that a call sends as its body. What it says its size is need not be true: files of /proc say 0, those of
+// /sys say 4,096, and others grow or shrink meanwhile. What is announced is what is sent.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/file.h"
+
+namespace geres::transport {
+
+class Upload {
+ public:
+  // Throws std::system_error if it cannot be opened or read.
+  explicit Upload(const std::filesystem::path& file);
+
+  // How many bytes there will be; nullopt: as many as come until its end.
+  std::optional<std::int64_t> size() const { return size_; }
+  ssize_t read(std::span<char> into);  // 0: that was all; -1: it cannot be read, or has become shorter
+  bool seek(std::int64_t offset);
+  bool changed() const { return changed_; }
+
+ private:
+  Fd fd_;
+  std::string start_;  // a small file is read whole before, so that it is one moment's content
+  std::optional<std::int64_t> size_;
+  std::int64_t at_ = 0;
+  bool changed_ = false;
+};
+
+}  // namespace geres::transport
