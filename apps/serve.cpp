@@ -69,6 +69,11 @@ host::Options host_options(const HostSettings& settings) {
   options.drain_ms = settings.drain;
   options.scratch.bytes = settings.scratch_limit;
   options.processes_max = settings.process_limit;
+  options.default_memory = settings.default_memory;
+  if (!settings.fence.empty()) options.fence = settings.fence == "on";
+  for (const auto& directory : settings.writable) options.writable.push_back(std::filesystem::absolute(directory));
+  options.hidden = {std::filesystem::absolute(settings.data).parent_path()};  // tokens, and a hub's store
+  options.out_of_memory_ends = settings.out_of_memory_ends;
   const auto programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   options.runner_path = programs / "geres-runner";
   options.loader_path = programs / "geres-job";
@@ -179,9 +184,13 @@ std::string containment_words(const host::JobHost& host) {
 }
 
 // What keeps jobs from each other and from the machine, and what does not.
-std::string isolation_words(host::Isolation isolation) {
-  if (isolation == host::Isolation::user)
+std::string isolation_words(const host::Options& options, const host::JobHost& host) {
+  if (options.isolation == host::Isolation::user)
     return "user   each running job is a user of its own; the network is the machine's";
+  const auto runner = host.status().runner;
+  if (host::fences_jobs(options, runner))
+    return "none   jobs run as this user, kept to their own files by Landlock (ABI " + std::to_string(runner.landlock) +
+           ")";
   if (::geteuid() == 0) return "none   jobs run as root: whoever may submit owns this machine";
   return "none   jobs run as this user: for one trusted person (geres up as root keeps them apart)";
 }
@@ -308,7 +317,7 @@ int run_host(const HostSettings& settings, const LogSettings& logging) {
     cli::print_block("a host",
                      {{"Hub", settings.hub + (host.status().connected ? "" : "   not reached yet; trying on")},
                       {"Host", host_words(settings, host)},
-                      {"Isolation", isolation_words(options.isolation)},
+                      {"Isolation", isolation_words(options, host)},
                       {"Data", cli::home_short(settings.data.string())}},
                      "Ctrl-C drains and stops; a second one hastens.");
   while (!stopped && !end.ended()) stopped = signals.wait(200);
@@ -320,6 +329,9 @@ int run_host(const HostSettings& settings, const LogSettings& logging) {
 int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, const LogSettings& logging) {
   check_amqp(hub_settings);
   auto options = host_options(host_settings);
+  for (const auto* path : {&hub_settings.store, &hub_settings.blobs})
+    if (!path->empty())
+      for (const char* end : {"", "-wal", "-shm"}) options.hidden.push_back(std::filesystem::absolute(*path + end));
   auto prepared = host::JobHost::prepare(options);
   if (!prepared) {
     auto error = prepared.error();
@@ -344,7 +356,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
     wait_until_connected(host, end, signals, stopped, 5'000);
     auto rows = hub_rows(hub, url, hub_settings);
     rows.emplace_back("Host", host_words(host_settings, host));
-    rows.emplace_back("Isolation", isolation_words(options.isolation));
+    rows.emplace_back("Isolation", isolation_words(options, host));
     rows.emplace_back("Next", next_words(hub_settings, url));
     if (!logging.quiet && !end.ended())
       cli::print_block("everything on this machine", rows, "Ctrl-C drains and stops.");

@@ -515,7 +515,7 @@ TEST_F(Cli, ChecksTheMachineWithoutAHub) {
   std::vector<std::string> names;
   for (const auto& item : all->at("items").as_array()) names.emplace_back(item.at("name").as_string());
   EXPECT_THAT(names, ElementsAre("hub", "dataDirectory", "diskSpace", "diskSync", "fileLimit", "processLimit",
-                                 "namespaces", "containment", "programs"));
+                                 "namespaces", "containment", "memoryLimit", "fence", "programs"));
 }
 
 }  // namespace

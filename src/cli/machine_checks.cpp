@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -140,6 +141,30 @@ Check check_containment(bool pid_namespace) {
           "run the host as root, or as a systemd service with Delegate=yes"};
 }
 
+// Whether the kernel can hold a job to its memory: v1's own hierarchy, or one of v2 that hands the controller down.
+Check check_memory() {
+  constexpr const char* kV1 = "/sys/fs/cgroup/memory";
+  if (::access(kV1, W_OK) == 0) return {"memoryLimit", Finding::passed, "each job's memory by the kernel (cgroup v1)"};
+  const auto cgroup = own_cgroup();
+  const auto controllers = cgroup.empty() ? std::string() : read_file_if(cgroup / "cgroup.controllers").value_or("");
+  const bool handed_down = (" " + controllers).find(" memory") != std::string::npos;
+  if (handed_down && ::access((cgroup / "cgroup.subtree_control").c_str(), W_OK) == 0)
+    return {"memoryLimit", Finding::passed, "each job's memory by the kernel (cgroup v2)"};
+  return {"memoryLimit", Finding::fine,
+          "a job's memory is looked at a few times a second only, and memory files (memfd, /dev/shm) do not count",
+          "run the host as root, or as a systemd service with Delegate=yes"};
+}
+
+Check check_fence() {
+  if (::geteuid() == 0) return {"fence", Finding::passed, "as root each tenant's jobs have a user of their own"};
+  constexpr long kAbiMin = 2;
+  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1U);  // asks for the version
+  if (abi >= kAbiMin)
+    return {"fence", Finding::passed, "Landlock (ABI " + std::to_string(abi) + ") keeps jobs to their own files"};
+  return {"fence", Finding::fine, "a job can read and change all that you can: for one trusted person only",
+          "Linux 5.19 or newer with Landlock switched on (lsm=landlock,...), or a host that runs as root"};
+}
+
 Check check_programs() {
   std::error_code error;
   const auto here = fs::read_symlink("/proc/self/exe", error).parent_path();
@@ -158,6 +183,8 @@ std::vector<Check> check_machine(const fs::path& data) {
   std::vector<Check> checks{check_data(data), check_space(data), check_sync(data),
                             check_files(),    check_processes(), check_namespaces(pid_namespace)};
   checks.push_back(check_containment(pid_namespace));
+  checks.push_back(check_memory());
+  checks.push_back(check_fence());
   checks.push_back(check_programs());
   return checks;
 }

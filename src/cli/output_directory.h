@@ -18,8 +18,8 @@ class OutputDirectory {
   explicit OutputDirectory(std::filesystem::path directory);
 
   struct Wanted {
-    std::string path;    // as the hub tells it
-    std::string sha256;  // empty: not known
+    std::string path;        // as the hub tells it
+    std::string sha256;      // empty: not known
     std::int64_t size = -1;  // likewise
   };
   // Looks, changing nothing. `same`: that file, with that content, is there already. Throws Trouble if it cannot lie

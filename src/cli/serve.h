@@ -50,12 +50,16 @@ struct HostSettings {
   std::map<std::string, std::string> labels;
   std::vector<std::string> tenants;  // empty: all
   Millis drain = 10'000;
-  std::int64_t scratch_limit = 10LL << 30;  // bytes that one attempt's files may take up; 0: any
-  std::int64_t process_limit = 4'096;       // that one attempt may have; 0: any
-  std::string isolation;                    // none, user or sandbox; empty: user for root, else none
-  bool allow_root = false;                  // isolation none as root
-  std::optional<std::int64_t> uid_block;    // where the jobs' user ids begin
-  std::string containment;                  // cgroup2, freezer, pidns or bestEffort; empty: the best that works
+  std::int64_t scratch_limit = 10LL << 30;     // bytes that one attempt's files may take up; 0: any
+  std::int64_t process_limit = 4'096;          // that one attempt may have; 0: any
+  std::optional<std::int64_t> default_memory;  // bytes, of a job that asks for none; 0: any; absent: the host's rule
+  bool out_of_memory_ends = true;
+  std::string fence;                      // on or off; empty: as the host does by itself
+  std::vector<std::string> writable;      // directories
+  std::string isolation;                  // none, user or sandbox; empty: user for root, else none
+  bool allow_root = false;                // isolation none as root
+  std::optional<std::int64_t> uid_block;  // where the jobs' user ids begin
+  std::string containment;                // cgroup2, freezer, pidns or bestEffort; empty: the best that works
 };
 
 struct LogSettings {

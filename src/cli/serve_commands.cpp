@@ -197,6 +197,10 @@ HostSettings host_settings(Context& context) {
                 "--uid-block");
   if (const auto limit = context.value("scratch-limit")) settings.scratch_limit = *parse_size(*limit);
   settings.process_limit = context.integer("process-limit").value_or(settings.process_limit);
+  if (const auto memory = context.value("default-memory")) settings.default_memory = *parse_size(*memory);
+  settings.out_of_memory_ends = context.value_or("oom-policy", "end") == "end";
+  settings.fence = context.value_or("fence", "");
+  settings.writable = context.values("writable");
   settings.containment = context.value_or("containment", "");
   if (settings.isolation == "sandbox")
     usage_error("--isolation sandbox is not available yet in this version", {}, "--isolation user or none",
@@ -373,6 +377,21 @@ std::vector<Flag> host_flags() {
        .value = "N",
        .help = "processes that one job may have (default 4096, 0: any)",
        .kind = Kind::integer},
+      {.name = "default-memory",
+       .value = "SIZE",
+       .help = "memory of a job that asks for none (default: twice its share, at least 256MiB; 0: any)",
+       .kind = Kind::size},
+      {.name = "oom-policy",
+       .value = "WHAT",
+       .help = "whether a process killed for want of memory ends its job (default end)",
+       .kind = Kind::choice,
+       .choices = {"end", "continue"}},
+      {.name = "fence",
+       .value = "WHETHER",
+       .help = "Landlock keeps jobs to their own files (default: on where it can, off as root)",
+       .kind = Kind::choice,
+       .choices = {"on", "off"}},
+      {.name = "writable", .value = "DIR", .help = "a directory that fenced jobs may write to, too", .many = true},
       {.name = "containment",
        .value = "KIND",
        .help = "insist on what holds a job's processes together (default: the best that works)",

@@ -24,10 +24,6 @@ constexpr unsigned kPoolThreads = 3;
 constexpr unsigned kSweepers = 2;
 constexpr Millis kNameTakenMax = 60'000;  // an earlier life without DATA: its name is free soon
 
-std::int64_t machine_memory() {
-  return std::int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
-}
-
 // The user that this process runs as; its number where nobody knows it by name.
 std::string user_name() {
   const passwd* const known = ::getpwuid(::geteuid());
@@ -129,6 +125,7 @@ void Agent::begin() {
   const auto& detail = runner_->hello().detail;
   log::info("jobs are contained by {}{}{}", json::write(runner_->containment()).get_string().c_str(),
             detail.empty() ? "" : ": ", detail);
+  say_what_limits_there_are();
   say_which_limits_are_less();
   member_.join();
 }

@@ -95,6 +95,8 @@ class Agent : private Member::Owner {
   void launch(const AttemptPtr& attempt, const package::Launch& launch);
   wire::RunSpec run_spec(Attempt& attempt, const package::Launch& launch) const;
   wire::RunLimits run_limits(const Attempt& attempt) const;
+  wire::RunFences run_fences(const Attempt& attempt) const;
+  void say_what_limits_there_are() const;
   void say_which_limits_are_less() const;
   void collect(const AttemptPtr& attempt, wire::FinishedItem item);
   void gathered(const AttemptPtr& attempt, wire::FinishedItem item, Harvest harvest);

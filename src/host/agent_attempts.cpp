@@ -25,6 +25,7 @@ constexpr std::size_t kUploadsAtOnce = 4;
 constexpr Millis kStartedDelay = 50;  // a short job is told in one report
 constexpr Millis kLogDelay = 100;
 constexpr std::size_t kRunnerDeathsMax = 3;
+constexpr std::int64_t kThreadsMore = 1'024;  // so that too many processes are seen, and the job is told why it ends
 constexpr Millis kRunnerDeathsWithin = 60'000;
 constexpr std::uint64_t kFilesLeftMin = 1'000;
 
@@ -208,19 +209,33 @@ wire::RunSpec Agent::run_spec(Attempt& attempt, const package::Launch& launch) c
   spec.uid = attempt.user.uid;
   spec.gid = attempt.user.gid;
   spec.limits = run_limits(attempt);
+  if (fences_jobs(options_, runner_->hello())) spec.fences = run_fences(attempt);
   spec.timeoutMs = attempt.end_facts.timeout_ms;
   spec.graceMs = options_.grace_ms;
   spec.deadline = {attempt.deadline, attempt.ttl_ms / 4};
   return spec;
 }
 
+wire::RunFences Agent::run_fences(const Attempt& attempt) const {
+  const Workspace& workspace = *attempt.workspace;
+  wire::RunFences fences;
+  fences.writable = options_.writable;
+  fences.writable.insert(fences.writable.end(), {workspace.job(), workspace.progress()});
+  fences.readable = {attempt.package_content->path, workspace.job_file()};
+  return fences;
+}
+
 wire::RunLimits Agent::run_limits(const Attempt& attempt) const {
   wire::RunLimits limits = options_.run_limits;
   if (!limits.fileBytes && options_.scratch.bytes > 0) limits.fileBytes = options_.scratch.bytes;
-  if (attempt.job.memory > 0) limits.treeMemoryBytes = attempt.job.memory;
+  if (const auto memory = attempt.job.memory > 0 ? attempt.job.memory : default_memory(options_); memory > 0)
+    limits.treeMemoryBytes = memory;
+  limits.outOfMemoryEnds = options_.out_of_memory_ends;
   if (options_.processes_max <= 0) return limits;
   limits.treeProcesses = options_.processes_max;
-  // What the kernel itself can hold a user to, where that user has nothing but this attempt, or at least nothing but
+  limits.treeTasks = options_.processes_max * 2 + kThreadsMore;
+  if (runner_->hello().limitsTasks) return limits;
+  // Else what the kernel can hold a user to, where that user has nothing but this attempt, or at least nothing but
   // jobs: threads count there too, and who has too many processes shall be told so and not fail to fork.
   const bool shared_with_jobs = ::geteuid() != 0 && runner_->hello().pidNamespace;
   if (!limits.processes && attempt.user.uid != 0)
@@ -228,6 +243,17 @@ wire::RunLimits Agent::run_limits(const Attempt& attempt) const {
   else if (!limits.processes && shared_with_jobs)
     limits.processes = options_.processes_max * options_.slots * 2;
   return limits;
+}
+
+// Where memory is short of what jobs were used to have, that is to be known before the first of them ends.
+void Agent::say_what_limits_there_are() const {
+  const auto& runner = runner_->hello();
+  if (const auto memory = default_memory(options_); memory > 0 && memory < machine_memory())
+    log::info("a job that asks for no memory may have {} (--default-memory)", format_size(memory));
+  if (!runner.limitsMemory)
+    log::warn("the memory of jobs is looked at a few times a second: {}", runner.limitsDetail);
+  else if (!runner.limitsTasks)
+    log::warn("{}", runner.limitsDetail);
 }
 
 // Attempts get the smaller of what they should have and what this host may have itself.
@@ -255,6 +281,7 @@ void Agent::attach_runner() {
     link_.post([this, progress] { run_progress(progress); });
   };
   callbacks.log_grew = [this](const wire::RunLog& log) { link_.post([this, log] { run_log(log); }); };
+  callbacks.held = [this](const wire::RunHeld& held) { disk_.held(held.key, held.bytes); };
   callbacks.exited = [this](wire::RunResult result) {
     link_.post([this, result = std::move(result)] { run_exited(result); });
   };

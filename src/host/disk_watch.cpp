@@ -101,12 +101,25 @@ void DiskWatch::stop() {
 void DiskWatch::add(const std::string& key, const std::filesystem::path& directory) {
   const Millis now = clock_.monotonic();
   const std::lock_guard lock(mutex_);
-  watched_[key] = {directory, now + kPauseMax, now, 0};  // a short job is never measured; the watch wakes before
+  watched_[key] = {directory, now + kPauseMax, now};  // a short job is never measured; the watch wakes before
 }
 
 void DiskWatch::remove(const std::string& key) {
   const std::lock_guard lock(mutex_);
   watched_.erase(key);
+}
+
+void DiskWatch::held(const std::string& key, std::int64_t bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = watched_.find(key);
+    if (it == watched_.end()) return;
+    it->second.bytes += bytes - it->second.held;
+    it->second.held = bytes;
+    if (limits_.bytes <= 0 || it->second.bytes <= limits_.bytes || it->second.doubtful) return;
+    it->second.next = 0;  // at once
+  }
+  changed_.notify_all();
 }
 
 void DiskWatch::run() {
@@ -151,13 +164,22 @@ void DiskWatch::look_at_space() {
 
 void DiskWatch::look_at(const std::string& key, const std::filesystem::path& directory) {
   const Millis begun = clock_.monotonic();
-  const auto use = measure_scratch(directory, limits_);
+  auto use = measure_scratch(directory, limits_);
   const Millis now = clock_.monotonic();
-  const std::string reason = over_scratch(use, limits_);
+  std::string reason;
   {
     const std::lock_guard lock(mutex_);
     const auto it = watched_.find(key);
     if (it == watched_.end()) return;  // it has ended meanwhile
+    const bool over_without = !over_scratch(use, limits_).empty();
+    use.bytes += it->second.held;
+    reason = over_scratch(use, limits_);
+    // The two were not counted at one time: a file may have been closed, and its place taken by another.
+    if (const bool doubtful = !reason.empty() && !over_without; doubtful != it->second.doubtful) {
+      it->second.doubtful = doubtful;
+      if (doubtful) it->second.next = now + kPauseMax;
+      if (doubtful) return;
+    }
     if (reason.empty()) {
       it->second.next = now + pause(it->second, use, now, now - begun);
       it->second.measured_at = now;

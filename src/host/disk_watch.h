@@ -50,13 +50,17 @@ class DiskWatch {
   // Any thread.
   void add(const std::string& key, const std::filesystem::path& directory);
   void remove(const std::string& key);
+  // What the attempt's processes hold of files that have no name any more; counts like the others.
+  void held(const std::string& key, std::int64_t bytes);
 
  private:
   struct Watched {
     std::filesystem::path directory;
     Millis next = 0;
     Millis measured_at = 0;
-    std::int64_t bytes = 0;
+    std::int64_t bytes = 0;  // with `held`
+    std::int64_t held = 0;
+    bool doubtful = false;  // over its limit by what is held, which may just have been given up
   };
   void run();
   void look_at_space();

@@ -5,6 +5,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "host/agent.h"
 #include "host/data_lock.h"
 #include "model/names.h"
@@ -13,6 +16,42 @@ namespace geres::host {
 namespace {
 
 constexpr int kSlotsMax = 4'096;  // the hub's limit
+
+bool wants_fence(const Options& options) {
+  return options.fence.value_or(::geteuid() != 0);
+}
+
+// Where programs keep what opens other doors.
+constexpr const char* kSecrets[] = {
+    ".ssh",           ".gnupg",     ".aws",          ".azure",           ".kube",
+    ".docker",        ".netrc",     ".pgpass",       ".npmrc",           ".pypirc",
+    ".config/gcloud", ".config/gh", ".config/geres", ".git-credentials", ".local/share/keyrings"};
+
+std::vector<std::string> hidden_paths(const Options& options) {
+  std::vector<std::string> paths = options.hidden;
+  paths.push_back(std::filesystem::absolute(options.data));
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home != '/' || std::string_view(home) == "/") return paths;
+  for (const char* name : kSecrets) paths.push_back(std::string(home) + "/" + name);
+  return paths;
+}
+
+// Something that is hidden would lie open, or nothing would be there to open.
+Result<void> check_writable(const Options& options) {
+  for (const auto& directory : options.writable) {
+    std::error_code error;
+    const auto plain = std::filesystem::canonical(directory, error);
+    if (error || !std::filesystem::is_directory(plain, error))
+      return fail(Code::badValue, directory + " is no directory", "writable", "one that exists, by its whole path");
+    for (const auto& hidden : hidden_paths(options)) {
+      const auto inside = std::filesystem::weakly_canonical(hidden, error).lexically_relative(plain);
+      if (!inside.empty() && *inside.begin() != "..")
+        return fail(Code::badValue, directory + " holds " + hidden + ", which jobs may not touch", "writable",
+                    "a directory that holds nothing of the host's own");
+    }
+  }
+  return {};
+}
 
 Result<void> check(const Options& options) {
   if (options.slots < 1 || options.slots > kSlotsMax)
@@ -28,6 +67,7 @@ Result<void> check(const Options& options) {
     return fail(
         Code::badValue, "isolation 'none' as root would run every job as root", "isolation",
         "--isolation user, which is root's default; or, if every job may do what root may, --allow-root as well");
+  if (auto writable = check_writable(options); !writable) return writable.error();
   if (::access(options.runner_path.c_str(), X_OK) != 0)
     return fail(Code::badValue, "the runner is not at " + options.runner_path.string(), "runner");
   return {};
@@ -51,6 +91,10 @@ Error cannot_isolate(const Error& why) {
 
 }  // namespace
 
+bool fences_jobs(const Options& options, const wire::RunnerHello& runner) {
+  return wants_fence(options) && runner.landlock > 0;
+}
+
 RunnerClient::Options runner_options(const Options& options, int lock_fd, const std::optional<JobUsers>& users) {
   RunnerClient::Options runner;
   runner.runner_path = options.runner_path;
@@ -58,6 +102,7 @@ RunnerClient::Options runner_options(const Options& options, int lock_fd, const 
   runner.slots = std::uint32_t(options.slots);
   runner.containment = options.containment;
   runner.own_pid_namespace = options.own_pid_namespace;
+  if (wants_fence(options)) runner.hidden = hidden_paths(options);
   if (users) {
     runner.reach = {options.data, options.loader_path};
     runner.users = users->names_of_users();
@@ -89,6 +134,9 @@ Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
     if (!launched && users) return cannot_isolate(launched.error());
     if (!launched) return launched.error();
     note_runner(*lock, (*launched)->pid());
+    if (options.fence == true && (*launched)->hello().landlock == 0)
+      return fail(Code::notSupported, "this machine's kernel has no Landlock, or one older than Linux 5.19", "fence",
+                  "--fence off, and run the jobs of one trusted person only");
     if (options.isolation == Isolation::user && !(*launched)->hello().canSwitchUser)
       return cannot_isolate(fail(Code::internal, "the runner cannot switch users here"));
     HubLink::prepare();
@@ -120,6 +168,17 @@ JobHost::Status JobHost::status() const {
 void JobHost::stop(Millis drain_ms) {
   impl_->request_stop(drain_ms);
   (void)impl_->wait();
+}
+
+std::int64_t machine_memory() {
+  return std::int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
+}
+
+std::int64_t default_memory(const Options& options) {
+  constexpr std::int64_t kLeast = 256 << 20;
+  if (options.default_memory) return *options.default_memory;
+  const auto all = options.memory > 0 ? options.memory : machine_memory();
+  return std::max(kLeast, all / options.slots * 2);
 }
 
 Isolation default_isolation() {

@@ -60,6 +60,11 @@ struct Options {
   std::int64_t download_bytes_max = 10LL << 30;   // one package or input file
   ScratchLimits scratch;                          // what one attempt's directory may hold
   std::int64_t processes_max = 4'096;             // of one attempt; 0: no limit
+  std::optional<std::int64_t> default_memory;     // of a job that asks for none; 0: no limit; absent: default_memory()
+  bool out_of_memory_ends = true;                 // the attempt, when any of its processes was killed for want of it
+  std::optional<bool> fence;          // Landlock keeps jobs to their own files; absent: where it can, if not as root
+  std::vector<std::string> writable;  // directories that fenced jobs may write to besides their own
+  std::vector<std::string> hidden;    // from fenced jobs, besides `data` and what the user keeps secret
   package::Limits package_limits;
   wire::RunLimits run_limits;
   std::optional<wire::Containment> containment;  // insist on this kind
@@ -111,6 +116,14 @@ class JobHost {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+std::int64_t machine_memory();  // in bytes
+
+// Whether jobs are fenced in, by a runner that said `runner`.
+bool fences_jobs(const Options& options, const wire::RunnerHello& runner);
+
+// What a job may have that asks for no memory: as said, else twice its share of what jobs may use, at least 256 MiB.
+std::int64_t default_memory(const Options& options);
 
 // `user` where this process is root, else `none`.
 Isolation default_isolation();

@@ -121,7 +121,8 @@ TEST_F(JobUsersTest, TheFileOfTheFirstVersionIsTakenAndABrokenOneRefused) {
   EXPECT_THROW((void)JobUsers::claim(directory.path(), 1, {}), std::runtime_error);
 }
 
-// ---- with a real host ------------------------------------------------------------------------------------------------
+// ---- with a real host
+// ------------------------------------------------------------------------------------------------
 
 class JobsAsUsers : public HostTest {
  protected:
@@ -169,9 +170,10 @@ TEST_F(JobsAsUsers, RunWhereNobodyElseMayEnter) {
 }
 
 TEST_F(JobsAsUsers, HaveNamesAndNoRights) {
-  const auto item = run("id -un; getent passwd \"$(id -u)\" | cut -d: -f6; echo \"$USER $LOGNAME\"; "
-                        "grep -c -e 'Cap[A-Z][a-z]*:.0000000000000000$' /proc/self/status; "
-                        "grep NoNewPrivs /proc/self/status; pwd > p; cmp -s p - <<EOF && echo home\n$HOME\nEOF\n");
+  const auto item =
+      run("id -un; getent passwd \"$(id -u)\" | cut -d: -f6; echo \"$USER $LOGNAME\"; "
+          "grep -c -e 'Cap[A-Z][a-z]*:.0000000000000000$' /proc/self/status; "
+          "grep NoNewPrivs /proc/self/status; pwd > p; cmp -s p - <<EOF && echo home\n$HOME\nEOF\n");
   EXPECT_EQ(item.outcome, Outcome::finished) << item.error;
   const std::string name = item.result->substr(0, item.result->find('\n'));
   EXPECT_TRUE(name.starts_with("geres-")) << *item.result;

@@ -31,7 +31,8 @@ struct Users {
 // What lies there is everybody's to make; below a directory of one user all is this user's.
 void clear_directory(const char* path, const Users& users) {
   const Fd directory(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  DIR* const stream = directory ? ::fdopendir(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) : nullptr;
+  DIR* const stream =
+      directory ? ::fdopendir(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) : nullptr;
   if (stream == nullptr) return;
   std::vector<std::string> names;
   while (const dirent* item = ::readdir(stream)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an attempt can leave behind outside its workspace, where its slot's next job, perhaps another tenant's, would find
-// it as its own: everything that is the slot's user's.
+// What an attempt can leave behind outside its workspace, where its slot's next job, perhaps another tenant's, would
+// find it as its own: everything that is the slot's user's.
 #pragma once
 
 #include <cstdint>

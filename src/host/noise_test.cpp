@@ -69,6 +69,14 @@ TEST_F(Noise, WhoNestsDirectoriesWithoutEndIsKilledAndCleanedUp) {
   EXPECT_TRUE(soon_swept());
 }
 
+TEST_F(Noise, WhoHoldsDeletedFilesWithoutEndIsKilled) {
+  options.scratch.bytes = 20 << 20;
+  const auto after =
+      run("for i in 3 4; do eval \"exec $i>gone\"; rm gone; head -c 15000000 /dev/zero >&$i; done; sleep 100");
+  EXPECT_EQ(after.outcome, Outcome::failed);
+  EXPECT_EQ(after.error, "killed: its files took up more than 20 MiB (--scratch-limit)");
+}
+
 TEST_F(Noise, WhoForksWithoutEndIsKilled) {
   options.processes_max = 40;
   const auto after = run("while :; do sleep 1000 & done 2>/dev/null");

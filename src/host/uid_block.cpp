@@ -100,8 +100,8 @@ Result<UidBlock> claim_uid_block(const std::filesystem::path& data, std::optiona
   if (insisted) {
     const std::string range = "a multiple of 65536 from 524288 to " + std::to_string(kUidBlocksTo - kUidBlockSize + 1);
     if (!is_block(*insisted))
-      return fail(Code::badValue, std::to_string(*insisted) + " is not where a block of user ids can begin", "uid-block",
-                  range);
+      return fail(Code::badValue, std::to_string(*insisted) + " is not where a block of user ids can begin",
+                  "uid-block", range);
     auto block = claim_this(*insisted, sources);
     if (!block) return fail(Code::badValue, name(*insisted) + ": " + block.error().message, "uid-block", range);
     return block;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The users of the machine that a host's jobs run as: a block of 65,536 ids that nobody else uses, held by a lock for as
-// long as the host lives. Blocks lie where systemd puts those of containers (systemd.io/UIDS-GIDS), and the lock is the
-// one that systemd-nspawn takes, so that neither it nor another host takes the same.
+// The users of the machine that a host's jobs run as: a block of 65,536 ids that nobody else uses, held by a lock for
+// as long as the host lives. Blocks lie where systemd puts those of containers (systemd.io/UIDS-GIDS), and the lock is
+// the one that systemd-nspawn takes, so that neither it nor another host takes the same.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ struct UidBlock {
 struct UidSources {
   std::vector<std::filesystem::path> delegated = {"/etc/subuid", "/etc/subgid"};
   std::filesystem::path locks = "/run/systemd/nspawn-uid";
-  std::string machine;  // empty: /etc/machine-id
+  std::string machine;                          // empty: /etc/machine-id
   std::function<bool(std::uint32_t)> is_known;  // a user or group has this id; empty: the machine's databases
 };
 

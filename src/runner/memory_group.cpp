@@ -68,8 +68,8 @@ bool MemoryGroup::open(const std::string& directory, CgroupVersion version) {
 
 bool MemoryGroup::listen() {
   event_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  return event_ && put(directory_, "cgroup.event_control",
-                       std::to_string(event_.get()) + " " + std::to_string(events_.get()));
+  return event_ &&
+         put(directory_, "cgroup.event_control", std::to_string(event_.get()) + " " + std::to_string(events_.get()));
 }
 
 bool MemoryGroup::prepare(std::int64_t bytes, bool kill_all) {
@@ -95,8 +95,8 @@ bool MemoryGroup::write_limit(std::int64_t bytes) {
   constexpr const char *kMemory = "memory.limit_in_bytes", *kWithSwap = "memory.memsw.limit_in_bytes";
   const std::string value = bytes > 0 ? std::to_string(bytes) : "-1";
   // The one with swap may never be below the other, so which goes first depends on which way they go.
-  if (!put(directory_, kMemory, value) && !(errno == EINVAL && put(directory_, kWithSwap, value) &&
-                                            put(directory_, kMemory, value)))
+  if (!put(directory_, kMemory, value) &&
+      !(errno == EINVAL && put(directory_, kWithSwap, value) && put(directory_, kMemory, value)))
     return false;
   return put(directory_, kWithSwap, value) || errno == ENOENT;
 }

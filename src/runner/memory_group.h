@@ -28,9 +28,9 @@ class MemoryGroup {
   // to those that come.
   bool holds_leftovers() const;
 
-  std::int64_t kills() const;     // processes of it that the kernel has killed for want of memory, ever
-  std::int64_t peak() const;      // bytes since prepare(); 0: the kernel does not tell
-  bool has_reached_limit() const; // since prepare()
+  std::int64_t kills() const;      // processes of it that the kernel has killed for want of memory, ever
+  std::int64_t peak() const;       // bytes since prepare(); 0: the kernel does not tell
+  bool has_reached_limit() const;  // since prepare()
 
   int join_fd() const { return join_.get(); }    // v1: a process writes itself there; v2: -1
   int event_fd() const { return event_.get(); }  // v1: an eventfd, told just before the kernel kills; v2: -1

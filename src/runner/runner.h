@@ -20,7 +20,7 @@ struct RunnerOptions {
   std::uint32_t slots = 1;
   std::optional<wire::Containment> containment;  // insist on it
   View view;
-  std::vector<std::string> hidden;               // from jobs with RunSpec.fences: absolute paths
+  std::vector<std::string> hidden;  // from jobs with RunSpec.fences: absolute paths
 };
 
 // Runs until the agent's end of the channel closes and nothing of what was started is left. Returns an exit code.

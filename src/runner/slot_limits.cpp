@@ -109,7 +109,8 @@ std::optional<Error> SlotLimits::find_tasks() {
     if (auto why = hand_down(containment_.directory(), "pids"); !why.empty())
       return note_missing(kWhat, fail(Code::unavailable, why));
     for (std::uint32_t slot = 0; slot < slots_; ++slot)
-      if (!open_tasks(found[slot], containment_.group(slot))) return note_missing(kWhat, trouble(containment_.group(slot)));
+      if (!open_tasks(found[slot], containment_.group(slot)))
+        return note_missing(kWhat, trouble(containment_.group(slot)));
   }
   tasks_ = std::move(found);
   return std::nullopt;
@@ -167,8 +168,7 @@ bool SlotLimits::open_tasks(Tasks& tasks, const std::string& directory) const {
 
 bool SlotLimits::prepare_tasks(std::uint32_t slot, const wire::RunLimits& limits) {
   auto& tasks = tasks_[slot];
-  if (!tasks_directory_ && tasks.directory != containment_.group(slot) &&
-      !open_tasks(tasks, containment_.group(slot)))
+  if (!tasks_directory_ && tasks.directory != containment_.group(slot) && !open_tasks(tasks, containment_.group(slot)))
     return false;
   tasks.refused_before = refused(tasks.events.get());
   const std::int64_t wanted = limits.treeTasks.value_or(0);

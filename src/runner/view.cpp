@@ -77,7 +77,8 @@ std::optional<std::string> make_reachable(const std::vector<std::string>& paths)
     if (!make_place(path, itself) || !bind(itself, path)) return because("cannot bind " + path.string());
   umask(before);
   for (const auto& directory : closed)
-    if (mount("none", directory.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) != 0)
+    if (mount("none", directory.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) !=
+        0)
       return because("cannot protect " + directory.string());
   return std::nullopt;
 }

@@ -203,7 +203,7 @@ class Noise(unittest.TestCase):
             self.assertEqual((job["state"], job["attempt"], job["result"]), ("finished", 1, "alive\n"))
 
     def test_a_job_that_kills_its_agent_costs_three_lives_and_no_more(self):
-        options = ("--slots", "1", "--containment", "bestEffort", "--isolation", "none")
+        options = ("--slots", "1", "--containment", "bestEffort", "--isolation", "none", "--fence", "off")
         user = nobody()
         with Fleet() as fleet:
             fleet.hub()
@@ -225,7 +225,8 @@ class Noise(unittest.TestCase):
         with Fleet() as fleet:
             fleet.hub()
             fleet.push_shell()
-            host = fleet.host("h", "--slots", "1", "--containment", "bestEffort", "--isolation", "none", user=user)
+            host = fleet.host("h", "--slots", "1", "--containment", "bestEffort", "--isolation", "none", "--fence", "off",
+                              user=user)
             job = fleet.ended(fleet.shell("kill -9 $PPID; sleep 600"))
             self.assertEqual((job["state"], job["reason"], job["hostLosses"]), ("failed", "poison", 3), job)
             self.assertEqual(fleet.ended(fleet.shell("true"))["state"], "finished")

@@ -15,8 +15,8 @@ using wire::RunEnd;
 
 struct Fences : testing::Test {
   void SetUp() override {
-    for (const char* name : {"host/packages/demo/one", "host/work/1/job/work", "host/work/1/job/tmp",
-                             "host/work/2/job/work", "beside"})
+    for (const char* name :
+         {"host/packages/demo/one", "host/work/1/job/work", "host/work/1/job/tmp", "host/work/2/job/work", "beside"})
       fs::create_directories(data / name);
     for (const char* name : {"admin.token", "geres.db", "host/packages/demo/one/run.sh", "host/work/1/job.json",
                              "host/work/1/job/work/own", "host/work/2/job/work/secret", "host/host.json"})
@@ -52,14 +52,13 @@ struct Fences : testing::Test {
 };
 
 TEST_F(Fences, TheHostsDataAndOtherAttemptsAreOutOfReach) {
-  for (const char* script :
-       {"cat $DATA/admin.token", "cat $DATA/geres.db", "ls $DATA", "ls $DATA/host/work",
-        "cat $DATA/host/work/2/job/work/secret", "echo x > $DATA/host/work/2/job/work/secret",
-        "echo x > $DATA/host/packages/demo/one/run.sh", "rm $DATA/host/packages/demo/one/run.sh",
-        "echo x > $DATA/host/packages/demo/one/new", "echo x > $DATA/host/work/1/job.json", "echo x > $DATA/new",
-        "mv own $DATA/own", "ln $DATA/admin.token token", "cat /proc/self/root$DATA/admin.token",
-        "ln -s $DATA/admin.token link && cat link", "echo x > /etc/geres-test", "echo x > /usr/geres-test",
-        "mkdir /opt/geres-test"})
+  for (const char* script : {"cat $DATA/admin.token", "cat $DATA/geres.db", "ls $DATA", "ls $DATA/host/work",
+                             "cat $DATA/host/work/2/job/work/secret", "echo x > $DATA/host/work/2/job/work/secret",
+                             "echo x > $DATA/host/packages/demo/one/run.sh", "rm $DATA/host/packages/demo/one/run.sh",
+                             "echo x > $DATA/host/packages/demo/one/new", "echo x > $DATA/host/work/1/job.json",
+                             "echo x > $DATA/new", "mv own $DATA/own", "ln $DATA/admin.token token",
+                             "cat /proc/self/root$DATA/admin.token", "ln -s $DATA/admin.token link && cat link",
+                             "echo x > /etc/geres-test", "echo x > /usr/geres-test", "mkdir /opt/geres-test"})
     EXPECT_FALSE(can(script)) << script;
   EXPECT_EQ(read_file_if(data / "host/work/2/job/work/secret"), "of host/work/2/job/work/secret\n");
   EXPECT_TRUE(fs::exists(data / "host/packages/demo/one/run.sh"));

@@ -32,8 +32,8 @@ class RunnerClient {
     // What jobs of other users see (runner/view.h).
     std::vector<std::filesystem::path> reach;
     std::filesystem::path users, groups;
-    std::vector<std::string> hidden;               // from jobs with RunSpec.fences: absolute paths
-    bool own_pid_namespace = true;  // false: plain child, as on a machine that allows no namespaces (tests)
+    std::vector<std::string> hidden;  // from jobs with RunSpec.fences: absolute paths
+    bool own_pid_namespace = true;    // false: plain child, as on a machine that allows no namespaces (tests)
   };
 
   // All are called on the client's reader thread, one after the other; they must not block for long and must not call

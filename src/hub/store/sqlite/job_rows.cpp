@@ -175,8 +175,7 @@ void insert_job(Statement& insert, const model::Job& job, const std::string& sha
   const auto& status = job.status;
   const std::optional<Uuid> batch = spec.batch ? std::optional(spec.batch) : std::nullopt;
   const std::string key_sha256 = digest_bytes(spec.key_digest), tags = tags_text(spec.tags), extras = extras_text(spec),
-                    left_out = files_left_out_text(status.files_left_out),
-                    trouble = trouble_text(status.trouble);
+                    left_out = files_left_out_text(status.files_left_out), trouble = trouble_text(status.trouble);
   const std::optional<Blob> digest = sha256.empty() ? std::nullopt : std::optional(Blob{sha256});
   const std::optional<Blob> key_digest = key_sha256.empty() ? std::nullopt : std::optional(Blob{key_sha256});
   insert
