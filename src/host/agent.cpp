@@ -190,7 +190,7 @@ void Agent::turn() {
   if (attempts_.empty() && std::exchange(must_register_, false)) member_.join();
   const bool takes_jobs = !member_.stopping() && member_.mode() == model::HostMode::run && runner_works_ &&
                           !disk_short_ && !resting_.rests(clock_.monotonic());
-  member_.pump(takes_jobs ? free_slots() : 0);
+  member_.pump(takes_jobs ? slots_to_name() : 0);
   publish_status();
 }
 
@@ -199,6 +199,14 @@ int Agent::free_slots() const {
   for (const auto& [lease, attempt] : attempts_)
     if (attempt->live() || attempt->phase == Phase::waiting) free -= attempt->job.slots;
   return std::max(free, 0);
+}
+
+// All of them: the hub counts which are free. But it knows nothing of what is left running of a lost lease; until that
+// has ended, only what is free is named.
+int Agent::slots_to_name() const {
+  const bool left_over = std::any_of(attempts_.begin(), attempts_.end(),
+                                     [](const auto& entry) { return entry.second->dropped && entry.second->live(); });
+  return left_over ? free_slots() : options_.slots;
 }
 
 // In the order they came, so that one that needs many slots gets its turn.

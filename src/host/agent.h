@@ -63,6 +63,7 @@ class Agent : private Member::Owner {
   // ---- each turn of the loop
   void turn();
   int free_slots() const;
+  int slots_to_name() const;
   void start_waiting();
   void publish_status();
 

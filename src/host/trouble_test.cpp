@@ -129,8 +129,10 @@ TEST_F(HostTest, ALostFetchAnswerIsAskedForAgain) {
 // Its connection is dead without a sign; that a report got through again tells that it is time to ask anew.
 TEST_F(HostTest, AFetchThatHangsIsSentAgainWhenTheHubIsBack) {
   hub.deaf_fetch = 2;
-  hub.drop_report_answers = 1;
+  hub.drop_report_answers = 1'000;
   EXPECT_EQ(run("sleep 1").outcome, Outcome::finished);
+  ASSERT_TRUE(hub.await([&] { return !host->status().connected; }));
+  hub.locked([&] { hub.drop_report_answers = 0; });
   const Millis before = SystemClock().monotonic();
   EXPECT_EQ(run("true").outcome, Outcome::finished);
   EXPECT_LT(SystemClock().monotonic() - before, 15'000) << "not only when the call's time is over, after 30 s";
@@ -177,6 +179,33 @@ TEST_F(HostTest, ALostLeaseIsKilledAtOnceAndNotTold) {
   ASSERT_TRUE(hub.await(
       [&] { return !hub.reports.empty() && hub.reports.back().running.empty() && host->status().slots_busy == 0; }));
   EXPECT_TRUE(told(lease).finished.empty());
+}
+
+TEST_F(HostTest, AHostWithoutLeasesSaysNothingButItsFetch) {
+  hub.report_seconds = 0.1;
+  start();
+  ASSERT_TRUE(hub.await([&] { return hub.fetches.size() == 2; })) << "the first waited for 2 s";
+  EXPECT_LE(hub.locked([&] { return hub.reports.size(); }), 1u);
+}
+
+TEST_F(HostTest, EveryFetchNamesAllSlotsAndOneAJobIsEnough) {
+  start();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(run("true").outcome, Outcome::finished);
+  const auto fetches = hub.locked([&] { return hub.fetches; });
+  EXPECT_LE(fetches.size(), 6u);
+  for (const auto& fetch : fetches) EXPECT_EQ(fetch.slots, 2);
+}
+
+// The hub gives the slot of a lost lease to another at once.
+TEST_F(HostTest, WhileALostLeasesProcessesEndTheirSlotIsNotOffered) {
+  hub.report_seconds = 0.1;
+  start();
+  lease = hub.add_script("sleep 100");
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
+  hub.locked([&] { hub.current.clear(); });
+  ASSERT_TRUE(hub.await(
+      [&] { return std::any_of(hub.fetches.begin(), hub.fetches.end(), [](const auto& f) { return f.slots == 1; }); }));
+  ASSERT_TRUE(hub.await([&] { return hub.fetches.back().slots == 2; })) << "once they have ended";
 }
 
 TEST_F(HostTest, AHubAwayForLessThanTheLeaseChangesNothing) {

@@ -80,6 +80,15 @@ TEST_F(HostFlowTest, AHostThatSaysItsProtocolIsAnsweredTheOneOfBoth) {
   }
 }
 
+TEST_F(HostFlowTest, AReportNamesOneFetchAndNoEarlierOnes) {
+  FakeHost host(machine, "h");
+  EXPECT_EQ(host.report(R"("running":[],"fetchedOnly":true)").status, 200);
+  EXPECT_EQ(host.report(R"("running":[])").status, 200);
+  const auto refused = host.report(R"("running":[],"fetchedOnly":false)");
+  EXPECT_EQ(refused.status, 400) << refused;
+  EXPECT_EQ(refused.text("field"), "/fetchedOnly") << refused;
+}
+
 TEST_F(HostFlowTest, WhatANewerHostSaysBesidesIsPassedOver) {
   submit();
   const auto joined = machine.post("/v1/hosts", R"({"name":"new","slots":1,"types":["Work"],"colour":{"x":1}})");

@@ -181,16 +181,12 @@ void Session::watch_at(Millis at) {
   link_.after(at - clock_.monotonic(), [] {});
 }
 
-// How many slots the open fetch should offer. A fetch costs a round trip, so it is renewed when much has changed, or
-// when handlers would have nothing to do.
+// How many slots the open fetch should name: all, as the hub counts which are free. But a fetch costs a round trip, so
+// while handlers have enough to do, the next one waits until a quarter of what may be held is free.
 int Session::wish() {
   if (member_.stopping() || member_.mode() != HostMode::run) return 0;
-  const int free = settings_.capacity - live_;
-  const int offered = member_.offered();
-  if (free <= 0) return 0;
-  if (offered > 0 && offered * 2 >= free) return std::min(offered, free);
-  if (offered == 0 && free * 4 < settings_.capacity && crew_.load().waiting > 0) return 0;
-  return free;
+  const bool enough = crew_.load().waiting > 0 && (settings_.capacity - live_) * 4 < settings_.capacity;
+  return enough && member_.offered() == 0 ? 0 : settings_.capacity;
 }
 
 // ---- what the hub tells ---------------------------------------------------------------------------------------------

@@ -182,9 +182,14 @@ int Host::free_slots() const {
   return std::max(0, kind_.slots - used);
 }
 
+int Host::slots_to_name() const {
+  if (leaving_ || mode_ != model::HostMode::run) return 0;
+  return kind_.first_version ? free_slots() : kind_.slots;
+}
+
 void Host::turn() {
   if (!enrolled_ || goodbye_said_) return;
-  const int wanted = leaving_ || mode_ != model::HostMode::run ? 0 : free_slots();
+  const int wanted = slots_to_name();
   if (calls_.empty() || calls_.back().settled) return open_fetch();
   const auto& newest = calls_.back();
   const bool outgrown = newest.slots < wanted || (newest.slots > 0 && wanted == 0);
@@ -192,7 +197,7 @@ void Host::turn() {
 }
 
 void Host::open_fetch() {
-  const int wanted = leaving_ || mode_ != model::HostMode::run ? 0 : free_slots();
+  const int wanted = slots_to_name();
   calls_.push_back({fmt::format("{}-{}", kind_.name, ++fetch_count_), wanted});
   send_fetch(calls_.back());
 }

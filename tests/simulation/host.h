@@ -23,6 +23,8 @@ struct HostKind {
   int slots = 2;
   std::map<std::string, std::string> labels;
   double rate = 1;
+  // As hosts of 0.1.0: its fetches name the slots that are free, and it reports also while it holds nothing.
+  bool first_version = false;
 };
 
 class Host {
@@ -78,6 +80,7 @@ class Host {
   void turn();
 
   int free_slots() const;
+  int slots_to_name() const;
   void open_fetch();
   void send_fetch(FetchCall& call);
   void fetched(const std::string& id, const Result<hub::engine::FetchAnswer>& answer);

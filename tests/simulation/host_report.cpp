@@ -26,7 +26,6 @@ void Host::send_report() {
   call.host = id_;
   call.seq = ++seq_;
   call.fetched = fetched_id_;
-  call.fetched_only = true;
   Flight flight;
   Millis beat = 1'500, patience = 2'000;
   for (auto& [lease, attempt] : attempts_) {
@@ -77,7 +76,7 @@ void Host::send_report() {
     flight_.reset();
     report_within(dice_.between(20, 200));
   });
-  report_within(beat);
+  if (kind_.first_version || !attempts_.empty()) report_within(beat);
 }
 
 void Host::reported(const Result<ReportAnswer>& answer) {
@@ -99,7 +98,7 @@ void Host::reported(const Result<ReportAnswer>& answer) {
   if (leaving_ && attempts_.empty()) report_within(5);
   for (const auto& [lease, attempt] : attempts_)
     if (attempt.finished) return report_within(10);
-  report_within(std::min<Millis>(plan_.lease / 4, 1'500));
+  if (kind_.first_version || !attempts_.empty()) report_within(std::min<Millis>(plan_.lease / 4, 1'500));
 }
 
 void Host::take_report(const ReportAnswer& answer, const Flight& flight) {

@@ -117,6 +117,7 @@ void World::set_up_hosts() {
     const bool last = i == plan_.hosts;
     kind.name = last ? "good" : fmt::format("h{}", i);
     kind.slots = last ? 6 : int(dice_.between(1, 4));
+    kind.first_version = i % 3 == 1;
     if (plan_.needs && (last || dice_.percent(40))) kind.labels = {{"gpu", "yes"}};
     const auto drift = dice_.between(-plan_.drift_permille, plan_.drift_permille);
     kind.rate = plan_.hub_rate * (1 + double(drift) / 1'000);

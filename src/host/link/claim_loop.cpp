@@ -33,12 +33,11 @@ void ClaimLoop::end() {
   not_before_ = 0;
 }
 
-void ClaimLoop::pump(int free_slots) {
+void ClaimLoop::pump(int slots) {
   if (!membership_ || clock_.monotonic() < not_before_) return;
-  if (calls_.empty() || calls_.back().settled) return open(free_slots);
+  if (calls_.empty() || calls_.back().settled) return open(slots);
   const Call& newest = calls_.back();
-  const bool outgrown = newest.slots < free_slots || (newest.slots > 0 && free_slots == 0);
-  if (outgrown && newest.flying && calls_.size() < kCallsMax) open(free_slots);
+  if (newest.slots != slots && newest.flying && calls_.size() < kCallsMax) open(slots);
 }
 
 int ClaimLoop::offered() const {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps one fetch open at the hub, always with the number of slots that are free, so that work, cancels and modes
-// arrive at once.
+// Keeps one fetch open at the hub, so that work, cancels and modes arrive at once, and that the hub sees that its host
+// lives. It names all slots, whatever runs there: the hub counts which are free, and grants one to the open fetch with
+// the report that frees it.
 //
-// When slots become free, a new fetch takes the place of the open one; the replaced call may still bring leases, so
-// both are waited for. A call that got no answer is repeated under its own id until there is one: that is how leases
-// whose answer was lost are found again. `fetched()` therefore only moves over calls that are settled, in their order.
+// When another number is to be named, a new fetch takes the place of the open one; the replaced call may still bring
+// leases, so both are waited for. A call that got no answer is repeated under its own id until there is one: that is
+// how leases whose answer was lost are found again. `fetched()` therefore only moves over calls that are settled, in
+// their order.
 #pragma once
 
 #include <deque>
@@ -33,9 +35,9 @@ class ClaimLoop {
       : link_(link), clock_(clock), events_(std::move(events)) {}
 
   void begin(Membership membership);
-  void end();  // answers that are still to come are not told
-  void pump(int free_slots);
-  void doubt();  // the hub answers again: calls that were open meanwhile are sent once more
+  void end();            // answers that are still to come are not told
+  void pump(int slots);  // to name; 0: none for now
+  void doubt();          // the hub answers again: calls that were open meanwhile are sent once more
   const std::string& fetched() const { return fetched_; }
   int offered() const;  // slots of the fetch that is open now
 

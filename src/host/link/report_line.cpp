@@ -38,7 +38,7 @@ void ReportLine::within(Millis delay_ms) {
 
 Millis ReportLine::heartbeat() const {
   const auto lease = source_.shortest_lease();
-  return std::max<Millis>(lease ? std::min(membership_->report_ms, *lease / 4) : membership_->report_ms, 50);
+  return lease ? std::max<Millis>(std::min(membership_->report_ms, *lease / 4), 50) : kNever;
 }
 
 // A report whose answer comes too late to matter is better sent anew. A quarter of the lease, so that three answers in
@@ -49,6 +49,7 @@ Millis ReportLine::answer_time() const {
 
 void ReportLine::pump(const std::string& fetched) {
   if (!membership_ || flying_) return;
+  if (due_ == kNever) within(heartbeat());
   const Millis now = clock_.monotonic();
   if (now < due_ || now < not_before_) return;
   flying_ = true;

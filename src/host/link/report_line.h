@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// When reports go out, and what comes of the call: one at a time, on news and at least every quarter of the shortest
-// lease held, and again after trouble. What a report says, and what has to be said again, is its owner's matter.
+// When reports go out, and what comes of the call: one at a time, on news, while leases are held at least every quarter
+// of the shortest, and again after trouble. Who holds none is known to live by its open fetch. What a report says, and
+// what has to be said again, is its owner's matter.
 #pragma once
 
 #include <functional>

@@ -223,11 +223,12 @@ Result<engine::Completion> completion(wire::FinishedItem&& item, const std::stri
 }
 
 Result<engine::ReportCall> report_call(wire::Report& shape, Uuid host) {
+  if (shape.fetchedOnly && !*shape.fetchedOnly)
+    return fail(Code::badValue, "`fetched` speaks of one answer alone", "/fetchedOnly", "leave it out");
   engine::ReportCall report;
   report.host = host;
   report.seq = shape.seq;
   report.fetched = shape.fetched;
-  report.fetched_only = shape.fetchedOnly;
   report.leaving = shape.leaving;
   auto running = lease_names(shape.running, "running");
   if (!running) return running.error();

@@ -135,7 +135,7 @@ void Tick::watch_hosts() {
   std::int64_t lost = 0, by_health[3] = {};
   for (auto& [id, host] : state_.hosts) {
     const auto fetch = desk_.fetches.find(id);
-    if (fetch != desk_.fetches.end()) host.last_seen = now_.monotonic;
+    if (fetch != desk_.fetches.end()) host.last_seen = now_.monotonic, host.last_seen_wall = now_.wall;
     if (host.slots_used >= host.row.slots || (fetch != desk_.fetches.end() && fetch->second.call.slots > 0))
       host.last_took = now_.monotonic;
     const Millis silent = now_.monotonic - host.last_seen;

@@ -186,7 +186,10 @@ TEST_F(EngineLease, WhatAHostNeverHeardOfIsReleasedAtOnce) {
   beat(host);  // names no fetch: the answer may be on its way
   EXPECT_EQ(state_of(id), JobState::leased);
   fetch(host, 0);
-  beat(host);  // has taken in a later answer and does not run it
+  beat(host);  // names another one
+  EXPECT_EQ(state_of(id), JobState::leased);
+  host.fetched = "h-1";
+  beat(host);  // has taken in the answer and does not run it
   EXPECT_EQ(state_of(id), JobState::ready);
   EXPECT_EQ(get(id).status.host_losses, 0);
   EXPECT_EQ(get(id).status.failures, 0);
@@ -440,12 +443,41 @@ TEST_F(EngineLease, HearingOneAnswerSaysNothingOfAnother) {
   tick();
   heard(host, older.value());
   ReportCall one;
-  one.fetched_only = true;
   send(host, one);
   EXPECT_TRUE(engine->lease(lease)) << "it was given away while its answer was on its way";
   host.fetched = "h-2";
   send(host, one);
   EXPECT_FALSE(engine->lease(lease)) << "now it is known to be unheard";
+}
+
+// Its host need not ask anew when an attempt ends, nor count what is free.
+TEST_F(EngineLease, AFetchThatNamesAllSlotsIsGrantedWhatAReportFreesInTheSameTick) {
+  push();
+  submit_all({job(), job(), job(), job()});
+  auto host = join("h", 2);
+  const auto first = fetch(host, 2);
+  ASSERT_EQ(first.leases.size(), 2u);
+  Slot<FetchAnswer> open;
+  open_fetch(host, 2, open);
+  tick();
+  EXPECT_FALSE(open.answered()) << "both slots are taken";
+  EXPECT_EQ(finish(host, first.leases[0].lease.name).accepted.size(), 1u);
+  ASSERT_EQ(open.value().leases.size(), 1u);
+  EXPECT_EQ(engine->state().hosts.at(host.id).slots_used, 2);
+}
+
+TEST_F(EngineLease, AHostIsAliveByItsOpenFetchAlone) {
+  auto host = join("h");
+  for (int i = 0; i < 5; ++i) {
+    Slot<FetchAnswer> open;
+    open_fetch(host, 4, open);
+    pass(20'000);
+    EXPECT_TRUE(open.answered());
+    EXPECT_FALSE(engine->state().hosts.at(host.id).lost);
+    EXPECT_LE(clock.wall() - engine->state().hosts.at(host.id).last_seen_wall, 1'000);
+  }
+  pass(31'000);
+  EXPECT_TRUE(engine->state().hosts.at(host.id).lost) << "nothing of it any more";
 }
 
 // While a fetch waits the clocks of hub and host go apart, and the margin of a lease is only so large.

@@ -23,15 +23,6 @@ using store::EventType;
 
 namespace {
 
-// Was this fetch opened before the one that is named, or is it that one? Only the last few are remembered: what is not
-// among them is older, but nothing is known of a name that is not.
-bool up_to(const HostState& host, const std::string& fetch_id, const std::string& named) {
-  if (fetch_id == named) return true;
-  const auto place = [&](const std::string& id) { return std::find(host.fetches.begin(), host.fetches.end(), id); };
-  if (place(named) == host.fetches.end()) return false;
-  return place(fetch_id) == host.fetches.end() || place(fetch_id) < place(named);
-}
-
 std::string quoted(const std::string& text) {
   return boost::json::serialize(boost::json::value(text));
 }
@@ -255,9 +246,7 @@ Tick::Verdict Tick::complete(const Uuid& host, const Completion& item) {
 // whatever is still on its way to it.
 void Tick::release_unheard(HostState& host, const ReportCall& call) {
   if (call.fetched.empty() && !call.leaving) return;
-  const auto heard = [&](const std::string& fetch_id) {
-    return call.leaving || (call.fetched_only ? fetch_id == call.fetched : up_to(host, fetch_id, call.fetched));
-  };
+  const auto heard = [&](const std::string& fetch_id) { return call.leaving || fetch_id == call.fetched; };
   confirm_answers(host, heard);
   std::unordered_set<Uuid> named(call.running.begin(), call.running.end());
   for (const auto& item : call.finished) named.insert(item.lease);

@@ -204,8 +204,7 @@ struct Completion {
 struct ReportCall {
   Uuid host;
   std::int64_t seq = 0;
-  std::string fetched;
-  bool fetched_only = false;  // nothing is said of earlier fetches
+  std::string fetched;  // this answer alone was taken in; of others nothing is said
   std::vector<Uuid> running;
   std::vector<Uuid> started;
   std::vector<std::pair<Uuid, model::Progress>> progress;

@@ -53,7 +53,7 @@ BOOST_DESCRIBE_STRUCT(Registered, (), (id, secret, reportSeconds, protocol))
 struct Fetch {
   static constexpr std::string_view kRequired[] = {"fetchId", "slots"};
   std::string fetchId;  // drawn by the host, one per call; a repeat gets the same answer
-  int slots = 0;
+  int slots = 0;        // all of the host; the hub counts which are free. 0: it takes no jobs
   json::Duration wait{20'000};
 };
 BOOST_DESCRIBE_STRUCT(Fetch, (), (fetchId, slots, wait))
@@ -166,7 +166,7 @@ struct Report {
   static constexpr std::string_view kRequired[] = {"seq", "running"};
   std::int64_t seq = 0;              // grows with each report; a late one renews and releases nothing
   std::string fetched;               // the last fetchId whose answer was taken in
-  bool fetchedOnly = false;          // says so of that answer alone, and nothing of earlier ones
+  std::optional<bool> fetchedOnly;   // true, for hubs of 0.1.0: that answer alone, which here goes without saying
   std::vector<std::string> running;  // every lease held, started or not
   std::vector<std::string> started;
   std::vector<ProgressItem> progress;
