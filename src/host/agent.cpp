@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/agent.h"
 
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,12 +23,6 @@ constexpr unsigned kPoolThreads = 3;
 constexpr unsigned kSweepers = 2;
 constexpr Millis kNameTakenMax = 60'000;  // an earlier life without DATA: its name is free soon
 
-// The user that this process runs as; its number where nobody knows it by name.
-std::string user_name() {
-  const passwd* const known = ::getpwuid(::geteuid());
-  return known != nullptr ? known->pw_name : std::to_string(::geteuid());
-}
-
 ContentCache::Options cache_options(const Options& options, const char* name, std::int64_t bytes_max) {
   ContentCache::Options cache;
   cache.directory = options.data / name;
@@ -49,7 +42,6 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
       link_({options_.hub_url, options_.ca_file}, clock_),
       runner_(std::move(prepared.runner)),
       users_(std::move(prepared.users)),
-      own_user_(user_name()),
       workspaces_(options_.data / "work"),
       disk_(options_.scratch, options_.data,
             {[this](const std::string& lease, const std::string& reason) {

@@ -94,9 +94,7 @@ class Agent : private Member::Owner {
   Result<Layout> make_layout(const Attempt& attempt);
   void laid_out(const AttemptPtr& attempt, Result<Layout> layout);
   void launch(const AttemptPtr& attempt, const package::Launch& launch);
-  wire::RunSpec run_spec(Attempt& attempt, const package::Launch& launch) const;
-  wire::RunLimits run_limits(const Attempt& attempt) const;
-  wire::RunFences run_fences(const Attempt& attempt) const;
+  wire::RunSpec spec_of(Attempt& attempt, const package::Launch& launch) const;
   void say_what_limits_there_are() const;
   void say_which_limits_are_less() const;
   void collect(const AttemptPtr& attempt, wire::FinishedItem item);
@@ -136,7 +134,6 @@ class Agent : private Member::Owner {
   bool runner_works_ = true;  // false: dead, and a new one is being started
   std::vector<Millis> runner_deaths_;
   std::optional<JobUsers> users_;  // isolation user
-  const std::string own_user_;     // what we are called ourselves
   Workspaces workspaces_;
   DiskWatch disk_;
   bool disk_short_ = false;

@@ -14,6 +14,7 @@
 #include "host/agent.h"
 #include "host/data_lock.h"
 #include "host/leftovers.h"
+#include "host/run_spec.h"
 #include "wire/job_channel.h"
 
 namespace geres::host {
@@ -25,7 +26,6 @@ constexpr std::size_t kUploadsAtOnce = 4;
 constexpr Millis kStartedDelay = 50;  // a short job is told in one report
 constexpr Millis kLogDelay = 100;
 constexpr std::size_t kRunnerDeathsMax = 3;
-constexpr std::int64_t kThreadsMore = 1'024;  // so that too many processes are seen, and the job is told why it ends
 constexpr Millis kRunnerDeathsWithin = 60'000;
 constexpr std::uint64_t kFilesLeftMin = 1'000;
 
@@ -187,62 +187,25 @@ void Agent::launch(const AttemptPtr& attempt, const package::Launch& launch) {
   if (!open_to_job(*attempt->workspace, attempt->user))
     return could_not_start(attempt,
                            "the host's disk: " + attempt->workspace->root.string() + ": " + std::strerror(errno));
-  if (!runner_->start(run_spec(*attempt, launch))) return could_not_start(attempt, "the host's runner has died");
+  if (!runner_->start(spec_of(*attempt, launch))) return could_not_start(attempt, "the host's runner has died");
   disk_.add(attempt->lease, attempt->workspace->job());
 }
 
-wire::RunSpec Agent::run_spec(Attempt& attempt, const package::Launch& launch) const {
-  const Workspace& workspace = *attempt.workspace;
+wire::RunSpec Agent::spec_of(Attempt& attempt, const package::Launch& launch) const {
   attempt.end_facts.library = !launch.libraries.empty();
   attempt.end_facts.timeout_ms = attempt.timeout_ms > 0 ? attempt.timeout_ms : launch.timeout.value_or(0);
-  wire::RunSpec spec;
-  spec.key = attempt.lease;
-  spec.slot = *attempt.slot;
-  spec.argv = package::command_line(launch, attempt.job.type, options_.loader_path);
-  spec.env = job_environment(attempt.job, workspace, attempt.package_content->path,
-                             users_ ? job_user_name(spec.slot) : own_user_, environ);
-  spec.workDirectory = workspace.work();
-  spec.stdoutPath = workspace.standard_output();
-  spec.stderrPath = workspace.standard_error();
-  spec.progressPath = workspace.progress();
-  spec.logBytesMax = options_.log_bytes_max;
-  spec.uid = attempt.user.uid;
-  spec.gid = attempt.user.gid;
-  spec.limits = run_limits(attempt);
-  if (fences_jobs(options_, runner_->hello())) spec.fences = run_fences(attempt);
-  spec.timeoutMs = attempt.end_facts.timeout_ms;
-  spec.graceMs = options_.grace_ms;
+  wire::RunSpec spec = run_spec(options_, runner_->hello(),
+                                {.key = attempt.lease,
+                                 .slot = *attempt.slot,
+                                 .argv = package::command_line(launch, attempt.job.type, options_.loader_path),
+                                 .job = attempt.job,
+                                 .workspace = *attempt.workspace,
+                                 .package = attempt.package_content->path,
+                                 .user = attempt.user,
+                                 .user_name = user_name(attempt.user, *attempt.slot),
+                                 .timeout_ms = attempt.end_facts.timeout_ms});
   spec.deadline = {attempt.deadline, attempt.ttl_ms / 4};
   return spec;
-}
-
-wire::RunFences Agent::run_fences(const Attempt& attempt) const {
-  const Workspace& workspace = *attempt.workspace;
-  wire::RunFences fences;
-  fences.writable = options_.writable;
-  fences.writable.insert(fences.writable.end(), {workspace.job(), workspace.progress()});
-  fences.readable = {attempt.package_content->path, workspace.job_file()};
-  return fences;
-}
-
-wire::RunLimits Agent::run_limits(const Attempt& attempt) const {
-  wire::RunLimits limits = options_.run_limits;
-  if (!limits.fileBytes && options_.scratch.bytes > 0) limits.fileBytes = options_.scratch.bytes;
-  if (const auto memory = attempt.job.memory > 0 ? attempt.job.memory : default_memory(options_); memory > 0)
-    limits.treeMemoryBytes = memory;
-  limits.outOfMemoryEnds = options_.out_of_memory_ends;
-  if (options_.processes_max <= 0) return limits;
-  limits.treeProcesses = options_.processes_max;
-  limits.treeTasks = options_.processes_max * 2 + kThreadsMore;
-  if (runner_->hello().limitsTasks) return limits;
-  // Else what the kernel can hold a user to, where that user has nothing but this attempt, or at least nothing but
-  // jobs: threads count there too, and who has too many processes shall be told so and not fail to fork.
-  const bool shared_with_jobs = ::geteuid() != 0 && runner_->hello().pidNamespace;
-  if (!limits.processes && attempt.user.uid != 0)
-    limits.processes = options_.processes_max * 4;
-  else if (!limits.processes && shared_with_jobs)
-    limits.processes = options_.processes_max * options_.slots * 2;
-  return limits;
 }
 
 // Where memory is short of what jobs were used to have, that is to be known before the first of them ends.
@@ -264,9 +227,7 @@ void Agent::say_which_limits_are_less() const {
     log::warn("jobs may have {} {}, not {}: this host has no more itself (ulimit -H{})", own.rlim_max, what, *wanted,
               flag);
   };
-  Attempt any;
-  any.user.uid = users_ ? 1 : 0;
-  const auto limits = run_limits(any);
+  const auto limits = run_limits(options_, runner_->hello(), {users_ ? 1U : 0U, 0}, 0);
   look(RLIMIT_NPROC, limits.processes, "processes and threads together", "u");
   look(RLIMIT_NOFILE, limits.openFiles, "open files each", "n");
   look(RLIMIT_FSIZE, limits.fileBytes, "bytes in a file", "f");

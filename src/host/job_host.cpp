@@ -10,6 +10,7 @@
 
 #include "host/agent.h"
 #include "host/data_lock.h"
+#include "host/trial.h"
 #include "model/names.h"
 
 namespace geres::host {
@@ -139,6 +140,12 @@ Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
                   "--fence off, and run the jobs of one trusted person only");
     if (options.isolation == Isolation::user && !(*launched)->hello().canSwitchUser)
       return cannot_isolate(fail(Code::internal, "the runner cannot switch users here"));
+    if (auto tried = try_attempt(options, **launched, users); !tried)
+      return fail(Code::badValue, "a trial of what jobs would meet here failed: " + tried.error().message, "data",
+                  "geres doctor; every job of this host would fail like this");
+    launched = RunnerClient::launch(runner_options(options, lock->get(), users));  // the trial has used up the first
+    if (!launched) return launched.error();
+    note_runner(*lock, (*launched)->pid());
     HubLink::prepare();
     return Prepared{std::move(*lock), std::move(users), std::move(*launched)};
   } catch (const std::exception& trouble) {

@@ -80,8 +80,9 @@ class JobHost {
     std::unique_ptr<RunnerClient> runner;
   };
 
-  // Checks the options it needs (data, slots, isolation, runner_path; not hub_url and token), takes the lock and starts
-  // the runner. Call it before the process has a second thread. The error says what to change.
+  // Checks the options it needs (data, slots, isolation, runner_path, loader_path; not hub_url and token), takes the
+  // lock, has one attempt run as any job's would (trial.h), and starts the runner. Call it before the process has a
+  // second thread. The error says what to change.
   static Result<Prepared> prepare(const Options& options);
 
   JobHost(Options options, Prepared prepared);

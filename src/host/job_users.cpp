@@ -83,7 +83,7 @@ Result<std::uint32_t> JobUsers::group_of(const std::string& tenant) {
   if (const auto known = tenants_.find(tenant); known != tenants_.end())
     return block_.first + kGroupsFrom + known->second;
   const auto number = std::uint32_t(tenants_.size());
-  if (number >= kUidBlockSize - kGroupsFrom - 1)
+  if (number >= kUidBlockSize - kGroupsFrom - 2)
     return fail(Code::tooMany, "no group is left for tenant '" + tenant + "' on this host");
   tenants_.emplace(tenant, number);
   try {

@@ -35,6 +35,8 @@ class JobUsers {
   // On disk when it returns; may throw std::system_error. tooMany: 32,768 tenants have been here.
   Result<JobUser> user_of(std::uint32_t slot, const std::string& tenant);
   Result<std::uint32_t> group_of(const std::string& tenant);
+  // Slot 0's, with a group that is no tenant's.
+  JobUser user_of_trial() const { return {block_.first, block_.first + kUidBlockSize - 2}; }
 
   std::filesystem::path names_of_users() const { return data_ / "passwd"; }
   std::filesystem::path names_of_groups() const { return data_ / "group"; }

@@ -38,7 +38,7 @@ std::string read_word(const char* file) {
 }
 
 Remembered as_of_now(const std::filesystem::path& data, std::string id) {
-  struct stat facts{};
+  struct stat facts {};
   if (::stat(data.c_str(), &facts) != 0)
     throw std::system_error(errno, std::generic_category(), "look at " + data.string());
   const auto machine = read_word("/etc/machine-id");
