@@ -36,6 +36,7 @@ HostState* Tick::seen_host(Uuid id) {
   host.last_seen = now_.monotonic;
   host.last_seen_wall = now_.wall;
   host.just_registered = false;
+  host.let_a_lease_run_out = false;
   if (host.lost) {
     host.lost = false;
     emit_host(EventType::host_joined, host);

@@ -466,6 +466,22 @@ TEST_F(EngineLease, AFetchThatNamesAllSlotsIsGrantedWhatAReportFreesInTheSameTic
   EXPECT_EQ(engine->state().hosts.at(host.id).slots_used, 2);
 }
 
+// A frozen host's connection stays open, and its fetch names all its slots.
+TEST_F(EngineLease, WhoLetALeaseRunOutIsGrantedNothingUntilItIsHeardOf) {
+  push();
+  const auto id = submit(job());
+  auto host = join("h", 1);
+  fetch(host);
+  Slot<FetchAnswer> open;
+  pass(29'000);
+  open_fetch(host, 1, open);
+  pass(2'000);
+  EXPECT_EQ(state_of(id), JobState::ready);
+  EXPECT_EQ(get(id).status.host_losses, 1);
+  beat(host);
+  EXPECT_EQ(open.value().leases.size(), 1u);
+}
+
 TEST_F(EngineLease, AHostIsAliveByItsOpenFetchAlone) {
   auto host = join("h");
   for (int i = 0; i < 5; ++i) {

@@ -319,6 +319,8 @@ void Tick::expire_leases() {
       continue;
     }
     ++stats_.expired;
+    if (const auto host = state_.hosts.find(lease->row.host); host != state_.hosts.end())
+      host->second.let_a_lease_run_out = true;
     end_attempt(*lease, Outcome::expired, nullptr);
   }
 }

@@ -66,9 +66,10 @@ struct HostState {
   std::int64_t memory_used = 0;
   bool lost = false;
   HostHealth health;
-  bool just_registered = true;      // not heard of yet
-  std::string fetch_id;             // the newest
-  std::deque<std::string> fetches;  // the last few, oldest first
+  bool just_registered = true;       // not heard of yet
+  bool let_a_lease_run_out = false;  // since it was heard of: its open fetch is granted nothing
+  std::string fetch_id;              // the newest
+  std::deque<std::string> fetches;   // the last few, oldest first
   bool fetch_answered = false;
   model::HostMode mode_told = model::HostMode::run;
   std::map<store::Seq, std::string> cancels_told;  // not confirmed yet → the fetch that was answered with it
