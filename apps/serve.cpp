@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/uuid.h"
 #include "cli/text.h"
 #include "cli/trouble.h"
 #include "host/job_host.h"
@@ -326,6 +327,18 @@ int run_host(const HostSettings& settings, const LogSettings& logging) {
   return cli::kDone;
 }
 
+void try_host(const std::filesystem::path& directory, int slots) {
+  HostSettings settings;
+  settings.data = directory / (".geres-doctor-" + random_hex(8)) / "host";
+  settings.slots = slots;
+  std::filesystem::create_directory(settings.data.parent_path());
+  auto prepared = host::JobHost::prepare(host_options(settings));
+  const auto error = prepared ? std::nullopt : std::optional(prepared.error());
+  if (prepared) prepared->runner->close();
+  remove_tree(settings.data.parent_path());
+  if (error) stop_on(*error);
+}
+
 int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, const LogSettings& logging) {
   check_amqp(hub_settings);
   auto options = host_options(host_settings);
@@ -371,7 +384,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
 }  // namespace
 
 cli::Services services() {
-  return {run_hub, run_host, run_up, check_store, backup_store, restore_store};
+  return {run_hub, run_host, run_up, try_host, check_store, backup_store, restore_store};
 }
 
 }  // namespace geres::apps

@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "cli/context.h"
 #include "cli/machine_checks.h"
+#include "cli/serve.h"
 
 namespace geres::cli {
 namespace {
@@ -81,6 +82,16 @@ Check check_hosts(Context& context) {
   return {"hosts", Finding::passed, words};
 }
 
+// All of the above together, and what nobody thought of: a job as it would run here.
+Check check_trial(Context& context, const std::filesystem::path& data) {
+  try {
+    context.services.try_host(existing(data), machine_slots());
+    return {"trial", Finding::passed, "a job runs here, with the limits and as the user that a host would give it"};
+  } catch (const Trouble& trouble) {
+    return {"trial", Finding::failed, trouble.error + (trouble.why.empty() ? "" : ": " + trouble.why), trouble.next};
+  }
+}
+
 void print(Context& context, const std::vector<Check>& checks) {
   auto& output = context.output;
   std::string text;
@@ -115,9 +126,9 @@ int doctor(Context& context) {
     }
     checks.push_back(check_hosts(context));
   }
-  for (auto& check :
-       check_machine(context.value("data") ? std::filesystem::path(*context.value("data")) : data_directory()))
-    checks.push_back(std::move(check));
+  const auto data = context.value("data") ? std::filesystem::path(*context.value("data")) : data_directory();
+  for (auto& check : check_machine(data)) checks.push_back(std::move(check));
+  if (context.services.try_host) checks.push_back(check_trial(context, data));
   bool failed = false;
   json::array list;
   for (const auto& check : checks) {

@@ -19,16 +19,16 @@
 #include "cli/text.h"
 
 namespace geres::cli {
-namespace {
 
 namespace fs = std::filesystem;
 
-// The directory itself, or the nearest one above it that is there.
 fs::path existing(fs::path path) {
   std::error_code error;
   while (!fs::is_directory(path, error) && path.has_relative_path()) path = path.parent_path();
   return path;
 }
+
+namespace {
 
 Check check_data(const fs::path& data) {
   const auto there = existing(data);

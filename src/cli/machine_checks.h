@@ -20,4 +20,7 @@ struct Check {
 
 std::vector<Check> check_machine(const std::filesystem::path& data);
 
+// The directory itself, or the nearest one above it that is there.
+std::filesystem::path existing(std::filesystem::path path);
+
 }  // namespace geres::cli

@@ -78,6 +78,9 @@ struct Services {
   std::function<int(const HubSettings&, const LogSettings&)> hub;
   std::function<int(const HostSettings&, const LogSettings&)> host;
   std::function<int(const HubSettings&, const HostSettings&, const LogSettings&)> up;
+  // Has one attempt run as a host of this user would have it run, from a directory of its own that is made and removed
+  // in `directory`. Throws the Trouble that such a host would end with.
+  std::function<void(const std::filesystem::path& directory, int slots)> try_host;
   // {store, ok, jobs{state: n}, events{kept, first, last}, log, tick, rules, violations[{rule, invariant, table, row,
   // sentence}], more}
   std::function<json::object(const StoreSettings&)> check;
@@ -87,6 +90,7 @@ struct Services {
   std::function<json::object(const StoreSettings&, const std::filesystem::path& file, bool replace)> restore;
 };
 
+int machine_slots();                   // what a host has unless told otherwise
 std::filesystem::path default_data();  // $XDG_DATA_HOME/geres, where everybody looks first
 
 // "geres 0.1.0    everything on this machine", then rows of name and text, on standard output.

@@ -15,6 +15,11 @@
 #include "model/names.h"
 
 namespace geres::cli {
+
+int machine_slots() {
+  return std::max(1, int(std::thread::hardware_concurrency()));
+}
+
 namespace {
 
 std::filesystem::path data_of(Context& context) {
@@ -164,10 +169,6 @@ HubSettings hub_settings(Context& context) {
   read_amqp(context, settings);
   settings.data = data_of(context);
   return settings;
-}
-
-int machine_slots() {
-  return std::max(1, int(std::thread::hardware_concurrency()));
 }
 
 HostSettings host_settings(Context& context) {

@@ -243,7 +243,9 @@ FakeHub::Response FakeHub::take_registration(const Request& request) {
   newest_fetch_.clear();
   current.clear();
   changed_.notify_all();
-  return {201, with_news(json::write_text(wire::Registered{host_id_, secret_, report_seconds, protocol}))};
+  return {
+      201,
+      with_news(json::write_text(wire::Registered{host_id_, secret_, report_seconds, old ? std::nullopt : protocol}))};
 }
 
 // As a newer hub would say it.

@@ -59,9 +59,9 @@ class FakeHub {
 
   // ---- state and switches; touch them within await() or locked()
   std::vector<wire::RegisterHost> registered;
-  std::vector<std::string> protocols_said;  // by each registration; "": none
-  std::optional<int> protocol;              // what this hub answers; nullopt: it is of 0.1.0
-  std::string news;                         // members that its answers have besides: R"(,"more":1)"
+  std::vector<std::string> protocols_said;        // by each registration; "": none
+  std::optional<int> protocol = wire::kProtocol;  // what this hub answers; nullopt (and `old`): it is of 0.1.0
+  std::string news;                               // members that its answers have besides: R"(,"more":1)"
   std::map<std::string, Told> told;
   std::set<std::string> current;  // leases
   std::vector<wire::Report> reports;

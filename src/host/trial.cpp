@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/trial.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <condition_variable>
@@ -52,7 +53,9 @@ std::filesystem::path make_package(const Options& options, const JobUser& user) 
   const auto package = options.data / "trial.package";
   remove_tree(package);
   std::filesystem::create_directory(package);
-  std::filesystem::copy_file(options.loader_path, package / "job");
+  const Fd program(::open((package / "job").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700));
+  if (!program) throw std::system_error(errno, std::generic_category(), "create " + (package / "job").string());
+  write_all(program.get(), read_file(options.loader_path));
   for (const auto& path : {package / "job", package})
     if (::chmod(path.c_str(), 0555) != 0 || (user.uid != 0 && ::chown(path.c_str(), 0, user.gid) != 0))
       throw std::system_error(errno, std::generic_category(), "own " + path.string());
