@@ -90,6 +90,7 @@ std::vector<Wanted> missing_files(const std::vector<Wanted>& files, const Output
 }
 
 void fetch(Context& context, const std::vector<Wanted>& files, const fs::path& place) {
+  catch_interrupts();  // so that half a file is removed
   const OutputDirectory directory(place);
   const bool force = context.has("force");
   std::int64_t bytes = 0;

@@ -345,7 +345,7 @@ void Agent::collect(const AttemptPtr& attempt, wire::FinishedItem item) {
       item.result = std::move(result->text);
       item.resultTruncated = result->truncated;
     }
-    if (!has_output(*attempt->workspace)) return end(attempt, std::move(item));
+    if (!has_output(*attempt->workspace, attempt->user)) return end(attempt, std::move(item));
   } catch (const std::exception& trouble) {
     return end_without_run(attempt, Outcome::lost, trouble.what());
   }

@@ -279,6 +279,18 @@ std::string measure_file(const Workspace& workspace, const JobUser& user, std::s
   return {};
 }
 
+// Why a result that the job made is none; empty: it made none, or a good one.
+std::string result_trouble(const Workspace& workspace, const JobUser& user) {
+  const Fd job(::open(workspace.job().c_str(), kDirectoryFlags));
+  struct stat facts {};
+  if (!job || ::fstatat(job.get(), "result", &facts, AT_SYMLINK_NOFOLLOW) != 0) return {};
+  if (S_ISLNK(facts.st_mode)) return "a link, and a result is written into the file itself";
+  if (S_ISDIR(facts.st_mode)) return "a directory";
+  if (!S_ISREG(facts.st_mode)) return kind_of(facts.st_mode);
+  if (!belongs(facts, user)) return kNotItsOwn;
+  return open_at(job.get(), "result", kFileFlags) ? std::string() : unreadable(errno);
+}
+
 }  // namespace
 
 std::optional<ResultText> read_result(const Workspace& workspace, const JobUser& user) {
@@ -297,21 +309,23 @@ void Harvest::leave_out(std::string_view path, std::string why) {
   left_out.add({told_path(path), std::string(utf8_prefix(why, kWhyBytesMax))});
 }
 
-bool has_output(const Workspace& workspace) {
-  const std::unique_ptr<DIR, void (*)(DIR*)> stream(::fdopendir(workspace.open("job/out", kDirectoryFlags).release()),
-                                                    [](DIR* d) {
-                                                      if (d != nullptr) ::closedir(d);
-                                                    });
-  if (!stream) return errno != ENOENT;  // something is there, and will be named
-  for (int entries = 0; ::readdir(stream.get()) != nullptr;)
+bool has_output(const Workspace& workspace, const JobUser& user) {
+  if (!result_trouble(workspace, user).empty()) return true;
+  Fd output = workspace.open("job/out", kDirectoryFlags);
+  if (!output) return errno != ENOENT;  // something is there, and will be named
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(output.release()), &::closedir);
+  for (int entries = 0; stream && ::readdir(stream.get()) != nullptr;)
     if (++entries > 2) return true;  // "." and ".."
   return false;
 }
 
 Harvest gather_output(const Workspace& workspace, const JobUser& user, const OutputLimits& limits) {
   Walk walk{workspace, user, limits, {}, open_output_directory(workspace)};
+  const int error = errno;
+  if (const auto trouble = result_trouble(workspace, user); !trouble.empty())
+    walk.harvest.leave_out("GERES_RESULT", trouble);
   if (!walk.root) {
-    if (errno != ENOENT) walk.harvest.leave_out(".", "GERES_OUTPUT_DIR itself: " + unreadable(errno));
+    if (error != ENOENT) walk.harvest.leave_out(".", "GERES_OUTPUT_DIR itself: " + unreadable(error));
     return std::move(walk.harvest);
   }
   walk.run();

@@ -45,12 +45,12 @@ struct Harvest {
   void leave_out(std::string_view path, std::string why);
 };
 
-bool has_output(const Workspace& workspace);  // anything at all; quick
+bool has_output(const Workspace& workspace, const JobUser& user);  // anything at all to gather, or to tell of; quick
 
 // Looks at the whole output directory and reads each of its files for its digest and true size: not on the loop's
 // thread. Links that lead to a file within the directory are taken as that file. What cannot be kept (other links,
 // pipes, what cannot be read, names that model::check_relative_path refuses, what is beyond the limits) is left out,
-// and costs the others nothing.
+// and costs the others nothing. So is, as GERES_RESULT, a result that is no plain file.
 Harvest gather_output(const Workspace& workspace, const JobUser& user, const OutputLimits& limits);
 
 // Opens one of them again; empty if it is not the regular file it was.

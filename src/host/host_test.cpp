@@ -112,7 +112,10 @@ std::string left_out(const wire::FinishedItem& item) {
 TEST_F(HostTest, ALinkAsResultLeaksNothing) {
   const auto secret = directory.path() / "secret";
   replace_file(secret, "do not tell");
-  EXPECT_FALSE(run("ln -s " + secret.string() + " $GERES_RESULT").result);
+  const auto linked = run("ln -s " + secret.string() + " $GERES_RESULT");
+  EXPECT_FALSE(linked.result);
+  EXPECT_EQ(left_out(linked), "GERES_RESULT: a link, and a result is written into the file itself\n");
+  EXPECT_EQ(left_out(run("mkfifo $GERES_RESULT")), "GERES_RESULT: a pipe (FIFO)\n");
   const auto item =
       run("ln -s " + secret.string() + " $GERES_OUTPUT_DIR/a; mkdir $GERES_OUTPUT_DIR/d; ln -s / $GERES_OUTPUT_DIR/r");
   EXPECT_EQ(item.outcome, Outcome::finished);

@@ -118,8 +118,9 @@ struct Progress {
 
 // Something in the output directory of a job that was not kept with it, and why.
 struct LeftOutFile {
-  std::string path;  // below GERES_OUTPUT_DIR; bytes that are no UTF-8 as \xHH; cut after some hundred bytes
-  std::string why;   // "a link to outside of GERES_OUTPUT_DIR"
+  std::string
+      path;  // below GERES_OUTPUT_DIR, or GERES_RESULT; bytes that are no UTF-8 as \xHH; cut after some hundred bytes
+  std::string why;  // "a link to outside of GERES_OUTPUT_DIR"
   bool operator==(const LeftOutFile&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(LeftOutFile, (), (path, why))
