@@ -281,7 +281,7 @@ std::string measure_file(const Workspace& workspace, const JobUser& user, std::s
 
 // Why a result that the job made is none; empty: it made none, or a good one.
 std::string result_trouble(const Workspace& workspace, const JobUser& user) {
-  const Fd job(::open(workspace.job().c_str(), kDirectoryFlags));
+  const Fd job = workspace.open("job", kDirectoryFlags);
   struct stat facts {};
   if (!job || ::fstatat(job.get(), "result", &facts, AT_SYMLINK_NOFOLLOW) != 0) return {};
   if (S_ISLNK(facts.st_mode)) return "a link, and a result is written into the file itself";
