@@ -16,6 +16,7 @@ namespace {
 constexpr Millis kAnswerSlack = 3'000;  // beyond the wait: then the connection counts as dead
 constexpr Millis kRepeatMax = 2'000;    // an older call asks for nothing new
 constexpr std::size_t kCallsMax = 3;
+constexpr Millis kTakes = 3'000;  // a host whose last request for jobs is older may be stuck, to its hub
 
 }  // namespace
 
@@ -92,7 +93,8 @@ bool Host::serves(const model::Requirements& needs) {
   const auto& hosts = hub_.engine().state().hosts;
   const auto known = hosts.find(id_);
   return known != hosts.end() && !known->second.lost && known->second.row.mode == model::HostMode::run &&
-         known->second.health.state() == model::Health::well;
+         known->second.health.state() == model::Health::well && !known->second.let_a_lease_run_out &&
+         hub_.clock().monotonic() - known->second.last_took < kTakes;
 }
 
 void Host::leave(Millis away) {

@@ -36,7 +36,7 @@ class Host {
   bool up() const { return up_; }
   const std::string& name() const { return kind_.name; }
   Link link;
-  // It is there, has always been able to start jobs, and the hub knows it and finds it well.
+  // It is there, has always been able to start jobs, and the hub knows it, finds it well and has its requests.
   bool serves(const model::Requirements& needs);
 
   // ---- trouble

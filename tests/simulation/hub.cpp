@@ -94,7 +94,7 @@ void Hub::start() {
     return come_back(500);
   }
   ++life_;
-  ledger_.sick.hub_started();
+  ledger_.sick.forget();
   trace_("hub starts, life {}", life_);
   if (had_operations_ && life_ > 1) ledger_.hit(Path::slices_resumed_after_crash);
   waiting_requests_ = 0;
@@ -232,6 +232,7 @@ void Hub::count_paths(std::int64_t refused_before, std::int64_t expired_before) 
   if (engine_->stats().expired.load() > expired_before) ledger_.hit(Path::lease_expired);
   if (engine_->stats().refused_ticks.load() > refused_before) {
     ledger_.hit(Path::tick_refused);
+    ledger_.sick.forget();
     if (waiting_requests_ > 1) ledger_.hit(Path::tick_run_one_by_one);
   }
   if (doubt_ && !store_->next_commit) {

@@ -28,8 +28,8 @@ class SickHosts {
   bool wall_jumps = false;     // then times are not exact over a restart
   std::set<std::string> tiny;  // hosts that have no room for some jobs, and are well
 
-  // A new life of the hub, or of a host: what was known of its health is forgotten.
-  void hub_started() { hosts_.clear(); }
+  // A new life of the hub, or of a host, or a tick that was refused: from when they count is not known then.
+  void forget() { hosts_.clear(); }
   void host_joined(const std::string& host) { hosts_.erase(host); }
   void gives_back(Uuid job, int attempt) { given_back_.emplace(job, attempt); }  // said by its host, never started
 

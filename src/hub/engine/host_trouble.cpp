@@ -19,8 +19,8 @@ using model::Outcome;
 namespace {
 
 constexpr std::size_t kReasonBytesMax = 300;
-constexpr Millis kTakesNothing =
-    5'000;  // a host that has room and asked for no job for so long rests, leaves, or hangs
+// A host that has room and asked for no job for so long rests, leaves, or hangs.
+constexpr Millis kTakesNothing = 5'000;
 
 bool is_loss(Outcome outcome) {
   return outcome == Outcome::lost || outcome == Outcome::expired;
@@ -96,7 +96,7 @@ void Tick::book_health(const LeaseState& lease, Outcome outcome, const Completio
 bool Tick::another_fits(const LaneState& lane, const std::string& avoided) const {
   return std::any_of(state_.hosts.begin(), state_.hosts.end(), [&](const auto& entry) {
     const HostState& host = entry.second;
-    if (host.row.name == avoided || host.lost || host.health.state() != model::Health::well) return false;
+    if (host.row.name == avoided || host.lost || host.let_a_lease_run_out || host.health.state() != model::Health::well) return false;
     if (now_.monotonic - host.last_took > kTakesNothing || bar(lane.row.key, host.row) != Bar::none) return false;
     return std::none_of(host.leases.begin(), host.leases.end(), [&](auto seq) {
       const auto* batch = state_.leases.at(seq).lane->batch;
