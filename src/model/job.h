@@ -141,7 +141,7 @@ struct FilesLeftOut {
 struct HostTrouble {
   static constexpr std::size_t kReasonsMax = 8;
 
-  std::string avoid;                           // a host's name: not granted to while another one fits
+  std::string avoid;                           // hosts by name, a space between: not granted to while another one fits
   int unstarted = 0;                           // times in a row that it was given back before it started
   Millis since = 0;                            // hub's engine clock: the first of them
   std::map<std::string, std::string> reasons;  // of them, by host: why

@@ -22,16 +22,16 @@ Millis about(Millis time) {
 void SickHosts::leased(Uuid id, int attempt, const std::string& name, Millis now) {
   auto& job = jobs_[id];
   job.host = name;
-  if (job.avoid == name) {
+  if (job.avoid.contains(name)) {
     hit(Path::sick_host_tried_again);
-    if (another_fits && another_fits(id, name))
+    if (another_fits && another_fits(id, job.avoid))
       return violate_(fmt::format("job {} was granted to host {}, which could not start it, while another host fits",
                                   id.str(), name));
   } else if (!job.avoid.empty()) {
     hit(Path::sick_host_avoided);
   }
   const auto found = hosts_.find(name);
-  if (found == hosts_.end() || found->second.rest == 0) return;
+  if (slow_ticks || found == hosts_.end() || found->second.rest == 0) return;
   auto& host = found->second;
   if (now < host.until - host.rest + about(host.rest))
     return violate_(fmt::format("host {} got job {} while it rests", name, id.str()));
@@ -68,7 +68,7 @@ void SickHosts::paused(Uuid id, int attempt, int failures, Millis now) {
   }
   hit(Path::given_back_unstarted);
   if (!tiny.contains(job.host)) rests(hosts_[job.host], now);
-  job.avoid = job.host;
+  job.avoid.insert(job.host);
   if (job.unstarted++ == 0) job.since = now;
   if (job.sure && !wall_jumps && about(now - job.since) > unstarted_max)
     violate_(fmt::format("job {} was given back for {} ms and goes on", id.str(), now - job.since));

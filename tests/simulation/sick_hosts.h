@@ -22,10 +22,11 @@ class SickHosts {
   using Violate = std::function<void(std::string)>;
   explicit SickHosts(PathCounts& paths, Violate violate) : paths_(paths), violate_(std::move(violate)) {}
 
-  // Is there a host of another name that is surely well and fits? Asked when a job is granted to a host it had avoided.
-  std::function<bool(Uuid job, const std::string& host)> another_fits;
+  // Is there a host beside these that is surely well and fits? Asked when a job is granted to one it had avoided.
+  std::function<bool(Uuid job, const std::set<std::string>& hosts)> another_fits;
   Millis unstarted_max = 0;    // for so long may a job be given back, and not much longer
   bool wall_jumps = false;     // then times are not exact over a restart
+  bool slow_ticks = false;     // … nor over a tick: how long a host rests is not judged
   std::set<std::string> tiny;  // hosts that have no room for some jobs, and are well
 
   // A new life of the hub, or of a host, or a tick that was refused: from when they count is not known then.
@@ -42,8 +43,8 @@ class SickHosts {
 
  private:
   struct Job {
-    std::string host;   // of the newest attempt
-    std::string avoid;  // could not start it
+    std::string host;             // of the newest attempt
+    std::set<std::string> avoid;  // could not start it
     int failures = 0;
     int unstarted = 0;
     Millis since = 0;

@@ -64,9 +64,10 @@ void World::set_up() {
   ledger_.compare_shares = plan_.fair;
   ledger_.sick.unstarted_max = plan_.unstarted_max;
   ledger_.sick.wall_jumps = plan_.wall_jumps;
+  ledger_.sick.slow_ticks = plan_.slow_disk || plan_.full_disk || plan_.refusals || plan_.unknowns || plan_.disk_errors;
   // A dedicated batch may keep a host to itself.
   if (!plan_.batches)
-    ledger_.sick.another_fits = [this](Uuid job, const std::string& host) { return another_fits(job, host); };
+    ledger_.sick.another_fits = [this](Uuid job, const auto& hosts) { return another_fits(job, hosts); };
   hub_.start();
   set_up_tenants();
   set_up_hosts();
@@ -185,10 +186,10 @@ void World::host_trouble() {
   });
 }
 
-bool World::another_fits(Uuid job, const std::string& avoided) {
+bool World::another_fits(Uuid job, const std::set<std::string>& avoided) {
   const auto* record = ledger_.find(job);
   return record != nullptr && hub_.alive() && std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& host) {
-           return host->name() != avoided && host->serves(record->row.spec.requirements);
+           return !avoided.contains(host->name()) && host->serves(record->row.spec.requirements);
          });
 }
 

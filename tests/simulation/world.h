@@ -4,6 +4,8 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "simulation/client.h"
@@ -27,7 +29,7 @@ class World {
  private:
   bool step();
   void settle();
-  bool another_fits(Uuid job, const std::string& avoided);
+  bool another_fits(Uuid job, const std::set<std::string>& avoided);
   void set_up();
   void set_up_tenants();
   void set_up_hosts();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What hosts cost jobs, and what that says of the hosts. A job that was given back before it started, or that was lost,
-// avoids its host while another one fits. What never started costs it nothing, but a pause. A host that only gives back
-// or loses rests (host_health.h).
+// avoids those hosts while another one fits. What never started costs it nothing, but a pause. A host that only gives
+// back or loses rests (host_health.h).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,10 +28,12 @@ bool is_loss(Outcome outcome) {
 
 void book_unstarted(model::HostTrouble& trouble, const std::string& host, const std::string& reason, Millis now) {
   if (trouble.unstarted++ == 0 || trouble.since > now) trouble.since = now;  // the clock may have gone back at a start
-  trouble.avoid = host;
   if (trouble.reasons.size() >= model::HostTrouble::kReasonsMax && !trouble.reasons.contains(host))
     trouble.reasons.erase(trouble.reasons.begin());
   trouble.reasons[host] = utf8_prefix(reason, kReasonBytesMax);
+  // All of them, or two of the kind would pass it on to each other for ever.
+  trouble.avoid.clear();
+  for (const auto& [name, why] : trouble.reasons) trouble.avoid += (trouble.avoid.empty() ? "" : " ") + name;
 }
 
 }  // namespace
@@ -96,7 +98,9 @@ void Tick::book_health(const LeaseState& lease, Outcome outcome, const Completio
 bool Tick::another_fits(const LaneState& lane, const std::string& avoided) const {
   return std::any_of(state_.hosts.begin(), state_.hosts.end(), [&](const auto& entry) {
     const HostState& host = entry.second;
-    if (host.row.name == avoided || host.lost || host.let_a_lease_run_out || host.health.state() != model::Health::well) return false;
+    if (is_among(host.row.name, avoided) || host.lost || host.let_a_lease_run_out ||
+        host.health.state() != model::Health::well)
+      return false;
     if (now_.monotonic - host.last_took > kTakesNothing || bar(lane.row.key, host.row) != Bar::none) return false;
     return std::none_of(host.leases.begin(), host.leases.end(), [&](auto seq) {
       const auto* batch = state_.leases.at(seq).lane->batch;

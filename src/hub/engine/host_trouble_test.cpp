@@ -105,6 +105,19 @@ TEST_F(EngineHostTrouble, ItGoesToTheSameHostWhereNoOtherFits) {
   EXPECT_EQ(fetch(tiny, 4).leases.at(0).job.id, id);
 }
 
+TEST_F(EngineHostTrouble, TwoHostsDoNotPassItOnToEachOtherBesideAThird) {
+  push();
+  const auto id = submit(job());
+  auto a = join("a"), b = join("b"), good = join("good", 1);
+  give_back(a, fetch(a).leases.at(0).lease.name, GivenBack::no_room);
+  pass(1'000);
+  give_back(b, fetch(b).leases.at(0).lease.name, GivenBack::no_room);
+  pass(2'000);
+  EXPECT_TRUE(fetch(a).leases.empty());
+  EXPECT_TRUE(fetch(b).leases.empty());
+  EXPECT_EQ(fetch(good).leases.at(0).job.id, id);
+}
+
 TEST_F(EngineHostTrouble, AHostThatAsksForNothingIsNoOther) {
   push();
   const auto id = submit(job());

@@ -58,6 +58,15 @@ std::optional<Nearness> nearness(const Claim& claim, bool starving, const HostVi
 
 }  // namespace
 
+bool is_among(std::string_view name, std::string_view names) {
+  for (std::size_t from = 0; from <= names.size();) {
+    const auto to = std::min(names.find(' ', from), names.size());
+    if (names.substr(from, to - from) == name) return true;
+    from = to + 1;
+  }
+  return false;
+}
+
 Bar bar(const store::LaneKey& lane, const model::Host& host) {
   if (host.tenants && !contains(*host.tenants, lane.tenant)) return Bar::tenant;
   if (lane.packaged && !host.packages) return Bar::packages;

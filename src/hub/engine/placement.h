@@ -16,6 +16,9 @@ enum class Bar { none, tenant, packages, type, labels, slots, memory, draining }
 
 Bar bar(const store::LaneKey& lane, const model::Host& host);
 
+// Is `name` one of `names`, between which there are spaces?
+bool is_among(std::string_view name, std::string_view names);
+
 // What is left of a host while grants are made.
 struct Room {
   int free_slots = 0;
@@ -34,7 +37,7 @@ struct Claim {
   std::optional<Index> dedicated;
   const std::string* avoid = nullptr;
 
-  bool avoids(const model::Host& host) const { return avoid != nullptr && host.name == *avoid; }
+  bool avoids(const model::Host& host) const { return avoid != nullptr && is_among(host.name, *avoid); }
   bool owns(const Room& room) const { return room.running > 0 && dedicated && room.dedicated_to == dedicated; }
 };
 

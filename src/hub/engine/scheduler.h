@@ -64,7 +64,7 @@ struct LaneView {
   std::int64_t ready = 0;
   store::ReadyRow head;   // valid while ready > 0
   bool starving = false;  // rule 7: the head has waited long, for whatever reason; used only where it finds no place
-  const std::string* avoid = nullptr;  // rule 8: a host's name
+  const std::string* avoid = nullptr;  // rule 8: names of hosts, a space between
 };
 
 // A live host. One whose fetch is open with free slots is an offer; the others matter for why() and for rule 6.
