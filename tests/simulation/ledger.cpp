@@ -120,7 +120,7 @@ void Ledger::tell_sick_hosts(const JobRecord& job, const store::EventRow& event,
     case EventType::job_started:
       return sick.started(id, job.attempt);
     case EventType::job_retrying:
-      return sick.paused(id, job.attempt, int(number_in(event.data, "\"failures\":")), now_);
+      return sick.paused(id, job.attempt, int(number_in(event.data, "\"failures\":")), now_, event.at);
     case EventType::job_ready:
       if (held(job.state)) sick.ready_again(id, job.attempt, reads);
       return;

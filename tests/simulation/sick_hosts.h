@@ -37,7 +37,8 @@ class SickHosts {
   // By the events, in their order.
   void leased(Uuid job, int attempt, const std::string& host, Millis now);
   void started(Uuid job, int attempt);
-  void paused(Uuid job, int attempt, int failures, Millis now);       // retrying
+  // Retrying; `at`: when, by the hub's wall clock.
+  void paused(Uuid job, int attempt, int failures, Millis now, Millis at);
   void ready_again(Uuid job, int attempt, hub::store::Reads& reads);  // from a lease
   void ended(Uuid job, int attempt);
 
