@@ -66,11 +66,12 @@ Check check_hosts(Context& context) {
   const auto answer = context.hub().get("/v1/hosts");
   if (!answer) return {"hosts", Finding::fine, "this token may not list them"};
   std::size_t live = 0;
-  std::vector<std::string> loose;
+  std::vector<std::string> loose, shared;
   for (const auto& host : items_of(*answer)) {
     if (!text_of(host, "state").empty() && text_of(host, "state") != "live") continue;
     ++live;
     if (text_of(host, "containment") == "bestEffort") loose.push_back(text_of(host, "name"));
+    if (text_of(host, "isolation") == "none") shared.push_back(text_of(host, "name"));
   }
   if (live == 0)
     return {"hosts", Finding::failed, "no host is there: nothing can run", "geres host --hub " + context.hub_url()};
@@ -79,6 +80,10 @@ Check check_hosts(Context& context) {
     return {"hosts", Finding::fine,
             words + "; on " + joined(loose) +
                 " a job that means to can leave processes behind: its machine allows no containment"};
+  if (!shared.empty())
+    return {"hosts", Finding::fine,
+            words + "; on " + joined(shared) + " jobs can read and change all that the host itself can",
+            "run it as root, or where the kernel has Landlock; or let it run the jobs of one trusted person only"};
   return {"hosts", Finding::passed, words};
 }
 

@@ -133,6 +133,11 @@ wire::RegisterHost Agent::registration() const {
   return body;
 }
 
+std::string Agent::isolation() const {
+  if (users_) return "user";
+  return fences_jobs(options_, runner_->hello()) ? "fenced" : "none";
+}
+
 void Agent::joined() {
   try {
     remember_id(options_.data, member_.last_id());

@@ -53,6 +53,7 @@ class Agent : private Member::Owner {
   void begin();
   std::string bearer() const;
   wire::RegisterHost registration() const override;
+  std::string isolation() const override;
   std::string token() const override { return options_.token; }
   void joined() override;
   void refused(Refusal why, const std::string& problem) override;

@@ -441,7 +441,7 @@ TEST_F(HostTest, FilesOfAnAttemptThatWasStoppedAreKept) {
       "echo half > $GERES_OUTPUT_DIR/checkpoint; trap 'echo told > $GERES_OUTPUT_DIR/last; exit 0' TERM; echo now > "
       "$GERES_PROGRESS; while :; do sleep 0.05; done";
   const auto slow = run(script, [](wire::LeaseGrant& grant) { grant.timeoutMs = 3'000; });
-  EXPECT_EQ(slow.outcome, Outcome::timeout);
+  EXPECT_EQ(slow.outcome, Outcome::timeout) << slow.error;
   EXPECT_GE(slow.files.size(), 1u);
   lease = hub.add_script(script);
   ASSERT_TRUE(hub.await([&] { return !hub.told[lease].progress.empty(); }));

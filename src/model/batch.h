@@ -90,6 +90,7 @@ struct Host {
   std::string containment;                          // cgroup2 | freezer | pidns | bestEffort; empty: not said
   HostMode mode = HostMode::run;
   Millis joined_at = 0;
+  std::string isolation;  // user | fenced | none; empty: not said
 };
 
 }  // namespace geres::model

@@ -39,6 +39,8 @@ void Member::join() {
   call.bearer = owner_.token();
   call.body = json::write_text(body);
   call.headers.push_back(std::string(wire::kProtocolHeader) + ": " + std::to_string(wire::kProtocol));
+  if (const auto isolation = owner_.isolation(); !isolation.empty())
+    call.headers.push_back(std::string(wire::kIsolationHeader) + ": " + isolation);
   link_.send(std::move(call), [this](const HubAnswer& answer) { registered(answer); });
 }
 

@@ -27,7 +27,8 @@ class Member {
   class Owner {
    public:
     virtual wire::RegisterHost registration() const = 0;
-    virtual std::string token() const = 0;  // that registers
+    virtual std::string token() const = 0;                // that registers
+    virtual std::string isolation() const { return {}; }  // wire::kIsolationHeader; empty: nothing to say
     virtual void joined() = 0;
     virtual void refused(Refusal why, const std::string& problem) = 0;
     virtual void gone() = 0;  // the hub forgot it: no lease is current, nothing can be told

@@ -49,6 +49,13 @@ Result<std::optional<int>> protocol_of(const http::Request& request) {
   return std::optional(std::min(number, wire::kProtocol));
 }
 
+Result<std::string> isolation_of(const http::Request& request) {
+  const auto said = request.headers.get(wire::kIsolationHeader);
+  if (!said || *said == "user" || *said == "fenced" || *said == "none") return std::string(said.value_or(""));
+  return fail(Code::badValue, fmt::format("the header {} is no isolation", wire::kIsolationHeader), {},
+              "user, fenced or none");
+}
+
 Result<void> check_names(const std::optional<std::vector<std::string>>& names, std::string_view what,
                          const std::string& field) {
   if (!names) return {};
@@ -305,12 +312,15 @@ Error forgotten(Call& call, Error error) {
 awaitable<Answered> register_host(Call& call) {
   const auto protocol = protocol_of(call.request);
   if (!protocol) co_return protocol.error();
+  auto isolation = isolation_of(call.request);
+  if (!isolation) co_return isolation.error();
   auto shape = co_await host_body<wire::RegisterHost>(call, call.api.limits.spec_bytes);
   if (!shape) co_return shape.error();
   if (auto ok = check(*shape); !ok) co_return ok.error();
   const std::string secret = new_secret();
   engine::RegisterHost what;
   what.host = host_of(*shape, secret, call.request.peer);
+  what.host.isolation = std::move(*isolation);
   auto tenants = tenants_of(call.who, *shape);
   if (!tenants) co_return tenants.error();
   what.host.tenants = std::move(*tenants);

@@ -239,7 +239,8 @@ TEST_P(StoreContract, ReopenedStoreHasEverything) {
                          std::nullopt,
                          "cgroup2",
                          model::HostMode::drain,
-                         9};
+                         9,
+                         "fenced"};
   const model::PackageVersion package{"acme", "pictures", std::string(64, 'c'), 10, 2, {"Resize", "Crop"}, true, 11};
   OperationRow operation{next_id(), OperationKind::cancel_filter, {}, 1, 2, 3, 4, "why"};
   operation.filter = {{"acme", "b"},

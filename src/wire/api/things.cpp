@@ -123,6 +123,7 @@ object host_json(const model::Host& host, const HostView& view) {
   if (host.types) to.emplace("types", list(*host.types));
   if (host.tenants) to.emplace("tenants", list(*host.tenants));
   if (!host.containment.empty()) to.emplace("containment", text(host.containment));
+  if (!host.isolation.empty()) to.emplace("isolation", text(host.isolation));
   object health{{"state", json::write(view.health)}};
   if (!view.health_reason.empty()) health.emplace("reason", text(view.health_reason));
   if (view.health_tested_at) health.emplace("nextTestAt", text(format_time(*view.health_tested_at)));

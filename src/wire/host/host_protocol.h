@@ -25,6 +25,9 @@ namespace geres::wire {
 // 2 has `health` in a fetch and a report, and `filesLeftOut` in an end.
 constexpr int kProtocol = 2;
 constexpr std::string_view kProtocolHeader = "Geres-Protocol";
+// How a host keeps jobs apart: `user`, `fenced` or `none`. A header of the registration, too, as hubs of 0.1.0 refuse
+// members of the body that they do not know.
+constexpr std::string_view kIsolationHeader = "Geres-Isolation";
 
 // POST /v1/hosts
 struct RegisterHost {

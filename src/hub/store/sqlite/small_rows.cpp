@@ -112,12 +112,12 @@ std::vector<LaneNo> lanes_of(Database& database, const LaneKey& key) {
 
 void put_hosts(Database& database, const std::vector<model::Host>& hosts) {
   if (hosts.empty()) return;
-  auto put = database.cached("INSERT OR REPLACE INTO host VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  auto put = database.cached("INSERT OR REPLACE INTO host VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const auto& h : hosts) {
     const std::string labels = tags_text(h.labels);
     const auto types = names_or_null(h.types), tenants = names_or_null(h.tenants);
     put.bind(h.id, h.name, h.secret_sha256, h.address, h.slots, h.memory, labels, types, tenants, h.packages,
-             h.containment, h.mode, h.joined_at)
+             h.containment, h.mode, h.joined_at, h.isolation)
         .run();
   }
 }
@@ -125,7 +125,7 @@ void put_hosts(Database& database, const std::vector<model::Host>& hosts) {
 std::vector<model::Host> read_hosts(Database& database) {
   auto rows = database.cached(
       "SELECT id, name, secret_sha256, address, slots, memory, labels, types, tenants, packages, containment, mode,"
-      " joined_at FROM host ORDER BY id");
+      " joined_at, isolation FROM host ORDER BY id");
   std::vector<model::Host> hosts;
   while (rows.step()) {
     Columns row(rows);
@@ -143,6 +143,7 @@ std::vector<model::Host> read_hosts(Database& database) {
     h.containment = row.text();
     h.mode = row.as<model::HostMode>();
     h.joined_at = row.integer();
+    h.isolation = row.text();
   }
   return hosts;
 }
