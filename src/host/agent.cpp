@@ -23,11 +23,13 @@ constexpr unsigned kPoolThreads = 3;
 constexpr unsigned kSweepers = 2;
 constexpr Millis kNameTakenMax = 60'000;  // an earlier life without DATA: its name is free soon
 
-ContentCache::Options cache_options(const Options& options, const char* name, std::int64_t bytes_max) {
+ContentCache::Options cache_options(const Options& options, bool jobs_can_write, const char* name,
+                                    std::int64_t bytes_max) {
   ContentCache::Options cache;
   cache.directory = options.data / name;
   cache.bytes_max = bytes_max;
   cache.download_max = options.download_bytes_max;
+  cache.jobs_can_write = jobs_can_write;
   return cache;
 }
 
@@ -52,7 +54,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
       member_(link_, clock_, kNameTakenMax, *this, reporter_),
       packages_(
           [&] {
-            auto cache = cache_options(options_, "packages", options_.package_cache_bytes);
+            auto cache = cache_options(options_, isolation() == "none", "packages", options_.package_cache_bytes);
             cache.bearer = [this] { return bearer(); };
             if (users_) {
               cache.directory_mode = 0711;
@@ -68,7 +70,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
           package_kind(options_.package_limits), link_, pool_, clock_),
       inputs_(
           [&] {
-            auto cache = cache_options(options_, "inputs", options_.input_cache_bytes);
+            auto cache = cache_options(options_, isolation() == "none", "inputs", options_.input_cache_bytes);
             cache.bearer = [this] { return bearer(); };
             return cache;
           }(),

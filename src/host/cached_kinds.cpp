@@ -107,18 +107,41 @@ std::optional<std::int64_t> check_input(const fs::path& entry) {
   return std::int64_t(fs::file_size(entry));
 }
 
+// Size, times and place of each file.
+std::string stamp_of(const fs::path& entry) {
+  std::vector<std::string> lines;
+  const auto add = [&](const fs::path& path) {
+    struct stat facts {};
+    if (::lstat(path.c_str(), &facts) != 0) throw std::system_error(errno, std::generic_category(), path.string());
+    std::string line = path.lexically_relative(entry).native();
+    for (const std::int64_t number :
+         {std::int64_t(facts.st_ino), std::int64_t(facts.st_mode), std::int64_t(facts.st_size),
+          std::int64_t(facts.st_mtim.tv_sec), std::int64_t(facts.st_mtim.tv_nsec), std::int64_t(facts.st_ctim.tv_sec),
+          std::int64_t(facts.st_ctim.tv_nsec)})
+      line += "\n" + std::to_string(number);
+    lines.push_back(std::move(line));
+  };
+  add(entry);
+  if (fs::is_directory(entry))
+    for (const auto& item : fs::recursive_directory_iterator(entry)) add(item.path());
+  std::sort(lines.begin(), lines.end());
+  Sha256 digest;
+  for (const auto& line : lines) digest.update(line + "\n\n");
+  return digest.hex();
+}
+
 }  // namespace
 
 ContentCache::Kind package_kind(const package::Limits& limits) {
   return {"package",
           [limits](const fs::path& file, const fs::path& target) { return install_package(file, target, limits); },
-          [](const fs::path& entry) { return check_package(entry); },
+          [](const fs::path& entry) { return check_package(entry); }, stamp_of,
           [](const fs::path& entry) { ::unlink(record_path(entry).c_str()); }};
 }
 
 ContentCache::Kind input_kind() {
   return {"input file", [](const fs::path& file, const fs::path& target) { return install_input(file, target); },
-          [](const fs::path& entry) { return check_input(entry); }, [](const fs::path&) {}};
+          [](const fs::path& entry) { return check_input(entry); }, stamp_of, [](const fs::path&) {}};
 }
 
 }  // namespace geres::host

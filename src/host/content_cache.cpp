@@ -80,8 +80,9 @@ void ContentCache::get(const std::string& tenant, const std::string& sha256, con
   const Key key{tenant, sha256};
   const auto [place, fresh] = entries_.try_emplace(key);
   Entry& entry = place->second;
-  if (entry.state == State::ready) return done(hold(key));
+  if (entry.state == State::ready && !options_.jobs_can_write) return done(hold(key));
   entry.waiters.push_back({url, std::move(wanted), std::move(done)});
+  if (entry.state == State::ready) return look_again(key);
   if (fresh) return download(key);
   if (entry.state == State::found) examine(key);
 }
@@ -100,12 +101,35 @@ void ContentCache::examine(const Key& key) {
       kind_.forget(path(key));
       remove_tree(path(key));
     }
-    link_.post([this, key, bytes] {
+    link_.post([this, key, bytes, stamp = bytes ? stamp_of(key) : std::string()] {
       Entry& entry = entries_.at(key);
       bytes_ -= entry.bytes;
       entry.bytes = 0;
-      if (bytes) return settle(key, *bytes);
+      if (bytes) return settle(key, *bytes, stamp);
       download(key);
+    });
+  });
+}
+
+std::string ContentCache::stamp_of(const Key& key) const {
+  try {
+    return options_.jobs_can_write ? kind_.stamp(path(key)) : std::string();
+  } catch (const std::exception&) {  // not readable is not as it was
+    return {};
+  }
+}
+
+// Changed or not; what was changed is read in full, and fetched again if it is not what it was.
+void ContentCache::look_again(const Key& key) {
+  Entry& entry = entries_.at(key);
+  entry.state = State::loading;
+  pool_.run([this, key, before = entry.stamp] {
+    const auto stamp = stamp_of(key);
+    link_.post([this, key, stamp, same = !stamp.empty() && stamp == before] {
+      if (!same) return examine(key);
+      Entry& entry = entries_.at(key);
+      bytes_ -= entry.bytes;
+      settle(key, entry.bytes, stamp);
     });
   });
 }
@@ -172,11 +196,11 @@ void ContentCache::install(const Key& key, const std::filesystem::path& file) {
       bytes = disk_trouble(trouble);
     }
     ::unlink(file.c_str());
-    link_.post([this, key, bytes] { settle(key, bytes); });
+    link_.post([this, key, bytes, stamp = bytes ? stamp_of(key) : std::string()] { settle(key, bytes, stamp); });
   });
 }
 
-void ContentCache::settle(const Key& key, Result<std::int64_t> bytes) {
+void ContentCache::settle(const Key& key, Result<std::int64_t> bytes, std::string stamp) {
   Entry& entry = entries_.at(key);
   auto waiters = std::exchange(entry.waiters, {});
   if (!bytes) {
@@ -186,6 +210,7 @@ void ContentCache::settle(const Key& key, Result<std::int64_t> bytes) {
   }
   entry.state = State::ready;
   entry.bytes = *bytes;
+  entry.stamp = std::move(stamp);
   entry.tries = entry.mismatches = 0;
   bytes_ += *bytes;
   for (auto& waiter : waiters) waiter.done(hold(key));

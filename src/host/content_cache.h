@@ -6,7 +6,8 @@
 //   DIRECTORY/<tenant>/.tmp-…        on its way in or out; swept at start
 //
 // Many that ask for the same entry wait for one download. What lies there from an earlier life is checked at its first
-// use and fetched again if it is not whole. Entries nobody uses are removed, oldest use first, beyond `bytes_max`.
+// use and fetched again if it is not whole; so is, where jobs could write to it, what has changed since its last use.
+// Entries nobody uses are removed, oldest use first, beyond `bytes_max`.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +44,8 @@ class ContentCache {
     std::function<Result<std::int64_t>(const std::filesystem::path& file, const std::filesystem::path& target)> install;
     // Whether an entry is whole, read in full; its size, or nothing.
     std::function<std::optional<std::int64_t>(const std::filesystem::path& entry)> check;
+    // Differs from before when anything of the entry has been changed, though not read.
+    std::function<std::string(const std::filesystem::path& entry)> stamp;
     // What goes along with an entry when it is removed.
     std::function<void(const std::filesystem::path& entry)> forget;
   };
@@ -50,6 +53,7 @@ class ContentCache {
     std::filesystem::path directory;
     std::int64_t bytes_max = 0;
     std::int64_t download_max = 0;
+    bool jobs_can_write = false;  // each use looks first whether the entry is as it was
     unsigned directory_mode = 0700;
     std::function<void(const std::string& tenant, const std::filesystem::path& directory)> own;  // sets its owner
     std::function<std::string()> bearer;
@@ -77,6 +81,7 @@ class ContentCache {
   struct Entry {
     State state = State::loading;
     std::int64_t bytes = 0;
+    std::string stamp;  // with jobs_can_write
     int uses = 0;
     Millis used_at = 0;
     int tries = 0;
@@ -89,11 +94,13 @@ class ContentCache {
   CachedContent hold(const Key& key);
   void release(const Key& key);
   void examine(const Key& key);
+  void look_again(const Key& key);
+  std::string stamp_of(const Key& key) const;
   void download(const Key& key);
   void downloaded(const Key& key, const std::filesystem::path& file, const HubAnswer& answer);
   void retry(const Key& key, Millis delay);
   void install(const Key& key, const std::filesystem::path& file);
-  void settle(const Key& key, Result<std::int64_t> bytes);
+  void settle(const Key& key, Result<std::int64_t> bytes, std::string stamp = {});
   void make_room();
   void discard(const Key& key);
 

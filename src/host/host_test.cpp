@@ -266,6 +266,24 @@ TEST_F(HostTest, TheCacheSurvivesARestartAndDamageIsFound) {
   EXPECT_EQ(hub.locked([&] { return hub.downloads[digest]; }), 2);
 }
 
+// Where nothing keeps jobs from it, a job can change its package and those of later jobs.
+TEST_F(HostTest, WhatAJobChangedOfItsPackageIsFetchedAgain) {
+  options.isolation = Isolation::none;
+  options.allow_root = true;
+  options.fence = false;
+  start();
+  const std::string digest = hub.package(
+      {{"geres.json",
+        R"({"jobs": {"T": {"command": ["sh", "-c", "cat $GERES_PACKAGE_DIR/data; chmod u+w $GERES_PACKAGE_DIR/data; printf evil > $GERES_PACKAGE_DIR/data"]}}})"},
+       {"data", "good"}});
+  for (int downloads = 1; downloads <= 3; ++downloads) {
+    lease = hub.add_job(digest);
+    ASSERT_TRUE(hub.await_finished(lease));
+    EXPECT_EQ(hub.finished(lease).result.value_or(""), "good");
+    EXPECT_EQ(hub.locked([&] { return hub.downloads[digest]; }), downloads);
+  }
+}
+
 TEST_F(HostTest, AHubThatForgotTheHostIsRegisteredAtAgain) {
   hub.report_seconds = 0.2;
   start();
