@@ -348,6 +348,13 @@ TEST_F(CommandPlans, KeepProgramsOfTheMachineAndTurnArgumentsToParameters) {
   EXPECT_EQ(plan->title, "echo hello '{x}'");
 }
 
+TEST_F(CommandPlans, HaveANameOfOneLineThatIsNotTooLong) {
+  EXPECT_EQ(plan_command({"sh", "-c", "a\nb\tc\x1b[1m"}, {})->title, "sh -c 'a b c [1m'");
+  const auto title = plan_command({"echo", std::string(100, 'x') + std::string(300, '\xC3').append("\xA4")}, {})->title;
+  EXPECT_LE(title.size(), 256u);
+  EXPECT_TRUE(title.ends_with("…"));
+}
+
 TEST_F(CommandPlans, TakeFilesAlong) {
   replace_file("run.sh", "#!/bin/sh\n", 0755);
   std::filesystem::create_directory("sub");

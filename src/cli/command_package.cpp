@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/bytes.h"
 #include "cli/text.h"
 #include "package/manifest.h"
 
@@ -14,6 +15,17 @@ namespace geres::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+// A name that nobody has given is made such that the hub takes it: one line, not too long.
+std::string as_name(std::string_view text) {
+  constexpr std::size_t kNameBytesMax = 256;
+  constexpr std::string_view kMore = "…";
+  std::string name = replace_bad_utf8(text);
+  for (auto& c : name)
+    if (static_cast<unsigned char>(c) < 32 || c == 127) c = ' ';
+  if (name.size() <= kNameBytesMax) return name;
+  return std::string(utf8_prefix(name, kNameBytesMax - kMore.size())).append(kMore);
+}
 
 bool is_file(const std::string& word) {
   std::error_code error;
@@ -92,6 +104,7 @@ class Planner {
     }
     plan_.type = type_name(words[0]);
     for (const auto& word : words) plan_.title += (plan_.title.empty() ? "" : " ") + shell_quoted(word);
+    plan_.title = as_name(plan_.title);
     package::Manifest manifest;
     manifest.jobs[plan_.type].command = command_;
     plan_.items.push_back({std::string(package::kManifestName), {}, package::manifest_text(manifest)});
