@@ -49,7 +49,12 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
             {[this](const std::string& lease, const std::string& reason) {
                link_.post([this, lease, reason] { over_scratch(lease, reason); });
              },
-             [this](bool is_short) { link_.post([this, is_short] { disk_short_ = is_short; }); }}),
+             [this](bool is_short) {
+               link_.post([this, is_short] {
+                 disk_short_ = is_short;
+                 member_.within(0);
+               });
+             }}),
       name_(options_.name.empty() ? machine_name() : options_.name),
       member_(link_, clock_, kNameTakenMax, *this, reporter_),
       packages_(
@@ -79,7 +84,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
                 {[this](const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at) {
                    take_report_answer(answer, running, sent_at);
                  },
-                 [this](const std::string& lease) { unspeakable(lease); }}) {
+                 [this](const std::string& lease) { unspeakable(lease); }, [this] { return rests(); }}) {
   for (int slot = options_.slots; slot-- > 0;) runner_slots_.push_back(std::uint32_t(slot));
   status_.runner = runner_->hello();
 }
@@ -133,6 +138,13 @@ wire::RegisterHost Agent::registration() const {
   body.tenants = options_.tenants;
   body.containment = json::write(runner_->containment()).get_string().c_str();
   return body;
+}
+
+// What its attempts tell the hub knows by itself.
+std::optional<std::string> Agent::rests() const {
+  if (disk_short_) return "the disk of its data directory is full";
+  if (!runner_works_) return "its runner is being started anew";
+  return std::nullopt;
 }
 
 std::string Agent::isolation() const {

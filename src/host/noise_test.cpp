@@ -129,6 +129,8 @@ TEST_F(Noise, AFullDiskTakesNoJobsAndLosesNone) {
   ASSERT_TRUE(hub.await([&] { return !hub.fetches.empty(); }));
   EXPECT_EQ(hub.locked([&] { return hub.fetches.front().slots; }), 0);
   EXPECT_FALSE(hub.locked([&] { return hub.current.contains(waiting); }));
+  EXPECT_TRUE(hub.await([&] { return !hub.reports.empty() && hub.reports.back().health; })) << "its hub is told";
+  EXPECT_EQ(hub.locked([&] { return hub.reports.back().health->state; }), model::Health::resting);
 }
 
 // ---- how attempts end -----------------------------------------------------------------------------------------------

@@ -83,6 +83,8 @@ wire::Report Reporter::build() {
   flight_->running = report.running;
   flight_->started = report.started;
   flight_->progress = report.progress;
+  if (const auto& membership = member_.membership(); membership && membership->takes_health())
+    if (auto why = events_.rests()) report.health = wire::HealthItem{model::Health::resting, std::move(*why)};
   if (!report.progress.empty()) progress_told_at_ = clock_.monotonic();
   return report;
 }

@@ -25,6 +25,8 @@ class Reporter final : public ReportLine::Source {
     std::function<void(const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at)> answered;
     // A report that told nothing but this attempt's end was refused as a whole.
     std::function<void(const std::string& lease)> unspeakable;
+    // Why the host takes no jobs by its own will; nullopt: it does.
+    std::function<std::optional<std::string>()> rests;
   };
 
   Reporter(Member& member, const Clock& clock, Attempts& attempts, Events events)

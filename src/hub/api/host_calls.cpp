@@ -237,6 +237,10 @@ Result<engine::ReportCall> report_call(wire::Report& shape, Uuid host) {
   report.seq = shape.seq;
   report.fetched = shape.fetched;
   report.leaving = shape.leaving;
+  if (shape.health) {
+    report.health = shape.health->state;
+    report.health_reason = utf8_prefix(shape.health->reason, kWhyBytesMax);
+  }
   auto running = lease_names(shape.running, "running");
   if (!running) return running.error();
   report.running = std::move(*running);

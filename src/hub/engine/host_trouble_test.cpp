@@ -239,6 +239,22 @@ TEST_F(EngineHostTrouble, OnTwoHostsTheThirdLossIsPoison) {
 
 // ---- the host's health
 
+TEST_F(EngineHostTrouble, AHostThatSaysThatItRestsIsGrantedNothingUntilItIsWell) {
+  push();
+  submit(job());
+  auto host = join("full");
+  ReportCall call;
+  call.health = Health::resting;
+  call.health_reason = "the disk is full";
+  send(host, call);
+  EXPECT_EQ(info(host).health, Health::resting);
+  EXPECT_EQ(info(host).health_reason, "the disk is full");
+  EXPECT_TRUE(fetch(host, 1).leases.empty());
+  beat(host);
+  EXPECT_EQ(info(host).health, Health::well);
+  EXPECT_EQ(fetch(host, 1).leases.size(), 1u);
+}
+
 TEST_F(EngineHostTrouble, AHostThatGivesBackThreeInARowRests) {
   push();
   for (int i = 0; i < 50; ++i) submit(job());

@@ -296,6 +296,7 @@ Result<ReportAnswer> Tick::report(const ReportCall& call) {
     }
   }
   if (newest) release_unheard(*host, call);
+  if (newest) host->health.told(call.health, call.health_reason, 0);
   answer.cancel = cancels_for(*host, false);
   answer.mode = host->row.mode;
   if (call.leaving && newest && host->leases.empty()) {

@@ -210,6 +210,8 @@ struct ReportCall {
   std::vector<std::pair<Uuid, model::Progress>> progress;
   std::vector<Completion> finished;
   bool leaving = false;
+  model::Health health = model::Health::well;  // what the host says of itself
+  std::string health_reason;
 };
 
 struct RefusedItem {

@@ -22,7 +22,7 @@
 namespace geres::wire {
 
 // 1 is what hosts and hubs of 0.1.0 have, and who says none.
-// 2 has `health` in a fetch and a report, and `filesLeftOut` in an end.
+// 2 has `health` in a report, and `filesLeftOut` in an end.
 constexpr int kProtocol = 2;
 constexpr std::string_view kProtocolHeader = "Geres-Protocol";
 // How a host keeps jobs apart: `user`, `fenced` or `none`. A header of the registration, too, as hubs of 0.1.0 refuse
@@ -165,6 +165,14 @@ struct FinishedItem {
 BOOST_DESCRIBE_STRUCT(FinishedItem, (),
                       (lease, outcome, result, resultTruncated, exit, usage, error, files, filesLeftOut))
 
+// That a host takes no jobs by its own will, and why.
+struct HealthItem {
+  static constexpr std::string_view kRequired[] = {"state"};
+  model::Health state = model::Health::well;
+  std::string reason;
+};
+BOOST_DESCRIBE_STRUCT(HealthItem, (), (state, reason))
+
 struct Report {
   static constexpr std::string_view kRequired[] = {"seq", "running"};
   std::int64_t seq = 0;              // grows with each report; a late one renews and releases nothing
@@ -175,9 +183,11 @@ struct Report {
   std::vector<ProgressItem> progress;
   std::vector<LogItem> log;
   std::vector<FinishedItem> finished;
-  bool leaving = false;  // the host's last report: it goes away after this
+  bool leaving = false;              // the host's last report: it goes away after this
+  std::optional<HealthItem> health;  // as it is now; absent: well
 };
-BOOST_DESCRIBE_STRUCT(Report, (), (seq, fetched, fetchedOnly, running, started, progress, log, finished, leaving))
+BOOST_DESCRIBE_STRUCT(Report, (),
+                      (seq, fetched, fetchedOnly, running, started, progress, log, finished, leaving, health))
 
 struct RefusedItem {
   std::string lease;
