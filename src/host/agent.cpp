@@ -13,7 +13,6 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "host/cached_kinds.h"
-#include "host/leftovers.h"
 #include "host/remembered.h"
 
 namespace geres::host {
@@ -112,7 +111,7 @@ void Agent::start() {
     if (item.path().filename().native().starts_with("work.old."))
       sweepers_.run([path = item.path()] { remove_tree(path); });
   member_.set_last_id(remembered_id(options_.data));
-  if (users_) remove_files_left_by(users_->first(), 2 * std::uint32_t(options_.slots));
+  if (users_) places_.emplace(users_->first(), 2 * std::uint32_t(options_.slots)).remove_all();
   attach_runner();
   disk_.start();
   link_.post([this] { begin(); });

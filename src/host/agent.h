@@ -20,6 +20,7 @@
 #include "host/disk_watch.h"
 #include "host/job_host.h"
 #include "host/job_users.h"
+#include "host/leftovers.h"
 #include "host/link/hub_link.h"
 #include "host/link/member.h"
 #include "host/reporter.h"
@@ -129,8 +130,9 @@ class Agent : private Member::Owner {
   SystemClock clock_;
   Fd lock_;
   WorkerPool pool_;
-  WorkerPool cleaners_;  // a slot's, before its next attempt
-  WorkerPool sweepers_;  // remove what attempts left, however much: nobody waits for it
+  std::optional<SharedPlaces> places_;  // isolation user; the cleaner's thread
+  WorkerPool cleaners_;                 // a slot's, before its next attempt
+  WorkerPool sweepers_;                 // remove what attempts left, however much: nobody waits for it
   HubLink link_;
   std::unique_ptr<RunnerClient> runner_;
   bool runner_works_ = true;  // false: dead, and a new one is being started

@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "host/agent.h"
 #include "host/data_lock.h"
-#include "host/leftovers.h"
 #include "host/run_spec.h"
 #include "wire/job_channel.h"
 
@@ -509,7 +508,7 @@ void Agent::free_slot(Attempt& attempt) {
   const bool contained = runner_->containment() != wire::Containment::bestEffort;
   cleaners_.run([this, slot, contained, user = attempt.user] {
     if (!contained) kill_processes_of(user.uid, user.gid);
-    remove_files_left_by(user.uid, 1);
+    places_->remove_left_by(user.uid);
     remove_keys_of(user.uid, user.gid);
     link_.post([this, slot] { runner_slots_.push_back(slot); });
   });

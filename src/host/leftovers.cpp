@@ -28,23 +28,6 @@ struct Users {
   bool have(std::uint64_t uid) const { return uid >= first && uid - first < count; }
 };
 
-// What lies there is everybody's to make; below a directory of one user all is this user's.
-void clear_directory(const char* path, const Users& users) {
-  const Fd directory(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  DIR* const stream =
-      directory ? ::fdopendir(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) : nullptr;
-  if (stream == nullptr) return;
-  std::vector<std::string> names;
-  while (const dirent* item = ::readdir(stream)) {
-    struct stat facts {};
-    const bool found = ::fstatat(directory.get(), item->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0;
-    const std::string_view name = item->d_name;
-    if (found && users.have(facts.st_uid) && name != "." && name != "..") names.emplace_back(name);
-  }
-  ::closedir(stream);
-  for (const auto& name : names) remove_tree_at(directory.get(), name);
-}
-
 // The lines of /proc/sysvipc/KIND: the second column is the id; in `owner` stands who has it, two further who made it.
 std::vector<int> ids_of(const char* kind, std::size_t owner, const Users& users) {
   std::vector<int> ids;
@@ -61,7 +44,17 @@ std::vector<int> ids_of(const char* kind, std::size_t owner, const Users& users)
   return ids;
 }
 
+bool has_system_v() {
+  shm_info memory{};
+  seminfo semaphores{};
+  msginfo queues{};
+  return ::shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds*>(&memory)) < 0 || memory.used_ids > 0 ||
+         ::semctl(0, 0, SEM_INFO, &semaphores) < 0 || semaphores.semusz > 0 ||
+         ::msgctl(0, MSG_INFO, reinterpret_cast<msqid_ds*>(&queues)) < 0 || queues.msgpool > 0;
+}
+
 void clear_system_v(const Users& users) {
+  if (!has_system_v()) return;
   for (const int id : ids_of("/proc/sysvipc/shm", 7, users)) ::shmctl(id, IPC_RMID, nullptr);
   for (const int id : ids_of("/proc/sysvipc/sem", 4, users)) ::semctl(id, 0, IPC_RMID);
   for (const int id : ids_of("/proc/sysvipc/msg", 7, users)) ::msgctl(id, IPC_RMID, nullptr);
@@ -87,11 +80,40 @@ void as_user(std::uint32_t uid, std::uint32_t gid, Step step) {
 
 }  // namespace
 
-void remove_files_left_by(std::uint32_t first, std::uint32_t count) noexcept {
+// What lies there is everybody's to make; below a directory of one user all is this user's.
+void SharedPlaces::clear(const char* path, Seen& seen, std::uint32_t first, std::uint32_t count) const {
+  constexpr std::time_t kSecondsToBeOld = 2;  // file systems keep times more coarsely than this clock
+  const Fd directory(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat now {};
+  if (!directory || ::fstat(directory.get(), &now) != 0) return;
+  const bool same = now.st_mtim.tv_sec == seen.changed.tv_sec && now.st_mtim.tv_nsec == seen.changed.tv_nsec;
+  if (seen.clean && same) return;
+  const std::time_t read_at = std::time(nullptr);
+  DIR* const stream = ::fdopendir(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (stream == nullptr) return;
+  const Users all{first_, count_}, ended{first, count};
+  std::vector<std::string> names;
+  bool others = false;
+  while (const dirent* item = ::readdir(stream)) {
+    const std::string_view name = item->d_name;
+    struct stat facts {};
+    if (name == "." || name == ".." || ::fstatat(directory.get(), item->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0)
+      continue;
+    if (ended.have(facts.st_uid))
+      names.emplace_back(name);
+    else
+      others = others || all.have(facts.st_uid);
+  }
+  ::closedir(stream);
+  for (const auto& name : names) remove_tree_at(directory.get(), name);
+  seen.changed = now.st_mtim;
+  seen.clean = names.empty() && !others && read_at - now.st_mtim.tv_sec > kSecondsToBeOld;
+}
+
+void SharedPlaces::remove(std::uint32_t first, std::uint32_t count) noexcept {
   try {
-    const Users users{first, count};
-    for (const char* path : {"/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"}) clear_directory(path, users);
-    clear_system_v(users);
+    for (std::size_t i = 0; i < std::size(kPlaces); ++i) clear(kPlaces[i], seen_[i], first, count);
+    clear_system_v({first, count});
   } catch (...) {  // there is no memory to remember names in: the next time
   }
 }
