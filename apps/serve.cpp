@@ -190,8 +190,8 @@ std::string isolation_words(const host::Options& options, const host::JobHost& h
     return "user   each running job is a user of its own; the network is the machine's";
   const auto runner = host.status().runner;
   if (host::fences_jobs(options, runner))
-    return "none   jobs run as this user, kept to their own files by Landlock (ABI " + std::to_string(runner.landlock) +
-           ")";
+    return "fenced   jobs run as this user, kept to their own files by Landlock (ABI " +
+           std::to_string(runner.landlock) + ")";
   if (::geteuid() == 0) return "none   jobs run as root: whoever may submit owns this machine";
   return "none   jobs run as this user: for one trusted person (geres up as root keeps them apart)";
 }

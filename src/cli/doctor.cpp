@@ -94,6 +94,9 @@ Check check_trial(Context& context, const std::filesystem::path& data) {
     return {"trial", Finding::passed, "a job runs here, with the limits and as the user that a host would give it"};
   } catch (const Trouble& trouble) {
     return {"trial", Finding::failed, trouble.error + (trouble.why.empty() ? "" : ": " + trouble.why), trouble.next};
+  } catch (const std::exception& trouble) {  // there is no place for it
+    return {"trial", Finding::failed, std::string("it cannot be tried: ") + trouble.what(),
+            "--data DIR, one of your own"};
   }
 }
 
