@@ -176,13 +176,9 @@ TEST_F(ClientTest, PacksADirectory) {
   replace_file(tree / "bin/hello.sh", "#!/bin/sh\necho hello\n", 0755);
   const auto packed = directory.path() / "packed.zip";
   const auto summary = package::pack(tree, packed).value();
-  const auto temporary = [] {
-    std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path()))
-      if (std::filesystem::exists(entry.path() / "package.zip")) names.insert(entry.path());
-    return names;
-  };
-  const auto before = temporary();
+  const auto temporary = directory.path() / "temporary";  // of its own: others work in the machine's at the same time
+  std::filesystem::create_directory(temporary);
+  ::setenv("TMPDIR", temporary.c_str(), 1);
   const auto pushed = client->push_package("ours", "hello", tree);
   EXPECT_EQ(pushed.sha256, summary.sha256);
   EXPECT_THAT(pushed.types, ElementsAre("Hello"));
@@ -202,7 +198,8 @@ TEST_F(ClientTest, PacksADirectory) {
     EXPECT_THAT(error.message(), HasSubstr("'link' is a symbolic link"));
   }
   client.reset();
-  EXPECT_EQ(temporary(), before) << "nothing is left lying about";
+  ::unsetenv("TMPDIR");
+  EXPECT_TRUE(std::filesystem::is_empty(temporary)) << "nothing is left lying about";
 }
 
 TEST_F(ClientTest, LetsAJobBringItsWebhook) {
@@ -260,9 +257,14 @@ TEST_F(ClientTest, DownloadsWhatAJobLeft) {
 TEST_F(ClientTest, FollowsALogOverAllAttempts) {
   const auto job = client->submit({.type = "Work", .backoff = Backoff{.initial = 1ms}});
   std::string text;
-  auto following = client->async().follow_log(job.id, {}, [&](std::string_view bytes) { text += bytes; });
+  std::promise<void> begun;
+  auto following = client->async().follow_log(job.id, {}, [&](std::string_view bytes) {
+    if (text.empty()) begun.set_value();
+    text += bytes;
+  });
   auto lease = start_next();
   write_log(lease, 0, "first attempt\n");
+  ASSERT_EQ(begun.get_future().wait_for(kPatient), std::future_status::ready) << "follows from the current attempt on";
   finish(lease, "failed");
   lease = start_next();
   write_log(lease, 0, "second ");
