@@ -13,8 +13,11 @@ constexpr Millis kPauseMin = 1'000, kPauseMax = 60'000;
 constexpr int kInARow = 3;
 
 // The hub's clock against true time, and the tick in which something is seen to be due.
-Millis about(Millis time) {
-  return time - time / 50 - 100;
+constexpr Millis unsure(Millis time) {
+  return time / 50 + 100;
+}
+constexpr Millis about(Millis time) {
+  return time - unsure(time);
 }
 
 }  // namespace
@@ -47,9 +50,9 @@ void SickHosts::started(Uuid id, int) {
   hosts_.erase(job.host);
 }
 
-// Several attempts that come back at once are one trouble.
+// Several attempts that come back at once are one trouble; so is one of which it is unsure whether the rest was over.
 void SickHosts::rests(Host& host, Millis now) {
-  if (++host.in_a_row < kInARow || now < host.until - host.rest + about(host.rest)) return;
+  if (++host.in_a_row < kInARow || (host.rest > 0 && now < host.until + unsure(host.rest))) return;
   host.rest = std::clamp(2 * host.rest, kPauseMin, kPauseMax);
   host.until = now + host.rest;
   hit(Path::sick_host_rested);
