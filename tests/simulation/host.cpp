@@ -223,11 +223,10 @@ void Host::send_fetch(FetchCall& call) {
   network_.up(link, [this, life = life_, body, mine] {
     hub_.receive([this, life, body, mine](Engine& engine) mutable {
       body.received_at = hub_.clock().monotonic();
-      ledger_.fetch_asked(body.host, body.fetch_id);
       trace_("hub takes fetch {} for {} slots", body.fetch_id, body.slots);
       engine.fetch(body, hub_.answer<FetchAnswer>([this, life, host = body.host, id = body.fetch_id,
                                                    mine](Result<FetchAnswer>& answer) {
-        if (answer) ledger_.fetch_answered(host, id, *answer, hub_.engine());
+        if (answer) ledger_.fetch_answered(host, id, *answer, hub_.engine().state());
         trace_("hub answers fetch {} with {}, held {}", id,
                answer ? fmt::format("{} leases", answer->leases.size()) : "an error", answer ? answer->held : 0);
         network_.down(link, hub_.held_up(), [this, life, id, mine, answer] {
@@ -301,6 +300,7 @@ void Host::take_orders(const std::vector<hub::engine::CancelOrder>& cancels, mod
     const auto found = attempts_.find(order.lease);
     if (found == attempts_.end()) continue;
     auto& attempt = found->second;
+    attempt.cancel_heard = true;
     if (attempt.phase == Phase::preparing) finish_without_run(attempt, Outcome::cancelled);
     if (attempt.phase == Phase::running)
       stop_run(attempt, dice_.between(1, std::max<Millis>(order.grace, 2)), Outcome::cancelled);

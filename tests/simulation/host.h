@@ -55,7 +55,7 @@ class Host {
     std::string behaviour;
     Millis ttl = 0, deadline = 0;  // local clock
     Phase phase = Phase::preparing;
-    bool start_told = false, dropped = false, stopping = false;
+    bool start_told = false, cancel_heard = false, dropped = false, stopping = false;
     int run = 0;  // numbers the runner's timers
     std::optional<hub::engine::Completion> finished;
   };
@@ -90,6 +90,8 @@ class Host {
   void report_within(Millis delay);
   void send_report();
   void reported(const Result<hub::engine::ReportAnswer>& answer);
+  // What the hub takes for heard has been heard.
+  void check_cancels();
   void take_report(const hub::engine::ReportAnswer& answer, const Flight& flight);
   void rogue(const hub::engine::Completion& item);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "hub/engine/state.h"
 #include "simulation/host.h"
 
 namespace geres::simulation {
@@ -62,6 +63,7 @@ void Host::send_report() {
           for (const auto& item : call.finished)
             if (std::find(answer->accepted.begin(), answer->accepted.end(), item.lease) != answer->accepted.end())
               ledger_.accepted(item);
+        if (life == life_) check_cancels();
         network_.down(link, hub_.held_up(), [this, life, no, answer] {
           if (life == life_ && up_)
             agent(0, [this, no, answer] {
@@ -77,6 +79,17 @@ void Host::send_report() {
     report_within(dice_.between(20, 200));
   });
   if (kind_.first_version || !attempts_.empty()) report_within(beat);
+}
+
+void Host::check_cancels() {
+  const auto& leases = hub_.engine().state().leases;
+  for (const auto& [name, attempt] : attempts_) {
+    const auto lease = leases.find(attempt.job.seq());
+    if (lease != leases.end() && lease->second.row.name == name && lease->second.cancel_confirmed &&
+        !attempt.cancel_heard)
+      ledger_.violate(
+          "I9", fmt::format("host {} is thought to know that job {} is cancelled", kind_.name, attempt.job.str()));
+  }
 }
 
 void Host::reported(const Result<ReportAnswer>& answer) {

@@ -302,21 +302,17 @@ void Ledger::lease_heard(Uuid lease, Uuid job, int attempt) {
   }
 }
 
-void Ledger::fetch_asked(Uuid host, const std::string& id) {
-  auto& fetch = fetches_[host];
-  if (fetch.id != id) fetch = {id, {}};
-}
-
 void Ledger::fetch_answered(Uuid host, const std::string& id, const hub::engine::FetchAnswer& answer,
-                            const hub::engine::Engine& engine) {
-  auto& fetch = fetches_[host];
-  if (fetch.id != id || answer.leases.empty()) return;  // an older copy of the call may be sent off with nothing
-  std::set<Uuid> leases;
-  for (const auto& granted : answer.leases) leases.insert(granted.lease.name);
-  for (const auto lease : fetch.leases)
-    if (!leases.contains(lease) && engine.lease(lease))
+                            const hub::engine::State& state) {
+  std::map<Uuid, Uuid> told;
+  for (const auto& granted : answer.leases) told.emplace(granted.lease.name, granted.lease.job);
+  auto& granted = fetches_[{host, id}];
+  for (const auto& [lease, job] : granted) {
+    const auto now = state.leases.find(job.seq());
+    if (!told.contains(lease) && now != state.leases.end() && now->second.row.name == lease)
       violate("fetch", fmt::format("the repeat of fetch {} was answered without lease {}", id, lease.str()));
-  fetch.leases.insert(leases.begin(), leases.end());
+  }
+  granted.merge(told);
 }
 
 void Ledger::start_said(Uuid lease) {

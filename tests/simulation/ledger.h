@@ -121,10 +121,9 @@ class Ledger {
 
   // ---- the hosts
   void lease_heard(Uuid lease, Uuid job, int attempt);
-  // The answer to a fetch, as long as its host has asked no newer one: a repeat has all that still holds.
-  void fetch_asked(Uuid host, const std::string& id);
+  // The answer to a repeat of a fetch has all that the first one granted and that still holds.
   void fetch_answered(Uuid host, const std::string& id, const hub::engine::FetchAnswer& answer,
-                      const hub::engine::Engine& engine);
+                      const hub::engine::State& state);
   void start_said(Uuid lease);
   void holds(Uuid job, int attempt, Millis until);  // a host believes so
   void lets_go(Uuid job, int attempt);
@@ -152,11 +151,7 @@ class Ledger {
   store::EventNo last_event_ = 0;
   Millis now_ = 0;  // of the tick whose events these are
   std::vector<std::uint64_t> prints_;
-  struct Fetch {
-    std::string id;
-    std::set<Uuid> leases;
-  };
-  std::map<Uuid, Fetch> fetches_;  // the newest of each host
+  std::map<std::pair<Uuid, std::string>, std::map<Uuid, Uuid>> fetches_;  // by host and call: leases and their jobs
   std::set<std::pair<Uuid, int>> attempts_heard_;
   std::set<std::pair<Uuid, int>> starts_said_;
 };

@@ -73,6 +73,7 @@ TEST_F(EngineCancel, TheOrderIsToldUntilItIsHeardAndThenNoMore) {
   const auto id = submit(job());
   auto host = join("h");
   fetch(host);
+  beat(host);
   cancel(id);
   EXPECT_EQ(fetch(host, 0).cancel.size(), 1u);
   --host.fetches;  // the answer was lost: the same fetch again
@@ -85,6 +86,40 @@ TEST_F(EngineCancel, TheOrderIsToldUntilItIsHeardAndThenNoMore) {
   EXPECT_TRUE(beat(host).cancel.empty()) << "the report says that the answer came";
   restart();
   EXPECT_EQ(fetch(host, 0).cancel.size(), 1u) << "a new hub does not know what was heard";
+}
+
+// The agent names a fetch as heard when its repeat was answered: what the lost answer ordered has to stand in that one.
+TEST_F(EngineCancel, TheRepeatOfAnOlderFetchTellsItsOrderAgain) {
+  push();
+  const auto id = submit(job());
+  auto host = join("h");
+  fetch(host);
+  cancel(id);
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u);
+  Slot<FetchAnswer> newest, repeat;
+  open_fetch(host, 1, newest);
+  --host.fetches;
+  --host.fetches;
+  open_fetch(host, 0, repeat);
+  host.fetches += 1;
+  tick();
+  EXPECT_EQ(repeat.value().cancel.size(), 1u);
+}
+
+// Two fetches side by side: the order that stands in the newer one's answer may come before the grant in the older
+// one's.
+TEST_F(EngineCancel, AnOrderThatOvertookItsLeaseIsToldAgain) {
+  push();
+  const auto id = submit(job());
+  auto host = join("h");
+  fetch(host);
+  cancel(id);
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u) << "before the host has named the lease";
+  host.fetched = "h-2";
+  EXPECT_EQ(beat(host).cancel.size(), 1u) << "it names the lease now, but may have dropped the order";
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u);
+  host.fetched = "h-3";
+  EXPECT_TRUE(beat(host).cancel.empty());
 }
 
 TEST_F(EngineCancel, AJobThatEndedBeforeTheCancelReachedItKeepsItsEnd) {

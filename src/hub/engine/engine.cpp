@@ -229,8 +229,7 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
       store_.rollback();
     }
   } catch (const store::StoreFailed& failed) {
-    for (auto& older : tick.replaced_fetches) older.answer(FetchAnswer{});
-    tick.replaced_fetches.clear();
+    answer_replaced(tick);
     if (failed.failure == store::Failure::fatal) {
       for (auto& command : commands)
         command->fail(fail(Code::unknown, "the hub's store has failed", {}, "repeat with the same key"));
@@ -260,6 +259,20 @@ void Engine::publish(Tick& tick) {
   if (webhook_sink_ && !tick.webhook_news.empty()) webhook_sink_(std::move(tick.webhook_news));
 }
 
+// One that a newer fetch of its host has replaced was granted nothing. Of several copies of one fetch only the newest
+// may say that: what it is told must not be taken for heard because another copy was told nothing.
+void Engine::answer_replaced(Tick& tick) {
+  for (auto& older : tick.replaced_fetches) {
+    FetchAnswer empty;
+    empty.held = tick.now().monotonic - older.call.received_at;
+    older.answer(std::move(empty));
+  }
+  for (auto& older : tick.repeated_fetches)
+    older.answer(fail(Code::unavailable, "this fetch has come again, and its newer copy is answered"));
+  tick.replaced_fetches.clear();
+  tick.repeated_fetches.clear();
+}
+
 void Engine::settle(Tick& tick) {
   auto& desk = clockwork_->desk;
   if (!tick.leases_added.empty() || !tick.leases_gone.empty()) {
@@ -267,12 +280,8 @@ void Engine::settle(Tick& tick) {
     for (auto& [name, info] : tick.leases_added) lease_index_[name] = std::move(info);
     for (const auto name : tick.leases_gone) lease_index_.erase(name);
   }
+  answer_replaced(tick);
   const Millis monotonic = tick.now().monotonic;
-  for (auto& older : tick.replaced_fetches) {
-    FetchAnswer empty;
-    empty.held = monotonic - older.call.received_at;
-    older.answer(std::move(empty));
-  }
   for (const auto id : tick.hosts_forgotten)
     if (auto fetch = desk.close(id)) fetch->answer(host_gone());
   for (auto& reply : tick.fetch_replies) {

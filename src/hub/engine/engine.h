@@ -147,6 +147,7 @@ class Engine {
   enum class Ran { committed, refused, full };
   Ran attempt(std::deque<std::unique_ptr<Command>>& commands, bool growing);
   void publish(Tick& tick);
+  void answer_replaced(Tick& tick);
   void settle(Tick& tick);
   void take_up_fetches();
 

@@ -26,7 +26,10 @@ class FetchCommand final : public Command {
     result_.emplace(tick.fetch_opened(call_));
     if (!*result_ || **result_ || parked_) return;
     parked_ = true;
-    if (auto older = tick.desk().close(call_.host)) tick.replaced_fetches.push_back(std::move(*older));
+    if (auto older = tick.desk().close(call_.host)) {
+      const bool repeated = older->call.fetch_id == call_.fetch_id;
+      (repeated ? tick.repeated_fetches : tick.replaced_fetches).push_back(std::move(*older));
+    }
     tick.desk().open({call_, std::move(answer_), call_.received_at + std::min(call_.wait, kFetchWaitMax)});
   }
   // Once it is parked the desk answers, also where a tick that is run again finds a newer fetch or no such host.

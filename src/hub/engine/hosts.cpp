@@ -160,14 +160,15 @@ void Tick::watch_hosts() {
 // The host has taken in these fetches' answers: what they told it needs no telling again.
 void Tick::confirm_answers(HostState& host, const std::function<bool(const std::string& fetch_id)>& heard) {
   std::erase_if(host.cancels_told, [&](const auto& told) {
-    if (!heard(told.second)) return false;
+    if (!heard(told.second.fetch_id)) return false;
     if (const auto lease = state_.leases.find(told.first); lease != state_.leases.end())
-      lease->second.cancel_confirmed = true;
+      lease->second.cancel_confirmed = told.second.held;
     return true;
   });
 }
 
-// A repeat of an older fetch takes nobody's place: what it was granted is told again, and no more.
+// A repeat is told again what its fetch was granted and told, and takes nobody's place. Where that was nothing, the
+// newest one waits on: an answer that got lost must not keep a host idle.
 Result<std::optional<FetchAnswer>> Tick::fetch_opened(const FetchCall& call) {
   auto* host = seen_host(call.host);
   if (host == nullptr) return host_gone();
@@ -177,16 +178,18 @@ Result<std::optional<FetchAnswer>> Tick::fetch_opened(const FetchCall& call) {
   const bool known = std::find(seen.begin(), seen.end(), call.fetch_id) != seen.end() ||
                      std::any_of(host->leases.begin(), host->leases.end(),
                                  [&](auto seq) { return state_.leases.at(seq).row.fetch_id == call.fetch_id; });
-  if (known && call.fetch_id != host->fetch_id) {
+  const bool newest = call.fetch_id == host->fetch_id;
+  if (known) {
     FetchAnswer again;
     again.leases = leases_of_fetch(*host, call.fetch_id);
+    again.cancel = cancels_of_fetch(*host, call.fetch_id);
     again.mode = host->row.mode;
-    return std::optional(std::move(again));
+    if (!newest || !again.leases.empty() || !again.cancel.empty()) return std::optional(std::move(again));
   }
   fetched_now_.insert(call.host);
-  if (call.fetch_id == host->fetch_id) return std::optional<FetchAnswer>();  // answer_fetches() looks what it was told
-  host->fetch_id = call.fetch_id;
   host->fetch_answered = false;
+  if (newest) return std::optional<FetchAnswer>();
+  host->fetch_id = call.fetch_id;
   host->fetches.push_back(call.fetch_id);
   if (host->fetches.size() > 8) host->fetches.pop_front();
   return std::optional<FetchAnswer>();
@@ -208,13 +211,23 @@ std::vector<Granted> Tick::leases_of_fetch(const HostState& host, const std::str
   return granted;
 }
 
+std::vector<CancelOrder> Tick::cancels_of_fetch(const HostState& host, const std::string& fetch_id) {
+  std::vector<CancelOrder> orders;
+  for (const auto& [seq, told] : host.cancels_told) {
+    const auto lease = state_.leases.find(seq);
+    if (told.fetch_id == fetch_id && lease != state_.leases.end())
+      orders.push_back({lease->second.row.name, lease->second.row.cancel_grace});
+  }
+  return orders;
+}
+
 std::vector<CancelOrder> Tick::cancels_for(HostState& host, bool in_fetch) {
   std::vector<CancelOrder> orders;
   for (const auto seq : host.leases) {
     const auto& lease = state_.leases.at(seq);
     if (!lease.row.cancel_requested_at || lease.cancel_confirmed) continue;
     // A fetch is told once, else it would be answered again at once; reports are told until it is confirmed.
-    if (in_fetch && !host.cancels_told.emplace(seq, host.fetch_id).second) continue;
+    if (in_fetch && !host.cancels_told.try_emplace(seq, host.fetch_id, lease.held).second) continue;
     orders.push_back({lease.row.name, lease.row.cancel_grace});
   }
   return orders;
@@ -241,8 +254,8 @@ void Tick::answer_fetches() {
     }
     auto& host = found->second;
     if (open == desk_.fetches.end() || open->second.call.fetch_id != host.fetch_id) continue;
-    if (host.fetch_answered) {  // a repeat of a fetch that was answered: the same leases again
-      std::erase_if(host.cancels_told, [&](const auto& told) { return told.second == host.fetch_id; });
+    if (host.fetch_answered) {  // it had leases when the state was read anew: the same again
+      std::erase_if(host.cancels_told, [&](const auto& told) { return told.second.fetch_id == host.fetch_id; });
       auto again = leases_of_fetch(host, host.fetch_id);
       if (!again.empty()) {
         auto& reply = reply_to(host);

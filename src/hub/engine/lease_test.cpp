@@ -405,6 +405,34 @@ TEST_F(EngineLease, ALateCopyOfAFetchTakesNothing) {
   EXPECT_EQ(newest.value().leases.at(0).job.id, id);
 }
 
+TEST_F(EngineLease, ARepeatBesideTheNextFetchIsToldItsLeases) {
+  push();
+  auto host = join("h");
+  submit(job());
+  const auto lease = fetch(host).leases.at(0).lease.name;
+  Slot<FetchAnswer> repeat, next;
+  --host.fetches;
+  open_fetch(host, 1, repeat);
+  open_fetch(host, 1, next);
+  tick();
+  ASSERT_EQ(repeat.value().leases.size(), 1u);
+  EXPECT_EQ(repeat.value().leases[0].lease.name, lease);
+  EXPECT_FALSE(next.answered());
+}
+
+TEST_F(EngineLease, AHostIsNotIdleBecauseAnAnswerWithNothingGotLost) {
+  push();
+  auto host = join("h");
+  Slot<FetchAnswer> nothing, repeat;
+  open_fetch(host, 1, nothing);
+  pass(61'000);
+  EXPECT_TRUE(nothing.value().leases.empty());
+  --host.fetches;
+  open_fetch(host, 1, repeat);
+  const auto id = submit(job());
+  EXPECT_EQ(repeat.value().leases.at(0).job.id, id);
+}
+
 TEST_F(EngineLease, AHostWhoseRegistrationWasNotAnsweredJoinsAgainAtOnce) {
   const auto unheard = join("h");
   auto host = join("h");

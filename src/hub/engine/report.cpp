@@ -270,10 +270,12 @@ Result<ReportAnswer> Tick::report(const ReportCall& call) {
   };
   for (const auto name : call.running) {
     auto* lease = own(name);
-    if (lease == nullptr)
+    if (lease == nullptr) {
       answer.lost.push_back(name);
-    else if (newest)
+    } else if (newest) {
+      lease->held = true;
       lease->deadline = now_.lease + lease->row.ttl;
+    }
   }
   for (const auto name : call.started)
     if (auto* lease = own(name)) start(*lease);

@@ -50,6 +50,7 @@ struct LeaseState {
   model::Job job;  // as of now, without parameters and inputs
   LaneState* lane = nullptr;
   Millis deadline = 0;  // on the lease clock
+  bool held = false;    // its host has said so
   bool cancel_confirmed = false;
   std::optional<model::Progress> unwritten_progress;
   Millis progress_written = 0;  // monotonic; 0: never
@@ -72,7 +73,13 @@ struct HostState {
   std::deque<std::string> fetches;   // the last few, oldest first
   bool fetch_answered = false;
   model::HostMode mode_told = model::HostMode::run;
-  std::map<store::Seq, std::string> cancels_told;  // not confirmed yet → the fetch that was answered with it
+  // Not confirmed yet: in the answer to which fetch, and whether it held the lease then. Of one that it does not hold
+  // an order may overtake the grant, and is lost on it.
+  struct CancelTold {
+    std::string fetch_id;
+    bool held = false;
+  };
+  std::map<store::Seq, CancelTold> cancels_told;
 };
 
 struct State {

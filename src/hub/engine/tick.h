@@ -93,7 +93,8 @@ class Tick {
     bool again = false;  // its leases were granted to an earlier call of the same id
   };
   std::vector<FetchReply> fetch_replies;
-  std::vector<OpenFetch> replaced_fetches;  // older calls whose place was taken: answered empty
+  std::vector<OpenFetch> replaced_fetches;  // by a newer fetch: answered empty
+  std::vector<OpenFetch> repeated_fetches;  // by a newer copy of the same: refused
   std::vector<store::EventRow> events;
   std::vector<Uuid> hosts_forgotten;  // their open fetches end with hostGone
   std::vector<Uuid> purged;
@@ -179,6 +180,7 @@ class Tick {
   HostInfo info(const HostState& host) const;
   std::vector<CancelOrder> cancels_for(HostState& host, bool in_fetch);
   std::vector<Granted> leases_of_fetch(const HostState& host, const std::string& fetch_id);
+  std::vector<CancelOrder> cancels_of_fetch(const HostState& host, const std::string& fetch_id);
 
   // ---- report.cpp
   enum class Verdict { accepted, stale, conflict, filesMissing };

@@ -69,6 +69,19 @@ TEST_F(EngineTick, AnUnknownCommitIsAnsweredByWhatTheStoreHolds) {
   }
 }
 
+TEST_F(EngineTick, AGrantWhoseCommitIsUnknownIsToldToTheFetchThatWaits) {
+  push();
+  submit(job());
+  auto host = join("h");
+  Slot<FetchAnswer> open;
+  open_fetch(host, 1, open);
+  store->next_commit = FaultyStore::CommitFault{Failure::unknown, true};
+  tick();
+  tick();
+  ASSERT_TRUE(open.answered());
+  EXPECT_EQ(open.value().leases.size(), 1u);
+}
+
 TEST_F(EngineTick, AFatalStoreStopsTheEngine) {
   push();
   store->next_commit = FaultyStore::CommitFault{Failure::fatal, false};
