@@ -60,7 +60,7 @@ Tick::Views Tick::views(bool all_lanes) {
     view.host = &host.row;
     view.alive = !host.lost;
     const auto fetch = desk_.fetches.find(id);
-    view.open = fetch != desk_.fetches.end() && fetch->second.call.fetch_id == host.fetch_id && !host.fetch_answered &&
+    view.open = fetch != desk_.fetches.end() && fetch->second.call.fetch_id == host.fetch_id &&
                 fetch->second.call.slots > 0 && host.row.mode == model::HostMode::run && !host.lost &&
                 !host.let_a_lease_run_out;
     // One that has just rested is tried with one job, and with the next when that has started.

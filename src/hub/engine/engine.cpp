@@ -111,8 +111,7 @@ void Engine::load() {
     lease_index_[lease.row.name] = {lease.row.job, lease.row.host, lease.job.spec.tenant, lease.row.attempt};
 }
 
-// Fetches stay open while the state is read anew: each is its host's newest. One that has leases already was answered
-// once, and this is its repeat.
+// Fetches stay open while the state is read anew: each is its host's newest.
 void Engine::take_up_fetches() {
   auto& desk = clockwork_->desk;
   std::vector<Uuid> gone;
@@ -124,8 +123,6 @@ void Engine::take_up_fetches() {
     }
     auto& host = found->second;
     host.fetch_id = fetch.call.fetch_id;
-    host.fetch_answered = std::any_of(host.leases.begin(), host.leases.end(),
-                                      [&](auto seq) { return state_->leases.at(seq).row.fetch_id == host.fetch_id; });
     host.fetches.push_back(host.fetch_id);
     state_->news.insert(id);
   }
@@ -290,11 +287,9 @@ void Engine::settle(Tick& tick) {
     auto fetch = desk.close(reply.host);
     // Here and not within the tick: the state may have been read anew since, when the commit's outcome was unknown.
     auto& host = state_->hosts.at(reply.host);
-    host.fetch_answered = true;
     host.mode_told = reply.answer.mode;
-    // Leases run from the tick's beginning, not from now: the commit may have taken long. One that was granted to an
-    // earlier call of the same id may have been granted as soon as that came.
-    reply.answer.held = reply.again ? 0 : std::max<Millis>(0, monotonic - fetch->call.received_at);
+    // Leases run from the tick's beginning, not from now: the commit may have taken long.
+    reply.answer.held = std::max<Millis>(0, monotonic - fetch->call.received_at);
     fetch->answer(std::move(reply.answer));
   }
   for (const auto& slice : tick.slices_done) {

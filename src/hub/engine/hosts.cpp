@@ -187,7 +187,6 @@ Result<std::optional<FetchAnswer>> Tick::fetch_opened(const FetchCall& call) {
     if (!newest || !again.leases.empty() || !again.cancel.empty()) return std::optional(std::move(again));
   }
   fetched_now_.insert(call.host);
-  host->fetch_answered = false;
   if (newest) return std::optional<FetchAnswer>();
   host->fetch_id = call.fetch_id;
   host->fetches.push_back(call.fetch_id);
@@ -254,14 +253,6 @@ void Tick::answer_fetches() {
     }
     auto& host = found->second;
     if (open == desk_.fetches.end() || open->second.call.fetch_id != host.fetch_id) continue;
-    if (host.fetch_answered) {  // it had leases when the state was read anew: the same again
-      std::erase_if(host.cancels_told, [&](const auto& told) { return told.second.fetch_id == host.fetch_id; });
-      auto again = leases_of_fetch(host, host.fetch_id);
-      if (!again.empty()) {
-        auto& reply = reply_to(host);
-        if (reply.answer.leases.empty()) reply.answer.leases = std::move(again), reply.again = true;
-      }
-    }
     auto cancels = cancels_for(host, true);
     if (!cancels.empty()) reply_to(host).answer.cancel = std::move(cancels);
     if (host.row.mode != host.mode_told) reply_to(host);

@@ -71,7 +71,6 @@ struct HostState {
   bool let_a_lease_run_out = false;  // since it was heard of: its open fetch is granted nothing
   std::string fetch_id;              // the newest
   std::deque<std::string> fetches;   // the last few, oldest first
-  bool fetch_answered = false;
   model::HostMode mode_told = model::HostMode::run;
   // Not confirmed yet: in the answer to which fetch, and whether it held the lease then. Of one that it does not hold
   // an order may overtake the grant, and is lost on it.

@@ -116,7 +116,6 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
       if (lease.row.granted_at >= newest) {
         newest = lease.row.granted_at;
         host->second.fetch_id = lease.row.fetch_id;
-        host->second.fetch_answered = true;
       }
       if (lease.row.cancel_requested_at) state.news.insert(lease.row.host);
     }

@@ -90,7 +90,6 @@ class Tick {
     Uuid host;
     std::string fetch_id;
     FetchAnswer answer;
-    bool again = false;  // its leases were granted to an earlier call of the same id
   };
   std::vector<FetchReply> fetch_replies;
   std::vector<OpenFetch> replaced_fetches;  // by a newer fetch: answered empty
