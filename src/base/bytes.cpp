@@ -79,6 +79,40 @@ std::string escape_bad_utf8(std::string_view text) {
   return with_bad_bytes(text, [&](unsigned char c) { return std::string{'\\', 'x', kHex[c >> 4], kHex[c & 15]}; });
 }
 
+namespace {
+
+// How long the escape sequence is that begins here (ECMA-48): a control sequence, a string that is ended by BEL or
+// ESC \, or a single character behind intermediates.
+std::size_t escape_sequence(std::string_view text) {
+  const auto kind = text.substr(1, 1);
+  std::size_t end = 1;
+  if (kind == "[") {
+    end = text.find_first_not_of("0123456789:;<=>?!\"#$%&'()*+,-./ ", 2);
+  } else if (!kind.empty() && std::string_view("]PX^_").find(kind) != std::string_view::npos) {
+    end = text.find_first_of("\x07\x1b", 2);
+    if (end != std::string_view::npos && text[end] == '\x1b') ++end;
+  } else {
+    end = text.find_first_not_of("!\"#$%&'()*+,-./ ", 1);
+  }
+  return end == std::string_view::npos ? text.size() : std::min(end + 1, text.size());
+}
+
+}  // namespace
+
+std::string plain_line(std::string_view line) {
+  std::string plain;
+  for (std::size_t at = 0; at < line.size();) {
+    if (line[at] == '\x1b') {
+      at += escape_sequence(line.substr(at));
+      continue;
+    }
+    const bool control = static_cast<unsigned char>(line[at]) < ' ' || line[at] == 0x7f;
+    plain += control ? ' ' : line[at];
+    ++at;
+  }
+  return replace_bad_utf8(plain);
+}
+
 std::string_view utf8_prefix(std::string_view text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return text;
   std::size_t end = bytes_max;

@@ -369,6 +369,7 @@ void Attempt::finish(Millis now) {
   }
   const bool went_wrong = result_.end == wire::RunEnd::signalled || result_.exitCode.value_or(0) != 0;
   if (result_.reason.empty() && went_wrong) result_.reason = around_.limits.out_of_tasks(slot()).value_or("");
+  if (result_.reason.empty() && plan_) result_.reason = exit_hint(*plan_, result_.exitCode.value_or(0));
   result_.stdout_ = out_.result();
   result_.stderr_ = err_.result();
   result_.lastErrorLine = err_.last_line();

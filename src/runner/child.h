@@ -63,6 +63,8 @@ void run_child_steps(void* plan);
 
 // One sentence for people: why `plan` could not be started.
 std::string start_failure_reason(const ChildPlan& plan, const ChildReport& report);
+// What may be behind this end of one that did start; empty: nothing comes to mind.
+std::string exit_hint(const ChildPlan& plan, int exit_code);
 
 // True if the machine, not the job, is to blame (no memory, no descriptors, too many processes).
 bool is_host_trouble(const ChildReport& report);

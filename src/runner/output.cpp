@@ -144,14 +144,15 @@ void Output::remember(std::string_view bytes) {
 }
 
 std::string Output::last_line() const {
-  const auto end = tail_.find_last_not_of(" \t\r\n\0");
-  if (end == std::string::npos) return {};
-  const auto before = tail_.find_last_of("\r\n", end);
-  const auto start = before == std::string::npos ? 0 : before + 1;
-  std::string line = replace_bad_utf8(std::string_view(tail_).substr(start, end + 1 - start));
-  for (char& c : line)
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
-  return std::string(utf8_prefix(line, kLastLineBytes));
+  for (std::string_view rest = tail_; !rest.empty();) {
+    const auto before = rest.find_last_of("\r\n");
+    std::string line = plain_line(rest.substr(before + 1));  // npos + 1 is 0
+    line.erase(line.find_last_not_of(' ') + 1);
+    // A line of colours and blanks says nothing.
+    if (!line.empty()) return std::string(utf8_prefix(line, kLastLineBytes));
+    rest = rest.substr(0, before == std::string_view::npos ? 0 : before);
+  }
+  return {};
 }
 
 }  // namespace geres::runner

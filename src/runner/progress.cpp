@@ -26,14 +26,14 @@ std::optional<std::pair<std::int32_t, std::string_view>> split_percent(std::stri
   if (error != std::errc() || !std::isfinite(number)) return std::nullopt;
   line.remove_prefix(std::size_t(end - line.data()));
   if (line.starts_with('%')) line.remove_prefix(1);
-  if (!line.empty() && line.front() != ' ' && line.front() != '\t') return std::nullopt;
+  if (!line.empty() && line.front() != ' ') return std::nullopt;
   return std::pair(std::int32_t(std::clamp(number, 0.0, 100.0)), line);
 }
 
 std::string_view trimmed(std::string_view text) {
-  const auto start = text.find_first_not_of(" \t\r");
+  const auto start = text.find_first_not_of(' ');
   if (start == std::string_view::npos) return {};
-  return text.substr(start, text.find_last_not_of(" \t\r") + 1 - start);
+  return text.substr(start, text.find_last_not_of(' ') + 1 - start);
 }
 
 }  // namespace
@@ -78,7 +78,7 @@ bool Progress::pump() {
     const ssize_t got = read(fifo_.get(), buffer, sizeof buffer);
     if (got <= 0) return false;
     for (std::string_view rest(buffer, std::size_t(got)); !rest.empty();) {
-      const auto end = rest.find('\n');
+      const auto end = rest.find_first_of("\r\n");  // what overwrites its line says something new, too
       const std::string_view piece = rest.substr(0, end);
       if (!skipping_) part_.append(piece.substr(0, kLineBytesMax - part_.size()));
       if (part_.size() == kLineBytesMax) skipping_ = true;
@@ -93,16 +93,13 @@ bool Progress::pump() {
 }
 
 void Progress::read_line(std::string_view line) {
-  line = trimmed(line);
-  if (const auto split = split_percent(line)) {
+  const std::string plain = plain_line(line);
+  std::string_view message = trimmed(plain);
+  if (const auto split = split_percent(message)) {
     percent_ = split->first;
-    line = trimmed(split->second);
+    message = trimmed(split->second);
   }
-  if (line.empty()) return;
-  std::string message = replace_bad_utf8(line);
-  for (char& c : message)
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = ' ';
-  message_ = std::string(utf8_prefix(message, kLineBytesMax));
+  if (!message.empty()) message_ = std::string(utf8_prefix(message, kLineBytesMax));
 }
 
 void Progress::finish() {

@@ -49,10 +49,13 @@ TEST(Progress, ReadsPercentAndMessage) {
   expect("1000\n", 100, "");
   expect("99999999999999999999999999\n", 100, "");
   expect("3rd picture\n", std::nullopt, "3rd picture");
-  expect("a\tb\x01\n", std::nullopt, "a b ");
+  expect("a\tb\x01\n", std::nullopt, "a b");
   expect("\xff\n", std::nullopt, "\xEF\xBF\xBD");
   expect("10 a\n20\n", 20, "a");
   expect("nan\n", std::nullopt, "nan");
+  expect("\r 16% of 3\r 17% of 3\r", 17, "of 3");
+  expect("\x1b[32m18%\x1b[0m \x1b[1mgreen\x1b[0m\n", 18, "green");
+  expect("\x1b[2K\r\n", std::nullopt, "");
 }
 
 TEST(Progress, PausesBetweenNewsAndKeepsTheNewest) {
@@ -174,7 +177,9 @@ TEST(Output, LastLineIsShortAndClean) {
   ASSERT_TRUE(stream.output.open("", 0));
   EXPECT_EQ(stream.output.last_line(), "");
   stream.print("first\nsecond \xfe \x1b[31mred\n\n  \n");
-  EXPECT_EQ(stream.output.last_line(), "second \xEF\xBF\xBD  [31mred");
+  EXPECT_EQ(stream.output.last_line(), "second \xEF\xBF\xBD red");
+  stream.print("\x1b[1;31merror:\x1b[0m gone\x1b]0;title\x07\x1b(B\n\x1b[0m\r\n\x1b[");
+  EXPECT_EQ(stream.output.last_line(), "error: gone");
   stream.print(std::string(10'000, 'a') + "\xC3\xBC");
   EXPECT_LE(stream.output.last_line().size(), 300u);
   EXPECT_EQ(stream.output.result().keptBytes, 0);

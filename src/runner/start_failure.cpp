@@ -19,8 +19,12 @@ std::string absolute(const ChildPlan& plan, const std::string& path) {
   return path.starts_with('/') ? path : std::string(plan.directory) + "/" + path;
 }
 
+// Only of a file: what a job has put in its place must not be opened.
 std::string head_of(const std::string& path) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const Fd place(open(path.c_str(), O_PATH | O_CLOEXEC));
+  struct stat found {};
+  if (!place || fstat(place.get(), &found) != 0 || !S_ISREG(found.st_mode)) return {};
+  const Fd fd(open(("/proc/self/fd/" + std::to_string(place.get())).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   char buffer[256];
   const ssize_t got = fd ? read(fd.get(), buffer, sizeof buffer) : -1;
   return got > 0 ? std::string(buffer, std::size_t(got)) : std::string();
@@ -105,6 +109,18 @@ std::string start_failure_reason(const ChildPlan& plan, const ChildReport& repor
       break;
   }
   return replace_bad_utf8(reason);
+}
+
+std::string exit_hint(const ChildPlan& plan, int exit_code) {
+  if (exit_code != 127) return {};
+  // `#!/usr/bin/env python3\r`: env was there, and looked for something that nobody has.
+  for (const auto& candidate : plan.candidates) {
+    const std::string head = head_of(absolute(plan, candidate));
+    if (head.starts_with("#!") && head.substr(0, head.find('\n')).ends_with('\r'))
+      return "the script has Windows line ends";
+    if (!head.empty()) break;
+  }
+  return {};
 }
 
 bool is_host_trouble(const ChildReport& report) {

@@ -337,6 +337,14 @@ TEST_P(Contained, SaysWhyAStartFailed) {
   std::filesystem::permissions(directory / "text", std::filesystem::perms::owner_all);
   EXPECT_EQ(reason("./text"), "./text: is no program for this machine and has no #! line");
   EXPECT_EQ(reason(directory), directory.string() + ": is a directory");
+  std::ofstream(directory / "windows.sh") << "#!/bin/sh\r\necho\r\n";
+  std::filesystem::permissions(directory / "windows.sh", std::filesystem::perms::owner_all);
+  EXPECT_EQ(reason("./windows.sh"),
+            "./windows.sh: its interpreter /bin/sh is not on this machine (the script has Windows line ends)");
+  std::ofstream(directory / "windows.sh") << "#!/usr/bin/env sh\r\necho\r\n";
+  const auto windows = host.run(host.spec("windows", {"./windows.sh"}));
+  EXPECT_EQ(windows.exitCode, 127) << "env was found";
+  EXPECT_EQ(windows.reason, "the script has Windows line ends");
 
   auto spec = host.shell("nowhere", "true");
   spec.workDirectory = directory / "absent";
