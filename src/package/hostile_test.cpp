@@ -113,6 +113,19 @@ TEST_F(Hostile, OneNameTwice) {
   expect_refused(zip_of({{"geres.json", kManifest}, {"x/y", "1"}, {"x", "2"}}), "is there twice");
 }
 
+TEST_F(Hostile, OddButGoodOnes) {
+  const auto good = zip_of({{"geres.json", kManifest}, {"x", "content"}});
+  const std::string comment = "made by hand: PK\5\6 is no end";
+  for (auto bytes : {good + comment, good + std::string(9'000, '\0')}) {
+    if (bytes.substr(good.size()).starts_with("made")) bytes[good.size() - 2] = char(comment.size());
+    write(bytes);
+    const auto done = unpack(zip(), target());
+    ASSERT_TRUE(done) << done.error().message << " of " << bytes.size() - good.size() << " more";
+    EXPECT_EQ(read_file(target() / "x"), "content");
+    fs::remove_all(target());
+  }
+}
+
 TEST_F(Hostile, BrokenOnes) {
   const auto good = zip_of({{"geres.json", kManifest}, {"x", std::string(5000, 'x'), 0100644, true}});
   for (const std::size_t length : {std::size_t(0), std::size_t(3), std::size_t(40), good.size() / 2, good.size() - 1})
@@ -120,6 +133,14 @@ TEST_F(Hostile, BrokenOnes) {
   expect_refused("This is no ZIP, but long enough to be one.", "no ZIP");
   expect_refused("#!/bin/sh\nexit 0\n" + good, "no ZIP");
   expect_refused(good + "trailing", "end");
+  expect_refused(good + std::string(70'000, '\0'), "no end");
+  auto commented = [&](const std::string& comment) {
+    auto bytes = good + comment;
+    bytes[good.size() - 2] = char(comment.size());
+    return bytes;
+  };
+  expect_refused(commented("PK\5\6" + std::string(30, 'x')), "comment has an end record in it");
+  expect_refused(commented(good.substr(good.size() - 22)), "comment has an end record in it");
   expect_refused(good.substr(0, 40) + "PK" + good.substr(40), "");
   expect_entry_refused({.name = "x", .content = "content", .crc = 1}, "broken");
   expect_entry_refused({.name = "x", .content = "content", .deflated = true, .crc = 1}, "broken");

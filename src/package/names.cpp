@@ -12,9 +12,13 @@
 namespace geres::package {
 namespace {
 
-Error bad_name(std::string_view raw, const std::string& why) {
-  return fail(Code::badPackage, "the entry '" + shown(raw) + "' " + why);
+Error bad_name(std::string_view raw, const std::string& why, std::string hint = {}) {
+  return fail(Code::badPackage, "the entry '" + shown(raw) + "' " + why, {}, std::move(hint));
 }
+
+// Windows PowerShell 5 and old .NET write backslashes, DOS tools their own code pages.
+constexpr char kOldArchiver[] =
+    "pack it with an archiver that writes names as the format says (PowerShell 7, 7-Zip, zip)";
 
 bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -70,8 +74,8 @@ Result<std::string> checked_name(std::string_view raw, const Limits& limits) {
   if (name.size() > limits.name_bytes) return bad_name(raw, "has a name that is too long");
   if (name.find('\0') != name.npos || std::any_of(name.begin(), name.end(), is_control))
     return bad_name(raw, "has a control character in its name");
-  if (!valid_utf8(name)) return bad_name(raw, "has a name that is not UTF-8");
-  if (name.find('\\') != name.npos) return bad_name(raw, "has a backslash in its name");
+  if (!valid_utf8(name)) return bad_name(raw, "has a name that is not UTF-8", kOldArchiver);
+  if (name.find('\\') != name.npos) return bad_name(raw, "has a backslash in its name", kOldArchiver);
   if (name.front() == '/') return bad_name(raw, "has an absolute name");
   if (name.starts_with("./")) name.remove_prefix(2);
   if (name.ends_with('/')) name.remove_suffix(1);

@@ -21,6 +21,10 @@ Result<std::string> checked_name(std::string_view raw, const Limits& limits);
 std::vector<std::string_view> segments_of(std::string_view name);
 
 // A name for people to read in an error: control and non-UTF-8 bytes replaced, cut at 120 bytes.
+// What to do about symbolic links, which a package has none of: a Python venv, node_modules/.bin, a library's soname.
+inline constexpr std::string_view kNoLinksHint =
+    "push a copy with the files that the links lead to: cp -rL DIRECTORY COPY (zip does so by itself)";
+
 std::string shown(std::string_view name);
 
 // Grows with the archive; bounded by Limits::entries and names_bytes.

@@ -37,7 +37,8 @@ struct Opened {
 Result<Opened> open_plain(int directory, const std::string& path, const std::string& name) {
   Opened file{Fd(::openat(directory, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC))};
   if (!file.fd && errno == ELOOP)
-    return bad("'" + shown(name) + "' is a symbolic link; a package has plain files only");
+    return fail(Code::badPackage, "'" + shown(name) + "' is a symbolic link; a package has plain files only", {},
+                std::string(kNoLinksHint));
   if (!file.fd && errno == ENXIO) return bad("'" + shown(name) + "' is a special file; a package has plain files only");
   if (!file.fd) throw_errno("open " + name);
   if (::fstat(file.fd.get(), &file.status) != 0) throw_errno("look at " + name);

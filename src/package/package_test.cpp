@@ -99,6 +99,7 @@ TEST_F(PackageTest, LinksAndSpecialFilesAreNotPacked) {
   add("a", "1");
   fs::create_symlink("/etc/passwd", dir() / "link");
   EXPECT_EQ(pack(dir(), zip()).error().message, "'link' is a symbolic link; a package has plain files only");
+  EXPECT_NE(pack(dir(), zip()).error().hint.find("cp -rL"), std::string::npos);
   fs::remove(dir() / "link");
   fs::create_directory_symlink("/etc", dir() / "etc");
   EXPECT_FALSE(pack(dir(), zip()));

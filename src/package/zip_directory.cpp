@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -62,17 +63,33 @@ Result<void> read_end64(int fd, std::uint64_t end_at, End& end) {
   return {};
 }
 
+// Where the end record begins. It reaches to the end of the file with its comment; in that must stand nothing that
+// readers could take for the record. Behind it may be what fills a tape's last block (bsdtar into a pipe).
+Result<std::size_t> end_record(std::string_view tail) {
+  const auto size = tail.find_last_not_of('\0') + 1;
+  std::size_t seen = 0;
+  std::optional<std::size_t> record;
+  for (auto found = tail.rfind("PK\5\6"); found != tail.npos; found = tail.substr(0, found).rfind("PK\5\6")) {
+    if (tail.size() - found < kEndSize) continue;
+    ++seen;
+    const auto end = found + kEndSize + number(tail, found + 20, 2);
+    if (end > tail.size() || (end < tail.size() && end < size)) continue;
+    if (seen > 1) return bad("the ZIP's comment has an end record in it: pack it without a comment");
+    record = found;
+  }
+  if (record) return *record;
+  if (seen > 0) return bad("the ZIP's end is not the end of the file");
+  return bad("the ZIP has no end: it is cut short or no ZIP at all");
+}
+
 Result<End> find_end(int fd, std::uint64_t file_size) {
   const auto tail_size = std::size_t(std::min<std::uint64_t>(file_size, kEndSize + 65535));
   const auto tail = read_at(fd, file_size - tail_size, tail_size);
-  const auto found = tail.rfind("PK\5\6");
-  if (found == tail.npos || tail_size - found < kEndSize)
-    return bad("the ZIP has no end: it is cut short or no ZIP at all");
-  if (found + kEndSize + number(tail, found + 20, 2) != tail_size)
-    return bad("the ZIP's end is not the end of the file");
-  if (number(tail, found + 4, 4) != 0) return bad("the ZIP is one part of several");
-  const auto end_at = file_size - tail_size + found;
-  End end{number(tail, found + 16, 4), number(tail, found + 12, 4), number(tail, found + 10, 2), end_at};
+  const auto found = end_record(tail);
+  if (!found) return found.error();
+  if (number(tail, *found + 4, 4) != 0) return bad("the ZIP is one part of several");
+  const auto end_at = file_size - tail_size + *found;
+  End end{number(tail, *found + 16, 4), number(tail, *found + 12, 4), number(tail, *found + 10, 2), end_at};
   if (end.directory_offset == 0xffffffff || end.directory_size == 0xffffffff || end.entries == 0xffff) {
     const bool plain = end.entries == 0xffff && end.directory_offset != 0xffffffff &&
                        end.directory_size != 0xffffffff && end.directory_offset + end.directory_size == end_at;
@@ -142,7 +159,7 @@ Result<void> check_central(const Central& entry, const Limits& limits) {
   if (entry.method != 0 && entry.method != 8)
     return bad(who + "is compressed by method " + std::to_string(entry.method) + "; only deflate is read");
   const auto kind = unix_kind(entry);
-  if (kind == 0120000) return bad(who + "is a symbolic link");
+  if (kind == 0120000) return fail(Code::badPackage, who + "is a symbolic link", {}, std::string(kNoLinksHint));
   if (kind != 0 && kind != 0100000 && kind != 0040000) return bad(who + "is a special file");
   if (entry.name.ends_with('/') && entry.size != 0) return bad(who + "is a directory with content");
   return {};
