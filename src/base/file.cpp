@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -103,8 +105,15 @@ Fd try_lock_file(const std::filesystem::path& path) {
 }
 
 TemporaryDirectory::TemporaryDirectory() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "geres-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw_errno("make temporary directory");
+  std::error_code none;
+  const auto place = std::filesystem::temp_directory_path(none);
+  if (none) {
+    const char* named = std::getenv("TMPDIR");
+    throw std::runtime_error(std::string("no place for temporary files: TMPDIR is '") + (named ? named : "") +
+                             "', which is no directory");
+  }
+  std::string pattern = (place / "geres-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) throw_errno("make a temporary directory in " + place.string());
   path_ = pattern;
 }
 

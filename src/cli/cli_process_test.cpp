@@ -383,7 +383,10 @@ TEST_F(Cli, DrawsBarsInPlaceAndGivesTheCursorBack) {
   EXPECT_GT(ran.out.rfind("\x1b[?25h"), ran.out.rfind("\x1b[?25l"));
 }
 
-TEST_F(Cli, LeavesJobsAloneOnCtrlC) {
+class CliInterrupted : public Cli, public testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(Each, CliInterrupted, testing::Values(SIGINT, SIGTERM, SIGQUIT, SIGHUP));
+
+TEST_P(CliInterrupted, LeavesJobsAlone) {
   hub_.answer("GET /v1/jobs/" + kId, 200, job("running"));
   int out[2];
   ASSERT_EQ(::pipe2(out, O_CLOEXEC), 0);
@@ -393,9 +396,9 @@ TEST_F(Cli, LeavesJobsAloneOnCtrlC) {
   std::string seen;
   char c = 0;
   while (seen.find("running\n") == std::string::npos && ::read(reader.get(), &c, 1) == 1) seen += c;
-  ::kill(pid, SIGINT);
+  ::kill(pid, GetParam());
   seen += read_all(reader.get());
-  EXPECT_EQ(exit_of(pid), 130);
+  EXPECT_EQ(exit_of(pid), 128 + GetParam()) << "as a shell tells it";
   EXPECT_THAT(seen, HasSubstr("the jobs go on"));
   EXPECT_THAT(seen, HasSubstr("geres watch " + kId));
   for (const auto& asked : hub_.asked()) EXPECT_THAT(asked.what, Not(HasSubstr("cancel")));

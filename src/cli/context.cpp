@@ -85,7 +85,9 @@ std::string flag_for(Code code) {
 }
 
 std::atomic<bool> g_interrupted{false};
-void on_interrupt(int) {
+std::atomic<int> g_interrupt_signal{0};
+void on_interrupt(int signal) {
+  g_interrupt_signal = signal;
   g_interrupted = true;
 }
 
@@ -95,11 +97,19 @@ std::atomic<bool>& interrupted() {
   return g_interrupted;
 }
 
+int interrupt_signal() {
+  return g_interrupt_signal;
+}
+
 void catch_interrupts() {
   struct sigaction action {};
   action.sa_handler = on_interrupt;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) {
+    struct sigaction before {};
+    // What was ignored stays so: nohup, or in the background of a shell without job control.
+    if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
+    ::sigaction(signal, &action, nullptr);
+  }
 }
 
 std::filesystem::path default_data() {

@@ -66,8 +66,9 @@ class Context {
   std::unique_ptr<client::Client> client_;
 };
 
-// SIGINT and SIGTERM set this; calls to the hub end soon after.
+// SIGINT, SIGTERM, SIGQUIT and SIGHUP set this; calls to the hub end soon after.
 std::atomic<bool>& interrupted();
+int interrupt_signal();  // which one it was; 0: none was caught
 void catch_interrupts();
 
 std::filesystem::path data_directory();   // GERES_DATA, else $XDG_DATA_HOME/geres

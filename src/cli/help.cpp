@@ -65,6 +65,14 @@ int show_help(Context& context) {
               "geres help" + (near.empty() ? "" : " " + near));
 }
 
+int show_version(Context& context) {
+  if (context.output.look.json)
+    context.show_json(json::object{{"version", GERES_VERSION}});
+  else
+    context.output.line("geres " GERES_VERSION);
+  return kDone;
+}
+
 }  // namespace
 
 std::string top_help(bool colour) {
@@ -109,7 +117,12 @@ std::string command_help(const Command& command, bool colour) {
 }
 
 std::vector<Command> help_commands() {
-  return {{.path = "help",
+  return {{.path = "version",
+           .sentence = "Print the version of this program",
+           .examples = {"geres version"},
+           .run = show_version,
+           .remote = false},
+          {.path = "help",
            .sentence = "Explain a command or a topic: exit-codes, environment, states, formatting",
            .usage = {"[<command | topic>]"},
            .examples = {"geres help first-job", "geres help job list", "geres help exit-codes"},

@@ -66,7 +66,8 @@ int run(const std::vector<std::string>& args, const Services& services) {
     return run_words(args, output, services);
   } catch (const Trouble& trouble) {
     show(output, trouble);
-    return trouble.exit;
+    // As a shell tells it of a program that the signal has ended: 143 after a SIGTERM.
+    return trouble.exit == kInterrupted && interrupt_signal() != 0 ? 128 + interrupt_signal() : trouble.exit;
   } catch (const std::exception& error) {
     show(output, Trouble{kFailed, error.what()});
     return kFailed;

@@ -60,8 +60,12 @@ std::string jobs_line(const json::value& status, const Output& output) {
 
 void show(Context& context, const json::value& info, const json::value& status) {
   auto& output = context.output;
+  constexpr std::size_t kNameColumns = 12;
+  const std::size_t width = output.look.out_terminal ? std::size_t(terminal_width(1)) : std::string::npos;
   const auto row = [&](const std::string& name, const std::string& text) {
-    output.line(output.grey(pad(name, 12)) + text);
+    const bool wraps = width != std::string::npos && width > 2 * kNameColumns;
+    output.line(output.grey(pad(name, kNameColumns)) +
+                (wraps ? wrapped(text, width - kNameColumns, std::string(kNameColumns, ' ')) : text));
   };
   std::string hub = paint("ok", Colour::green, output.look.out_colour) + "   " + text_of(info, "version");
   if (const auto since = time_of(info, "startedAt")) hub += "   up " + took(context.now() - *since);

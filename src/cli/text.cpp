@@ -111,7 +111,12 @@ std::string wrapped(std::string_view text, std::size_t width, std::string_view i
 
 std::size_t display_width(std::string_view text) {
   std::size_t width = 0;
-  for (std::size_t at = 0; at < text.size();) width += columns(next_code_point(text, at));
+  for (std::size_t at = 0; at < text.size();) {
+    if (text.substr(at).starts_with("\x1b["))  // paint()
+      at = std::min(text.find('m', at), text.size() - 1) + 1;
+    else
+      width += columns(next_code_point(text, at));
+  }
   return width;
 }
 

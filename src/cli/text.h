@@ -26,7 +26,7 @@ std::string escaped_name(std::string_view name);
 // Lines broken between words where they would be wider than `width`; those after the first begin with `indent`.
 std::string wrapped(std::string_view text, std::size_t width, std::string_view indent);
 
-std::size_t display_width(std::string_view text);           // columns on a terminal
+std::size_t display_width(std::string_view text);           // columns on a terminal; colours take none
 std::string fit(std::string_view text, std::size_t width);  // cut with "…"
 std::string pad(std::string_view text, std::size_t width, bool right = false);
 
