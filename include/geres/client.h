@@ -253,7 +253,7 @@ class GERES_CLIENT_API Client {
   // Newest first.
   Range<Job> jobs(const JobFilter& filter = {}, const JobListing& listing = {});
   // Until it has ended; with a limit the job as it stands then: look at ended(). A hub that is away for less than
-  // Options::patience does not end a wait.
+  // Options::patience does not end a wait. One that has not answered 2 s after the limit ends it: Unavailable.
   Job wait(std::string_view job, std::optional<milliseconds> limit = {}) { return async_.wait(job, limit).get(); }
   // Until all have ended, or the limit. In the order of `jobs`; with a limit, those that have not ended are as they
   // were last seen. One stream of events, however many they are.

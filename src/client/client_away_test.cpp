@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hubs that are absent, restart, are killed, or whose answers are lost: calls are repeated, nothing is done twice.
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +44,38 @@ TEST_F(AwayTest, WithoutAHubItSaysSoInTime) {
     EXPECT_THROW(lonely.wait("a"), Unavailable);
   }
   EXPECT_GT(*retries, 0);
+}
+
+// Its machine takes connections, and nobody ever answers.
+struct FrozenHub {
+  Fd listener{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_in at{};
+  FrozenHub() {
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    auto* address = reinterpret_cast<sockaddr*>(&at);
+    if (::bind(listener.get(), address, size) != 0 || ::listen(listener.get(), 128) != 0 ||
+        ::getsockname(listener.get(), address, &size) != 0)
+      throw std::runtime_error("no socket");
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(ntohs(at.sin_port)); }
+};
+
+TEST_F(AwayTest, ALimitHoldsBesideAFrozenHub) {
+  FrozenHub frozen;
+  Options options;
+  options.hub = frozen.url();
+  options.token = "any";
+  Client lonely(options);
+  const auto begun = std::chrono::steady_clock::now();
+  auto one = lonely.async().wait("a", 100ms);
+  auto all = lonely.async().wait_all({"a", "b"}, 100ms);
+  auto some = lonely.async().wait_some({"a", "b"}, 1, 100ms);
+  EXPECT_THROW(one.get(), Unavailable);
+  EXPECT_THROW(all.get(), Unavailable);
+  EXPECT_THROW(some.get(), Unavailable);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, options.answer_timeout / 2);
 }
 
 TEST_F(AwayTest, AWrongTokenIsToldAtOnce) {

@@ -14,6 +14,7 @@ namespace geres::client {
 namespace {
 
 constexpr Millis kPoll = 30'000;
+constexpr Millis kLateMax = 2'000;      // beyond the limit, for a hub that is slow to answer
 constexpr std::size_t kNamedMax = 100;  // jobs in a filter
 
 Millis now() {
@@ -40,7 +41,8 @@ class OneWait : public std::enable_shared_from_this<OneWait> {
     const Millis wait = deadline_ ? std::clamp<Millis>(*deadline_ - now(), 0, kPoll) : kPoll;
     auto call = get(path_);
     if (wait > 0) call.query.emplace_back("wait", format_duration(wait));
-    call.time_max = wait + core_->loop().options().answer_time_max;
+    const Millis late_max = core_->loop().options().answer_time_max;
+    call.time_max = wait + (deadline_ ? std::min(late_max, kLateMax) : late_max);
     call.lasting = true;
     if (deadline_) call.patience = std::clamp<Millis>(*deadline_ - now(), 0, core_->patience());
     core_->call(promise_.task(), std::move(call), [self = shared_from_this()](Answer<transport::Reply> answer) {
@@ -94,7 +96,10 @@ class ManyWait : public std::enable_shared_from_this<ManyWait> {
     listener.on_refused = [self](const Failure& failure) { self->fail(failure); };
     stream_ = std::make_shared<EventStream>(core_, query_of(filter), std::string(), std::move(listener));
     promise_.task()->on_cancel([self] { self->fail(stopped_failure()); });
-    if (deadline_) core_->after(*deadline_ - now(), [self] { self->time_is_up(); });
+    if (deadline_) {
+      core_->after(*deadline_ - now(), [self] { self->time_is_up(); });
+      core_->after(*deadline_ - now() + kLateMax, [self] { self->silent(); });
+    }
     stream_->start();
   }
 
@@ -147,6 +152,13 @@ class ManyWait : public std::enable_shared_from_this<ManyWait> {
     if (over_) return;
     if (jobs_.size() >= named_) return finish();
     if (!looked_ && last_trouble_) fail(*last_trouble_);
+  }
+
+  void silent() {
+    if (over_) return;
+    if (jobs_.size() >= named_) return finish();
+    fail(last_trouble_.value_or(Failure{Failure::Kind::unreachable, 0,
+                                        geres::fail(Code::unavailable, "the hub did not answer in time"), nullptr}));
   }
 
   void finish() {
