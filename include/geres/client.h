@@ -18,7 +18,8 @@
 // Threads: all of Client, Async and Subscription may be used from any thread at any time. A client has two threads of
 // its own: one for the network, and one on which all callbacks and handlers run, one after the other. A callback may
 // call any verb, also blocking ones; while it does, further callbacks wait. Callbacks must not throw, but for `Stopped`
-// out of a verb that was under way when the client was ended.
+// out of a verb that was under way when the client was ended. A child of fork() has none of these threads: a client
+// from before may only be destroyed there, its verbs throw std::logic_error; make another one.
 //
 // Repeats: while the hub is away, stops or restarts (no connection, connection lost, 502, 503, 504), a call is repeated
 // with growing, jittered pauses until Options::patience is used up. Reads always are, and so are writes that do no harm

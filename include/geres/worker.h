@@ -28,7 +28,9 @@
 // its worker waits for it.
 //
 // Threads: handlers run on Options::concurrency threads of the worker's own. One more thread talks to the hub, so a
-// handler may compute or block as long as it likes. All of Worker and Job may be used from any thread.
+// handler may compute or block as long as it likes. All of Worker and Job may be used from any thread. A handler ends
+// by returning or throwing: pthread_exit() in it ends the program. A child of fork() has none of these threads: there a
+// worker from before may only be destroyed.
 #pragma once
 
 #include <chrono>
@@ -186,7 +188,7 @@ class GERES_WORKER_API Worker {
   void stop();
   void stop(milliseconds drain);
   // Until the worker has ended: all handlers have returned and the hub has been told. Throws Error when the hub refuses
-  // it for good.
+  // it for good, std::logic_error in a handler (it would wait for itself) and in a forked child.
   void wait();
 
   void run() { start(), wait(); }

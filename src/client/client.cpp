@@ -15,7 +15,11 @@ Client::Client(Options options) : core_(std::make_shared<Core>(std::move(options
 }
 
 Client::~Client() {
-  core_->stop();
+  // In a forked child there is nobody to wait for, and the connections are the parent's: left alone.
+  if (core_->forked())
+    new std::shared_ptr<Core>(core_);
+  else
+    core_->stop();
 }
 
 Range<Job> Client::jobs(const JobFilter& filter, const JobListing& listing) {

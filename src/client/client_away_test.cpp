@@ -78,6 +78,26 @@ TEST_F(AwayTest, ALimitHoldsBesideAFrozenHub) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, options.answer_timeout / 2);
 }
 
+TEST_F(AwayTest, AForkedChildIsToldToMakeItsOwn) {
+  auto events = client->subscribe({}, {});
+  const auto child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    try {
+      client->info();
+    } catch (const std::logic_error&) {
+      events = Subscription();
+      client.reset();
+      ::_exit(7);
+    }
+    ::_exit(1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7);
+  EXPECT_FALSE(client->info().version.empty()) << "the parent's goes on";
+}
+
 TEST_F(AwayTest, AWrongTokenIsToldAtOnce) {
   auto options = options_of(ours);
   options.token = "wrong";

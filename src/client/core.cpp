@@ -71,6 +71,7 @@ void Core::stop() {
 }
 
 void Core::run(std::function<void()> work) {
+  if (forked()) throw std::logic_error("this client was made before fork(): make another one in the child");
   {
     const std::lock_guard lock(post_mutex_);
     if (!network_ended_) {

@@ -3,6 +3,8 @@
 // user. Everything inside runs on the network thread, so nothing inside needs a lock.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -37,10 +39,12 @@ class Core : public std::enable_shared_from_this<Core> {
   void start();
   void stop();  // may be repeated
 
-  // Any thread. On the network thread soon; once that has ended, right here.
+  // Any thread. On the network thread soon; once that has ended, right here. In a forked child: std::logic_error.
   void run(std::function<void()> work);
   // Any thread. On the callback thread, in order; once that has ended, right here.
   void tell(std::function<void()> words);
+  // This process is a child that fork() made of the client's: it has none of the client's threads.
+  bool forked() const { return ::getpid() != made_by_; }
   bool on_callback_thread() const { return std::this_thread::get_id() == callback_id_.load(); }
   bool on_own_thread() const { return on_callback_thread() || std::this_thread::get_id() == network_id_.load(); }
 
@@ -58,6 +62,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void callbacks();
   bool run_posted();
 
+  const pid_t made_by_ = ::getpid();
   transport::Loop loop_;
   Tokens tokens_;
   bool stopping_ = false;  // network thread

@@ -180,6 +180,7 @@ struct Subscription::Impl : std::enable_shared_from_this<Subscription::Impl> {
   }
 
   void stop() {
+    if (core->forked()) return;
     closed = true;
     core->run([self = shared_from_this()] { self->close(); });
     if (!core->on_own_thread()) const std::lock_guard wait(handling);

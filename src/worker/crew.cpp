@@ -23,7 +23,13 @@ std::string sentence(std::string_view text) {
   return std::string(utf8_prefix(clean, kErrorBytesMax));
 }
 
+thread_local bool g_in_handler = false;
+
 Result call(const Handler& handler, Job& job) {
+  struct Inside {
+    Inside() { g_in_handler = true; }
+    ~Inside() { g_in_handler = false; }
+  } inside;
   try {
     return handler(job);
   } catch (const Abort& abort) {
@@ -83,6 +89,10 @@ Crew::Crew(int threads, const Handlers& handlers, const Clock& clock, std::funct
     : handlers_(handlers), clock_(clock), nudge_(std::move(nudge)) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
   threads_.emplace_back([this] { set_stops(); });
+}
+
+bool Crew::in_handler() {
+  return g_in_handler;
 }
 
 Crew::~Crew() {

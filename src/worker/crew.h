@@ -30,7 +30,8 @@ class Crew {
   };
 
   Crew(int threads, const Handlers& handlers, const Clock& clock, std::function<void()> nudge);
-  ~Crew();  // close()
+  ~Crew();
+  static bool in_handler();  // of any crew, on this thread  // close()
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 

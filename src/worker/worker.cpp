@@ -76,12 +76,16 @@ class Worker::Impl {
   const Millis drain;
   Handlers handlers;
   std::unique_ptr<Session> session;
+  const pid_t made_by = ::getpid();
 };
 
 Worker::Worker(Options options) : impl_(std::make_unique<Impl>(settings_of(std::move(options)))) {
   host::HubLink::prepare();
 }
-Worker::~Worker() = default;
+Worker::~Worker() {
+  // In a forked child there is nobody to wait for, and the connections are the parent's: left alone.
+  if (impl_ && impl_->made_by != ::getpid()) (void)impl_.release();
+}
 
 Worker& Worker::handle(std::string type, Handler handler) {
   check_type(type, impl_->handlers);
@@ -105,6 +109,9 @@ void Worker::stop(milliseconds drain) {
   impl_->started().stop(drain.count());
 }
 void Worker::wait() {
+  if (impl_->made_by != ::getpid())
+    throw std::logic_error("this worker was made before fork(): make another one in the child");
+  if (Crew::in_handler()) throw std::logic_error("wait() in a handler would wait for itself: use stop() there");
   impl_->started().wait();
 }
 

@@ -3,6 +3,9 @@
 // unnoticed when the worker stops, the hub goes away, or an earlier life has died.
 #include "geres/worker.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <condition_variable>
 #include <fstream>
 #include <map>
@@ -395,6 +398,41 @@ TEST_F(WorkerTest, OneOfManyPrefetchedJobsIsDrainedWithItsHost) {
   EXPECT_EQ(state(id), "ready");
   EXPECT_EQ(admin.post("/v1/hosts/" + worker.name() + "/resume", "{}").status, 200);
   EXPECT_EQ(text(ended(id), "state"), "finished");
+}
+
+TEST_F(WorkerTest, WaitingInAHandlerIsRefused) {
+  Worker worker(options_of());
+  worker.handle("Work", [&](Job&) {
+    try {
+      worker.wait();
+      return Result::failure("it waited");
+    } catch (const std::logic_error& error) {
+      return Result::success(error.what());
+    }
+  });
+  worker.start();
+  const auto job = ended(submit(""));
+  EXPECT_NE(text(job, "result").find("would wait for itself"), std::string::npos) << job;
+}
+
+TEST_F(WorkerTest, AForkedChildLeavesAWorkerAlone) {
+  auto worker = std::make_unique<Worker>(options_of());
+  worker->handle("Work", [](Job&) { return Result::success(""); });
+  worker->start();
+  const auto child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    try {
+      worker->wait();
+    } catch (const std::logic_error&) {
+      worker.reset();
+      ::_exit(7);
+    }
+    ::_exit(1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7);
 }
 
 TEST_F(WorkerTest, WhatIsWrongIsSaidWithTheOption) {

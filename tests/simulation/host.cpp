@@ -226,7 +226,10 @@ void Host::send_fetch(FetchCall& call) {
       trace_("hub takes fetch {} for {} slots", body.fetch_id, body.slots);
       engine.fetch(body, hub_.answer<FetchAnswer>([this, life, host = body.host, id = body.fetch_id,
                                                    mine](Result<FetchAnswer>& answer) {
-        if (answer) ledger_.fetch_answered(host, id, *answer, hub_.engine().state());
+        // A copy that was on its way for long is of no use to its host, nor of harm.
+        const bool awaited =
+            std::any_of(calls_.begin(), calls_.end(), [&](const auto& call) { return call.id == id && !call.settled; });
+        if (answer && awaited) ledger_.fetch_answered(host, id, *answer, hub_.engine().state());
         trace_("hub answers fetch {} with {}, held {}", id,
                answer ? fmt::format("{} leases", answer->leases.size()) : "an error", answer ? answer->held : 0);
         network_.down(link, hub_.held_up(), [this, life, id, mine, answer] {

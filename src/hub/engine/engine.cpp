@@ -101,7 +101,10 @@ void Engine::load() {
   // What was seen of hosts stands in no row, and is as true as before.
   if (before)
     for (auto& [id, host] : state_->hosts)
-      if (const auto known = before->hosts.find(id); known != before->hosts.end()) host.health = known->second.health;
+      if (const auto known = before->hosts.find(id); known != before->hosts.end()) {
+        host.health = known->second.health;
+        host.last_took = known->second.last_took;
+      }
   work.loaded = true;
   take_up_fetches();
   const std::lock_guard lock(leases_mutex_);
