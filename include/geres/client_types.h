@@ -140,6 +140,7 @@ struct Job {
   std::string result = {};  // up to 64 KiB
   bool result_truncated = false;
   Exit exit = {};
+  std::string cause = {};  // outOfMemory, or empty: nothing that a program could go by
   std::optional<Usage> usage = {};
   std::vector<LeftOutFile> files_left_out = {};  // what it left and could not be kept, the first 100 …
   std::int64_t files_left_out_count = 0;         // … of so many
@@ -208,6 +209,7 @@ struct Attempt {
   std::string outcome = {};  // finished, failed, aborted, cancelled, timeout, lost, expired, …; empty: under way
   std::string error = {};
   Exit exit = {};
+  std::string cause = {};  // as of a job
   std::optional<Usage> usage = {};
   std::string json = {};
 };

@@ -172,6 +172,7 @@ Job read_job(const json::value& from) {
   job.result = text_of(from, "result");
   job.result_truncated = flag_of(from, "resultTruncated");
   job.exit = exit_of(from);
+  job.cause = text_of(from, "cause");
   job.usage = usage_of(from);
   job.files_left_out = left_out_of(from);
   job.files_left_out_count = integer_of(from, "filesLeftOutCount");
@@ -198,6 +199,7 @@ Attempt read_attempt(const json::value& from) {
   attempt.outcome = text_of(from, "outcome");
   attempt.error = text_of(from, "error");
   attempt.exit = exit_of(from);
+  attempt.cause = text_of(from, "cause");
   attempt.usage = usage_of(from);
   attempt.json = json_text(from);
   return attempt;

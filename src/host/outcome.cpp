@@ -66,8 +66,10 @@ void judge_end(wire::FinishedItem& item, const wire::RunResult& run, const EndFa
   switch (run.end) {
     case wire::RunEnd::exited:
       return judge_exit(item, run, facts);
-    case wire::RunEnd::overLimit:
     case wire::RunEnd::outOfMemory:
+      item.cause = model::Cause::outOfMemory;
+      [[fallthrough]];
+    case wire::RunEnd::overLimit:
       item.outcome = Outcome::failed;
       item.error = "killed: " + run.reason;
       return;

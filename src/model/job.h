@@ -40,6 +40,10 @@ enum class Reason {
 BOOST_DESCRIBE_ENUM(Reason, none, error, aborted, maxAttempts, timeout, queueTimeout, package, type, dependency, poison,
                     internal)
 
+// What an attempt's failure came from, where a program may want to know: it got too little memory.
+enum class Cause { outOfMemory };
+BOOST_DESCRIBE_ENUM(Cause, outOfMemory)
+
 // How an attempt ended. The first nine are what a host reports; `expired` is the hub's own word.
 enum class Outcome { finished, failed, aborted, cancelled, timeout, package, type, released, lost, expired };
 BOOST_DESCRIBE_ENUM(Outcome, finished, failed, aborted, cancelled, timeout, package, type, released, lost, expired)
@@ -162,6 +166,7 @@ struct JobStatus {
   std::optional<std::string> result;
   bool result_truncated = false;
   std::optional<Exit> exit;
+  std::optional<Cause> cause;  // of the newest attempt's failure
   std::optional<Usage> usage;
   FilesLeftOut files_left_out;
   std::string host;  // name of the host of the newest attempt
@@ -193,6 +198,7 @@ struct Attempt {
   std::string error;
   std::optional<Exit> exit;
   std::optional<Usage> usage;
+  std::optional<Cause> cause;
 };
 
 // A file a job left (artifact).

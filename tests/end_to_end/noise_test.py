@@ -69,6 +69,9 @@ class Noise(unittest.TestCase):
                 with self.subTest(name):
                     self.assertEqual((job["state"], job.get("reason")), (state, reason), job)
                     self.assertRegex(job.get("error") or "", sentence or "^$")
+                    out_of_memory = "outOfMemory" if "out of memory" in (sentence or "") else None
+                    self.assertEqual(job.get("cause"), out_of_memory)
+                    self.assertEqual(fleet.api("GET", f"/v1/jobs/{job['id']}/attempts")["items"][-1].get("cause"), out_of_memory)
                     self.assertEqual(job["hostLosses"], 0)
                     if exit is not None:
                         self.assertEqual({k: v for k, v in job["exit"].items() if v is not None}, exit)

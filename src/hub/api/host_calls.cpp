@@ -213,6 +213,7 @@ Result<engine::Completion> completion(wire::FinishedItem&& item, const std::stri
     done.result = std::move(item.result);
   }
   if (item.exit) done.exit = model::Exit{item.exit->code, item.exit->signal};
+  done.cause = item.cause;
   if (item.usage) done.usage = model::Usage{item.usage->cpuSeconds, item.usage->maxRssBytes};
   done.error = std::string(utf8_prefix(item.error, kErrorBytesMax));
   read_given_back(done);

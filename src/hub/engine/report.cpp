@@ -146,12 +146,13 @@ void Tick::end_attempt(LeaseState& lease, Outcome outcome, const Completion* ite
   if (status.error.empty() && cancel_requested) status.error = lease.row.cancel_reason;
   status.exit = item != nullptr ? item->exit : std::nullopt;
   status.usage = item != nullptr ? item->usage : std::nullopt;
+  status.cause = item != nullptr ? item->cause : std::nullopt;
 
   store::AttemptRow attempt;
   attempt.job = job.id;
   attempt.lease = lease.row.name;
   attempt.attempt = {lease.row.attempt, lease.row.host_name, lease.row.granted_at, lease.row.started_at, now_.wall,
-                     outcome,           status.error,        status.exit,          status.usage};
+                     outcome,           status.error,        status.exit,          status.usage,         status.cause};
   changes_.attempts.push_back(std::move(attempt));
   book_trouble(job, lease, outcome, item);
   book_health(lease, outcome, item);

@@ -192,6 +192,7 @@ struct Completion {
   std::optional<std::string> result;  // cut and cleaned already
   bool result_truncated = false;
   std::optional<model::Exit> exit;
+  std::optional<model::Cause> cause;
   std::optional<model::Usage> usage;
   std::string error;
   GivenBack given_back = GivenBack::in_order;

@@ -16,12 +16,28 @@ namespace geres::hub::events {
 namespace {
 
 // Of these, an event before the end tells what it changed itself.
-constexpr std::string_view kChanging[] = {
-    "state",          "reason",    "error",      "attempt",           "failures",
-    "hostLosses",     "progress",  "result",     "filesLeftOut",      "filesLeftOutCount",
-    "exit",           "usage",     "host",       "readyAt",           "dueAt",
-    "version",        "startedAt", "finishedAt", "cancelRequestedAt", "redrivenAs",
-    "resultTruncated"};
+constexpr std::string_view kChanging[] = {"state",
+                                          "reason",
+                                          "error",
+                                          "attempt",
+                                          "failures",
+                                          "hostLosses",
+                                          "progress",
+                                          "result",
+                                          "filesLeftOut",
+                                          "filesLeftOutCount",
+                                          "exit",
+                                          "usage",
+                                          "host",
+                                          "readyAt",
+                                          "dueAt",
+                                          "version",
+                                          "startedAt",
+                                          "finishedAt",
+                                          "cancelRequestedAt",
+                                          "redrivenAs",
+                                          "resultTruncated",
+                                          "cause"};
 
 }  // namespace
 

@@ -209,7 +209,8 @@ TEST_P(StoreContract, FindsAnEndedAttemptByItsLease) {
   insert({job});
   Changes changes;
   model::Attempt attempt{
-      1, "h", 1, 2, 3, model::Outcome::failed, "exit code 2", model::Exit{2, {}}, model::Usage{0.5, 9}};
+      1, "h", 1, 2, 3, model::Outcome::failed, "exit code 2", model::Exit{2, {}}, model::Usage{0.5, 9},
+      model::Cause::outOfMemory};
   const auto lease = lease_of(job).name;
   changes.attempts = {{job.id, lease, attempt}, {job.id, lease_of(job).name, {2, "h2", 7}}};
   changes.leases = {lease_of(job, 3)};
@@ -220,6 +221,7 @@ TEST_P(StoreContract, FindsAnEndedAttemptByItsLease) {
   EXPECT_EQ(found->lease, lease);
   EXPECT_EQ(found->attempt.outcome, model::Outcome::failed);
   EXPECT_EQ(found->attempt.exit, attempt.exit);
+  EXPECT_EQ(found->attempt.cause, attempt.cause);
   EXPECT_EQ(found->attempt.usage, attempt.usage);
   EXPECT_FALSE(inside([&] { return store->ended_attempt(Uuid{job.id.high, 5}); }));
   const auto all = reads().attempts(job.id);

@@ -52,6 +52,7 @@ TEST_P(StoreContract, KeepsEveryFieldOfAJob) {
   status.result = "";
   status.result_truncated = true;
   status.exit = model::Exit{3, std::nullopt};
+  status.cause = model::Cause::outOfMemory;
   status.usage = model::Usage{1.25, 77};
   status.files_left_out = {{{"pi\npe", "a pipe (FIFO)"}, {"lat\\xE9", "the path is not UTF-8"}}, 200};
   status.host = "h";

@@ -173,6 +173,7 @@ inline void expect_same(const model::Job& a, const model::Job& b) {
   EXPECT_EQ(a.status.result, b.status.result);
   EXPECT_EQ(a.status.result_truncated, b.status.result_truncated);
   EXPECT_EQ(a.status.exit, b.status.exit);
+  EXPECT_EQ(a.status.cause, b.status.cause);
   EXPECT_EQ(a.status.usage, b.status.usage);
   EXPECT_EQ(a.status.files_left_out, b.status.files_left_out);
   EXPECT_EQ(a.status.host, b.status.host);

@@ -111,6 +111,7 @@ void put_status(object& to, const model::JobStatus& status) {
   if (status.result) to.emplace("result", text(*status.result));
   if (status.result_truncated) to.emplace("resultTruncated", true);
   if (status.exit) to.emplace("exit", exit_json(*status.exit));
+  if (status.cause) to.emplace("cause", json::write(*status.cause));
   if (status.usage) to.emplace("usage", usage_json(*status.usage));
   put_files_left_out(to, status.files_left_out);
   put(to, "host", status.host);
@@ -183,6 +184,7 @@ std::span<const std::string> job_fields() {
                                                 "result",
                                                 "resultTruncated",
                                                 "exit",
+                                                "cause",
                                                 "usage",
                                                 "filesLeftOut",
                                                 "filesLeftOutCount",
@@ -213,6 +215,7 @@ object attempt_json(const model::Attempt& attempt) {
   if (attempt.outcome) to.emplace("outcome", json::write(*attempt.outcome));
   put(to, "error", attempt.error);
   if (attempt.exit) to.emplace("exit", exit_json(*attempt.exit));
+  if (attempt.cause) to.emplace("cause", json::write(*attempt.cause));
   if (attempt.usage) to.emplace("usage", usage_json(*attempt.usage));
   return to;
 }

@@ -161,9 +161,10 @@ struct FinishedItem {
   std::string error;  // one sentence: exit or signal, last stderr line
   std::vector<FileItem> files;
   std::optional<FilesLeftOutShape> filesLeftOut;  // absent: none was; hubs before 0.2 do not know it
+  std::optional<model::Cause> cause;              // nor this
 };
 BOOST_DESCRIBE_STRUCT(FinishedItem, (),
-                      (lease, outcome, result, resultTruncated, exit, usage, error, files, filesLeftOut))
+                      (lease, outcome, result, resultTruncated, exit, usage, error, files, filesLeftOut, cause))
 
 // That a host takes no jobs by its own will, and why.
 struct HealthItem {

@@ -129,11 +129,11 @@ void insert_attempt(Statement& insert, const AttemptRow& row) {
   const auto cpu = a.usage ? std::optional(a.usage->cpu_seconds) : std::nullopt;
   const auto rss = a.usage ? std::optional(a.usage->max_rss_bytes) : std::nullopt;
   insert.bind(row.job.seq(), a.attempt, std::int64_t(row.lease.low), OrNull{a.host}, a.leased_at, a.started_at,
-              a.ended_at, a.outcome, OrNull{a.error}, code, signal, cpu, rss);
+              a.ended_at, a.outcome, OrNull{a.error}, code, signal, cpu, rss, a.cause);
 }
 
 void write_history(Database& database, const Changes& changes) {
-  for_each(database, "INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)", changes.attempts, insert_attempt);
+  for_each(database, "INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", changes.attempts, insert_attempt);
   for_each(database, "INSERT OR REPLACE INTO job_file VALUES(?,?,?,?,?)", changes.files,
            [digest = std::string()](Statement& s, const JobFileRow& row) mutable {
              digest = digest_bytes(row.file.sha256);

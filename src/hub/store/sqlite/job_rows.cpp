@@ -39,6 +39,7 @@ void read_outcome(Columns& row, model::JobStatus& status) {
   const auto cpu = row.maybe<double>();
   const std::int64_t rss = row.integer();
   if (cpu) status.usage = model::Usage{*cpu, rss};
+  status.cause = row.maybe<model::Cause>();
 }
 
 std::optional<std::int64_t> exit_code(const std::optional<model::Exit>& exit) {
@@ -157,6 +158,7 @@ model::Attempt read_attempt(Columns& row) {
   const auto cpu = row.maybe<double>();
   const std::int64_t rss = row.integer();
   if (cpu) attempt.usage = model::Usage{*cpu, rss};
+  attempt.cause = row.maybe<model::Cause>();
   return attempt;
 }
 
@@ -166,8 +168,9 @@ Sql insert_job_sql() {
          " exit_signal, cpu_seconds, max_rss, progressed, percent, result_truncated, redrive_of, redriven_as, package,"
          " package_sha256, not_before, delay, timeout, queue_timeout, lease, max_attempts, key, key_digest, "
          "submitted_by,"
-         " tags, extras, message, error, result, parameters, files_left_out, trouble)"
-         " VALUES(?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?)";
+         " tags, extras, message, error, result, parameters, files_left_out, trouble, cause)"
+         " VALUES(?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, "
+         "?,?,?,?,?,?,?,?,?)";
 }
 
 void insert_job(Statement& insert, const model::Job& job, const std::string& sha256) {
@@ -188,7 +191,8 @@ void insert_job(Statement& insert, const model::Job& job, const std::string& sha
             OrNull{spec.package}, digest, spec.not_before, Unless{0, spec.delay}, Unless{0, spec.timeout},
             Unless{0, spec.queue_timeout}, Unless{0, spec.lease}, Unless{5, spec.max_attempts}, OrNull{spec.key},
             key_digest, OrNull{spec.submitted_by}, OrNull{tags}, OrNull{extras}, message_of(status.progress),
-            OrNull{status.error}, status.result, OrNull{spec.parameters}, OrNull{left_out}, OrNull{trouble})
+            OrNull{status.error}, status.result, OrNull{spec.parameters}, OrNull{left_out}, OrNull{trouble},
+            status.cause)
       .run();
 }
 
@@ -197,7 +201,7 @@ Sql update_job_sql() {
          "ready_at=?9, due_at=?10, started_at=?11, finished_at=?12, cancel_requested_at=?13, exit_code=?14, "
          "exit_signal=?15, cpu_seconds=?16, max_rss=?17, progressed=?18, percent=?19, result_truncated=?20, "
          "redrive_of=?21, redriven_as=?22, message=?23, error=?24, result=?25, files_left_out=?26, "
-         "trouble=?27 WHERE seq=?1";
+         "trouble=?27, cause=?28 WHERE seq=?1";
 }
 
 void update_job(Statement& update, const JobUpdate& change) {
@@ -210,7 +214,8 @@ void update_job(Statement& update, const JobUpdate& change) {
             status.finished_at, status.cancel_requested_at, exit_code(status.exit), exit_signal(status.exit),
             cpu_of(status.usage), rss_of(status.usage), Unless{0, status.progress.has_value()},
             percent_of(status.progress), Unless{0, status.result_truncated}, status.redrive_of, status.redriven_as,
-            message_of(status.progress), OrNull{status.error}, status.result, OrNull{left_out}, OrNull{trouble})
+            message_of(status.progress), OrNull{status.error}, status.result, OrNull{left_out}, OrNull{trouble},
+            status.cause)
       .run();
 }
 

@@ -222,7 +222,7 @@ std::vector<model::Attempt> SqliteReads::attempts(Uuid job) {
     auto rows = database.cached(
         "SELECT " GERES_ATTEMPT_COLUMNS
         " FROM attempt WHERE seq=?1 UNION ALL SELECT attempt, host_name, granted_at, started_at, NULL, NULL,"
-        " NULL, NULL, NULL, NULL, NULL FROM lease WHERE seq=?1 ORDER BY attempt");
+        " NULL, NULL, NULL, NULL, NULL, NULL FROM lease WHERE seq=?1 ORDER BY attempt");
     rows.bind(job.seq());
     while (rows.step()) {
       Columns row(rows);
