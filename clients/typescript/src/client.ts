@@ -62,14 +62,16 @@ export class Geres {
       cursor = page.next;
     }
   }
-  /** The job once it has ended, however it did; or as it is when the timeout is over. */
-  async wait(id: string, wait: Wait = {}): Promise<Job> {
-    const end = Date.now() + (wait.timeout ?? Number.POSITIVE_INFINITY);
+  /**
+   * The job once it has ended, however it did; or as it is when the timeout is over. `Unreachable` soon after that if
+   * there is no hub to say how it is.
+   */
+  async wait(id: string, { timeout, signal }: Wait = {}): Promise<Job> {
+    const waitUntil = performance.now() + (timeout ?? Number.POSITIVE_INFINITY);
+    const path = `/v1/jobs/${encodeURIComponent(id)}`;
     for (;;) {
-      const left = Math.max(0, Math.min(end - Date.now(), 30_000));
-      const path = `/v1/jobs/${encodeURIComponent(id)}`;
-      const job = (await this.get(path, { wait: `${Math.round(left)}ms` }, wait.signal)) as Job;
-      if (ended(job) || Date.now() >= end) return job;
+      const job = (await this.http.json({ method: "GET", path, repeatable: true, waitUntil, signal })) as Job;
+      if (ended(job) || performance.now() >= waitUntil) return job;
     }
   }
   async cancel(id: string, options: { grace?: string; reason?: string } = {}): Promise<Job> {
@@ -78,12 +80,13 @@ export class Geres {
   /** Runs an ended job again, as a new job. Not repeated by itself: a second call would make a second job. */
   async redrive(id: string): Promise<Job> {
     const path = `/v1/jobs/${encodeURIComponent(id)}/redrive`;
-    return (await (await this.http.send({ method: "POST", path, json: {}, repeatable: false })).json()) as Job;
+    return (await this.http.json({ method: "POST", path, json: {}, repeatable: false })) as Job;
   }
   /** What the newest attempt wrote. */
   async log(id: string, stream: "stdout" | "stderr" = "stdout"): Promise<string> {
     const path = `/v1/jobs/${encodeURIComponent(id)}/log`;
-    return (await this.http.send({ method: "GET", path, query: { stream }, repeatable: true })).text();
+    const bytes = await this.http.bytes({ method: "GET", path, query: { stream }, repeatable: true });
+    return new TextDecoder().decode(bytes);
   }
   async files(id: string): Promise<{ path: string; size: number; sha256: string }[]> {
     const page = await this.get(`/v1/jobs/${encodeURIComponent(id)}/files`);
@@ -92,15 +95,14 @@ export class Geres {
   async file(id: string, path: string): Promise<Uint8Array> {
     const name = path.split("/").map(encodeURIComponent).join("/");
     const where = `/v1/jobs/${encodeURIComponent(id)}/files/${name}`;
-    const answer = await this.http.send({ method: "GET", path: where, repeatable: true });
-    return new Uint8Array(await answer.arrayBuffer());
+    return this.http.bytes({ method: "GET", path: where, repeatable: true });
   }
 
   // ---- batches and packages
 
   async createBatch(batch: Schemas["NewBatch"]): Promise<Batch> {
     const call = { method: "POST", path: "/v1/batches", json: batch, repeatable: false } as const;
-    return (await (await this.http.send(call)).json()) as Batch;
+    return (await this.http.json(call)) as Batch;
   }
   async batch(idOrName: string): Promise<Batch> {
     return (await this.get(`/v1/batches/${encodeURIComponent(idOrName)}`)) as Batch;
@@ -122,8 +124,8 @@ export class Geres {
   ): Promise<{ sha256: string; version: number }> {
     const path = `/v1/packages/${encodeURIComponent(tenant)}/${encodeURIComponent(name)}`;
     const body = typeof zipOrDirectory === "string" ? await packDirectory(zipOrDirectory) : zipOrDirectory;
-    const answer = await this.http.send({ method: "PUT", path, body, repeatable: true });
-    return (await answer.json()) as { sha256: string; version: number };
+    const made = await this.http.json({ method: "PUT", path, body, repeatable: true });
+    return made as { sha256: string; version: number };
   }
 
   // ---- what happens
@@ -137,11 +139,11 @@ export class Geres {
     return Notifications.open(this.http, listener, transport);
   }
 
-  private async get(path: string, query?: Query, signal?: AbortSignal): Promise<unknown> {
-    return (await this.http.send({ method: "GET", path, query, repeatable: true, signal })).json();
+  private get(path: string, query?: Query): Promise<unknown> {
+    return this.http.json({ method: "GET", path, query, repeatable: true });
   }
-  private async post(path: string, json: unknown, headers: Record<string, string> = {}): Promise<unknown> {
-    return (await this.http.send({ method: "POST", path, json, headers, repeatable: true })).json();
+  private post(path: string, json: unknown, headers: Record<string, string> = {}): Promise<unknown> {
+    return this.http.json({ method: "POST", path, json, headers, repeatable: true });
   }
 }
 

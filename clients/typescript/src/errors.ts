@@ -15,18 +15,42 @@ export class GeresError extends Error {
   }
 }
 
-/** The hub could not be reached, or did not answer in time, also after repeating. */
-export class Unreachable extends Error {
-  override readonly name: string = "Unreachable";
+/** Whatever answered, it is no hub: a login page, another server at that address. */
+export class Foreign extends GeresError {
+  override readonly name: string = "Foreign";
+  constructor(url: string, status: number, said: string) {
+    const words = said === "" ? "nothing" : JSON.stringify(said.slice(0, 200));
+    const hint = "check the address, and what stands between here and the hub";
+    super(status, "foreign", `something else than a hub answers at ${url}: HTTP ${status}, ${words}`, undefined, hint);
+  }
 }
 
-export async function errorOf(answer: Response): Promise<GeresError> {
-  const text = await answer.text();
-  try {
-    const problem = JSON.parse(text) as { code?: string; detail?: string; title?: string; field?: string; hint?: string };
-    const message = problem.detail ?? problem.title ?? `HTTP ${answer.status}`;
-    return new GeresError(answer.status, problem.code ?? "unknown", message, problem.field, problem.hint);
-  } catch {
-    return new GeresError(answer.status, "unknown", text.slice(0, 200) || `HTTP ${answer.status}`);
+/**
+ * The hub could not be reached, or did not answer in time, also after repeating. What may not be sent twice (`redrive`,
+ * `createBatch`) may have been done.
+ */
+export class Unreachable extends Error {
+  override readonly name: string = "Unreachable";
+  constructor(url: string, why: string, options?: ErrorOptions) {
+    super(`no answer from the hub at ${url}: ${why}`, options);
   }
+}
+
+/** A JSON object or list; undefined: the text is something else. */
+export function structureOf(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function errorOf(url: string, status: number, text: string): GeresError | Unreachable {
+  type Problem = { code?: string; detail?: string; title?: string; field?: string; hint?: string };
+  const { code, detail, title, field, hint }: Problem = structureOf(text) ?? {};
+  if (code !== undefined) return new GeresError(status, code, detail ?? title ?? `HTTP ${status}`, field, hint);
+  // A proxy before the hub says so in its own words.
+  if (status >= 502 && status <= 504) return new Unreachable(url, `a proxy on the way says HTTP ${status}`);
+  return new Foreign(url, status, text);
 }

@@ -2,8 +2,8 @@
 // Events as the hub tells them: CloudEvents over server-sent events, read with fetch so that the token stays in a header.
 // The stream comes back by itself and reads on where it was.
 import type { components } from "./schema.js";
-import { GeresError } from "./errors.js";
-import { type Http, type Query, sleep } from "./http.js";
+import { Foreign, GeresError, structureOf } from "./errors.js";
+import { type Http, Passing, piecesOf, type Query, sleep, Watch } from "./http.js";
 
 export type GeresEvent = components["schemas"]["Event"];
 
@@ -65,40 +65,43 @@ export class EventStreamParser {
   }
 }
 
-export async function* readEvents(http: Http, filter: EventFilter): AsyncGenerator<GeresEvent | Gap> {
+/** `silence`: how long nothing may come, though the hub says something every 15 s. */
+export async function* readEvents(http: Http, filter: EventFilter, silence = 45_000): AsyncGenerator<GeresEvent | Gap> {
   const { signal, after, ...wanted } = filter;
   let last = after === "start" ? undefined : after;
   for (let pause = 100; ; pause = Math.min(pause * 2, 5_000)) {
+    let asked = 0;
+    const watch = new Watch(signal);
     try {
       const query: Query = { ...wanted, lastEventId: last === undefined ? after : undefined };
       const headers: Record<string, string> = { Accept: "text/event-stream" };
       if (last !== undefined) headers["Last-Event-ID"] = last;
-      const answer = await http.send({ method: "GET", path: "/v1/events", query, headers, repeatable: true, signal });
+      watch.start(silence);
+      const answer = await http.open({ method: "GET", path: "/v1/events", query, headers, repeatable: true }, watch);
+      const foreign = (said: string) => new Foreign(http.url, answer.status, said);
+      if (!answer.headers.get("Content-Type")?.startsWith("text/event-stream")) throw foreign(await answer.text());
       const parser = new EventStreamParser();
       const decoder = new TextDecoder();
-      const reader = answer.body!.getReader();
-      try {
-        for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-          pause = 100;
-          for (const record of parser.take(decoder.decode(piece.value, { stream: true }))) {
-            last = record.id;
-            yield record.event === "gap"
-              ? { type: "gap", ...(JSON.parse(record.data) as Omit<Gap, "type">) }
-              : (JSON.parse(record.data) as GeresEvent);
-          }
-          if (parser.lastId !== "") last = parser.lastId;
+      for await (const piece of piecesOf(answer, watch, silence)) {
+        pause = 100;
+        for (const record of parser.take(decoder.decode(piece, { stream: true }))) {
+          const told = structureOf(record.data);
+          if (told === undefined) throw foreign(record.data);
+          last = record.id;
+          yield record.event === "gap" ? { ...(told as Omit<Gap, "type">), type: "gap" } : (told as GeresEvent);
         }
-      } finally {
-        await reader.cancel().catch(() => undefined);
+        if (parser.lastId !== "") last = parser.lastId;
       }
     } catch (trouble) {
       // A stream that breaks is opened anew; what the hub refuses, it would refuse again.
       if (signal?.aborted) return;
-      if (trouble instanceof GeresError && trouble.status !== 503) throw trouble;
+      if (trouble instanceof GeresError && trouble.status < 500) throw trouble;
+      if (trouble instanceof Passing) asked = trouble.pause;
+    } finally {
+      watch.end();
     }
-    if (signal?.aborted) return;
     try {
-      await sleep(pause * (0.5 + Math.random()), signal);
+      await sleep(Math.max(pause * (0.5 + Math.random()), asked), signal);
     } catch {
       return;
     }

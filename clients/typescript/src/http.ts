@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// One call to the hub: the token, the query, JSON both ways, and repeating what may be repeated.
-import { errorOf, Unreachable } from "./errors.js";
+// One call to the hub: the token, the query, JSON both ways, a limit to how long an answer may take, and repeating what
+// may be repeated.
+import { errorOf, Foreign, GeresError, structureOf, Unreachable } from "./errors.js";
 
 export interface Options {
   /** Where the hub is; default `GERES_HUB`, else http://127.0.0.1:8080. */
   url?: string;
   /** The bearer token; default `GERES_TOKEN`. */
   token?: string;
+  /**
+   * How long the hub may take for its whole answer, in milliseconds; default 30 s. A log or a file may take longer, but
+   * no piece of it; a wait may take its own time as well, and an upload what its size takes.
+   */
+  answerTimeout?: number;
   /** How long a call may be repeated while the hub is away, in milliseconds; default 30 s. */
   patience?: number;
 }
@@ -22,24 +28,153 @@ export interface Call {
   headers?: Record<string, string>;
   /** The call may have happened although no answer came: only set where a second one changes nothing. */
   repeatable: boolean;
+  /** A long poll: until this moment of `performance.now()` the hub may hold its answer back. */
+  waitUntil?: number;
   signal?: AbortSignal | undefined;
 }
+
+const longestPoll = 30_000;
+const waitSlack = 2_000; // for the answer to a wait whose time is over
+const slowestUpload = 16; // bytes a millisecond
+const passingStatus = [408, 429, 502, 503, 504]; // 502 and 504 come from a proxy that cannot reach the hub
 
 declare const process: { env: Record<string, string | undefined> } | undefined;
 const environment = (name: string) => (typeof process === "undefined" ? undefined : process.env[name]);
 
+/** Ends a try that takes too long, or that its caller gives up. */
+export class Watch {
+  private readonly controller = new AbortController();
+  private readonly giveUp = () => this.controller.abort(this.caller?.reason);
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly caller?: AbortSignal) {
+    if (caller?.aborted) this.giveUp();
+    caller?.addEventListener("abort", this.giveUp);
+  }
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+  /** So long from now on, instead of what was said before. */
+  start(ms: number): void {
+    this.rest();
+    const late = new Error(`it took longer than ${Math.round(ms) / 1_000} s`);
+    this.timer = setTimeout(() => this.controller.abort(late), ms);
+  }
+  rest(): void {
+    clearTimeout(this.timer);
+  }
+  end(): void {
+    this.rest();
+    this.caller?.removeEventListener("abort", this.giveUp);
+  }
+}
+
+/** Trouble that may pass by itself. */
+export class Passing {
+  constructor(
+    /** What to throw if it does not. */
+    readonly error: GeresError | Unreachable,
+    /** The hub itself says that nothing has happened. */
+    readonly undone = false,
+    /** For how long the hub wants to be left alone, in milliseconds. */
+    readonly pause = 0,
+  ) {}
+}
+
 export class Http {
   readonly url: string;
   readonly token: string;
+  readonly answerTimeout: number;
   private readonly patience: number;
 
   constructor(options: Options) {
     this.url = (options.url ?? environment("GERES_HUB") ?? "http://127.0.0.1:8080").replace(/\/+$/, "");
     this.token = options.token ?? environment("GERES_TOKEN") ?? "";
+    this.answerTimeout = Math.min(options.answerTimeout ?? 30_000, 2 ** 30); // from 2^31 on, timers ring at once
     this.patience = options.patience ?? 30_000;
   }
 
-  address(path: string, query: Query = {}): string {
+  json(call: Call): Promise<unknown> {
+    return this.send(call, async (answer) => {
+      const text = await answer.text();
+      const value = structureOf(text);
+      if (value === undefined) throw new Foreign(this.url, answer.status, text);
+      return value;
+    });
+  }
+
+  /** For answers of any length: they may take as long as they come. */
+  bytes(call: Call): Promise<Uint8Array> {
+    return this.send(call, async (answer, watch) => {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of piecesOf(answer, watch, this.answerTimeout)) pieces.push(piece);
+      const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+      let end = 0;
+      for (const piece of pieces) {
+        all.set(piece, end);
+        end += piece.length;
+      }
+      return all;
+    });
+  }
+
+  /** One try, up to the head of a good answer. Whatever this throws but `GeresError` may pass by itself. */
+  async open(call: Call, watch: Watch, wait = 0): Promise<Response> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${this.token}`, ...call.headers };
+    const init: RequestInit = { method: call.method, headers, signal: watch.signal };
+    if (call.json !== undefined) {
+      headers["Content-Type"] = "application/json";
+      init.body = JSON.stringify(call.json);
+    } else if (call.body !== undefined) {
+      headers["Content-Type"] = "application/octet-stream";
+      init.body = call.body as unknown as BodyInit;
+    }
+    const query = call.waitUntil === undefined ? call.query : { ...call.query, wait: `${wait}ms` };
+    const answer = await fetch(this.address(call.path, query), init);
+    if (answer.ok) return answer;
+    const error = errorOf(this.url, answer.status, await answer.text());
+    if (!passingStatus.includes(answer.status)) throw error;
+    // `unknown`: only a repeat with the same key is safe.
+    const undone = error instanceof GeresError && !["unknown", "foreign"].includes(error.code);
+    const after = Number(answer.headers.get("Retry-After")) || 0;
+    throw new Passing(error, undone, Math.min(after, 10) * 1_000);
+  }
+
+  /** What `read` makes of the answer. An answer that breaks while it is read counts as none. */
+  private async send<T>(call: Call, read: (answer: Response, watch: Watch) => Promise<T>): Promise<T> {
+    let end: number | undefined;
+    for (let pause = 100; ; pause = Math.min(pause * 2, 5_000)) {
+      const begun = performance.now();
+      const wait = Math.ceil(Math.min(Math.max((call.waitUntil ?? 0) - begun, 0), longestPoll));
+      const watch = new Watch(call.signal);
+      let trouble: Passing;
+      try {
+        watch.start(this.timeFor(call, wait, begun));
+        return await read(await this.open(call, watch, wait), watch);
+      } catch (caught) {
+        call.signal?.throwIfAborted();
+        if (caught instanceof GeresError) throw caught;
+        trouble =
+          caught instanceof Passing
+            ? caught
+            : new Passing(new Unreachable(this.url, reasonOf(caught), { cause: caught }));
+      } finally {
+        watch.end();
+      }
+      const now = performance.now();
+      // It is away since it owed the first answer; while it held a long poll it was not.
+      end ??= Math.min(Math.min(now, begun + wait) + this.patience, call.waitUntil ?? Number.POSITIVE_INFINITY);
+      if (now >= end || !(call.repeatable || trouble.undone)) throw trouble.error;
+      await sleep(Math.min(Math.max(pause * (0.5 + Math.random()), trouble.pause), end - now), call.signal);
+    }
+  }
+
+  private timeFor(call: Call, wait: number, begun: number): number {
+    const time = this.answerTimeout + wait + (call.body?.length ?? 0) / slowestUpload;
+    return Math.min(time, (call.waitUntil ?? Number.POSITIVE_INFINITY) - begun + waitSlack);
+  }
+
+  private address(path: string, query: Query = {}): string {
     const to = new URL(this.url + path);
     for (const [name, value] of Object.entries(query)) {
       if (value === undefined) continue;
@@ -47,48 +182,29 @@ export class Http {
     }
     return to.toString();
   }
+}
 
-  /** The answer, whatever its status is up to 299; everything else is thrown. */
-  async send(call: Call): Promise<Response> {
-    const headers: Record<string, string> = { Authorization: `Bearer ${this.token}`, ...call.headers };
-    let body: BodyInit | undefined;
-    if (call.json !== undefined) {
-      headers["Content-Type"] = "application/json";
-      body = JSON.stringify(call.json);
-    } else if (call.body !== undefined) {
-      headers["Content-Type"] = "application/octet-stream";
-      body = call.body as unknown as BodyInit;
+/** The body as it comes. Silence ends it; while a piece is dealt with, nobody listens, so that does not count. */
+export async function* piecesOf(answer: Response, watch: Watch, silence: number): AsyncGenerator<Uint8Array> {
+  if (answer.body === null) return;
+  const reader = answer.body.getReader();
+  try {
+    for (;;) {
+      watch.start(silence);
+      const piece = await reader.read();
+      watch.rest();
+      if (piece.done) return;
+      yield piece.value;
     }
-    const end = Date.now() + this.patience;
-    for (let pause = 100; ; pause = Math.min(pause * 2, 5_000)) {
-      const again = await this.once(call, headers, body, end);
-      if (again instanceof Response) return again;
-      await sleep(Math.min(again ?? pause * (0.5 + Math.random()), Math.max(0, end - Date.now())), call.signal);
-    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
   }
+}
 
-  /** The answer, or how long to wait before the next try (undefined: as usual). */
-  private async once(call: Call, headers: Record<string, string>, body: BodyInit | undefined, end: number) {
-    let answer: Response;
-    try {
-      const init: RequestInit = { method: call.method, headers };
-      if (body !== undefined) init.body = body;
-      if (call.signal !== undefined) init.signal = call.signal;
-      answer = await fetch(this.address(call.path, call.query), init);
-    } catch (trouble) {
-      if (call.signal?.aborted || !call.repeatable || Date.now() >= end) {
-        if (call.signal?.aborted) throw trouble;
-        throw new Unreachable(`the hub at ${this.url} cannot be reached`, { cause: trouble });
-      }
-      return undefined;
-    }
-    if (answer.ok) return answer;
-    // 503 says that nothing has happened, or (unknown) that a repeat with the same key is safe.
-    if (answer.status !== 503 || !call.repeatable || Date.now() >= end) throw await errorOf(answer);
-    await answer.body?.cancel();
-    const after = Number(answer.headers.get("Retry-After"));
-    return Number.isFinite(after) && after > 0 ? after * 1_000 : undefined;
-  }
+/** fetch itself only says that it failed; why is hidden in it. */
+function reasonOf(trouble: unknown): string {
+  const { message, code, cause } = trouble as { message?: string; code?: string; cause?: unknown };
+  return cause ? reasonOf(cause) : message || code || String(trouble);
 }
 
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
