@@ -3,7 +3,8 @@
 // the way to the hub allows. After a reconnect all subscriptions are made again, so that what happened meanwhile is told.
 import { type HubConnection, HubConnectionBuilder, HttpTransportType, LogLevel } from "@microsoft/signalr";
 import type { components } from "./schema.js";
-import type { Http } from "./http.js";
+import { Unreachable } from "./errors.js";
+import { type Http, Watch } from "./http.js";
 
 /** A job as events show it: as GET /v1/jobs/{id}, without parameters and inputs. */
 export type JobNews = Partial<components["schemas"]["Job"]> & { id: string };
@@ -34,6 +35,7 @@ export class Notifications {
     const builder = new HubConnectionBuilder()
       .withUrl(`${http.url}/hubs/jobs`, {
         accessTokenFactory: () => http.token,
+        timeout: http.answerTimeout,
         ...(transport === undefined ? {} : { transport }),
       })
       .withAutomaticReconnect({
@@ -44,7 +46,21 @@ export class Notifications {
     connection.on("JobStarted", (job: JobNews) => listener.started?.(job));
     connection.on("JobProgressed", (job: JobNews, progress: Progress) => listener.progressed?.(job, progress));
     connection.on("JobCompleted", (job: JobNews) => listener.completed?.(job));
-    await connection.start();
+    const watch = new Watch();
+    watch.start(http.answerTimeout);
+    const late = new Promise<never>((_, reject) => {
+      const end = () => reject(new Unreachable(http.url, (watch.signal.reason as Error).message));
+      watch.signal.addEventListener("abort", end);
+    });
+    try {
+      // A WebSocket that nobody answers has no limit of its own.
+      await Promise.race([connection.start(), late]);
+    } catch (trouble) {
+      void connection.stop();
+      throw trouble;
+    } finally {
+      watch.end();
+    }
     return new Notifications(connection);
   }
 

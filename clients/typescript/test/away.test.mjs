@@ -232,3 +232,8 @@ test("a stream of something else than a hub ends", async () => {
     await withHub([answer], {}, (geres, _, __, signal) => assert.rejects(geres.events({ signal }).next(), Foreign));
   }
 });
+
+test("notifications do not wait for ever", () =>
+  withHub([never], { answerTimeout: 200 }, async (geres) => {
+    assert.ok((await unreachableAfter(geres.notifications({}))) >= 100);
+  }));
