@@ -3,6 +3,7 @@
 // the parameter `script`.
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -99,6 +100,52 @@ test("refusals say what is wrong", async () => {
   await assert.rejects(new Geres({ token: "wrong" }).job("x"), (e) => e.status === 401);
   await assert.rejects(new Geres({ url: "http://127.0.0.1:1", patience: 10 }).job("x"), Unreachable);
 });
+
+/** Runs `use` with a client behind a relay to the hub; `relay.next` says what befalls the next answers: "cut", "frozen". */
+async function behindRelay(options, use) {
+  const relay = { next: [], befell: [] };
+  const hub = new URL(process.env.GERES_HUB);
+  const open = new Set();
+  const server = createServer((client) => {
+    const way = connect(hub.port, hub.hostname);
+    for (const socket of [client, way]) {
+      open.add(socket);
+      socket.on("error", () => undefined);
+      socket.on("close", () => (client.destroy(), way.destroy(), open.delete(socket)));
+    }
+    client.pipe(way);
+    way.on("data", (piece) => {
+      const fate = relay.next.shift();
+      if (fate !== undefined) relay.befell.push(fate);
+      if (fate === "cut") client.end(piece.subarray(0, piece.length - 5));
+      else if (fate === undefined) client.write(piece);
+    });
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  try {
+    await use(new Geres({ ...options, url: `http://127.0.0.1:${server.address().port}` }), relay);
+  } finally {
+    server.close();
+    for (const socket of open) socket.destroy();
+  }
+}
+
+test("answers that are lost on the way make no second job and end no wait", { timeout: 60_000 }, () =>
+  behindRelay({ answerTimeout: 1_000 }, async (far, relay) => {
+    const batch = await geres.createBatch({ name: `lost-${Date.now()}`, tenant: "demo" });
+    relay.next = ["cut", "frozen"];
+    const { id } = await far.submit(shell("echo once", { batch: batch.id }));
+    relay.next.push("cut");
+    assert.equal((await far.wait(id)).result, "once\n");
+    relay.next.push("cut");
+    assert.equal(await far.log(id), "once\n");
+    assert.deepEqual(relay.befell, ["cut", "frozen", "cut", "cut"]);
+    const ids = [];
+    for await (const job of geres.jobs({ batch: batch.id })) ids.push(job.id);
+    assert.deepEqual(ids, [id]);
+    relay.next = Array(20).fill("frozen");
+    await assert.rejects(far.wait(id, { timeout: 100 }), Unreachable);
+  }));
 
 test("events tell a job's life, also of what was before", async () => {
   const stop = new AbortController();
