@@ -24,20 +24,20 @@ constexpr std::string_view kChanging[] = {"state",
                                           "hostLosses",
                                           "progress",
                                           "result",
-                                          "filesLeftOut",
-                                          "filesLeftOutCount",
+                                          "cause",
+                                          "resultTruncated",
                                           "exit",
                                           "usage",
                                           "host",
+                                          "filesLeftOut",
                                           "readyAt",
                                           "dueAt",
+                                          "filesLeftOutCount",
                                           "version",
                                           "startedAt",
                                           "finishedAt",
                                           "cancelRequestedAt",
-                                          "redrivenAs",
-                                          "resultTruncated",
-                                          "cause"};
+                                          "redrivenAs"};
 
 }  // namespace
 

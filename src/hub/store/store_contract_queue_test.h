@@ -208,9 +208,16 @@ TEST_P(StoreContract, FindsAnEndedAttemptByItsLease) {
   const auto job = new_job();
   insert({job});
   Changes changes;
-  model::Attempt attempt{
-      1, "h", 1, 2, 3, model::Outcome::failed, "exit code 2", model::Exit{2, {}}, model::Usage{0.5, 9},
-      model::Cause::outOfMemory};
+  model::Attempt attempt{1,
+                         "h",
+                         1,
+                         2,
+                         3,
+                         model::Outcome::failed,
+                         "exit code 2",
+                         model::Exit{2, {}},
+                         model::Usage{0.5, 9},
+                         model::Cause::outOfMemory};
   const auto lease = lease_of(job).name;
   changes.attempts = {{job.id, lease, attempt}, {job.id, lease_of(job).name, {2, "h2", 7}}};
   changes.leases = {lease_of(job, 3)};
