@@ -295,8 +295,9 @@ struct Stored {
 
 struct TenantSettings {  // what is not given stays
   std::optional<double> weight = {};
-  std::optional<int> max_running = {};  // 0: no limit
-  std::optional<int> max_queued = {};   // 0: no limit
+  std::optional<int> max_running = {};                  // 0: no limit
+  std::optional<int> max_queued = {};                   // 0: no limit
+  std::optional<std::int64_t> max_memory_per_job = {};  // bytes that one may ask for; 0: no limit
 };
 
 struct Tenant {
@@ -304,6 +305,7 @@ struct Tenant {
   double weight = 1;
   int max_running = 0;
   int max_queued = 0;
+  std::int64_t max_memory_per_job = 0;
   std::string json = {};
 };
 

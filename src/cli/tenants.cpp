@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
+#include "base/duration.h"
 #include "cli/context.h"
 
 namespace geres::cli {
@@ -11,6 +12,10 @@ const std::vector<Flag>& settings() {
       {.name = "weight", .value = "W", .help = "share relative to others (default 1)"},
       {.name = "max-running", .value = "N", .help = "jobs at a time; 0: no limit", .kind = Kind::integer},
       {.name = "max-queued", .value = "N", .help = "jobs that have not ended; 0: no limit", .kind = Kind::integer},
+      {.name = "max-memory",
+       .value = "SIZE",
+       .help = "that one job may ask for (--memory); 0: no limit",
+       .kind = Kind::size},
       {.name = "keep-finished", .value = "TIME", .help = "how long finished jobs are kept", .kind = Kind::duration},
       {.name = "keep-failed",
        .value = "TIME",
@@ -36,16 +41,22 @@ std::string limit(const json::value& tenant, const char* member) {
   return n == 0 ? "no limit" : std::to_string(n);
 }
 
+std::string memory_limit(const json::value& tenant) {
+  const auto bytes = number_of(tenant, "maxMemoryPerJob");
+  return bytes == 0 ? "no limit" : format_size(bytes);
+}
+
 void print(Context& context, const json::array& tenants) {
   Table table({{"NAME", false, true},
                {"WEIGHT", true},
                {"MAX RUNNING", true},
                {"MAX QUEUED", true},
+               {"MAX MEMORY", true},
                {"KEEP FINISHED", true},
                {"KEEP FAILED", true}});
   for (const auto& tenant : tenants)
     table.add({text_of(tenant, "name"), shown(member_of(tenant, "weight")), limit(tenant, "maxRunning"),
-               limit(tenant, "maxQueued"), shown(member_of(tenant, "keepFinished")),
+               limit(tenant, "maxQueued"), memory_limit(tenant), shown(member_of(tenant, "keepFinished")),
                shown(member_of(tenant, "keepFailed"))});
   context.output.out(table.text(context.output.look, terminal_width(1)));
 }
@@ -95,7 +106,7 @@ int set(Context& context) {
   const auto now = context.hub().get(path_of(context));
   if (!now && now.error().status != 404) context.stop(now.error());
   if (now)
-    for (const char* member : {"weight", "maxRunning", "maxQueued", "keepFinished", "keepFailed"})
+    for (const char* member : {"weight", "maxRunning", "maxQueued", "maxMemoryPerJob", "keepFinished", "keepFailed"})
       if (!member_of(*now, member).is_null()) body[member] = member_of(*now, member);
   bool given = false;
   const auto put = [&](const char* member, json::value v) {
@@ -105,10 +116,12 @@ int set(Context& context) {
   if (const auto weight = context.value("weight")) put("weight", weight_of(*weight));
   if (const auto n = context.integer("max-running")) put("maxRunning", *n);
   if (const auto n = context.integer("max-queued")) put("maxQueued", *n);
+  if (const auto size = context.value("max-memory")) put("maxMemoryPerJob", json::value(*size));
   if (const auto time = context.value("keep-finished")) put("keepFinished", json::value(*time));
   if (const auto time = context.value("keep-failed")) put("keepFailed", json::value(*time));
   if (!given)
-    usage_error("nothing to set", {}, "--weight, --max-running, --max-queued, --keep-finished or --keep-failed");
+    usage_error("nothing to set", {},
+                "--weight, --max-running, --max-queued, --max-memory, --keep-finished or --keep-failed");
   return show_one(context, context.ask(context.hub().put(path_of(context), body)));
 }
 
@@ -135,8 +148,8 @@ std::vector<Command> tenant_commands() {
        .live = Live::tenants},
       {.path = "tenant set",
        .sentence = "Change a tenant's share, limits or how long its jobs are kept",
-       .usage = {"<tenant> [--weight <w>] [--max-running <n>] [--max-queued <n>] [--keep-finished <time>] "
-                 "[--keep-failed <time>]"},
+       .usage = {"<tenant> [--weight <w>] [--max-running <n>] [--max-queued <n>] [--max-memory <size>] "
+                 "[--keep-finished <time>] [--keep-failed <time>]"},
        .examples = {"geres tenant set demo --weight 2 --max-running 50", "geres tenant set demo --keep-finished 2d"},
        .flags = settings(),
        .run = set,

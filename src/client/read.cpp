@@ -255,8 +255,12 @@ Stored read_stored(const json::value& from) {
 }
 
 Tenant read_tenant(const json::value& from) {
-  return {text_of(from, "name"), real_of(from, "weight"), int(integer_of(from, "maxRunning")),
-          int(integer_of(from, "maxQueued")), json_text(from)};
+  return {text_of(from, "name"),
+          real_of(from, "weight"),
+          int(integer_of(from, "maxRunning")),
+          int(integer_of(from, "maxQueued")),
+          integer_of(from, "maxMemoryPerJob"),
+          json_text(from)};
 }
 
 Host read_host(const json::value& from) {

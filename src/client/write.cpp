@@ -10,10 +10,8 @@ std::string shown(milliseconds duration) {
 std::string shown(Time time) {
   return format_time(std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count());
 }
-int shown(int number) {
-  return number;
-}
-double shown(double number) {
+template <class T>
+requires std::is_arithmetic_v<T> T shown(T number) {
   return number;
 }
 
@@ -162,6 +160,7 @@ json::object write_tenant(const TenantSettings& settings) {
   set(to, "weight", settings.weight);
   set(to, "maxRunning", settings.max_running);
   set(to, "maxQueued", settings.max_queued);
+  set(to, "maxMemoryPerJob", settings.max_memory_per_job);
   return to;
 }
 

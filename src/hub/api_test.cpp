@@ -189,8 +189,13 @@ TEST_F(ApiTest, KeepsPackages) {
 
 TEST_F(ApiTest, KeepsTokensAndTenants) {
   submit();
-  const auto tenant = admin.call("PUT", "/v1/tenants/ours", R"({"weight":2.5,"maxQueued":1,"keepFinished":"1h"})");
+  const auto tenant = admin.call("PUT", "/v1/tenants/ours",
+                                 R"({"weight":2.5,"maxQueued":1,"keepFinished":"1h","maxMemoryPerJob":"1GiB"})");
   ASSERT_EQ(tenant.status, 200) << tenant;
+  const auto greedy = ours.post("/v1/jobs", spec(R"(,"requires":{"memory":"1025MiB"})"));
+  EXPECT_EQ(greedy.status, 400) << greedy;
+  EXPECT_EQ(greedy.text("field"), "/requires/memory");
+  EXPECT_EQ(ours.get("/v1/tenants/ours").json().at("maxMemoryPerJob"), 1 << 30);
   EXPECT_EQ(ours.get("/v1/tenants/ours").json().at("weight"), 2.5);
   EXPECT_EQ(ours.post("/v1/jobs", spec()).code(), "tooManyQueued");
   EXPECT_EQ(admin.call("PUT", "/v1/tenants/ours", R"({"maxQueued":0,"keepFinished":null})").status, 200);

@@ -42,6 +42,7 @@ struct Tenant {
   std::int64_t max_queued = 0;          // jobs that have not ended; 0: no limit
   std::optional<Millis> keep_finished;  // retention; absent: the hub's
   std::optional<Millis> keep_failed;
+  std::int64_t max_memory_per_job = 0;  // bytes that one may ask for; 0: no limit
 };
 
 struct PackageVersion {

@@ -53,7 +53,8 @@ awaitable<Answered> put_tenant(Call& call) {
   auto shape = co_await body_as<wire::TenantShape>(call);
   if (!shape) co_return shape.error();
   if (auto ok = wire::check(*shape); !ok) co_return ok.error();
-  engine::TenantSettings settings{shape->weight, shape->maxRunning, shape->maxQueued, {}, {}};
+  engine::TenantSettings settings{shape->weight, shape->maxRunning, shape->maxQueued, {}, {}, {}};
+  if (shape->maxMemoryPerJob) settings.max_memory_per_job = shape->maxMemoryPerJob->bytes;
   const auto keep = [](const std::optional<std::optional<json::Duration>>& from) {
     std::optional<std::optional<Millis>> to;
     if (from) to.emplace(*from ? std::optional<Millis>((*from)->ms) : std::nullopt);

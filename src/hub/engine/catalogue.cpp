@@ -150,6 +150,7 @@ Result<model::Tenant> Tick::put_tenant(const std::string& name, const TenantSett
   if (settings.weight) row.weight = *settings.weight;
   if (settings.max_running) row.max_running = *settings.max_running;
   if (settings.max_queued) row.max_queued = *settings.max_queued;
+  if (settings.max_memory_per_job) row.max_memory_per_job = *settings.max_memory_per_job;
   if (settings.keep_finished) row.keep_finished = *settings.keep_finished;
   if (settings.keep_failed) row.keep_failed = *settings.keep_failed;
   changes_.tenants.push_back(row);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/duration.h"
 #include "base/similar.h"
 #include "hub/engine/tick.h"
 
@@ -66,6 +67,16 @@ Result<void> resolve_package(const NewJob& job, model::JobSpec& spec, const Stat
   return {};
 }
 
+Result<void> check_memory(const model::JobSpec& spec, const State& state) {
+  const auto tenant = state.tenants.find(spec.tenant);
+  const auto most = tenant == state.tenants.end() ? 0 : tenant->second.row.max_memory_per_job;
+  if (most == 0 || spec.requirements.memory <= most) return {};
+  return fail(Code::badValue,
+              fmt::format("a job of tenant {} may ask for {} of memory at most, not {}", spec.tenant, format_size(most),
+                          format_size(spec.requirements.memory)),
+              "/requires/memory", "less, or have the tenant's maxMemoryPerJob raised");
+}
+
 }  // namespace
 
 Result<void> Tick::prepare(const Submit& submit, std::size_t index, Prepared& prepared) {
@@ -73,6 +84,7 @@ Result<void> Tick::prepare(const Submit& submit, std::size_t index, Prepared& pr
   prepared.spec = job.spec;
   auto& spec = prepared.spec;
   spec.submitted_by = submit.caller.name;
+  if (auto ok = check_memory(spec, state_); !ok) return ok;
   prepared.batch = find_batch(spec.tenant, job.batch);
   if (prepared.batch == nullptr)
     return fail(Code::unknownBatch, fmt::format("tenant {} has no batch '{}'", spec.tenant, job.batch), "/batch",

@@ -131,6 +131,22 @@ TEST_F(EngineSubmit, AListKeyNamesTheWholeList) {
   EXPECT_EQ(send_list("e")->error(), Code::keyReused);
 }
 
+TEST_F(EngineSubmit, MaxMemoryPerJobHoldsForEachOfAList) {
+  push();
+  Slot<model::Tenant> tenant;
+  TenantSettings settings;
+  settings.max_memory_per_job = 1'000;
+  engine->put_tenant("acme", settings, tenant.answer());
+  tick();
+  auto good = job(), large = job();
+  good.spec.requirements.memory = 1'000;
+  large.spec.requirements.memory = 1'001;
+  EXPECT_EQ(submit_error(large), Code::badValue);
+  submit_all({good, job()});
+  restart();
+  EXPECT_EQ(submit_error(large), Code::badValue);
+}
+
 TEST_F(EngineSubmit, MaxQueuedCountsAllThatHasNotEnded) {
   push();
   Slot<model::Tenant> tenant;

@@ -103,6 +103,7 @@ struct TenantSettings {  // absent members keep what they were
   std::optional<std::int64_t> max_queued;
   std::optional<std::optional<Millis>> keep_finished;
   std::optional<std::optional<Millis>> keep_failed;
+  std::optional<std::int64_t> max_memory_per_job;
 };
 
 // ---- webhooks ----

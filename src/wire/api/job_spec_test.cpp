@@ -58,8 +58,8 @@ TEST(JobJson, WritesNoFieldThatCannotBeAskedFor) {
   auto& status = job.status;
   status.state = model::JobState::scheduled, status.reason = model::Reason::error, status.error = "e";
   status.progress = model::Progress{1, "m"}, status.result = "r", status.result_truncated = true;
-  status.exit = model::Exit{1, {}}, status.usage = model::Usage{}, status.files_left_out.add({"p", "w"}),
-  status.host = "h", status.ready_at = 1;
+  status.exit = model::Exit{1, {}}, status.usage = model::Usage{}, status.cause = model::Cause::outOfMemory,
+  status.files_left_out.add({"p", "w"}), status.host = "h", status.ready_at = 1;
   status.due_at = status.started_at = status.finished_at = status.cancel_requested_at = 1;
   status.redrive_of = status.redriven_as = Uuid{1, 1};
   const auto shown = job_json(job, "b");

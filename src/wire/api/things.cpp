@@ -48,6 +48,8 @@ Result<void> check(const TenantShape& shape) {
     if (auto ok = at_least(*shape.maxRunning, 0, "/maxRunning"); !ok) return ok;
   if (shape.maxQueued)
     if (auto ok = at_least(*shape.maxQueued, 0, "/maxQueued"); !ok) return ok;
+  if (shape.maxMemoryPerJob)
+    if (auto ok = at_least(shape.maxMemoryPerJob->bytes, 0, "/maxMemoryPerJob"); !ok) return ok;
   return {};
 }
 
@@ -87,7 +89,8 @@ object tenant_json(const model::Tenant& tenant) {
   object to{{"name", text(tenant.name)},
             {"weight", tenant.weight},
             {"maxRunning", tenant.max_running},
-            {"maxQueued", tenant.max_queued}};
+            {"maxQueued", tenant.max_queued},
+            {"maxMemoryPerJob", tenant.max_memory_per_job}};
   if (tenant.keep_finished) to.emplace("keepFinished", text(format_duration(*tenant.keep_finished)));
   if (tenant.keep_failed) to.emplace("keepFailed", text(format_duration(*tenant.keep_failed)));
   return to;

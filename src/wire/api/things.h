@@ -33,8 +33,9 @@ struct TenantShape {
   std::optional<std::int64_t> maxQueued;
   std::optional<std::optional<json::Duration>> keepFinished;  // null: the hub's own
   std::optional<std::optional<json::Duration>> keepFailed;
+  std::optional<json::Size> maxMemoryPerJob;
 };
-BOOST_DESCRIBE_STRUCT(TenantShape, (), (weight, maxRunning, maxQueued, keepFinished, keepFailed))
+BOOST_DESCRIBE_STRUCT(TenantShape, (), (weight, maxRunning, maxQueued, keepFinished, keepFailed, maxMemoryPerJob))
 Result<void> check(const TenantShape& shape);
 
 // POST /v1/tokens

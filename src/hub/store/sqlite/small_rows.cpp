@@ -21,14 +21,15 @@ std::optional<std::vector<std::string>> maybe_names(const std::optional<std::str
 
 void put_tenants(Database& database, const std::vector<model::Tenant>& tenants) {
   if (tenants.empty()) return;
-  auto put = database.cached("INSERT OR REPLACE INTO tenant VALUES(?,?,?,?,?,?)");
+  auto put = database.cached("INSERT OR REPLACE INTO tenant VALUES(?,?,?,?,?,?,?)");
   for (const auto& t : tenants)
-    put.bind(t.name, t.weight, t.max_running, t.max_queued, t.keep_finished, t.keep_failed).run();
+    put.bind(t.name, t.weight, t.max_running, t.max_queued, t.keep_finished, t.keep_failed, t.max_memory_per_job).run();
 }
 
 std::vector<model::Tenant> read_tenants(Database& database) {
   auto rows = database.cached(
-      "SELECT name, weight, max_running, max_queued, keep_finished, keep_failed FROM tenant ORDER BY name");
+      "SELECT name, weight, max_running, max_queued, keep_finished, keep_failed, max_memory_per_job FROM tenant ORDER "
+      "BY name");
   std::vector<model::Tenant> tenants;
   while (rows.step()) {
     Columns row(rows);
@@ -39,6 +40,7 @@ std::vector<model::Tenant> read_tenants(Database& database) {
     t.max_queued = row.integer();
     t.keep_finished = row.maybe<Millis>();
     t.keep_failed = row.maybe<Millis>();
+    t.max_memory_per_job = row.integer();
   }
   return tenants;
 }
