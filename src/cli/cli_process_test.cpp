@@ -404,6 +404,21 @@ TEST_P(CliInterrupted, LeavesJobsAlone) {
   for (const auto& asked : hub_.asked()) EXPECT_THAT(asked.what, Not(HasSubstr("cancel")));
 }
 
+TEST_F(Cli, AnEmptyValueIsNoValue) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"job", "cancel", "--type", ""},
+                                                {"job", "cancel", "--type="},
+                                                {"job", "list", "--state", ""},
+                                                {"job", "cancel", "--batch", "", "--tenant", "demo"},
+                                                {"submit", "--batch", "", "--", "true"},
+                                                {"job", "cancel", ""},
+                                                {"token", "create", "n", "--role", "viewer", "--tenant", ""},
+                                                {"job", "cancel", "--tag", ""}}) {
+    const auto ran = run(words);
+    EXPECT_EQ(ran.exit, 2) << words.front() << ": " << ran.err;
+  }
+  EXPECT_TRUE(hub_.asked().empty()) << hub_.asked().front().what;
+}
+
 TEST_F(Cli, CountsBeforeItRedrives) {
   hub_.answer("POST /v1/jobs/redrive", 200, R"({"count":2,"byReason":{"maxAttempts":1,"timeout":1}})");
   const auto ran = run({"job", "redrive", "--batch", "photos", "--state", "failed", "--dry-run"});

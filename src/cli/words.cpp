@@ -150,6 +150,9 @@ Words parse_words(const std::vector<std::string>& args) {
     if (value == "--" ||
         (equals == std::string::npos && value.starts_with("--") && find_flag(flags, value.substr(2)) != nullptr))
       usage_error(name + " needs a value", "'" + value + "' follows it", name + " " + flag->value, name);
+    if (value.empty())
+      usage_error(name + " is empty", "a variable that is not set?", "leave it out, or " + name + " " + flag->value,
+                  name);
     check_value(*flag, value, name);
     store(words, *flag, value);
   }

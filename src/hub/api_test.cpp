@@ -123,6 +123,50 @@ TEST_F(ApiTest, CancelsAndRedrives) {
   EXPECT_EQ(ours.get("/v1/jobs/" + id).text("redrivenAs"), again.text("id"));
 }
 
+TEST_F(ApiTest, AnEmptyConditionIsNotAll) {
+  const auto kept = submit();
+  for (const std::string condition : {R"("type":"")", R"("name":"")", R"("host":"")", R"("batch":"")", R"("tenant":"")",
+                                      R"("state":"")", R"("state":[])", R"("tags":{})", R"("ids":[])", R"("type":null)",
+                                      R"("tags":null)", R"("submittedAfter":null)"}) {
+    for (const std::string verb : {"cancel", "redrive"}) {
+      for (const auto& body :
+           {"{" + condition + "}", "{" + condition + R"(,"submittedAfter":"2001-01-01T00:00:00Z"})"}) {
+        if (body.find("submittedAfter") != body.rfind("submittedAfter")) continue;
+        const auto reply = ours.post("/v1/jobs/" + verb, body);
+        EXPECT_EQ(reply.status, 400) << verb << body << reply;
+        EXPECT_EQ(reply.code(), "emptyFilter") << verb << body;
+      }
+    }
+  }
+  EXPECT_EQ(ours.get("/v1/jobs/" + kept).text("state"), "ready");
+  for (const std::string path : {"/v1/jobs?type=",
+                                 "/v1/jobs?name=",
+                                 "/v1/jobs?host=",
+                                 "/v1/jobs?tenant=",
+                                 "/v1/jobs?batch=",
+                                 "/v1/jobs?state=",
+                                 "/v1/jobs?state=,",
+                                 "/v1/jobs?id=",
+                                 "/v1/jobs?reason=",
+                                 "/v1/jobs?fields=",
+                                 "/v1/jobs?limit=",
+                                 "/v1/batches?name=",
+                                 "/v1/batches?state=",
+                                 "/v1/batches?tenant=",
+                                 "/v1/packages?tenant=",
+                                 "/v1/packages?name=",
+                                 "/v1/status?tenant=",
+                                 "/v1/events?type=&follow=false",
+                                 "/v1/events?job=&follow=false",
+                                 "/v1/events?tenant=&follow=false"}) {
+    const auto reply = ours.get(path);
+    EXPECT_EQ(reply.status, 400) << path << reply;
+  }
+  EXPECT_EQ(ours.call("DELETE", "/v1/packages/ours/any?sha256=").status, 400);
+  const auto token = admin.post("/v1/tokens", R"({"name":"n","roles":["viewer"],"tenants":[]})");
+  EXPECT_EQ(token.status, 400) << "all tenants are meant by leaving it out: " << token;
+}
+
 TEST_F(ApiTest, CancelsByFilterAfterADryRun) {
   for (int i = 0; i < 3; ++i) submit(R"(,"tags":{"run":"1"})");
   const auto kept = submit();

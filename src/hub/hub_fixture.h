@@ -94,7 +94,7 @@ class HubTest : public testing::Test {
     ours = admin.as(make_token("ours", R"(["submitter"])", R"(["ours"])"));
     theirs = admin.as(make_token("theirs", R"(["admin"])", R"(["theirs"])"));
     viewer = admin.as(make_token("viewer", R"(["viewer"])", R"(["ours"])"));
-    machine = admin.as(make_token("machine", R"(["host"])", "[]"));
+    machine = admin.as(make_token("machine", R"(["host"])", "null"));
   }
 
   std::string make_token(const std::string& name, const std::string& roles, const std::string& tenants) {

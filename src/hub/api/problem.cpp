@@ -23,7 +23,7 @@ constexpr std::array kTable{
   ProblemKind{Code::notSupported, 422, 422, "This is not supported by this version", "leave it out"},
   ProblemKind{Code::unknownParameter, 400, 400, "A query parameter is not known", "check the spelling against /openapi.yaml"},
   ProblemKind{Code::tenantRequired, 400, 400, "It is not clear which tenant is meant", "name the tenant"},
-  ProblemKind{Code::emptyFilter, 400, 400, "The filter is empty", "give at least one condition, so that nothing is changed by accident"},
+  ProblemKind{Code::emptyFilter, 400, 400, "The filter is empty", "give at least one condition, and none that is empty, so that nothing is changed by accident"},
   ProblemKind{Code::unauthenticated, 401, 401, "No valid token", "send `Authorization: Bearer TOKEN`; the admin token lies in DATA/admin.token"},
   ProblemKind{Code::forbidden, 403, 403, "The token may not do this", "ask an admin for a token with that role or tenant"},
   ProblemKind{Code::notFound, 404, 404, "There is no such thing", "check the id or name"},

@@ -21,6 +21,14 @@ bool is_among(std::string_view name, std::initializer_list<std::string_view> kno
   });
 }
 
+// What a script's unset variable leaves must not mean "all", or "any". Only what selects nothing may be empty.
+bool says_nothing(std::string_view name, std::string_view value) {
+  static constexpr std::string_view kMayBeEmpty[] = {"cursor",       "dryRun",  "follow", "lastEventId",
+                                                     "access_token", "batchId", "_"};
+  if (name.starts_with("tag.") || std::ranges::find(kMayBeEmpty, name) != std::end(kMayBeEmpty)) return false;
+  return value.find_first_not_of(',') == std::string_view::npos;
+}
+
 Error unknown_parameter(std::string_view name, std::initializer_list<std::string_view> known) {
   const std::vector<std::string> names(known.begin(), known.end());
   const std::string shown = replace_bad_utf8(utf8_prefix(name, 80));
@@ -43,8 +51,11 @@ Result<void> only_parameters(const http::Query& query, std::initializer_list<std
     const auto& [name, value] = query.items[i];
     if (name.find('\0') != std::string::npos || value.find('\0') != std::string::npos)
       return fail(Code::badValue, "a NUL character in the query", replace_bad_utf8(utf8_prefix(name, 80)));
-    if (is_among(name, repeatable)) continue;
-    if (!is_among(name, known)) return unknown_parameter(name, known);
+    const bool repeats = is_among(name, repeatable);
+    if (!repeats && !is_among(name, known)) return unknown_parameter(name, known);
+    if (says_nothing(name, value))
+      return fail(Code::badValue, fmt::format("'{}' is empty", name), name, "leave it out, or say which");
+    if (repeats) continue;
     for (std::size_t j = 0; j < i; ++j)
       if (query.items[j].first == name)
         return fail(Code::badValue, fmt::format("'{}' is given twice", name), name, "give it once");

@@ -25,7 +25,8 @@ awaitable<Answered> post_token(Call& call) {
   auto shape = co_await body_as<wire::NewTokenShape>(call);
   if (!shape) co_return shape.error();
   if (auto ok = wire::check(*shape, call.api.clock.wall()); !ok) co_return ok.error();
-  if (!within(call.who, shape->tenants))
+  const auto tenants = shape->tenants.value_or(std::vector<std::string>());
+  if (!within(call.who, tenants))
     co_return fail(Code::forbidden, fmt::format("token '{}' has not all these tenants", call.who.name), "/tenants",
                    "a token can only be made for tenants that one's own has");
   const std::string secret = new_secret();
@@ -33,7 +34,7 @@ awaitable<Answered> post_token(Call& call) {
   token.name = shape->name;
   token.sha256 = sha256_hex(secret);
   token.roles = shape->roles;
-  token.tenants = shape->tenants;
+  token.tenants = tenants;
   if (shape->expires) token.expires = shape->expires->at;
   auto ask = [&](engine::Answer<model::Token> answer) { call.api.engine.create_token(token, std::move(answer)); };
   const auto made = co_await ask_engine<model::Token>(ask);

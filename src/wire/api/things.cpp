@@ -57,9 +57,13 @@ Result<void> check(const NewTokenShape& shape, Millis now) {
   if (auto ok = model::check_name(shape.name, "token name", "/name"); !ok) return ok;
   if (shape.roles.empty())
     return fail(Code::missingField, "a token needs a role", "/roles", "admin, operator, submitter, viewer or host");
-  if (shape.tenants.size() > 1'000) return fail(Code::tooMany, "too many tenants", "/tenants", "at most 1000");
-  for (std::size_t i = 0; i < shape.tenants.size(); ++i)
-    if (auto ok = model::check_name(shape.tenants[i], "tenant name", "/tenants/" + std::to_string(i)); !ok) return ok;
+  if (shape.tenants && shape.tenants->empty())
+    return fail(Code::badValue, "the list of tenants is empty", "/tenants",
+                "name at least one, or leave it out for all");
+  const auto tenants = shape.tenants.value_or(std::vector<std::string>());
+  if (tenants.size() > 1'000) return fail(Code::tooMany, "too many tenants", "/tenants", "at most 1000");
+  for (std::size_t i = 0; i < tenants.size(); ++i)
+    if (auto ok = model::check_name(tenants[i], "tenant name", "/tenants/" + std::to_string(i)); !ok) return ok;
   if (shape.expires && shape.expires->at <= now)
     return fail(Code::badValue, "this time has passed", "/expires", "a time to come");
   return {};

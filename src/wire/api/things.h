@@ -43,7 +43,7 @@ struct NewTokenShape {
   static constexpr std::string_view kRequired[] = {"name", "roles"};
   std::string name;
   std::vector<model::Role> roles;
-  std::vector<std::string> tenants;  // none: all
+  std::optional<std::vector<std::string>> tenants;  // absent: all
   std::optional<json::Time> expires;
 };
 BOOST_DESCRIBE_STRUCT(NewTokenShape, (), (name, roles, tenants, expires))
