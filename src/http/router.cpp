@@ -43,6 +43,11 @@ std::string join(const std::vector<std::string>& path, std::size_t from) {
   return text;
 }
 
+bool same_in_any_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 }  // namespace
 
 struct Router::Route {
@@ -50,13 +55,16 @@ struct Router::Route {
   std::string pattern;
   std::vector<Segment> segments;
   Handler handler;
+  Spelling spelling;
 
   bool fits(const std::vector<std::string>& path) const {
+    const bool exact = spelling == Spelling::exact;
+    const std::size_t length = path.size() - (!exact && path.size() > 1 && path.back().empty() ? 1 : 0);
     for (std::size_t i = 0; i < segments.size(); ++i) {
-      if (i >= path.size()) return false;
+      if (i >= length) return false;
       switch (segments[i].kind) {
         case Kind::literal:
-          if (segments[i].text != path[i]) return false;
+          if (exact ? segments[i].text != path[i] : !same_in_any_case(segments[i].text, path[i])) return false;
           break;
         case Kind::one:
           if (path[i].empty()) return false;
@@ -65,7 +73,7 @@ struct Router::Route {
           return true;
       }
     }
-    return path.size() == segments.size();
+    return length == segments.size();
   }
 
   // Decided at the first segment in which they differ in kind.
@@ -105,12 +113,13 @@ Router::Router(ErrorFormat format) : table_(std::make_shared<Table>()) {
   entry_ = [table = table_](Request& request) { return dispatch(*table, request); };
 }
 
-Router& Router::add(Method method, std::string pattern, Handler handler) {
+Router& Router::add(Method method, std::string pattern, Handler handler, Spelling spelling) {
   auto route = std::make_unique<Route>();
   route->method = method;
   route->segments = parse_pattern(pattern);
   route->pattern = std::move(pattern);
   route->handler = std::move(handler);
+  route->spelling = spelling;
   auto& routes = table_->routes;
   const auto place = std::find_if(routes.begin(), routes.end(), [&](auto& other) { return route->before(*other); });
   routes.insert(place, std::move(route));

@@ -23,12 +23,16 @@ Response plain_error(const Error& error, unsigned status);  // text/plain
 // Wraps every request that could be read, routed or not: authentication, metrics, logs.
 using Around = std::function<awaitable<Response>(Request&, const Handler& next)>;
 
+// How a path must be spelled. As ASP.NET has it: in upper or lower case, and with or without a slash at its end.
+enum class Spelling { exact, as_aspnet };
+
 // Built by one thread, then only used, by any. Copies share their routes.
 class Router {
  public:
   explicit Router(ErrorFormat format = plain_error);
-  Router& add(Method method, std::string pattern, Handler handler);  // asserts that the pattern is well formed
-  Router& around(Around around);                                     // the last one added is the outermost
+  // Asserts that the pattern is well formed.
+  Router& add(Method method, std::string pattern, Handler handler, Spelling spelling = Spelling::exact);
+  Router& around(Around around);  // the last one added is the outermost
   awaitable<Response> handle(Request& request) const { return entry_(request); }
   Response error(const Error& error, unsigned status) const;
 

@@ -297,6 +297,16 @@ TEST_F(ApiTest, SpeaksGeRes2) {
   EXPECT_EQ(rest.json().get_array().size(), 1u);
   EXPECT_FALSE(rest.headers.contains("gerespagingtoken"));
   EXPECT_EQ(ours.get("/api/jobmonitor/batch").json().get_array().size(), 2u);
+  // A client of ASP.NET's: the batch's id left out behind its slash, and names in any case.
+  EXPECT_EQ(ours.post("/api/jobcontrol/jobs/", job).status, 200);
+  EXPECT_EQ(ours.post("/Api/JobControl/Jobs/List/", "[" + job + "]").status, 200);
+  EXPECT_EQ(ours.get("/api/JobMonitor/Job/" + id).status, 200);
+  const auto batches = ours.get("/api/jobmonitor/BATCH/").json().get_array();
+  EXPECT_TRUE(std::ranges::any_of(
+      batches, [](auto& b) { return b.at("Id") == "batch0" && b.at("BatchName") == "Default Batch"; }));
+  EXPECT_EQ(ours.call("DELETE", "/api/jobcontrol/batch/delete/").status, 404);
+  EXPECT_EQ(ours.get("/V1/jobs").status, 404) << "our own are spelled exactly";
+  EXPECT_EQ(ours.get("/v1/jobs/").status, 404);
   EXPECT_EQ(ours.call("DELETE", "/api/jobcontrol/jobs/" + id).status, 204);
   EXPECT_EQ(ours.get("/api/jobmonitor/job/" + id).json().at("Status"), 13);
   EXPECT_EQ(ours.call("DELETE", "/api/jobcontrol/batch/close/" + batch_id).status, 204);

@@ -167,8 +167,10 @@ http::Cors cors_for(std::vector<std::string> origins) {
 http::Router make_router(Api& api, std::vector<std::string> cors_origins) {
   http::Router router([](const Error& error, unsigned status) { return problem_with_status(error, status); });
   for (const auto& route : routes())
-    router.add(route.method, std::string(route.pattern),
-               [&api, &route](http::Request& request) { return serve(api, route, request); });
+    router.add(
+        route.method, std::string(route.pattern),
+        [&api, &route](http::Request& request) { return serve(api, route, request); },
+        route.legacy ? http::Spelling::as_aspnet : http::Spelling::exact);
   if (!cors_origins.empty()) router.around(http::share_with(cors_for(std::move(cors_origins))));
   router.around([&api](http::Request& request, const http::Handler& next) { return watch(api, request, next); });
   return router;

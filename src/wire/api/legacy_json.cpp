@@ -81,7 +81,7 @@ json::object legacy_job_json(const model::Job& job) {
 
 json::object legacy_batch_json(const model::Batch& batch) {
   return {{"Id", value(std::string_view(model::batch_text(batch.id)))},
-          {"BatchName", value(std::string_view(batch.name))},
+          {"BatchName", batch.id == model::kDefaultBatch ? "Default Batch" : value(std::string_view(batch.name))},
           {"Priority", batch.priority},
           {"Status", batch.state == model::BatchState::open ? 0 : 1},
           {"RequiresDedicatedWorker", batch.dedicated}};
