@@ -16,13 +16,16 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats(ajv);
 ajv.addSchema({ $id: 'contract', components: contract.components }, 'contract');
 
-// Literal segments first, so that /v1/jobs/cancel is not taken for a job.
+// Literal segments first, so that /v1/jobs/cancel is not taken for a job. The GeRes2 face is spelled as ASP.NET has it:
+// in any case, and with or without a slash at the end.
 const paths = Object.entries(contract.paths)
   .map(([pattern, operations]) => ({
     pattern,
     operations,
     literals: pattern.split('/').filter((s) => !s.startsWith('{')).length,
-    regexp: new RegExp('^' + pattern.replace(/\/\{path\}$/, '/.+').replace(/\{[^}]+\}/g, '[^/]+') + '$'),
+    regexp: pattern.startsWith('/api/')
+      ? new RegExp('^' + pattern.replace(/\{[^}]+\}/g, '[^/]+') + '/?$', 'i')
+      : new RegExp('^' + pattern.replace(/\/\{path\}$/, '/.+').replace(/\{[^}]+\}/g, '[^/]+') + '$'),
   }))
   .sort((a, b) => b.literals - a.literals);
 
