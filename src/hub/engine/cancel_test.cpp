@@ -122,6 +122,51 @@ TEST_F(EngineCancel, AnOrderThatOvertookItsLeaseIsToldAgain) {
   EXPECT_TRUE(beat(host).cancel.empty());
 }
 
+// A fetch that came twice, its copies answered at different times: only the first answer reached anybody.
+TEST_F(EngineCancel, AnOrderInASecondAnswerToAFetchIsToldAgain) {
+  push();
+  const auto id = submit(job());
+  auto host = join("h");
+  fetch(host);
+  beat(host);
+  EXPECT_TRUE(fetch(host, 0).cancel.empty());
+  cancel(id);
+  --host.fetches;
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u) << "a late copy of the same";
+  EXPECT_EQ(beat(host).cancel.size(), 1u) << "the report may mean the first answer";
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u);
+  EXPECT_TRUE(beat(host).cancel.empty());
+}
+
+// A hub that has just started does not know which fetches were answered before.
+TEST_F(EngineCancel, AfterAStartAFetchThatMayHaveBeenAnsweredConfirmsNothing) {
+  push();
+  const auto id = submit(job());
+  auto host = join("h");
+  fetch(host);
+  beat(host);
+  EXPECT_TRUE(fetch(host, 0).cancel.empty());
+  cancel(id);
+  restart();
+  --host.fetches;
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u) << "a late copy of the same";
+  EXPECT_EQ(beat(host).cancel.size(), 1u);
+  EXPECT_EQ(fetch(host, 0).cancel.size(), 1u);
+  EXPECT_TRUE(beat(host).cancel.empty());
+}
+
+// Nobody awaits the answer to a late copy of a fetch that was heard: what it is granted would lie about.
+TEST_F(EngineCancel, ALateCopyOfAHeardFetchIsGrantedNothing) {
+  push();
+  auto host = join("h");
+  EXPECT_TRUE(fetch(host).leases.empty());
+  beat(host);
+  submit(job());
+  --host.fetches;
+  EXPECT_TRUE(fetch(host).leases.empty());
+  EXPECT_EQ(fetch(host).leases.size(), 1u);
+}
+
 TEST_F(EngineCancel, AJobThatEndedBeforeTheCancelReachedItKeepsItsEnd) {
   push();
   const auto id = submit(job());

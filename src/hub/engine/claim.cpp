@@ -62,7 +62,7 @@ Tick::Views Tick::views(bool all_lanes) {
     const auto fetch = desk_.fetches.find(id);
     view.open = fetch != desk_.fetches.end() && fetch->second.call.fetch_id == host.fetch_id &&
                 fetch->second.call.slots > 0 && host.row.mode == model::HostMode::run && !host.lost &&
-                !host.let_a_lease_run_out;
+                !host.let_a_lease_run_out && !host.fetch_heard;
     // One that has just rested is tried with one job, and with the next when that has started.
     view.well = host.health.grants(now_.monotonic);
     view.on_trial = host.health.on_trial(now_.monotonic);

@@ -126,7 +126,8 @@ void Engine::take_up_fetches() {
     }
     auto& host = found->second;
     host.fetch_id = fetch.call.fetch_id;
-    host.fetches.push_back(host.fetch_id);
+    host.fetch_answered = true;
+    host.remember_fetch(host.fetch_id);
     state_->news.insert(id);
   }
   for (const auto id : gone) desk.close(id)->answer(host_gone());
@@ -291,6 +292,7 @@ void Engine::settle(Tick& tick) {
     // Here and not within the tick: the state may have been read anew since, when the commit's outcome was unknown.
     auto& host = state_->hosts.at(reply.host);
     host.mode_told = reply.answer.mode;
+    host.fetch_answered = true;
     // Leases run from the tick's beginning, not from now: the commit may have taken long.
     reply.answer.held = std::max<Millis>(0, monotonic - fetch->call.received_at);
     fetch->answer(std::move(reply.answer));

@@ -162,7 +162,7 @@ void Tick::confirm_answers(HostState& host, const std::function<bool(const std::
   std::erase_if(host.cancels_told, [&](const auto& told) {
     if (!heard(told.second.fetch_id)) return false;
     if (const auto lease = state_.leases.find(told.first); lease != state_.leases.end())
-      lease->second.cancel_confirmed = told.second.held;
+      lease->second.cancel_confirmed = told.second.sure;
     return true;
   });
 }
@@ -174,8 +174,7 @@ Result<std::optional<FetchAnswer>> Tick::fetch_opened(const FetchCall& call) {
   if (host == nullptr) return host_gone();
   // By its leases too: after a start these are all that is known of earlier fetches, and which of them was the newest
   // is a guess where the wall clock has jumped.
-  const auto& seen = host->fetches;
-  const bool known = std::find(seen.begin(), seen.end(), call.fetch_id) != seen.end() ||
+  const bool known = host->has_fetched(call.fetch_id) ||
                      std::any_of(host->leases.begin(), host->leases.end(),
                                  [&](auto seq) { return state_.leases.at(seq).row.fetch_id == call.fetch_id; });
   const bool newest = call.fetch_id == host->fetch_id;
@@ -189,8 +188,10 @@ Result<std::optional<FetchAnswer>> Tick::fetch_opened(const FetchCall& call) {
   fetched_now_.insert(call.host);
   if (newest) return std::optional<FetchAnswer>();
   host->fetch_id = call.fetch_id;
-  host->fetches.push_back(call.fetch_id);
-  if (host->fetches.size() > 8) host->fetches.pop_front();
+  // Until a report has come nothing is known of what the host heard: this may be a late copy of its last fetch.
+  host->fetch_answered = host->last_seq < 0;
+  host->fetch_heard = false;
+  host->remember_fetch(call.fetch_id);
   return std::optional<FetchAnswer>();
 }
 
@@ -226,7 +227,8 @@ std::vector<CancelOrder> Tick::cancels_for(HostState& host, bool in_fetch) {
     const auto& lease = state_.leases.at(seq);
     if (!lease.row.cancel_requested_at || lease.cancel_confirmed) continue;
     // A fetch is told once, else it would be answered again at once; reports are told until it is confirmed.
-    if (in_fetch && !host.cancels_told.try_emplace(seq, host.fetch_id, lease.held).second) continue;
+    if (in_fetch && !host.cancels_told.try_emplace(seq, host.fetch_id, lease.held && !host.fetch_answered).second)
+      continue;
     orders.push_back({lease.row.name, lease.row.cancel_grace});
   }
   return orders;

@@ -249,6 +249,8 @@ void Tick::release_unheard(HostState& host, const ReportCall& call) {
   if (call.fetched.empty() && !call.leaving) return;
   const auto heard = [&](const std::string& fetch_id) { return call.leaving || fetch_id == call.fetched; };
   confirm_answers(host, heard);
+  if (!call.fetched.empty() && !host.has_fetched(call.fetched)) host.remember_fetch(call.fetched);
+  if (heard(host.fetch_id)) host.fetch_heard = true;
   std::unordered_set<Uuid> named(call.running.begin(), call.running.end());
   for (const auto& item : call.finished) named.insert(item.lease);
   std::vector<store::Seq> unheard;

@@ -3,6 +3,7 @@
 // never the only place where anything stands.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <queue>
@@ -70,15 +71,26 @@ struct HostState {
   bool just_registered = true;       // not heard of yet
   bool let_a_lease_run_out = false;  // since it was heard of: its open fetch is granted nothing
   std::string fetch_id;              // the newest
+  bool fetch_answered = true;        // a copy of it, or one may have been in the hub's life before
+  bool fetch_heard = false;          // its answer was taken in: a copy that comes now is late, and nobody awaits it
   std::deque<std::string> fetches;   // the last few, oldest first
   model::HostMode mode_told = model::HostMode::run;
-  // Not confirmed yet: in the answer to which fetch, and whether it held the lease then. Of one that it does not hold
-  // an order may overtake the grant, and is lost on it.
+  // Not confirmed yet: in the answer to which fetch, and whether to have heard that means to know the order. It does
+  // not where the host did not hold the lease: the order may overtake the grant, and is lost on it. Nor where a copy of
+  // the fetch was answered before: that answer may be the one that it heard.
   struct CancelTold {
     std::string fetch_id;
-    bool held = false;
+    bool sure = false;
   };
   std::map<store::Seq, CancelTold> cancels_told;
+
+  bool has_fetched(const std::string& id) const {
+    return std::find(fetches.begin(), fetches.end(), id) != fetches.end();
+  }
+  void remember_fetch(const std::string& id) {
+    fetches.push_back(id);
+    if (fetches.size() > 8) fetches.pop_front();
+  }
 };
 
 struct State {

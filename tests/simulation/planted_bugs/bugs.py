@@ -82,7 +82,7 @@ BUGS = [
     Bug("repeated-fetch-tells-no-cancel", HOSTS,
         "    again.cancel = cancels_of_fetch(*host, call.fetch_id);\n", "", "I9"),
     Bug("order-heard-before-its-lease", HOSTS,
-        "cancel_confirmed = told.second.held", "cancel_confirmed = true", "I9"),
+        "cancel_confirmed = told.second.sure", "cancel_confirmed = true", "I9"),
     Bug("copy-of-a-fetch-told-nothing", "hub/engine/engine_verbs.cpp",
         "(repeated ? tick.repeated_fetches : tick.replaced_fetches)", "tick.replaced_fetches", "I9"),
     # ---- attempts and their counts
