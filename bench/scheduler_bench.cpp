@@ -38,13 +38,17 @@ Fleet fleet_of(const Size& size) {
   for (std::size_t i = 0; i < size.tenants; ++i)
     fleet.tenants.push_back({"tenant-" + std::to_string(i), 1.0 + double(i % 3), 0, 0, 0, 0});
   for (std::size_t i = 0; i < size.batches; ++i)
-    fleet.batches.push_back({"batch-" + std::to_string(i), 500 + std::int64_t(i % 5), false, 0, 0, false});
+    fleet.batches.push_back({.name = "batch-" + std::to_string(i), .rank = 500 + std::int64_t(i % 5)});
   for (std::size_t i = 0; i < size.lanes; ++i) {
     auto& key = fleet.keys.emplace_back();
     key.tenant = fleet.tenants[i % size.tenants].name;
     key.type = "Thumbnail";
-    fleet.lanes.push_back(
-        {&key, i % size.tenants, i % size.batches, 1000, {std::int64_t(i + 1), 0, 1 + std::int64_t(i)}, false});
+    fleet.lanes.push_back({.key = &key,
+                           .tenant = i % size.tenants,
+                           .batch = i % size.batches,
+                           .ready = 1000,
+                           .expected = 1000,
+                           .head = {std::int64_t(i + 1), 0, 1 + std::int64_t(i)}});
   }
   for (std::size_t i = 0; i < size.hosts; ++i) {
     auto& machine = fleet.machines.emplace_back();

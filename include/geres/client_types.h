@@ -247,7 +247,7 @@ struct LogOptions {
 struct BatchSpec {
   std::string name = {};
   std::string tenant = {};              // empty: the token's only one; for an operator of all: shared by all
-  std::optional<int> priority = {};     // lower first; 500. Below 100 takes an operator
+  std::optional<int> priority = {};     // lower first, within the tenant; an operator's: over all. 500
   bool dedicated = false;               // a host that runs it runs nothing else meanwhile
   std::optional<int> max_running = {};  // no limit
 };
@@ -255,8 +255,9 @@ struct BatchSpec {
 struct Batch {
   std::string id = {};
   std::string name = {};
-  std::string tenant = {};  // empty: shared by all
-  int priority = 0;
+  std::string tenant = {};    // empty: shared by all
+  int priority = 0;           // lower first
+  bool over_tenants = false;  // an operator has made it: its priority ranks over all tenants, else within its own
   bool dedicated = false;
   int max_running = 0;     // 0: no limit
   std::string state = {};  // open, closed, cancelled

@@ -100,6 +100,7 @@ void show_batch(Context& context, const json::value& batch) {
   std::string head = "batch " + output.bold(clean(text_of(batch, "name"))) + "   " + batch_state(batch);
   if (!text_of(batch, "tenant").empty()) head += "   tenant " + clean(text_of(batch, "tenant"));
   head += "   priority " + std::to_string(number_of(batch, "priority"));
+  if (client::flag_of(batch, "overTenants")) head += " over all tenants";
   if (client::flag_of(batch, "dedicated")) head += "   dedicated";
   if (const auto most = number_of(batch, "maxRunning"); most > 0)
     head += "   at most " + std::to_string(most) + " running";
@@ -164,7 +165,7 @@ std::vector<Command> batch_commands() {
            {tenant_flag(),
             {.name = "priority",
              .value = "N",
-             .help = "lower first (default 500; below 100 needs an operator)",
+             .help = "lower first, within the tenant; an operator's batch: over all tenants (default 500)",
              .kind = Kind::integer},
             {.name = "max-running", .value = "N", .help = "at most so many of its jobs at once", .kind = Kind::integer},
             {.name = "dedicated", .help = "a host that runs it runs nothing else meanwhile"}},

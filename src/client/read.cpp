@@ -228,6 +228,7 @@ Batch read_batch(const json::value& from) {
   batch.tenant = text_of(from, "tenant");
   batch.priority = int(integer_of(from, "priority"));
   batch.dedicated = flag_of(from, "dedicated");
+  batch.over_tenants = flag_of(from, "overTenants");
   batch.max_running = int(integer_of(from, "maxRunning"));
   batch.state = text_of(from, "state");
   batch.paused = flag_of(from, "paused");

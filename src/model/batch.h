@@ -28,6 +28,7 @@ struct Batch {
   bool paused = false;
   Millis created_at = 0;
   std::string created_by;
+  bool over_tenants = false;  // made by an operator: its priority ranks over all tenants, else within its own
 };
 
 constexpr std::int64_t kDefaultBatchPriority = 999;

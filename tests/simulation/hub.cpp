@@ -34,6 +34,7 @@ hub::engine::Options engine_options(const Plan& plan) {
   options.progress_pause = 300;
   options.host_forgotten_after = 20'000;
   options.unstarted_max = plan.unstarted_max;
+  options.duration_guess = plan.duration_guess;
   if (plan.retention) {
     options.keep_finished = options.keep_failed = kKeepEnded;
     options.keep_key_min = 4'000;
@@ -95,6 +96,7 @@ void Hub::start() {
   }
   ++life_;
   ledger_.sick.forget();
+  ledger_.fair.restart(clock_.monotonic());
   trace_("hub starts, life {}", life_);
   if (had_operations_ && life_ > 1) ledger_.hit(Path::slices_resumed_after_crash);
   waiting_requests_ = 0;
@@ -208,6 +210,7 @@ void Hub::tick() {
   const auto& stats = engine_->stats();
   const auto refused_before = stats.refused_ticks.load(), expired_before = stats.expired.load();
   const int life = life_token_;
+  ledger_.fair.tick(clock_.monotonic());
   try {
     engine_->tick();
   } catch (const std::exception& failed) {

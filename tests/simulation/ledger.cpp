@@ -82,6 +82,7 @@ void Ledger::take_event(const store::EventRow& event, store::Reads& reads, Milli
     return violate("I11", fmt::format("event {} was told after event {}", event.no, last_event_));
   last_event_ = event.no;
   prints_.push_back(print_of(event));
+  if (event.type == EventType::host_joined) fair.host_joined();
   if (event.type <= EventType::job_cancelled) take_job_event(event, reads);
 }
 
@@ -157,7 +158,7 @@ void Ledger::made(const store::EventRow& event, store::Reads& reads) {
 
 void Ledger::count(const JobRecord& job, JobState state, int by) {
   auto& tenant = tenants[job.row.spec.tenant];
-  if (state == JobState::ready && !job.avoids) tenant.ready += by;
+  if (state == JobState::ready && !job.avoids) fair.waiting(job.row.spec.tenant, by);
   if (!held(state)) return;
   tenant.running += by;
   batches[job.row.spec.batch].running += by;
@@ -165,12 +166,13 @@ void Ledger::count(const JobRecord& job, JobState state, int by) {
 
 void Ledger::moved(JobRecord& job, const store::EventRow& event, JobState to, store::Reads& reads) {
   count(job, job.state, -1);
-  if (compare_shares && to == JobState::ready) {
+  if (fair.judged && to == JobState::ready) {
     const auto row = reads.job(job.row.id);
     job.avoids = row && !row->status.trouble.avoid.empty();
   }
   count(job, to, +1);
   const bool was_held = held(job.state);
+  if (was_held && !held(to)) fair.ended(job.row.spec.tenant, job.row.id);
   job.state = to;
   switch (event.type) {
     case EventType::job_progressed:
@@ -219,15 +221,7 @@ void Ledger::granted(JobRecord& job, store::EventNo no) {
     return violate("I14", fmt::format("batch {} has more than {} leases", batch.name, batch.max_running));
   if (tenant.max_running > 0 && tenant.running + 1 == tenant.max_running) hit(Path::tenant_at_its_limit);
   if (batch.max_running > 0 && batch.running + 1 == batch.max_running) hit(Path::batch_at_its_limit);
-  if (!compare_shares) return;
-  for (const auto& [name, other] : tenants) {
-    if (name == spec.tenant || other.ready == 0) continue;
-    if (other.max_running > 0 && other.running >= other.max_running) continue;
-    hit(Path::share_compared);
-    if (double(tenant.running) / tenant.weight > double(other.running) / other.weight + 1e-9)
-      return violate("I14", fmt::format("tenant {} with {} leases was served before {} with {}, which waits",
-                                        spec.tenant, tenant.running, name, other.running));
-  }
+  fair.leased(spec.tenant, job.row.id);
 }
 
 // ---- answers --------------------------------------------------------------------------------------------------------

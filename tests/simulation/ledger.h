@@ -15,6 +15,7 @@
 #include "hub/engine/engine.h"
 #include "hub/store/reads.h"
 #include "model/job_transitions.h"
+#include "simulation/fair_shares.h"
 #include "simulation/paths.h"
 #include "simulation/sick_hosts.h"
 
@@ -84,8 +85,7 @@ class Ledger {
   struct TenantRecord {
     double weight = 1;
     int max_running = 0;
-    std::int64_t running = 0;  // leases, by the events
-    std::int64_t ready = 0;
+    std::int64_t running = 0;            // leases, by the events
     int executing = 0;                   // by the runners
     std::set<std::string> cancel_asked;  // types of its jobs
   };
@@ -100,7 +100,7 @@ class Ledger {
     bool cancel_asked = false;
   };
   std::map<Uuid, BatchRecord> batches;
-  bool compare_shares = false;
+  FairShares fair{paths, [this](std::string text) { violate("I14", std::move(text)); }};
   SickHosts sick{paths, [this](std::string text) { violate("unstarted", std::move(text)); }};
 
   // ---- the hub's events

@@ -41,7 +41,14 @@ Plan::Plan(Dice& dice) {
   retention = dice.percent(10);
   if (retention) wall_jumps = false;  // what is past its time could not be told
   fair = dice.percent(20);
-  if (fair) batches = needs = pauses = false;
+  if (fair) {
+    batches = needs = pauses = false;
+    // Of a tick that is tried again, or takes long, the events do not tell what it charged, and when.
+    refusals = unknowns = full_disk = slow_disk = disk_errors = false;
+    // Many tenants and few slots, often enough: there it shows who is passed over.
+    if (dice.percent(50)) hosts = 1, tenants = int(dice.between(4, 12)), jobs = std::max(jobs, tenants * 20);
+  }
+  duration_guess = dice.percent(50) ? 60'000 : dice.between(20, 2'000);
   sick = dice.percent(30);
   if (sick && dice.percent(50)) unstarted_max = dice.between(4'000, 12'000);
 }

@@ -32,7 +32,8 @@ struct Plan {
   bool cancels = false, storms = false;
   bool rogues = false;  // reports that should not be
   bool limits = false, batches = false, needs = false, pauses = false;
-  bool fair = false;  // all jobs alike, so that shares can be compared
+  bool fair = false;              // all jobs fit everywhere, so that shares can be compared
+  Millis duration_guess = 1'000;  // the hub's, of jobs that it knows nothing of
   bool retention = false;
   bool sick = false;                  // a host that cannot start jobs, for a while or for ever
   Millis unstarted_max = 86'400'000;  // a day, or a shorter one

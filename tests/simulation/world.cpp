@@ -61,7 +61,8 @@ void World::settle() {
 // ---- set up ---------------------------------------------------------------------------------------------------------
 
 void World::set_up() {
-  ledger_.compare_shares = plan_.fair;
+  ledger_.fair.judged = plan_.fair;
+  ledger_.fair.duration_guess = plan_.duration_guess;
   ledger_.sick.unstarted_max = plan_.unstarted_max;
   ledger_.sick.wall_jumps = plan_.wall_jumps;
   ledger_.sick.slow_ticks = plan_.slow_disk || plan_.full_disk || plan_.refusals || plan_.unknowns || plan_.disk_errors;
@@ -88,6 +89,7 @@ void World::set_up_tenants() {
     hub::engine::TenantSettings settings;
     settings.weight = record.weight = dice_.percent(50) ? 1 : double(dice_.between(1, 4));
     if (plan_.limits && dice_.percent(50)) settings.max_running = record.max_running = int(dice_.between(1, 4));
+    ledger_.fair.add_tenant(name, record.weight, record.max_running);
     if (plan_.limits && dice_.percent(30)) settings.max_queued = dice_.between(5, 30);
     engine.put_tenant(name, settings, [](auto) {});
     model::PackageVersion package;
@@ -118,6 +120,7 @@ void World::set_up_hosts() {
     const bool last = i == plan_.hosts;
     kind.name = last ? "good" : fmt::format("h{}", i);
     kind.slots = last ? 6 : int(dice_.between(1, 4));
+    ledger_.fair.slots += kind.slots;
     kind.first_version = i % 3 == 1;
     if (plan_.needs && (last || dice_.percent(40))) kind.labels = {{"gpu", "yes"}};
     const auto drift = dice_.between(-plan_.drift_permille, plan_.drift_permille);

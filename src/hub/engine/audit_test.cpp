@@ -223,7 +223,7 @@ std::vector<Case> cases() {
       {"priority-differs", "UPDATE ready SET priority = 77 WHERE seq = " + ready, ""},
       {"lane-twice",
        "UPDATE meta SET last_lane = 998; INSERT INTO lane SELECT 998, batch, tenant, type, packaged, requirements,"
-       " avoid FROM lane WHERE no = " +
+       " avoid, 0, 0 FROM lane WHERE no = " +
            night,
        "'no=998'"},
       {"lane-without-batch", "UPDATE lane SET batch = " + other_id + " WHERE no = " + empty, "'no=' || " + empty},

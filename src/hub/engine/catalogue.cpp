@@ -87,6 +87,7 @@ Result<model::Batch> Tick::create_batch(const Caller& caller, const NewBatch& wa
   row.max_running = wanted.max_running;
   row.created_at = now_.wall;
   row.created_by = caller.name;
+  row.over_tenants = caller.operator_;
   if (!row.tenant.empty()) tenant(row.tenant);
   state_.batches[row.id].row = row;
   state_.batch_names[{row.tenant, row.name}] = row.id;
@@ -139,6 +140,7 @@ Result<model::Batch> Tick::pause_batch(const Caller& caller, const std::string& 
   auto& row = (*found)->row;
   if (row.paused == paused) return row;
   row.paused = paused;
+  newcomers_ = true;
   changes_.batches.push_back(row);
   return row;
 }
@@ -147,12 +149,19 @@ Result<model::Batch> Tick::pause_batch(const Caller& caller, const std::string& 
 
 Result<model::Tenant> Tick::put_tenant(const std::string& name, const TenantSettings& settings) {
   auto& row = tenant(name).row;
-  if (settings.weight) row.weight = *settings.weight;
+  if (settings.weight) {
+    // Of what it has had it keeps its place among the others.
+    auto& account = tenant(name).account;
+    const double stands = virtual_time(account.spent(now_.monotonic), row.weight);
+    row.weight = *settings.weight;
+    account.set_spent(slot_time(stands, row.weight), now_.monotonic);
+  }
   if (settings.max_running) row.max_running = *settings.max_running;
   if (settings.max_queued) row.max_queued = *settings.max_queued;
   if (settings.max_memory_per_job) row.max_memory_per_job = *settings.max_memory_per_job;
   if (settings.keep_finished) row.keep_finished = *settings.keep_finished;
   if (settings.keep_failed) row.keep_failed = *settings.keep_failed;
+  newcomers_ = true;
   changes_.tenants.push_back(row);
   return row;
 }

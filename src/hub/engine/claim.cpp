@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "hub/engine/charging.h"
+#include "hub/engine/placement.h"
 #include "hub/engine/tick.h"
 #include "hub/engine/views.h"
 
@@ -13,6 +15,11 @@ namespace {
 constexpr Millis kStarvingAfter = 5'000;
 constexpr std::size_t kPeek = 64;
 constexpr std::size_t kGrantsMax = 2'000;
+constexpr std::int64_t kTenantsRank = 500;  // among operators' batches: all that tenants make themselves
+
+bool at_limit(const auto& view) {
+  return view.max_running > 0 && view.running >= view.max_running;
+}
 
 }  // namespace
 
@@ -29,7 +36,7 @@ Tick::Views Tick::views(bool all_lanes) {
     const auto [it, added] = tenants.emplace(&tenant, views.tenants.size());
     if (added) {
       views.tenants.push_back({tenant.row.name, tenant.row.weight, tenant.row.max_running, tenant.running, tenant.slots,
-                               tenant.virtual_time});
+                               tenant.account.charged(now_.monotonic)});
       views.tenant_states.push_back(&tenant);
     }
     return it->second;
@@ -37,8 +44,9 @@ Tick::Views Tick::views(bool all_lanes) {
   const auto batch_index = [&](const BatchState& batch) {
     const auto [it, added] = batches.emplace(&batch, views.batches.size());
     if (added)
-      views.batches.push_back({batch.row.name, batch.row.priority, batch.row.dedicated, batch.row.max_running,
-                               batch.running, batch.row.paused || batch.row.state == model::BatchState::cancelled});
+      views.batches.push_back({batch.row.name, batch.row.over_tenants ? batch.row.priority : kTenantsRank,
+                               batch.row.priority, batch.row.dedicated, batch.row.max_running, batch.running,
+                               batch.row.paused || batch.row.state == model::BatchState::cancelled});
     return it->second;
   };
   for (auto& [key, lane] : state_.lanes) {
@@ -49,6 +57,7 @@ Tick::Views Tick::views(bool all_lanes) {
     view.tenant = tenant_index(*lane.tenant);
     view.batch = batch_index(*lane.batch);
     view.ready = lane.ready;
+    view.expected = expected_duration(lane, options_.duration_guess);
     if (lane.head) view.head = *lane.head;
     if (!lane.row.key.avoid.empty() && another_fits(lane, lane.row.key.avoid)) view.avoid = &lane.row.key.avoid;
     view.starving = lane.passed_over_since != 0 && now_.monotonic - lane.passed_over_since >= kStarvingAfter;
@@ -82,16 +91,77 @@ Tick::Views Tick::views(bool all_lanes) {
     views.hosts.push_back(view);
     views.host_states.push_back(&host);
   }
-  // A tenant that had nothing to do gets no credit for the time it was away.
-  std::vector<double> active;
-  for (const auto* tenant : views.tenant_states)
-    if (tenant->running > 0) active.push_back(tenant->virtual_time);
-  for (std::size_t i = 0; i < views.tenants.size(); ++i) {
-    auto& tenant = *views.tenant_states[i];
-    if (tenant.running == 0) tenant.virtual_time = start_time(tenant.virtual_time, active);
-    views.tenants[i].virtual_time = tenant.virtual_time;
-  }
   return views;
+}
+
+// Whether any host that is there could run it.
+bool Tick::has_host(LaneState& lane) {
+  if (lane.fleet_seen == state_.fleet) return lane.has_host;
+  lane.fleet_seen = state_.fleet;
+  lane.has_host = std::any_of(state_.hosts.begin(), state_.hosts.end(), [&](const auto& entry) {
+    return !entry.second.lost && bar(lane.row.key, entry.second.row) == Bar::none;
+  });
+  return lane.has_host;
+}
+
+// A tenant gets no credit for the time in which it wanted nothing, or could get nothing for reasons of its own: a
+// pause, a limit, no host for it. When that ends it stands where those stand that are being served. This is an edge:
+// one that has waited all the time keeps its place, however long nothing of it runs.
+void Tick::let_in(Views& views) {
+  ++state_.pass;
+  state_.fleet_of_pass = state_.fleet;
+  std::vector<std::optional<std::int64_t>> ranks(views.tenants.size());  // of those that contend: their best
+  for (std::size_t i = 0; i < views.lanes.size(); ++i) {
+    const auto& lane = views.lanes[i];
+    const auto& batch = views.batches[lane.batch];
+    const auto& tenant = views.tenants[lane.tenant];
+    if (lane.ready == 0 || batch.stopped || at_limit(batch) || at_limit(tenant) || !has_host(*views.lane_states[i]))
+      continue;
+    auto& rank = ranks[lane.tenant];
+    rank = std::min(rank.value_or(batch.rank), batch.rank);
+  }
+  std::map<std::int64_t, std::pair<double, double>> standing;  // by rank: the least and the most that one has spent
+  std::vector<Index> newcomers;
+  for (Index i = 0; i < ranks.size(); ++i) {
+    if (!ranks[i]) continue;
+    auto& tenant = *views.tenant_states[i];
+    if (std::exchange(tenant.contended_in, state_.pass) != state_.pass - 1) {
+      newcomers.push_back(i);
+      continue;
+    }
+    const double spent = virtual_time(tenant.account.spent(now_.monotonic), tenant.row.weight);
+    auto& range = standing.try_emplace(*ranks[i], spent, spent).first->second;
+    range = {std::min(range.first, spent), std::max(range.second, spent)};
+  }
+  for (const auto i : newcomers) {
+    auto& tenant = *views.tenant_states[i];
+    double start = 0;
+    if (const auto last = state_.last_served.find(*ranks[i]); last != state_.last_served.end())
+      start = virtual_time(last->second->account.spent(now_.monotonic), last->second->row.weight);
+    if (const auto range = standing.find(*ranks[i]); range != standing.end())
+      start = std::clamp(start, range->second.first, range->second.second);
+    const auto spent = std::max(tenant.account.spent(now_.monotonic), slot_time(start, tenant.row.weight));
+    tenant.account.set_spent(spent, now_.monotonic);
+    views.tenants[i].slot_time = tenant.account.charged(now_.monotonic);
+  }
+}
+
+// Who was served tells where newcomers begin; a host that is held for a dedicated batch is paid for.
+void Tick::note_service(const Views& views, const Schedule& plan) {
+  std::map<std::int64_t, std::pair<double, TenantState*>> served;
+  for (const auto& grant : plan.grants) {
+    const auto& lane = views.lanes[grant.lane];
+    auto* tenant = views.tenant_states[lane.tenant];
+    const std::pair spent{virtual_time(tenant->account.spent(now_.monotonic), tenant->row.weight), tenant};
+    auto& least = served.try_emplace(views.batches[lane.batch].rank, spent).first->second;
+    if (spent.first < least.first) least = spent;
+  }
+  for (const auto& [rank, least] : served) state_.last_served[rank] = least.second;
+  std::vector<std::pair<HostState*, TenantState*>> kept;
+  for (const auto& held : plan.held)
+    if (const auto& lane = views.lanes[held.lane]; views.batches[lane.batch].dedicated)
+      kept.emplace_back(views.host_states[held.host], views.tenant_states[lane.tenant]);
+  keep_free(state_, kept, now_.monotonic);
 }
 
 void Tick::lease_out(model::Job job, LaneState& lane, HostState& host, FetchAnswer& answer) {
@@ -133,8 +203,9 @@ void Tick::lease_out(model::Job job, LaneState& lane, HostState& host, FetchAnsw
   ++lane.leases;
   ++lane.tenant->running;
   lane.tenant->slots += needs.slots;
-  lane.tenant->virtual_time = charge(lane.tenant->virtual_time, needs.slots, lane.tenant->row.weight);
   ++lane.batch->running;
+  charge_lease(state_, lease, now_.monotonic, options_.duration_guess);
+  if (lane.batch->row.dedicated || host.payer != nullptr) charge_idle_slots(state_, host, now_.monotonic);
   leases_added.push_back({row.name, {row.job, row.host, job.spec.tenant, row.attempt}});
   emit(store::EventType::job_leased, job, "\"host\":\"" + host.row.name + "\"");
   ++stats_.granted;
@@ -150,7 +221,10 @@ void Tick::end_lease(LeaseState& lease) {
     host->second.cancels_told.erase(seq);
     host->second.slots_used -= needs.slots;
     host->second.memory_used -= needs.memory;
+    if (host->second.payer != nullptr) charge_idle_slots(state_, host->second, now_.monotonic);
   }
+  settle_charge(lease, now_.monotonic);
+  newcomers_ |= lease.lane->tenant->contended_in != state_.pass;  // one that was at its limit
   --lease.lane->leases;
   lease.lane->idle_since = now_.monotonic;
   --lease.lane->tenant->running;
@@ -164,11 +238,15 @@ void Tick::end_lease(LeaseState& lease) {
 void Tick::grant() {
   const bool offers = std::any_of(desk_.fetches.begin(), desk_.fetches.end(),
                                   [](const auto& entry) { return entry.second.call.slots > 0; });
-  if (!offers) return;
+  if (!offers) keep_free(state_, {}, now_.monotonic);
+  if (!offers && !newcomers_ && state_.fleet == state_.fleet_of_pass) return;
   flush();
+  charge_overruns(state_, now_.monotonic);
   auto views = this->views(false);
+  let_in(views);
+  if (!offers) return;
   if (views.lanes.empty() || std::none_of(views.hosts.begin(), views.hosts.end(), [](const auto& h) { return h.open; }))
-    return;
+    return keep_free(state_, {}, now_.monotonic);
 
   std::unordered_map<Index, std::vector<store::ReadyRow>> peeked;
   const Peek peek = [&](Index lane, std::size_t i) -> std::optional<store::ReadyRow> {
@@ -180,6 +258,7 @@ void Tick::grant() {
     return i < rows.size() ? std::optional(rows[i]) : std::nullopt;
   };
   const auto plan = schedule(views.tenants, views.batches, views.lanes, views.hosts, peek, kGrantsMax);
+  note_service(views, plan);
 
   std::map<Index, std::size_t> wanted;
   for (const auto& grant : plan.grants) ++wanted[grant.lane];

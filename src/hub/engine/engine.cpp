@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/log.h"
+#include "hub/engine/charging.h"
 #include "hub/engine/tick.h"
 
 namespace geres::hub::engine {
@@ -105,6 +106,7 @@ void Engine::load() {
         host.health = known->second.health;
         host.last_took = known->second.last_took;
       }
+  open_accounts(*state_, before.get(), now().monotonic, options_.duration_guess);
   work.loaded = true;
   take_up_fetches();
   const std::lock_guard lock(leases_mutex_);

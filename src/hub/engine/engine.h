@@ -46,6 +46,7 @@ struct Options {
   Millis sweep_pause = 60'000;               // between two looks at what may be purged
   Millis progress_pause = 1'000;             // between stored progress events of one job
   Millis host_forgotten_after = 600'000;
+  Millis duration_guess = 60'000;  // of jobs when none of their tenant has ended yet
 };
 
 // Figures since start, for metrics. Any thread.

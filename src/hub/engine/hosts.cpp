@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "hub/engine/charging.h"
 #include "hub/engine/tick.h"
 
 namespace geres::hub::engine {
@@ -39,6 +40,7 @@ HostState* Tick::seen_host(Uuid id) {
   host.let_a_lease_run_out = false;
   if (host.lost) {
     host.lost = false;
+    ++state_.fleet;
     emit_host(EventType::host_joined, host);
   }
   return &host;
@@ -51,6 +53,9 @@ void Tick::forget_host(Uuid id) {
       named != state_.host_names.end() && named->second == id)
     state_.host_names.erase(named);
   state_.news.erase(id);
+  ++state_.fleet;
+  forget_charges(found->second, now_.monotonic);
+  state_.kept_free.erase(id);
   changes_.hosts_removed.push_back(id);
   hosts_forgotten.push_back(id);
   state_.hosts.erase(found);
@@ -85,6 +90,7 @@ Result<model::Host> Tick::register_host(const RegisterHost& wanted) {
   emit_host(EventType::host_joined, host);
   state_.host_names[host.row.name] = host.row.id;
   const auto row = host.row;
+  ++state_.fleet;
   state_.hosts.emplace(row.id, std::move(host));
   return row;
 }
@@ -122,6 +128,7 @@ Result<HostInfo> Tick::set_host_mode(const std::string& text, HostMode mode) {
   auto& host = found->second;
   if (host.row.mode != mode) {
     host.row.mode = mode;
+    ++state_.fleet;
     changes_.hosts.push_back(host.row);
     state_.news.insert(host.row.id);
     emit_host(mode == HostMode::run ? EventType::host_joined : EventType::host_draining, host);
@@ -142,6 +149,7 @@ void Tick::watch_hosts() {
     const Millis silent = now_.monotonic - host.last_seen;
     if (!host.lost && silent > options_.host_lost_after) {
       host.lost = true;
+      ++state_.fleet;
       emit_host(EventType::host_lost, host);
     }
     if (host.lost && host.leases.empty() && silent > options_.host_forgotten_after) forgotten.push_back(id);

@@ -131,12 +131,23 @@ void Tick::pause(model::Job& job, Millis pause) {
        fmt::format(R"("dueAt":"{}",{})", format_time(*job.status.due_at), failure_data(job)));
 }
 
+// The mean is written when it has changed enough to matter.
+void Tick::learn_duration(LaneState& lane, Millis took) {
+  auto& known = lane.row.duration;
+  known.add(took);
+  lane.tenant->duration.add(took);
+  if (known.ends > 1 && std::abs(known.ms - lane.duration_written) <= lane.duration_written / 10) return;
+  lane.duration_written = known.ms;
+  changes_.lane_durations.push_back({lane.row.no, known});
+}
+
 void Tick::end_attempt(LeaseState& lease, Outcome outcome, const Completion* item) {
   if (lease.unwritten_progress) {
     lease.job.status.progress = *lease.unwritten_progress;
     ++lease.job.status.version;
     emit(EventType::job_progressed, lease.job, progress_data(*lease.unwritten_progress));
   }
+  const Millis took = now_.monotonic - lease.charge.begun;
   end_lease(lease);
   auto job = std::move(lease.job);
   auto& lane = *lease.lane;
@@ -157,6 +168,7 @@ void Tick::end_attempt(LeaseState& lease, Outcome outcome, const Completion* ite
   book_trouble(job, lease, outcome, item);
   book_health(lease, outcome, item);
   const bool unstarted = was_not_started(lease, outcome, item);
+  if (item != nullptr && !unstarted && outcome != Outcome::released) learn_duration(lane, took);
   state_.leases.erase(job.id.seq());  // `lease` is gone from here on
 
   settle_job(job, lane, outcome, cancel_requested, unstarted);

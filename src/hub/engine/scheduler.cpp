@@ -2,9 +2,10 @@
 // One call is one pass over the lanes in the order of rules 1 to 3. A lane that finds no place is dropped for the rest
 // of the pass: rooms only shrink while grants are made, so it would find none later either.
 //
-//   candidates    all lanes that could start something, sorted by (batch priority, tenant, head); a tenant's part of a
-//                 priority is one run of them, used as a heap, because a lane's head changes as it is served
-//   turns         heap of the tenants of one priority by share; only the one just served moves
+//   candidates    all lanes that could start something, sorted by (rank, tenant, batch priority, head); a tenant's part
+//   of a
+//                 rank is one run of them, used as a heap, because a lane's head changes as it is served
+//   turns         heap of the tenants of one rank by virtual time; only the one just served moves
 //   hopeless      needs that found no place and nothing to hold; other lanes with these needs are not even tried
 //   open          open hosts by free share, kept sorted, so that the first that fits is the one of rule 9
 #include "hub/engine/scheduler.h"
@@ -20,15 +21,17 @@ namespace geres::hub::engine {
 namespace {
 
 struct Candidate {
-  std::int64_t level = 0;  // batch priority
+  std::int64_t rank = 0;
   std::uint32_t tenant = 0;
   std::uint32_t lane = 0;
+  std::int64_t batch = 0;     // its priority
   std::int64_t priority = 0;  // of the head
   store::Seq seq = 0;
   std::int64_t granted = 0;  // in this call
 };
 
 bool better_head(const Candidate& a, const Candidate& b) {
+  if (a.batch != b.batch) return a.batch < b.batch;
   if (a.priority != b.priority) return a.priority < b.priority;
   if (a.seq != b.seq) return a.seq < b.seq;
   return a.lane < b.lane;
@@ -37,7 +40,7 @@ bool better_head(const Candidate& a, const Candidate& b) {
 // Functors rather than functions, so that sorting inlines them.
 struct Before {
   bool operator()(const Candidate& a, const Candidate& b) const {
-    if (a.level != b.level) return a.level < b.level;
+    if (a.rank != b.rank) return a.rank < b.rank;
     if (a.tenant != b.tenant) return a.tenant < b.tenant;
     return better_head(a, b);
   }
@@ -47,11 +50,11 @@ struct WorseHead {  // the standard heaps have their greatest on top
   bool operator()(const Candidate& a, const Candidate& b) const { return better_head(b, a); }
 };
 
-struct Account {   // a tenant while grants are made
-  double use = 0;  // slots / weight
-  double virtual_time = 0;
-  std::int64_t slots = 0;
+struct Served {  // a tenant while grants are made
+  Standing standing;
   std::int64_t running = 0;
+  std::int64_t slots = 0;
+  SlotTime slot_time = 0;
 };
 
 struct Roomier {  // rule 9
@@ -61,7 +64,7 @@ struct Roomier {  // rule 9
   }
 };
 
-struct Turn {  // a tenant's lanes of one priority, best on top
+struct Turn {  // a tenant's lanes of one rank, best on top
   std::uint32_t tenant = 0;
   std::span<Candidate> lanes;
 };
@@ -74,13 +77,13 @@ class Pass {
 
   Schedule run() {
     if (max_ == 0 || !find_open_hosts()) return {};
-    open_accounts();
+    find_standings();
     find_candidates();
-    // Most calls end within the best priority: only its lanes are sorted at first.
-    std::size_t begin = serve_level(0, sort_best_level());
+    // Most calls end within the best rank: only its lanes are sorted at first.
+    std::size_t begin = serve_rank(0, sort_best_rank());
     if (begin < candidates_.size() && !finished()) {
       std::sort(candidates_.begin() + std::ptrdiff_t(begin), candidates_.end(), Before{});
-      while (begin < candidates_.size() && !finished()) begin = serve_level(begin, end_of_level(begin));
+      while (begin < candidates_.size() && !finished()) begin = serve_rank(begin, end_of_rank(begin));
     }
     return std::move(schedule_);
   }
@@ -106,10 +109,10 @@ class Pass {
     return true;
   }
 
-  void open_accounts() {
-    accounts_.reserve(tenants_.size());
+  void find_standings() {
+    served_.reserve(tenants_.size());
     for (const TenantView& tenant : tenants_)
-      accounts_.push_back({charge(0, tenant.slots, tenant.weight), tenant.virtual_time, tenant.slots, tenant.running});
+      served_.push_back({standing_of(tenant), tenant.running, tenant.slots, tenant.slot_time});
     batch_running_.reserve(batches_.size());
     for (const BatchView& batch : batches_) batch_running_.push_back(batch.running);
     batch_holds_.resize(batches_.size());
@@ -120,31 +123,32 @@ class Pass {
       const LaneView& lane = lanes_[i];
       if (lane.ready <= 0 || batches_[lane.batch].stopped || batch_full(lane.batch) || tenant_full(lane.tenant))
         continue;
-      candidates_.push_back({batches_[lane.batch].priority, std::uint32_t(lane.tenant), std::uint32_t(i),
+      const BatchView& batch = batches_[lane.batch];
+      candidates_.push_back({batch.rank, std::uint32_t(lane.tenant), std::uint32_t(i), batch.priority,
                              lane.head.priority, lane.head.seq, 0});
     }
   }
 
-  // Brings the candidates of the best priority to the front, in order; returns their number.
-  std::size_t sort_best_level() {
+  // Brings the candidates of the best rank to the front, in order; returns their number.
+  std::size_t sort_best_rank() {
     if (candidates_.empty()) return 0;
-    auto level = std::min_element(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-                   return a.level < b.level;
-                 })->level;
+    auto rank = std::min_element(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
+                  return a.rank < b.rank;
+                })->rank;
     auto end = std::partition(candidates_.begin(), candidates_.end(),
-                              [level](const Candidate& candidate) { return candidate.level == level; });
+                              [rank](const Candidate& candidate) { return candidate.rank == rank; });
     std::sort(candidates_.begin(), end, Before{});
     return std::size_t(end - candidates_.begin());
   }
 
-  std::size_t end_of_level(std::size_t begin) const {
+  std::size_t end_of_rank(std::size_t begin) const {
     std::size_t end = begin;
-    while (end < candidates_.size() && candidates_[end].level == candidates_[begin].level) ++end;
+    while (end < candidates_.size() && candidates_[end].rank == candidates_[begin].rank) ++end;
     return end;
   }
 
-  // Serves the sorted candidates of one batch priority; returns `end`.
-  std::size_t serve_level(std::size_t begin, std::size_t end) {
+  // Serves the sorted candidates of one rank; returns `end`.
+  std::size_t serve_rank(std::size_t begin, std::size_t end) {
     turns_.clear();
     for (std::size_t first = begin, next = begin; first < end; first = next) {
       while (next < end && candidates_[next].tenant == candidates_[first].tenant) ++next;
@@ -163,9 +167,8 @@ class Pass {
   }
 
   bool earlier(std::uint32_t a, std::uint32_t b) const {
-    const Account &x = accounts_[a], &y = accounts_[b];
-    if (x.use != y.use) return x.use < y.use;
-    if (x.virtual_time != y.virtual_time) return x.virtual_time < y.virtual_time;
+    const Standing &x = served_[a].standing, &y = served_[b].standing;
+    if (x != y) return x < y;
     if (int order = tenants_[a].name.compare(tenants_[b].name); order != 0) return order < 0;
     return a < b;
   }
@@ -223,13 +226,13 @@ class Pass {
     ++candidate.granted;
     occupy(claim, rooms_[host]);
     ++batch_running_[lane.batch];
-    Account& account = accounts_[lane.tenant];
-    const TenantView& tenant = tenants_[lane.tenant];
-    int slots = lane.key->requirements.slots;
-    ++account.running;
-    account.slots += slots;
-    account.use = charge(0, account.slots, tenant.weight);
-    account.virtual_time = charge(account.virtual_time, slots, tenant.weight);
+    Served& served = served_[lane.tenant];
+    const double weight = tenants_[lane.tenant].weight;
+    const int slots = lane.key->requirements.slots;
+    ++served.running;
+    served.slots += slots;
+    served.slot_time += slots * lane.expected;
+    served.standing = {virtual_time(served.slot_time, weight), virtual_time(served.slots, weight)};
     settle(position);
   }
 
@@ -283,7 +286,7 @@ class Pass {
   }
 
   bool tenant_full(Index tenant) const {
-    return tenants_[tenant].max_running > 0 && accounts_[tenant].running >= tenants_[tenant].max_running;
+    return tenants_[tenant].max_running > 0 && served_[tenant].running >= tenants_[tenant].max_running;
   }
 
   double free_share(std::size_t host) const {
@@ -306,7 +309,7 @@ class Pass {
   bool tenant_matters_ = false;
   std::pmr::unordered_set<Needs, NeedsHash> hopeless_{&memory_};  // neither a place nor a hold for the rest of the call
   std::pmr::vector<Room> rooms_{&memory_};
-  std::pmr::vector<Account> accounts_{&memory_};
+  std::pmr::vector<Served> served_{&memory_};
   std::pmr::vector<std::int64_t> batch_running_{&memory_};
   std::pmr::vector<char> batch_holds_{&memory_};  // 0 or 1
   std::pmr::vector<Candidate> candidates_{&memory_};
@@ -315,14 +318,8 @@ class Pass {
 
 }  // namespace
 
-double charge(double virtual_time, std::int64_t slots, double weight) {
-  constexpr double kWeightMin = 1e-9;
-  return virtual_time + double(slots) / std::max(weight, kWeightMin);
-}
-
-double start_time(double own, std::span<const double> active) {
-  if (active.empty()) return own;
-  return std::max(own, *std::min_element(active.begin(), active.end()));
+Standing standing_of(const TenantView& tenant) {
+  return {virtual_time(tenant.slot_time, tenant.weight), virtual_time(tenant.slots, tenant.weight)};
 }
 
 Schedule schedule(std::span<const TenantView> tenants, std::span<const BatchView> batches,

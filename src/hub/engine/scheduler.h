@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who runs next, and where: a pure function of lanes and offers. The rules, in order:
 //
-//   1. Lower batch priority first, over all tenants. A lane that cannot be placed blocks no other.
-//   2. Within a batch priority, the tenant that uses least of its share: slots in use / weight, then virtual time
-//      (slots granted so far / weight, so that equals take turns), then name.
-//   3. Within a tenant, the lane with the better head: job priority, then age.
+//   1. Lower rank first, over all tenants: an operator's batch ranks by its priority, all others by the same number. A
+//      lane that cannot be placed blocks no other.
+//   2. Within a rank, the tenant with the least virtual time: slot time so far / weight, each job that runs taken for
+//      as long as it is expected to (account.h). Between equals the one that uses fewer slots / weight, then by name.
+//   3. Within a tenant, lower batch priority first, then the lane with the better head: job priority, then age.
 //   4. Limits are exact and count leases: batch and tenant max_running, a host's slots and memory.
 //   5. A host runs a lane when its labels, tenants and types fit. A packaged lane needs a host that runs packages; a
 //      lane without package one that names the type (an application's own worker).
@@ -32,6 +33,7 @@
 #include <string>
 #include <vector>
 
+#include "hub/engine/account.h"
 #include "hub/store/rows.h"
 #include "model/batch.h"
 
@@ -45,12 +47,13 @@ struct TenantView {
   int max_running = 0;       // 0: no limit
   std::int64_t running = 0;  // leases
   std::int64_t slots = 0;    // slots those leases use
-  double virtual_time = 0;   // slots granted so far / weight: see charge() and start_time()
+  SlotTime slot_time = 0;    // charged to it so far
 };
 
 struct BatchView {
   std::string name;
-  std::int64_t priority = 500;
+  std::int64_t rank = 500;      // over all tenants
+  std::int64_t priority = 500;  // within a tenant
   bool dedicated = false;
   int max_running = 0;
   std::int64_t running = 0;
@@ -62,6 +65,7 @@ struct LaneView {
   Index tenant = 0;
   Index batch = 0;
   std::int64_t ready = 0;
+  Millis expected = 1;    // so long a job of it holds its slots
   store::ReadyRow head;   // valid while ready > 0
   bool starving = false;  // rule 7: the head has waited long, for whatever reason; used only where it finds no place
   const std::string* avoid = nullptr;  // rule 8: names of hosts, a space between
@@ -101,17 +105,17 @@ struct Schedule {
 };
 
 // At most `max` grants. O(lanes log lanes + grants log tenants + grants × open hosts). `peek` is asked only where a
-// tenant has several lanes of one batch priority left, and only for rows after the head.
+// tenant has several lanes of one rank left, and only for rows after the head.
 Schedule schedule(std::span<const TenantView> tenants, std::span<const BatchView> batches,
                   std::span<const LaneView> lanes, std::span<const HostView> hosts, const Peek& peek, std::size_t max);
 
-// A tenant's virtual time after a grant of `slots`. schedule() counts so while it makes grants; the caller does the
-// same with those it carries out.
-double charge(double virtual_time, std::int64_t slots, double weight);
-
-// Virtual time never lets a tenant that was away catch up: on becoming active it starts at the least time of the
-// active ones.
-double start_time(double own, std::span<const double> active);
+// Rule 2, but for the name.
+struct Standing {
+  double virtual_time = 0;
+  double use = 0;  // slots / weight
+  auto operator<=>(const Standing&) const = default;
+};
+Standing standing_of(const TenantView& tenant);
 
 // One thing that holds a lane back, in words for people and a stable code for tools. Names only what the lane's own
 // tenant may know: no other tenant, no other batch.

@@ -354,31 +354,6 @@ TEST(SchedulerStarving, AnOrdinaryLaneGetsItsTurnOnADedicatedHost) {
   EXPECT_EQ(world.step().at(0).lane, plain);
 }
 
-TEST(VirtualTime, AReturningTenantGetsNoCredit) {
-  EXPECT_EQ(start_time(3, {}), 3);
-  EXPECT_EQ(start_time(3, std::vector<double>{10, 7}), 7);
-  EXPECT_EQ(start_time(9, std::vector<double>{10, 7}), 9);
-  EXPECT_EQ(charge(1, 3, 2), 2.5);
-
-  World world;
-  Index batch = world.batch();
-  Index a = world.lane(world.tenant("a"), batch, 200), b = world.lane(world.tenant("b"), batch, 0);
-  world.host(1);
-  for (int i = 0; i < 100; ++i) {
-    world.step();
-    world.finish(0);
-  }
-  world.add(b, 100);
-  world.tenants[1].virtual_time =
-      start_time(world.tenants[1].virtual_time, std::vector<double>{world.tenants[0].virtual_time});
-  std::vector<Index> order;
-  for (int i = 0; i < 4; ++i) {
-    order.push_back(world.step().at(0).lane);
-    world.finish(0);
-  }
-  EXPECT_THAT(order, ElementsAre(a, b, a, b));
-}
-
 class Why : public testing::Test {
  protected:
   World world;
@@ -488,9 +463,9 @@ TEST_F(Why, OthersComeFirst) {
   Index globex = world.tenant("globex");
   Index lane = world.lane(acme, batch, 1);
   world.host(1);
-  world.tenants[acme].slots = 1;
+  world.tenants[acme].slot_time = 1;
   Index other = world.lane(globex, batch, 1);
-  EXPECT_EQ(world.first_reason(lane), "other tenants below their share are served first");
+  EXPECT_EQ(world.first_reason(lane), "tenants that have had less of their share are served first");
   EXPECT_THAT(world.explain(other), IsEmpty());
   world.lane(globex, world.batch(1), 1);
   EXPECT_THAT(world.codes(lane), ElementsAre("share", "priority"));

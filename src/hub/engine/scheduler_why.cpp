@@ -80,9 +80,10 @@ class Explanation {
   // Rules 1 to 3.
   bool earlier(Index i, Index j) const {
     const LaneView &a = lanes_[i], &b = lanes_[j];
-    auto pa = batches_[a.batch].priority, pb = batches_[b.batch].priority;
-    if (pa != pb) return pa < pb;
+    const BatchView &p = batches_[a.batch], &q = batches_[b.batch];
+    if (p.rank != q.rank) return p.rank < q.rank;
     if (a.tenant != b.tenant) return tenant_earlier(a.tenant, b.tenant);
+    if (p.priority != q.priority) return p.priority < q.priority;
     if (a.head.priority != b.head.priority) return a.head.priority < b.head.priority;
     if (a.head.seq != b.head.seq) return a.head.seq < b.head.seq;
     return i < j;
@@ -90,9 +91,8 @@ class Explanation {
 
   bool tenant_earlier(Index i, Index j) const {
     const TenantView &a = tenants_[i], &b = tenants_[j];
-    double use_a = charge(0, a.slots, a.weight), use_b = charge(0, b.slots, b.weight);
-    if (use_a != use_b) return use_a < use_b;
-    if (a.virtual_time != b.virtual_time) return a.virtual_time < b.virtual_time;
+    const Standing x = standing_of(a), y = standing_of(b);
+    if (x != y) return x < y;
     if (int order = a.name.compare(b.name); order != 0) return order < 0;
     return i < j;
   }
@@ -357,14 +357,16 @@ class Explanation {
     bool priority = false, share = false, queue = false;
     for (Index i : ahead_) {
       const LaneView& other = lanes_[i];
-      bool& kind = batches_[other.batch].priority != batches_[lane_.batch].priority ? priority
-                   : other.tenant == lane_.tenant                                   ? queue
-                                                                                    : share;
+      const BatchView &theirs = batches_[other.batch], &own = batches_[lane_.batch];
+      const bool same_tenant = other.tenant == lane_.tenant;
+      bool& kind = theirs.rank != own.rank || (same_tenant && theirs.priority != own.priority) ? priority
+                   : same_tenant                                                               ? queue
+                                                                                               : share;
       if (!kind) kind = rival(other);
     }
     if (queue)
       add("queue", fmt::format("more urgent or older jobs of tenant {} are served first", tenants_[lane_.tenant].name));
-    if (share) add("share", "other tenants below their share are served first");
+    if (share) add("share", "tenants that have had less of their share are served first");
     if (priority) add("priority", "jobs of batches with a better priority are served first");
   }
 

@@ -35,7 +35,7 @@ struct World {
   }
 
   Index batch(std::int64_t priority = 500, bool dedicated = false, int max_running = 0) {
-    batches.push_back({"batch" + std::to_string(batches.size()), priority, dedicated, max_running, 0, false});
+    batches.push_back({"batch" + std::to_string(batches.size()), priority, priority, dedicated, max_running, 0, false});
     return batches.size() - 1;
   }
 
@@ -48,7 +48,7 @@ struct World {
     key.packaged = packaged;
     key.requirements = std::move(requirements);
     Index index = lanes.size();
-    lanes.push_back({&key, tenant, batch, 0, {}, false});
+    lanes.push_back({&key, tenant, batch, 0, 1, {}, false});
     rows.emplace_back();
     add(index, jobs);
     return index;
@@ -104,7 +104,7 @@ struct World {
       update(grant.lane);
       book(grant.lane, grant.host, 1);
       auto& tenant = tenants[lanes[grant.lane].tenant];
-      tenant.virtual_time = charge(tenant.virtual_time, slots(grant.lane), tenant.weight);
+      tenant.slot_time += slots(grant.lane) * lanes[grant.lane].expected;
       if (batches[lanes[grant.lane].batch].dedicated) hosts[grant.host].dedicated_to = lanes[grant.lane].batch;
       leases.push_back({grant.lane, grant.host});
     }

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "hub/engine/account.h"
 #include "hub/engine/host_health.h"
 #include "hub/engine/verbs.h"
 #include "hub/store/store.h"
@@ -24,7 +25,9 @@ struct TenantState {
   std::int64_t slots = 0;    // those leases use
   std::int64_t live = 0;     // jobs not ended
   std::size_t lanes = 0;
-  double virtual_time = 0;
+  Account account;
+  model::MeanDuration duration;    // of its jobs in all lanes
+  std::int64_t contended_in = -1;  // the last pass of the scheduler in which it had a job that nothing but others held
 };
 
 struct BatchState {
@@ -44,12 +47,16 @@ struct LaneState {
   std::int64_t leases = 0;
   Millis passed_over_since = 0;  // monotonic: hosts were open and it had ready jobs, but none fitted; 0: not so
   Millis idle_since = 0;         // monotonic
+  double duration_written = 0;   // the mean as it stands in the store
+  std::int64_t fleet_seen = -1;  // State::fleet when it was last asked whether a host could run it, with the answer
+  bool has_host = false;
 };
 
 struct LeaseState {
   store::LeaseRow row;
   model::Job job;  // as of now, without parameters and inputs
   LaneState* lane = nullptr;
+  Account::Charge charge;
   Millis deadline = 0;  // on the lease clock
   bool held = false;    // its host has said so
   bool cancel_confirmed = false;
@@ -66,6 +73,9 @@ struct HostState {
   std::unordered_set<store::Seq> leases;
   int slots_used = 0;
   std::int64_t memory_used = 0;
+  TenantState* kept_free_for = nullptr;  // a dedicated batch of this tenant waits for it to be empty
+  TenantState* payer = nullptr;          // of the slots that stand idle for a dedicated batch
+  int idle_slots = 0;
   bool lost = false;
   HostHealth health;
   bool just_registered = true;       // not heard of yet
@@ -117,6 +127,21 @@ struct State {
   using Deadline = std::pair<Millis, Uuid>;
   std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines;
   std::set<std::pair<Millis, store::Seq>> progress_due;  // monotonic
+
+  // ---- fair shares
+  struct Overrun {
+    Millis at = 0;  // monotonic
+    store::Seq job = 0;
+    Uuid lease;
+    bool operator>(const Overrun& other) const { return at > other.at; }
+  };
+  std::priority_queue<Overrun, std::vector<Overrun>, std::greater<>> overruns;
+  std::int64_t pass = 0;   // of the scheduler
+  std::int64_t fleet = 0;  // counts changes of which hosts there are, and for whom
+  std::int64_t fleet_of_pass = 0;
+  std::map<std::int64_t, TenantState*>
+      last_served;           // by rank: of the last pass that granted there, who had spent least
+  std::set<Uuid> kept_free;  // hosts
   std::optional<Millis> next_due_engine, next_due_wall, next_queue_deadline;
   std::set<Uuid> news;  // hosts that have a cancel or a mode to hear of
   Millis next_host_check = 0;

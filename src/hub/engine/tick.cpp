@@ -233,6 +233,7 @@ void Tick::update(const model::Job& job) {
 
 void Tick::lane_gained(LaneState& lane, const ReadyRow& row) {
   ++lane.ready;
+  newcomers_ |= lane.ready == 1 && lane.tenant->contended_in != state_.pass;
   // An unknown head stays unknown until grant() looks it up.
   if (lane.ready == 1 || (lane.head && row < *lane.head)) lane.head = row;
 }

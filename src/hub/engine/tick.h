@@ -167,6 +167,9 @@ class Tick {
   struct Views;
   Views views(bool all_lanes);
   bool has_unstarted(const HostState& host) const;
+  bool has_host(LaneState& lane);
+  void let_in(Views& views);
+  void note_service(const Views& views, const Schedule& plan);
   FetchReply& reply_to(HostState& host);
   void lease_out(model::Job job, LaneState& lane, HostState& host, FetchAnswer& answer);
   void end_lease(LeaseState& lease);
@@ -190,6 +193,7 @@ class Tick {
   void store_progress(LeaseState& lease);
   // How every attempt ends. Takes the lease away.
   void end_attempt(LeaseState& lease, model::Outcome outcome, const Completion* item);
+  void learn_duration(LaneState& lane, Millis took);
   void settle_job(model::Job& job, LaneState& lane, model::Outcome outcome, bool cancel_requested, bool unstarted);
   void fail_for_good(model::Job& job, model::Reason reason);
   void ready_again(model::Job& job, LaneState& lane);
@@ -217,6 +221,7 @@ class Tick {
   std::map<std::pair<std::string, std::string>, std::pair<Uuid, std::string>>
       fresh_keys_;              // (tenant, key) → id, digest
   std::set<Uuid> fetched_now_;  // hosts whose fetch was opened in this tick
+  bool newcomers_ = false;      // a tenant may want something that wanted nothing before
   bool wrote_ = false;
 };
 

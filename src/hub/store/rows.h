@@ -21,6 +21,7 @@
 
 #include "model/batch.h"
 #include "model/job.h"
+#include "model/mean_duration.h"
 
 namespace geres::hub::store {
 
@@ -42,6 +43,12 @@ struct LaneKey {
 struct LaneRow {
   LaneNo no = 0;
   LaneKey key;
+  model::MeanDuration duration;
+};
+
+struct LaneDuration {
+  LaneNo no = 0;
+  model::MeanDuration duration;
 };
 
 // Served in the order (priority, seq) within its lane.
@@ -238,9 +245,10 @@ struct CursorRow {
 
 // One tick's writes, applied in this order within the open transaction.
 struct Changes {
-  std::vector<model::Tenant> tenants;  // insert or replace
-  std::vector<model::Batch> batches;   // insert or replace
-  std::vector<LaneRow> lanes;          // insert
+  std::vector<model::Tenant> tenants;        // insert or replace
+  std::vector<model::Batch> batches;         // insert or replace
+  std::vector<LaneRow> lanes;                // insert
+  std::vector<LaneDuration> lane_durations;  // of lanes that are there
   std::vector<LaneNo> lanes_removed;
   std::vector<model::Host> hosts;  // insert or replace
   std::vector<Uuid> hosts_removed;

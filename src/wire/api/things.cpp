@@ -79,6 +79,7 @@ object batch_json(const model::Batch& batch, const model::StateCounts& counts) {
   object to{{"id", text(model::batch_text(batch.id))}, {"name", text(batch.name)}};
   if (!batch.tenant.empty()) to.emplace("tenant", text(batch.tenant));
   to.emplace("priority", batch.priority);
+  to.emplace("overTenants", batch.over_tenants);
   to.emplace("dedicated", batch.dedicated);
   to.emplace("maxRunning", batch.max_running);
   to.emplace("state", json::write(batch.state));

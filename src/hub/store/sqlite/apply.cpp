@@ -181,6 +181,7 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   put_tenants(database, changes.tenants);
   put_batches(database, changes.batches);
   insert_lanes(database, changes.lanes);
+  put_lane_durations(database, changes.lane_durations);
   for_each(database, "DELETE FROM lane WHERE no=?", changes.lanes_removed, [](Statement& s, LaneNo no) { s.bind(no); });
   put_hosts(database, changes.hosts);
   remove_ids(database, "DELETE FROM host WHERE id=?", changes.hosts_removed);

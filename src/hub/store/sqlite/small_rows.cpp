@@ -47,17 +47,17 @@ std::vector<model::Tenant> read_tenants(Database& database) {
 
 void put_batches(Database& database, const std::vector<model::Batch>& batches) {
   if (batches.empty()) return;
-  auto put = database.cached("INSERT OR REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?,?)");
+  auto put = database.cached("INSERT OR REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?,?,?)");
   for (const auto& b : batches)
     put.bind(b.id, b.tenant, b.name, b.priority, b.dedicated, b.max_running, b.state, b.paused, b.created_at,
-             b.created_by)
+             b.created_by, b.over_tenants)
         .run();
 }
 
 std::vector<model::Batch> read_batches(Database& database) {
   auto rows = database.cached(
-      "SELECT id, tenant, name, priority, dedicated, max_running, state, paused, created_at, created_by FROM batch"
-      " ORDER BY id");
+      "SELECT id, tenant, name, priority, dedicated, max_running, state, paused, created_at, created_by, over_tenants"
+      " FROM batch ORDER BY id");
   std::vector<model::Batch> batches;
   while (rows.step()) {
     Columns row(rows);
@@ -72,21 +72,31 @@ std::vector<model::Batch> read_batches(Database& database) {
     b.paused = row.flag();
     b.created_at = row.integer();
     b.created_by = row.text();
+    b.over_tenants = row.flag();
   }
   return batches;
 }
 
 void insert_lanes(Database& database, const std::vector<LaneRow>& lanes) {
   if (lanes.empty()) return;
-  auto put = database.cached("INSERT INTO lane VALUES(?,?,?,?,?,?,?)");
-  for (const auto& [no, key] : lanes) {
+  auto put = database.cached("INSERT INTO lane VALUES(?,?,?,?,?,?,?,?,?)");
+  for (const auto& [no, key, duration] : lanes) {
     const std::string requirements = requirements_text(key.requirements);
-    put.bind(no, key.batch, key.tenant, key.type, key.packaged, requirements, OrNull{key.avoid}).run();
+    put.bind(no, key.batch, key.tenant, key.type, key.packaged, requirements, OrNull{key.avoid}, duration.ms,
+             duration.ends)
+        .run();
   }
 }
 
+void put_lane_durations(Database& database, const std::vector<LaneDuration>& durations) {
+  if (durations.empty()) return;
+  auto put = database.cached("UPDATE lane SET mean_duration=?, ends=? WHERE no=?");
+  for (const auto& [no, duration] : durations) put.bind(duration.ms, duration.ends, no).run();
+}
+
 std::vector<LaneRow> read_lanes(Database& database) {
-  auto rows = database.cached("SELECT no, batch, tenant, type, packaged, requirements, avoid FROM lane ORDER BY no");
+  auto rows = database.cached(
+      "SELECT no, batch, tenant, type, packaged, requirements, avoid, mean_duration, ends FROM lane ORDER BY no");
   std::vector<LaneRow> lanes;
   while (rows.step()) {
     Columns row(rows);
@@ -98,6 +108,8 @@ std::vector<LaneRow> read_lanes(Database& database) {
     lane.key.packaged = row.flag();
     lane.key.requirements = requirements_from(row.text());
     lane.key.avoid = row.text();
+    lane.duration.ms = row.real();
+    lane.duration.ends = row.integer();
   }
   return lanes;
 }

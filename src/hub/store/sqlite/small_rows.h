@@ -11,6 +11,7 @@ namespace geres::hub::store::sqlite {
 void put_tenants(Database& database, const std::vector<model::Tenant>& tenants);
 void put_batches(Database& database, const std::vector<model::Batch>& batches);
 void insert_lanes(Database& database, const std::vector<LaneRow>& lanes);
+void put_lane_durations(Database& database, const std::vector<LaneDuration>& durations);
 void put_hosts(Database& database, const std::vector<model::Host>& hosts);
 void put_packages(Database& database, const std::vector<model::PackageVersion>& packages);
 void remove_packages(Database& database, const std::vector<model::PackageVersion>& packages);
