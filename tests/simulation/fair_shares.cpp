@@ -82,9 +82,10 @@ void FairShares::compare(const std::string& name, const Tenant& served) {
         double(std::max(duration_guess, other.longest)) * double(other.running.size()) / other.weight;
     const double has_had = served.least + now_running(served);
     if (has_had > most(other) + expected + kRounding)
-      return violate_(fmt::format("tenant {} was served, which has had {:.0f} ms of slots for its weight, before {}, "
-                                  "which waits and has had {:.0f} at most, with {} running",
-                                  name, has_had, other_name, most(other), other.running.size()));
+      return violate_(
+          fmt::format("tenant {} was served, which has had {:.0f} ms of slots for its weight, before {}, "
+                      "which waits and has had {:.0f} at most, with {} running",
+                      name, has_had, other_name, most(other), other.running.size()));
     if (double(++other.passed_over) > std::ceil(weights / other.weight) + slots + double(tenants_.size()) &&
         all_expected_alike_)
       return violate_(

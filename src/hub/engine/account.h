@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tenant has had of the fleet: slot time, in milliseconds × slots. Divided by the tenant's weight it is its virtual
-// time: whoever has the least is served next, so over time every tenant that has work gets slot time by its weight,
-// however long its jobs are and however few the slots (rule 2 of scheduler.h).
+// What a tenant has had of the fleet: slot time, in milliseconds × slots. Divided by the tenant's weight it is its
+// virtual time: whoever has the least is served next, so over time every tenant that has work gets slot time by its
+// weight, however long its jobs are and however few the slots (rule 2 of scheduler.h).
 //
 // A job's length is known when it has ended. Until then it counts as long as jobs of its kind take (`expected`), then
 // as it runs; at its end that is put right. So a tenant is neither served again and again because its long jobs have

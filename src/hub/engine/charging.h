@@ -8,7 +8,8 @@
 
 namespace geres::hub::engine {
 
-// How long a job of this lane will hold its slots: as long as others of the lane did, else of its tenant, else the guess.
+// How long a job of this lane will hold its slots: as long as others of the lane did, else of its tenant, else the
+// guess.
 Millis expected_duration(const LaneState& lane, Millis guess);
 
 void charge_lease(State& state, LeaseState& lease, Millis now, Millis guess);

@@ -238,9 +238,8 @@ TEST(Fairness, WithEqualJobsEveryTenantGetsItsGrants) {
 
 TEST(Fairness, SlotTimeFollowsTheWeightsThoughJobsDifferTenfold) {
   for (const int slots : {100, 2'000}) {
-    Fleet fleet(one_to_ten(500), slots, [](Index t, std::mt19937& random) {
-      return Millis(1 + t / 10 % 10) * about_a_second(t, random);
-    });
+    Fleet fleet(one_to_ten(500), slots,
+                [](Index t, std::mt19937& random) { return Millis(1 + t / 10 % 10) * about_a_second(t, random); });
     fleet.run(100'000);  // a tenant that weighs 1 and has jobs of 10 s runs some twelve of them
     const auto time = errors(fleet, [&](Index t) { return fleet.slot_time(t); });
     EXPECT_LT(time.worst, 0.15) << slots;

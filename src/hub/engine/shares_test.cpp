@@ -22,7 +22,8 @@ class EngineShares : public EngineTest {
     submit_all(std::vector(std::size_t(jobs), one));
   }
 
-  // A host with so many slots goes on until so many leases were granted; a job takes 50 to 150 ms, or what `length` says.
+  // A host with so many slots goes on until so many leases were granted; a job takes 50 to 150 ms, or what `length`
+  // says.
   Grants serve(int grants) {
     Grants made;
     order_.clear();
@@ -210,8 +211,8 @@ TEST_F(EngineShares, WhatJobsTakeIsKnownAfterARestart) {
   EXPECT_EQ(engine->state().tenants.at("acme").duration.ms, read.ms);
 }
 
-// The state is read anew after a tick that failed: who has had what must not be forgotten, or on a disk that refuses now
-// and then names would decide.
+// The state is read anew after a tick that failed: who has had what must not be forgotten, or on a disk that refuses
+// now and then names would decide.
 TEST_F(EngineShares, AFailedTickForgetsNothing) {
   slots_ = 2;
   for (const auto* tenant : {"a", "b", "c", "d", "e"}) wait(tenant, 40), lengths_[tenant] = 100;
