@@ -70,7 +70,7 @@ TEST_F(HttpCors, LetsPagesReadEveryAnswer) {
 TEST_F(HttpCors, TellsOthersNothing) {
   start_sharing();
   Client client(*server_);
-  for (const std::string origin :
+  for (const std::string& origin :
        {std::string(kStranger), std::string("Origin: null\r\n"), std::string("Origin: http://app.example\r\n"),
         std::string("Origin: https://app.example:8443\r\n"), std::string()}) {
     const auto answer = client.ask(get("/hello", origin + "Authorization: Bearer t\r\n"));

@@ -2,6 +2,7 @@
 #include "simulation/final_checks.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
@@ -88,7 +89,9 @@ class FinalChecks {
     std::map<std::pair<Uuid, std::string>, model::StateCounts> real;
     for (const auto& [id, job] : jobs_) ++real[{job.spec.batch, job.spec.tenant}][std::size_t(job.status.state)];
     for (const auto& row : counts_)
-      if (row.counts != real[{row.batch, row.tenant}]) wrong("counters", "a batch's counts are not those of its jobs");
+      if (const auto& jobs = real[{row.batch, row.tenant}]; row.counts != jobs)
+        wrong("counters", fmt::format("batch {} counts jobs of {} by state as {}, there are {}", row.batch.str(),
+                                      row.tenant, fmt::join(row.counts, " "), fmt::join(jobs, " ")));
   }
 
   // I10, and the attempts that led there.

@@ -34,6 +34,7 @@ hub::engine::Options engine_options(const Plan& plan) {
   options.progress_pause = 300;
   options.host_forgotten_after = 20'000;
   options.unstarted_max = plan.unstarted_max;
+  options.lanes_per_tenant_max = plan.lanes_max;
   options.duration_guess = plan.duration_guess;
   if (plan.retention) {
     options.keep_finished = options.keep_failed = kKeepEnded;
@@ -227,6 +228,7 @@ void Hub::tick() {
       ledger_.hit(Path::write_failed);
     return end_life("its store failed", dice_.percent(sync_failed_ ? 50 : 30));
   }
+  if (engine_->stats().undone.load() > 0) ledger_.violate("refusal", "a refused command had changed something");
   if (disk_.cut()) return end_life("after a tick", dying_.value_or(false));
   if (life == life_token_) count_paths(refused_before, expired_before), after_tick();
 }

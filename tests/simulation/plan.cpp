@@ -48,6 +48,7 @@ Plan::Plan(Dice& dice) {
     // Many tenants and few slots, often enough: there it shows who is passed over.
     if (dice.percent(50)) hosts = 1, tenants = int(dice.between(4, 12)), jobs = std::max(jobs, tenants * 20);
   }
+  if (dice.percent(15)) lanes_max = std::size_t(dice.between(1, 6));
   duration_guess = dice.percent(50) ? 60'000 : dice.between(20, 2'000);
   sick = dice.percent(30);
   if (sick && dice.percent(50)) unstarted_max = dice.between(4'000, 12'000);

@@ -32,6 +32,7 @@ struct Plan {
   bool cancels = false, storms = false;
   bool rogues = false;  // reports that should not be
   bool limits = false, batches = false, needs = false, pauses = false;
+  std::size_t lanes_max = 10'000;
   bool fair = false;              // all jobs fit everywhere, so that shares can be compared
   Millis duration_guess = 1'000;  // the hub's, of jobs that it knows nothing of
   bool retention = false;

@@ -39,6 +39,7 @@ void add_engine(std::vector<MetricFamily>& to, const engine::Stats& stats) {
   counter("geres_engine_commits_total", "Transactions committed", stats.commits);
   counter("geres_engine_commands_total", "Commands done", stats.commands);
   counter("geres_engine_refused_ticks_total", "Rounds that were rolled back", stats.refused_ticks);
+  counter("geres_engine_undone_commands_total", "Refused commands that had changed something, undone", stats.undone);
   counter("geres_leases_granted_total", "Leases granted", stats.granted);
   counter("geres_leases_expired_total", "Leases that ran out", stats.expired);
   counter("geres_jobs_submitted_total", "Jobs handed in", stats.jobs_submitted);

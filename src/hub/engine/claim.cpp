@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From open fetches to leases: show lanes and hosts to the scheduler, take the rows it chose, grant the leases.
 #include <algorithm>
-#include <cassert>
 
+#include "base/log.h"
 #include "hub/engine/charging.h"
 #include "hub/engine/placement.h"
 #include "hub/engine/tick.h"
@@ -201,6 +201,7 @@ void Tick::lease_out(model::Job job, LaneState& lane, HostState& host, FetchAnsw
   host.slots_used += needs.slots;
   host.memory_used += needs.memory;
   ++lane.leases;
+  note_use(lane);
   ++lane.tenant->running;
   lane.tenant->slots += needs.slots;
   ++lane.batch->running;
@@ -226,7 +227,7 @@ void Tick::end_lease(LeaseState& lease) {
   settle_charge(lease, now_.monotonic);
   newcomers_ |= lease.lane->tenant->contended_in != state_.pass;  // one that was at its limit
   --lease.lane->leases;
-  lease.lane->idle_since = now_.monotonic;
+  note_use(*lease.lane);
   --lease.lane->tenant->running;
   lease.lane->tenant->slots -= needs.slots;
   --lease.lane->batch->running;
@@ -268,9 +269,11 @@ void Tick::grant() {
     auto& lane = *views.lane_states[index];
     auto rows = store_.take_ready(lane.row.no, n);
     wrote_ = true;
-    assert(rows.rows.size() == n && "a lane's counter and its rows differ");
-    lane.ready -= std::int64_t(rows.rows.size());
+    lane.ready = rows.rows.size() == n ? lane.ready - std::int64_t(n) : 0;
+    if (rows.rows.size() != n)
+      log::error("lane {} counts jobs that are not there: its counter is put right", lane.row.no);
     lane.head = rows.next;
+    note_use(lane);
     lane.passed_over_since = 0;
     for (const auto& row : rows.rows) {
       taken[index].push_back(row.seq);
@@ -291,8 +294,13 @@ void Tick::grant() {
     const auto& rows = taken[grant.lane];
     const auto k = next[grant.lane]++;
     if (k >= rows.size()) continue;
+    const auto job = jobs.find(rows[k]);
+    if (job == jobs.end() || model::ended(job->second.status.state) || state_.leases.contains(rows[k])) {
+      log::error("a row of lane {} is of no job that waits: taken out of there", views.lane_states[grant.lane]->row.no);
+      continue;
+    }
     auto& host = *views.host_states[grant.host];
-    lease_out(std::move(jobs.at(rows[k])), *views.lane_states[grant.lane], host, reply_to(host).answer);
+    lease_out(std::move(job->second), *views.lane_states[grant.lane], host, reply_to(host).answer);
   }
   flush();
 }

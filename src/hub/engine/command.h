@@ -20,10 +20,11 @@ class Command {
  public:
   virtual ~Command() = default;
   virtual void apply(Tick& tick) = 0;
-  virtual void settle(Tick& tick) = 0;              // the tick is on disk: answer
-  virtual void fail(const Error& error) = 0;        // it will not be done
-  virtual bool grows() const { return false; }      // makes the store larger: refused while space is short
-  virtual std::size_t weight() const { return 1; }  // jobs it brings
+  virtual void settle(Tick& tick) = 0;                         // the tick is on disk: answer
+  virtual void fail(const Error& error) = 0;                   // it will not be done
+  virtual std::optional<Error> refusal() const { return {}; }  // by its own checks: then it has changed nothing
+  virtual bool grows() const { return false; }                 // makes the store larger: refused while space is short
+  virtual std::size_t weight() const { return 1; }             // jobs it brings
 };
 
 // A verb with one answer at the end of its tick.
@@ -36,6 +37,9 @@ class Call final : public Command {
   void apply(Tick& tick) override { result_.emplace(verb_(tick)); }
   void settle(Tick&) override { answer_(std::move(*result_)); }
   void fail(const Error& error) override { answer_(error); }
+  std::optional<Error> refusal() const override {
+    return result_ && !*result_ ? std::optional(result_->error()) : std::nullopt;
+  }
   bool grows() const override { return grows_; }
   std::size_t weight() const override { return weight_; }
 

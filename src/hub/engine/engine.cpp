@@ -184,20 +184,32 @@ void Engine::run(std::deque<std::unique_ptr<Command>> commands) {
       clockwork_->failed_until = clock_.monotonic() + kFailedPause;
       for (auto& command : commands) command->fail(storage_full());
       return;
+    case Ran::half_done:
+      // A mistake of ours, and nobody's loss: what the refused command changed is undone, the others are done.
+      log::error("a command was refused after it had changed something: undone");
+      ++stats_.undone;
+      run_one_by_one(std::move(commands), growing);
+      return;
     case Ran::refused:
       break;
   }
   ++stats_.refused_ticks;
   clockwork_->failed_until = clock_.monotonic() + kFailedPause;
-  if (commands.size() == 1) {
+  if (commands.size() == 1)
     commands.front()->fail(not_done());
-    return;
-  }
-  // One of them may be to blame: each on its own, so that it fails alone.
+  else  // one of them may be to blame, and fails alone
+    run_one_by_one(std::move(commands), growing);
+}
+
+void Engine::run_one_by_one(std::deque<std::unique_ptr<Command>> commands, bool growing) {
   for (auto& command : commands) {
     std::deque<std::unique_ptr<Command>> one;
     one.push_back(std::move(command));
-    if (attempt(one, growing) != Ran::committed) one.front()->fail(not_done());
+    const auto ran = attempt(one, growing);
+    if (ran == Ran::half_done)
+      one.front()->fail(*one.front()->refusal());
+    else if (ran != Ran::committed)
+      one.front()->fail(not_done());
   }
 }
 
@@ -209,7 +221,15 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
   bool committing = false;
   try {
     store_.begin();
-    for (auto& command : commands) command->apply(tick);
+    for (auto& command : commands) {
+      const auto before = tick.written();
+      command->apply(tick);
+      if (command->refusal() && tick.written() != before) {
+        store_.rollback();
+        load();
+        return Ran::half_done;
+      }
+    }
     tick.expire_leases();
     tick.watch_hosts();
     tick.write_progress();

@@ -51,7 +51,8 @@ struct Options {
 
 // Figures since start, for metrics. Any thread.
 struct Stats {
-  std::atomic<std::int64_t> ticks{0}, commits{0}, commands{0}, granted{0}, expired{0}, retried{0}, refused_ticks{0};
+  std::atomic<std::int64_t> ticks{0}, commits{0}, commands{0}, granted{0}, expired{0}, retried{0}, refused_ticks{0},
+      undone{0};
   std::atomic<std::int64_t> jobs_submitted{0}, jobs_finished{0}, jobs_failed{0}, jobs_cancelled{0};
   std::atomic<std::int64_t> commit_micros{0}, queue_length{0}, leases{0}, lanes{0}, hosts_alive{0};
   std::atomic<std::int64_t> hosts_well{0}, hosts_resting{0}, hosts_unfit{0}, hosts_lost{0};  // each host once
@@ -145,7 +146,8 @@ class Engine {
   Now now() const;
   std::deque<std::unique_ptr<Command>> take_commands();
   void run(std::deque<std::unique_ptr<Command>> commands);
-  enum class Ran { committed, refused, full };
+  void run_one_by_one(std::deque<std::unique_ptr<Command>> commands, bool growing);
+  enum class Ran { committed, refused, half_done, full };
   Ran attempt(std::deque<std::unique_ptr<Command>>& commands, bool growing);
   void publish(Tick& tick);
   void answer_replaced(Tick& tick);

@@ -54,6 +54,7 @@ class EngineTest : public testing::Test {
   // Whatever a test did: the store it leaves breaks no rule.
   void TearDown() override {
     if (!store) return;
+    EXPECT_EQ(engine ? engine->stats().undone.load() : 0, 0) << "a refused command had changed something";
     EXPECT_EQ(words(store->reads().audit(audit_options())), "");
   }
   store::AuditOptions audit_options() const {

@@ -139,7 +139,7 @@ void Tick::sweep() {
     if (gone > 0 || keys.forgotten > 0) wrote_ = true;
     const bool webhooks_swept = sweep_webhooks();
     if (webhooks_swept && gone < options_.slice * 10 && (keys.last || keys.forgotten * 2 < keys.seen)) {
-      drop_idle_lanes();
+      drop_lanes([&](const LaneState& lane) { return now_.monotonic - lane.idle_since >= 600'000; });
       state_.sweeping = false;
       state_.sweep_step = 0;
     }
@@ -147,10 +147,10 @@ void Tick::sweep() {
   if (state_.sweeping) more = true;
 }
 
-void Tick::drop_idle_lanes() {
+void Tick::drop_lanes(const std::function<bool(const LaneState&)>& wanted) {
   std::erase_if(state_.lanes, [&](auto& entry) {
     auto& lane = entry.second;
-    if (lane.ready > 0 || lane.leases > 0 || now_.monotonic - lane.idle_since < 600'000) return false;
+    if (lane.busy || !wanted(lane)) return false;
     changes_.lanes_removed.push_back(lane.row.no);
     state_.lanes_by_no.erase(lane.row.no);
     --lane.tenant->lanes;

@@ -25,6 +25,7 @@ struct TenantState {
   std::int64_t slots = 0;    // those leases use
   std::int64_t live = 0;     // jobs not ended
   std::size_t lanes = 0;
+  std::size_t busy_lanes = 0;  // those in which jobs are ready or run
   Account account;
   model::MeanDuration duration;    // of its jobs in all lanes
   std::int64_t contended_in = -1;  // the last pass of the scheduler in which it had a job that nothing but others held
@@ -46,6 +47,7 @@ struct LaneState {
   std::optional<store::ReadyRow> head;
   std::int64_t leases = 0;
   Millis passed_over_since = 0;  // monotonic: hosts were open and it had ready jobs, but none fitted; 0: not so
+  bool busy = false;             // ready jobs or leases: see Tick::note_use
   Millis idle_since = 0;         // monotonic
   double duration_written = 0;   // the mean as it stands in the store
   std::int64_t fleet_seen = -1;  // State::fleet when it was last asked whether a host could run it, with the answer

@@ -119,6 +119,27 @@ Result<void> Tick::check_queue_limits(const std::vector<Prepared>& prepared, con
   return {};
 }
 
+// All lanes that the list needs, before the first is made.
+Result<void> Tick::check_lanes(const std::vector<Prepared>& prepared, const Submit& submit) {
+  struct Wanted {
+    std::set<store::LaneKey> lanes;
+    std::size_t last = 0;  // item that needs one
+  };
+  std::map<std::string, Wanted> tenants;
+  const model::JobSpec* same = nullptr;
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (prepared[i].existing || prepared[i].same_as) continue;
+    const auto& spec = prepared[i].spec;
+    if (same != nullptr && lane_key(*same) == lane_key(spec)) continue;
+    same = &spec;
+    auto& wanted = tenants[spec.tenant];
+    if (wanted.lanes.insert(lane_key(spec)).second) wanted.last = i;
+  }
+  for (const auto& [tenant, wanted] : tenants)
+    if (auto room = has_room(tenant, wanted.lanes); !room) return at_item(submit, wanted.last, room.error());
+  return {};
+}
+
 model::Job Tick::insert(const model::JobSpec& spec, LaneState& lane, std::optional<Uuid> redrive_of) {
   model::Job job;
   job.id = ids_.next(now_.wall);
@@ -200,7 +221,7 @@ Result<Submitted> Tick::submit(const Submit& submit) {
   }
   if (auto ok = check_queue_limits(prepared, submit); !ok) return ok.error();
 
-  // Lanes may be refused too; those made for a list that fails stay empty and are swept later.
+  if (auto ok = check_lanes(prepared, submit); !ok) return ok.error();
   std::vector<LaneState*> lanes(prepared.size(), nullptr);
   store::LaneKey last_key;
   LaneState* last = nullptr;
@@ -208,9 +229,7 @@ Result<Submitted> Tick::submit(const Submit& submit) {
     if (prepared[i].existing || prepared[i].same_as) continue;
     auto key = lane_key(prepared[i].spec);
     if (last == nullptr || !(key == last_key)) {
-      auto found = lane(key);
-      if (!found) return at_item(submit, i, found.error());
-      last = *found;
+      last = *lane(key);
       last_key = std::move(key);
     }
     lanes[i] = last;

@@ -6,7 +6,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cassert>
+
+#include "base/log.h"
 
 namespace geres::hub::engine {
 
@@ -75,9 +76,11 @@ void load_lanes(State& state, store::Image& image, const Now& now) {
     lane.ready = row.ready;
     lane.head = row.head;
     lane.idle_since = now.monotonic;
+    lane.busy = lane.ready > 0;
     lane.tenant = &state.tenants[lane.row.key.tenant];
     lane.tenant->row.name = lane.row.key.tenant;
     ++lane.tenant->lanes;
+    lane.tenant->busy_lanes += lane.busy;
     lane.batch = &state.batches[lane.row.key.batch];
     state.lanes_by_no[lane.row.no] = &lane;
   }
@@ -103,6 +106,7 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
     lease.lane = state.lanes_by_no.at(lease.row.lane);
     const int slots = lease.lane->row.key.requirements.slots;
     ++lease.lane->leases;
+    if (!std::exchange(lease.lane->busy, true)) ++lease.lane->tenant->busy_lanes;
     ++lease.lane->tenant->running;
     lease.lane->tenant->slots += slots;
     ++lease.lane->batch->running;
@@ -174,14 +178,36 @@ store::LaneKey Tick::lane_key(const model::Job& job) {
   return key;
 }
 
+// Whether these lanes of one tenant may all be there. Those in which nothing waits or runs do not count.
+Result<void> Tick::has_room(const std::string& tenant, const std::set<store::LaneKey>& wanted) const {
+  const auto found = state_.tenants.find(tenant);
+  if (found == state_.tenants.end()) return {};
+  const auto busy = found->second.busy_lanes;
+  const auto more = std::size_t(std::count_if(wanted.begin(), wanted.end(), [&](const auto& key) {
+    const auto lane = state_.lanes.find(key);
+    return lane == state_.lanes.end() || !lane->second.busy;
+  }));
+  if (busy + more <= std::size_t(options_.lanes_per_tenant_max)) return {};
+  return fail(
+      Code::tooManyLanes,
+      fmt::format("tenant {} has jobs with {} different combinations of batch, type and requirements", tenant, busy),
+      "/requires", "use fewer batches, types or labels at a time");
+}
+
+// Idle ones give way, but for those that became so or were asked for in this tick: somebody is about to use them.
+void Tick::make_room(const TenantState& owner, std::size_t lanes) {
+  if (owner.lanes + lanes <= std::size_t(options_.lanes_per_tenant_max)) return;
+  drop_lanes([&](const LaneState& lane) { return lane.tenant == &owner && lane.idle_since < now_.monotonic; });
+}
+
 Result<LaneState*> Tick::lane(const store::LaneKey& key) {
-  if (const auto found = state_.lanes.find(key); found != state_.lanes.end()) return &found->second;
+  if (const auto found = state_.lanes.find(key); found != state_.lanes.end()) {
+    found->second.idle_since = now_.monotonic;
+    return &found->second;
+  }
+  if (auto room = has_room(key.tenant, {key}); !room) return room.error();
   auto& owner = tenant(key.tenant);
-  if (owner.lanes >= options_.lanes_per_tenant_max)
-    return fail(Code::tooManyLanes,
-                fmt::format("tenant {} has jobs with {} different combinations of batch, type and requirements",
-                            key.tenant, owner.lanes),
-                "/requires", "use fewer batches, types or labels at a time");
+  make_room(owner, 1);
   auto& lane = state_.lanes[key];
   lane.row = {++state_.last_lane, key};
   lane.tenant = &owner;
@@ -201,6 +227,17 @@ Result<LaneState*> Tick::lane_of(model::Job& job) {
   return lane(lane_key(job));
 }
 
+namespace {
+
+// Where the trigger leads from any state.
+JobState usual_end(model::Trigger trigger) {
+  for (const auto& move : model::transitions())
+    if (move.trigger == trigger) return move.to;
+  return JobState::ready;
+}
+
+}  // namespace
+
 // ---- moving jobs ----------------------------------------------------------------------------------------------------
 
 void Tick::count(BatchState& batch, const std::string& tenant, JobState state, std::int64_t by) {
@@ -209,8 +246,14 @@ void Tick::count(BatchState& batch, const std::string& tenant, JobState state, s
 }
 
 void Tick::move(model::Job& job, model::Trigger trigger) {
-  const auto to = model::next_state(job.status.state, trigger);
-  assert(to && "this move is not in the table of job_transitions.cpp");
+  auto to = model::next_state(job.status.state, trigger);
+  if (!to) {
+    // Only a store in which rows contradict each other can bring us here. One job must not stop the hub for all.
+    log::error("job {} is {}, which its place in the store contradicts: put right", job.id.str(),
+               model::state_name(job.status.state));
+    if (model::ended(job.status.state)) return;
+    to = usual_end(trigger);
+  }
   auto& batch = state_.batches.at(job.spec.batch);
   count(batch, job.spec.tenant, job.status.state, -1);
   count(batch, job.spec.tenant, *to, +1);
@@ -231,16 +274,27 @@ void Tick::update(const model::Job& job) {
   changes_.updates.push_back({job.id, job.status});
 }
 
+// To be called when a lane's ready jobs or leases have become more or fewer.
+void Tick::note_use(LaneState& lane) {
+  const bool busy = lane.ready > 0 || lane.leases > 0;
+  if (busy == lane.busy) return;
+  lane.busy = busy;
+  lane.idle_since = now_.monotonic;
+  busy ? ++lane.tenant->busy_lanes : --lane.tenant->busy_lanes;
+}
+
 void Tick::lane_gained(LaneState& lane, const ReadyRow& row) {
   ++lane.ready;
+  note_use(lane);
   newcomers_ |= lane.ready == 1 && lane.tenant->contended_in != state_.pass;
   // An unknown head stays unknown until grant() looks it up.
   if (lane.ready == 1 || (lane.head && row < *lane.head)) lane.head = row;
 }
 
 void Tick::lane_lost(LaneState& lane, const ReadyRow& row) {
-  assert(lane.ready > 0);
-  if (--lane.ready == 0) lane.idle_since = now_.monotonic;
+  if (lane.ready == 0) return;  // its row was not there
+  --lane.ready;
+  note_use(lane);
   if (lane.ready == 0 || lane.head == row) lane.head.reset();
 }
 
@@ -266,11 +320,13 @@ void Tick::take_out(const model::Job& job) {
     changes_.scheduled_removed.push_back(job.id.seq());
     return;
   }
-  assert(job.status.state == JobState::ready);
-  auto& lane = state_.lanes.at(lane_key(job));
-  const ReadyRow row{lane.row.no, job.spec.priority, job.id.seq()};
-  changes_.ready_removed.push_back(row);
-  lane_lost(lane, row);
+  if (const auto lane = state_.lanes.find(lane_key(job)); lane != state_.lanes.end()) {
+    const ReadyRow row{lane->second.row.no, job.spec.priority, job.id.seq()};
+    changes_.ready_removed.push_back(row);
+    lane_lost(lane->second, row);
+  } else {
+    log::error("job {} is ready, but waits in no lane", job.id.str());
+  }
   if (job.spec.queue_timeout > 0) changes_.deadlines_removed.push_back(job.id.seq());
 }
 
@@ -313,6 +369,7 @@ void Tick::emit_if_completed(BatchState& batch) {
 // ---- writing --------------------------------------------------------------------------------------------------------
 
 void Tick::flush() {
+  flushed_ += changes_.size();  // the counters below are of rows that are counted already
   for (const auto& [key, counts] : deltas_)
     for (std::size_t i = 0; i < counts.size(); ++i)
       if (counts[i] != 0) changes_.counts.push_back({key.first, key.second, JobState(i), counts[i]});

@@ -84,6 +84,7 @@ class Tick {
   void flush();                       // applies what has gathered
 
   bool wrote() const { return wrote_; }
+  std::size_t written() const { return flushed_ + changes_.size(); }  // rows so far
 
   // ---- what goes out after the commit
   struct FetchReply {
@@ -118,7 +119,10 @@ class Tick {
   // ---- shared by the verbs: tick.cpp
   std::optional<model::Job> visible_job(const Caller& caller, Uuid id);  // as of this very moment
   LeaseState* current_lease(Uuid name);
-  TenantState& tenant(const std::string& name);                // made on first use
+  TenantState& tenant(const std::string& name);  // made on first use
+  Result<void> has_room(const std::string& tenant, const std::set<store::LaneKey>& lanes) const;
+  void make_room(const TenantState& owner, std::size_t lanes);
+  void note_use(LaneState& lane);
   Result<LaneState*> lane(const store::LaneKey& key);          // likewise; tooManyLanes
   static store::LaneKey lane_key(const model::JobSpec& spec);  // of a new job
   static store::LaneKey lane_key(const model::Job& job);
@@ -141,6 +145,7 @@ class Tick {
   // ---- submit.cpp
   struct Prepared;
   Result<void> prepare(const Submit& submit, std::size_t index, Prepared& prepared);
+  Result<void> check_lanes(const std::vector<Prepared>& prepared, const Submit& submit);
   Result<void> check_queue_limits(const std::vector<Prepared>& prepared, const Submit& submit);
   model::Job insert(const model::JobSpec& spec, LaneState& lane, std::optional<Uuid> redrive_of);
 
@@ -155,7 +160,7 @@ class Tick {
   Result<model::Job> redrive(model::Job job, const std::string& by);
 
   // ---- operations.cpp
-  void drop_idle_lanes();
+  void drop_lanes(const std::function<bool(const LaneState&)>& wanted);  // of those that are idle
 
   // ---- webhooks.cpp
   Result<model::Webhook*> webhook_for(const Caller& caller, Uuid id);
@@ -222,6 +227,7 @@ class Tick {
       fresh_keys_;              // (tenant, key) → id, digest
   std::set<Uuid> fetched_now_;  // hosts whose fetch was opened in this tick
   bool newcomers_ = false;      // a tenant may want something that wanted nothing before
+  std::size_t flushed_ = 0;
   bool wrote_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/duration.h"
+#include "base/log.h"
 #include "hub/engine/tick.h"
 
 namespace geres::hub::engine {
@@ -34,6 +35,12 @@ Result<model::Job> Tick::patch_job(const Caller& caller, Uuid id, const JobPatch
   const bool later = patch.not_before && !now_due;
   const auto scheduled = status.state == JobState::scheduled ? store_.scheduled_row(id) : std::nullopt;
   if (patch.priority || patch.not_before) {
+    LaneState* where = nullptr;
+    if (!later && (!scheduled || now_due)) {
+      auto found = lane_of(*job);
+      if (!found) return found.error();
+      where = *found;
+    }
     take_out(*job);
     flush();  // additions are applied before removals: the old place must be gone before the new one comes
     if (patch.priority) job->spec.priority = *patch.priority;
@@ -45,13 +52,11 @@ Result<model::Job> Tick::patch_job(const Caller& caller, Uuid id, const JobPatch
     } else if (scheduled && !now_due) {  // only its priority changed
       make_scheduled(*job, scheduled->due, scheduled->by_wall, scheduled->duration);
     } else {
-      auto where = lane_of(*job);
-      if (!where) return where.error();
       if (scheduled) {
         move(*job, Trigger::due);
         emit(EventType::job_ready, *job);
       }
-      make_ready(*job, **where);
+      make_ready(*job, *where);
     }
   }
   if (patch.tags) job->spec.tags = *patch.tags;
@@ -157,6 +162,12 @@ void Tick::promote_due() {
   std::vector<store::Seq> seqs;
   for (const auto& row : rows) seqs.push_back(row.seq);
   for (auto& job : store_.jobs_by_seq(seqs)) {
+    if (job.status.state != JobState::scheduled) {
+      log::error("job {} is {} and stood among those that wait for their time: taken out of there", job.id.str(),
+                 model::state_name(job.status.state));
+      changes_.scheduled_removed.push_back(job.id.seq());
+      continue;
+    }
     auto where = lane_of(job);
     if (!where) {  // the tenant has too many lanes: look again in a second
       make_scheduled(job, now_.engine + 1'000, false, 1'000);

@@ -59,15 +59,14 @@ Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::st
   return types;
 }
 
-bool Changes::empty() const {
-  return tenants.empty() && batches.empty() && lanes.empty() && lanes_removed.empty() && hosts.empty() &&
-         hosts_removed.empty() && packages.empty() && packages_removed.empty() && tokens.empty() &&
-         tokens_removed.empty() && jobs.empty() && updates.empty() && edits.empty() && ready.empty() &&
-         ready_removed.empty() && scheduled.empty() && scheduled_removed.empty() && deadlines.empty() &&
-         deadlines_removed.empty() && leases.empty() && leases_removed.empty() && attempts.empty() && files.empty() &&
-         counts.empty() && list_keys.empty() && operations.empty() && operations_removed.empty() && webhooks.empty() &&
-         webhooks_removed.empty() && deliveries.empty() && deliveries_removed.empty() && cursors.empty() &&
-         jobs_purged.empty() && events.empty();
+std::size_t Changes::size() const {
+  return tenants.size() + batches.size() + lanes.size() + lane_durations.size() + lanes_removed.size() + hosts.size() +
+         hosts_removed.size() + packages.size() + packages_removed.size() + tokens.size() + tokens_removed.size() +
+         jobs.size() + updates.size() + edits.size() + ready.size() + ready_removed.size() + scheduled.size() +
+         scheduled_removed.size() + deadlines.size() + deadlines_removed.size() + leases.size() +
+         leases_removed.size() + attempts.size() + files.size() + counts.size() + list_keys.size() + operations.size() +
+         operations_removed.size() + webhooks.size() + webhooks_removed.size() + deliveries.size() +
+         deliveries_removed.size() + cursors.size() + jobs_purged.size() + events.size();
 }
 
 void Changes::clear() {

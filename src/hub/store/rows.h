@@ -280,7 +280,8 @@ struct Changes {
   std::vector<CursorRow> cursors;  // insert or replace
   std::vector<Uuid> jobs_purged;   // with attempts, files, keys
   std::vector<EventRow> events;    // insert; last, so that readers see them only with their state
-  bool empty() const;
+  std::size_t size() const;        // rows
+  bool empty() const { return size() == 0; }
   void clear();
 };
 

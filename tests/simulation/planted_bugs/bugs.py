@@ -172,6 +172,9 @@ BUGS = [
     Bug("cancel-without-an-event", WAITING,
         "  update(job);\n  emit(EventType::job_cancelled, job);\n", "  update(job);\n", "I8 I2"),
     Bug("events-numbered-anew-at-a-start", TICK, "  state->last_event = image.last_event;\n", "", "any"),
+    Bug("refused-patch-takes-the-job-out", WAITING,
+        "      if (!found) return found.error();\n      where", "      if (!found) return take_out(*job), found.error();\n      where",
+        "refusal"),
     # ---- limits, shares, counters
     Bug("limit-counted-twice", CLAIM,
         "  ++lane.leases;\n  ++lane.tenant->running;\n", "  ++lane.leases;\n  lane.tenant->running += 2;\n", "counters I8"),

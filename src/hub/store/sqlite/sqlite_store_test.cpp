@@ -189,6 +189,24 @@ TEST_F(SqliteFile, AStoreOfEachEarlierVersionIsBroughtUpToDate) {
   }
 }
 
+// Versions before 10 could take a job out of its place and then refuse the command.
+TEST_F(SqliteFile, AScheduledJobThatStandsNowhereIsDueAfterTheUpdate) {
+  auto all = migrations();
+  {
+    Database database(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "");
+    database.execute("PRAGMA journal_mode = WAL");
+    migrate(database, {all.begin(), all.begin() + 9}, file.string());
+    static constexpr char kJob[] =
+        "INSERT INTO job(seq, lo, state, tenant, type, reason, submitted_at, priority, version, attempt, failures,"
+        " host_losses, max_attempts, submitted_by) VALUES(?, 0, 0, 'acme', 'Work', 0, 0, 0, 1, 0, 0, 0, 1, 'me')";
+    for (const int seq : {5, 6}) database.cached(kJob).bind(seq).run();
+    database.execute("INSERT INTO scheduled VALUES(5, 77, 1, 0)");
+    migrate(database, {all.begin(), all.end()}, file.string());
+    EXPECT_EQ(database.number("SELECT due FROM scheduled WHERE seq = 5"), 77);
+    EXPECT_EQ(database.number("SELECT due + by_wall FROM scheduled WHERE seq = 6"), 0);
+  }
+}
+
 TEST_F(SqliteFile, AFullStoreSaysSoAndGoesOn) {
   auto store = open_sqlite(file, {.reserve_bytes = 0, .max_pages = 400});
   submit(*store, 100);

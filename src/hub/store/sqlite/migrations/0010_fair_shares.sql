@@ -8,3 +8,7 @@ UPDATE batch SET over_tenants = 1 WHERE tenant = '' AND id <> zeroblob(16) OR pr
 -- How long the lane's jobs hold their slots, in milliseconds, and how many ends that was learnt from.
 ALTER TABLE lane ADD COLUMN mean_duration REAL NOT NULL DEFAULT 0;
 ALTER TABLE lane ADD COLUMN ends INTEGER NOT NULL DEFAULT 0;
+
+-- A change of notBefore that was refused took its job out of here and left it to nobody: it is due now.
+INSERT INTO scheduled(seq, due, by_wall, duration)
+  SELECT seq, 0, 0, 0 FROM job WHERE state = 0 AND seq NOT IN (SELECT seq FROM scheduled);
