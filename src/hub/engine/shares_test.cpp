@@ -201,11 +201,11 @@ TEST_F(EngineShares, AHostThatIsKeptFreeIsPaidForByWhomItWaits) {
 TEST_F(EngineShares, WhatJobsTakeIsKnownAfterARestart) {
   wait("acme", 30);
   serve(10);
-  const auto& known = engine->state().lanes.begin()->second.row.duration;
+  const auto known = engine->state().lanes.begin()->second.row.duration;
   EXPECT_EQ(known.ends, 9);
   EXPECT_NEAR(known.ms, 100, 50);
   restart();
-  const auto& read = engine->state().lanes.begin()->second.row.duration;
+  const auto read = engine->state().lanes.begin()->second.row.duration;
   EXPECT_GT(read.ends, 0);
   EXPECT_NEAR(read.ms, known.ms, 15);
   EXPECT_EQ(engine->state().tenants.at("acme").duration.ms, read.ms);
