@@ -172,11 +172,12 @@ struct Hub::Parts {
         logs(options.data_dir / "logs", options.log_bytes_max + kLogEndBytes),
         engine(*store, clock, random, engine_options(options)),
         pool(options.read_threads),
+        explainer(1),
         purges(1),
         tail(store->reads()),
         sender(engine, store->reads(), tail, clock, webhook_options(options)),
-        api{engine,    store->reads(), *blobs, pool,        clock,   access, feed, tail,  nullptr,
-            last_hour, signalr,        logs,   batch_names, metrics, {},     {},   false, {}} {
+        api{engine,    store->reads(), *blobs, pool,        explainer, clock, access, feed,  tail, nullptr,
+            last_hour, signalr,        logs,   batch_names, metrics,   {},    {},     false, {}} {
     if (!options.amqp.empty()) publisher.emplace(engine, store->reads(), tail, clock, amqp_options(options));
   }
 
@@ -193,6 +194,7 @@ struct Hub::Parts {
   api::Metrics metrics;
   engine::Engine engine;
   WorkerPool pool;
+  WorkerPool explainer;
   WorkerPool purges;  // removes old logs, away from those who wait for reads
   events::Tail tail;
   std::optional<events::Teller> teller;  // once the log's name is known
@@ -332,6 +334,7 @@ void Hub::Parts::stop(Millis deadline) {
   sweep_wake.notify_all();
   if (sweeper.joinable()) sweeper.join();
   pool.stop();
+  explainer.stop();
   purges.stop();
 }
 

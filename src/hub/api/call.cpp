@@ -44,6 +44,11 @@ http::Response list_response(json::array items, const std::string& next) {
   return json_response(200, body);
 }
 
+awaitable<Result<engine::SnapshotPtr>> fleet_now(Call& call) {
+  auto ask = [&](engine::Answer<engine::SnapshotPtr> answer) { call.api.engine.snapshot(std::move(answer)); };
+  co_return co_await ask_engine<engine::SnapshotPtr>(ask);
+}
+
 awaitable<Result<model::Job>> visible_job(Call& call, Uuid id) {
   auto read = [&call, id] { return call.api.reads.job(id); };
   auto job = co_await blocking(call, read);

@@ -18,6 +18,7 @@
 #include "hub/api/log_store.h"
 #include "hub/api/problem.h"
 #include "hub/engine/engine.h"
+#include "hub/engine/snapshot.h"
 #include "hub/events/feed.h"
 #include "hub/events/last_hour.h"
 #include "hub/events/tail.h"
@@ -81,6 +82,7 @@ struct Api {
   store::Reads& reads;
   packages::Blobs& blobs;
   WorkerPool& pool;
+  WorkerPool& explainer;  // one thread: explanations are long work, and must not take all processors
   const Clock& clock;
   Access& access;
   events::Feed& feed;
@@ -144,6 +146,9 @@ awaitable<Result<T>> ask_engine(Ask ask) {
   if (!answer) co_return fail(Code::unavailable, "the hub is stopping");
   co_return std::move(*answer);
 }
+
+// Lanes and hosts as they are after all that this caller has done.
+awaitable<Result<engine::SnapshotPtr>> fleet_now(Call& call);
 
 // Blocking work (store reads, files) on a worker thread.
 template <class Work>

@@ -186,11 +186,19 @@ awaitable<Answered> why_job(Call& call) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
   const auto id = job_id(call);
   if (!id) co_return id.error();
-  auto ask = [&](engine::Answer<engine::WhyAnswer> answer) {
-    call.api.engine.why(call.who.caller(), *id, std::move(answer));
-  };
-  auto why = co_await ask_engine<engine::WhyAnswer>(ask);
-  if (!why) co_return why.error();
+  std::optional<engine::WhyAnswer> why;
+  while (!why) {  // it was granted meanwhile, or is ready again
+    auto job = co_await visible_job(call, *id);
+    if (!job) co_return job.error();
+    engine::SnapshotPtr fleet;
+    if (job->status.state == model::JobState::ready) {
+      auto now = co_await fleet_now(call);
+      if (!now) co_return now.error();
+      fleet = std::move(*now);
+    }
+    auto explain = [&] { return engine::why(std::move(*job), fleet.get(), call.api.reads, call.api.clock.wall()); };
+    why = co_await http::run_on(call.api.explainer, std::move(explain));
+  }
   json::array reasons;
   for (const auto& hindrance : why->reasons) {
     json::object reason{{"kind", std::string_view(hindrance.code)}, {"message", std::string_view(hindrance.message)}};

@@ -47,9 +47,10 @@ json::value caller_json(const Identity& who) {
       {"name", std::string_view(who.name)}, {"roles", std::move(roles)}, {"tenants", std::move(tenants)}};
 }
 
-json::object hosts_summary(const Identity& who, const std::vector<engine::HostInfo>& hosts) {
+json::object hosts_summary(const Identity& who, const engine::Snapshot& fleet) {
   int live = 0, draining = 0, lost = 0, slots = 0, busy = 0;
-  for (const auto& info : hosts) {
+  for (const auto& host : fleet.hosts) {
+    const auto& info = *host.info;
     const auto& tenants = info.host.tenants;
     if (!who.all_tenants() && tenants &&
         std::none_of(tenants->begin(), tenants->end(), [&](const auto& t) { return who.sees(t); }))
@@ -183,9 +184,8 @@ awaitable<Answered> get_status(Call& call) {
     if (sum[std::size_t(model::JobState::ready)] > 0) oldest = oldest_waiting(call.api.reads, filter);
   };
   co_await blocking(call, read);
-  auto ask = [&](engine::Answer<std::vector<engine::HostInfo>> answer) { call.api.engine.hosts(std::move(answer)); };
-  const auto hosts = co_await ask_engine<std::vector<engine::HostInfo>>(ask);
-  if (!hosts) co_return hosts.error();
+  const auto fleet = co_await fleet_now(call);
+  if (!fleet) co_return fleet.error();
   const auto hour = call.api.last_hour.counts(call.api.clock.wall(), [&](const std::string& owner) {
     return some && call.who.sees(owner) && (tenant.empty() || owner == tenant);
   });
@@ -194,7 +194,7 @@ awaitable<Answered> get_status(Call& call) {
       {"lastHour", json::object{{"finished", hour.finished}, {"failed", hour.failed}, {"cancelled", hour.cancelled}}},
       {"failed", std::move(failed)},
       {"oldestWaiting", std::move(oldest)},
-      {"hosts", hosts_summary(call.who, *hosts)}};
+      {"hosts", hosts_summary(call.who, **fleet)}};
   co_return json_response(200, body);
 }
 

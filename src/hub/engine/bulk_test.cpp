@@ -264,12 +264,6 @@ TEST_F(EngineBulk, APackageThatAJobNeedsStays) {
 }
 
 TEST_F(EngineBulk, EveryWaitingJobCanSayWhy) {
-  const auto why = [&](Uuid id) {
-    Slot<WhyAnswer> slot;
-    engine->why(caller(), id, slot.answer());
-    tick();
-    return slot.value();
-  };
   const auto codes = [&](Uuid id) {
     std::set<std::string> codes;
     for (const auto& reason : why(id).reasons) codes.insert(reason.code);

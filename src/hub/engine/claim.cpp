@@ -198,6 +198,7 @@ void Tick::lease_out(model::Job job, LaneState& lane, HostState& host, FetchAnsw
   lease.deadline = now_.lease + row.ttl;
   state_.deadlines.emplace(lease.deadline, row.name);
   host.leases.insert(job.id.seq());
+  host.shown.reset();
   host.slots_used += needs.slots;
   host.memory_used += needs.memory;
   ++lane.leases;
@@ -219,6 +220,7 @@ void Tick::end_lease(LeaseState& lease) {
   const auto seq = lease.row.job.seq();
   if (const auto host = state_.hosts.find(lease.row.host); host != state_.hosts.end()) {
     host->second.leases.erase(seq);
+    host->second.shown.reset();
     host->second.cancels_told.erase(seq);
     host->second.slots_used -= needs.slots;
     host->second.memory_used -= needs.memory;

@@ -164,9 +164,12 @@ void Engine::tick() {
   }
   auto commands = take_commands();
   stats_.commands += std::int64_t(commands.size());
-  run(std::move(commands));
-  ++stats_.ticks;
+  if (!commands.empty() || until_due() == 0 || !only_readers()) {
+    run(std::move(commands));
+    ++stats_.ticks;
+  }
   work.last_tick = clock_.monotonic();
+  answer_readers();
 }
 
 void Engine::run(std::deque<std::unique_ptr<Command>> commands) {
@@ -332,12 +335,24 @@ void Engine::settle(Tick& tick) {
   stats_.lanes = std::int64_t(state_->lanes.size());
 }
 
+SnapshotPtr Engine::make_snapshot() {
+  return Tick(*state_, clockwork_->desk, store_, clockwork_->ids, random_, options_, stats_, now()).snapshot();
+}
+
 Millis Engine::until_next() const {
-  const auto& work = *clockwork_;
+  Millis readers = kIdle;
   {
     const std::lock_guard lock(queue_mutex_);
-    if (!queue_.empty() || woken_) return 0;
+    if (!queue_.empty() || woken_ || readers_due()) return 0;
+    if (!readers_.empty())
+      readers = std::chrono::ceil<std::chrono::milliseconds>(next_snapshot_ - std::chrono::steady_clock::now()).count();
   }
+  return std::clamp<Millis>(readers, 0, until_due());
+}
+
+// Until something is due by itself.
+Millis Engine::until_due() const {
+  const auto& work = *clockwork_;
   const auto now = this->now();
   if (now.monotonic < work.failed_until) return work.failed_until - now.monotonic;
   if (!state_ || work.more) return 0;
@@ -354,7 +369,8 @@ Millis Engine::until_next() const {
 
 void Engine::wait_for_work(Millis at_most) {
   std::unique_lock lock(queue_mutex_);
-  queue_filled_.wait_for(lock, std::chrono::milliseconds(at_most), [&] { return !queue_.empty() || woken_; });
+  queue_filled_.wait_for(lock, std::chrono::milliseconds(at_most),
+                         [&] { return !queue_.empty() || woken_ || readers_due(); });
 }
 
 void Engine::wake() {

@@ -52,7 +52,7 @@ struct Options {
 // Figures since start, for metrics. Any thread.
 struct Stats {
   std::atomic<std::int64_t> ticks{0}, commits{0}, commands{0}, granted{0}, expired{0}, retried{0}, refused_ticks{0},
-      undone{0};
+      undone{0}, snapshots{0};
   std::atomic<std::int64_t> jobs_submitted{0}, jobs_finished{0}, jobs_failed{0}, jobs_cancelled{0};
   std::atomic<std::int64_t> commit_micros{0}, queue_length{0}, leases{0}, lanes{0}, hosts_alive{0};
   std::atomic<std::int64_t> hosts_well{0}, hosts_resting{0}, hosts_unfit{0}, hosts_lost{0};  // each host once
@@ -79,7 +79,6 @@ class Engine {
   // The answer comes after the last slice: which jobs were changed.
   void cancel_where(Caller caller, store::JobFilter filter, CancelWhat what, Answer<BulkDone> answer);
   void redrive_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer);
-  void why(Caller caller, Uuid job, Answer<WhyAnswer> answer);  // unknownJob
 
   // ---- batches: `batch` is an id or a name
   void create_batch(Caller caller, NewBatch batch, Answer<model::Batch> answer);    // nameTaken, forbidden
@@ -115,7 +114,7 @@ class Engine {
   void abandon_fetch(Uuid host, std::string fetch_id, Millis received_at);
   void report(ReportCall call, Answer<ReportAnswer> answer);                            // hostGone
   void set_host_mode(std::string host, model::HostMode mode, Answer<HostInfo> answer);  // id or name; notFound
-  void hosts(Answer<std::vector<HostInfo>> answer);
+  void snapshot(Answer<SnapshotPtr> answer);  // as it is after all that was asked for before; unavailable
 
   // ---- between ticks, any thread
   std::optional<LeaseInfo> lease(Uuid name) const;  // nullopt: not current
@@ -153,6 +152,11 @@ class Engine {
   void answer_replaced(Tick& tick);
   void settle(Tick& tick);
   void take_up_fetches();
+  SnapshotPtr make_snapshot();
+  bool readers_due() const;
+  bool only_readers() const;
+  void answer_readers();
+  Millis until_due() const;
 
   store::Store& store_;
   const Clock& clock_;
@@ -168,6 +172,8 @@ class Engine {
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_filled_;
   std::deque<std::unique_ptr<Command>> queue_;
+  std::vector<Answer<SnapshotPtr>> readers_;
+  std::chrono::steady_clock::time_point next_snapshot_{};
   bool accepting_ = true;
   bool woken_ = false;
 

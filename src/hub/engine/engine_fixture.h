@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "hub/engine/engine.h"
 #include "hub/engine/faulty_store.h"
+#include "hub/engine/snapshot.h"
 #include "hub/engine/state.h"
 #include "hub/store/sqlite/sqlite_store.h"
 
@@ -171,6 +172,17 @@ class EngineTest : public testing::Test {
     engine->create_batch(admin(), {tenant, name, priority, dedicated, max_running}, slot.answer());
     tick();
     return slot.value();
+  }
+  SnapshotPtr snapshot() {
+    Slot<SnapshotPtr> slot;
+    engine->snapshot(slot.answer());
+    while (!slot.answered()) tick();
+    return slot.value();
+  }
+  WhyAnswer why(Uuid id) {
+    tick();
+    const auto fleet = snapshot();
+    return engine::why(get(id), fleet.get(), store->reads(), clock.wall()).value();
   }
   model::Job get(Uuid id) { return store->reads().job(id).value(); }
   model::JobState state_of(Uuid id) { return get(id).status.state; }

@@ -147,9 +147,6 @@ void Engine::redrive_where(Caller caller, store::JobFilter filter, Answer<BulkDo
       [=](Tick& tick) { return tick.start_operation(caller, store::OperationKind::redrive_filter, filter, {}); },
       std::move(answer)));
 }
-void Engine::why(Caller caller, Uuid job, Answer<WhyAnswer> answer) {
-  call<WhyAnswer>([=](Tick& tick) { return tick.why(caller, job); }, std::move(answer));
-}
 void Engine::create_batch(Caller caller, NewBatch batch, Answer<model::Batch> answer) {
   call<model::Batch>([=](Tick& tick) { return tick.create_batch(caller, batch); }, std::move(answer), true);
 }
@@ -210,11 +207,6 @@ void Engine::report(ReportCall call, Answer<ReportAnswer> answer) {
 void Engine::set_host_mode(std::string host, model::HostMode mode, Answer<HostInfo> answer) {
   call<HostInfo>([=](Tick& tick) { return tick.set_host_mode(host, mode); }, std::move(answer));
 }
-void Engine::hosts(Answer<std::vector<HostInfo>> answer) {
-  call<std::vector<HostInfo>>([](Tick& tick) -> Result<std::vector<HostInfo>> { return tick.hosts(); },
-                              std::move(answer));
-}
-
 // ---- the end of the queue -------------------------------------------------------------------------------------------
 
 void Engine::stop_accepting() {
@@ -228,11 +220,14 @@ void Engine::stop_accepting() {
 void Engine::abort() {
   stop_accepting();
   std::deque<std::unique_ptr<Command>> queued;
+  std::vector<Answer<SnapshotPtr>> readers;
   {
     const std::lock_guard lock(queue_mutex_);
     queued.swap(queue_);
+    readers.swap(readers_);
   }
   for (auto& command : queued) command->fail(not_done());
+  for (auto& reader : readers) reader(not_done());
 }
 
 }  // namespace geres::hub::engine

@@ -59,9 +59,6 @@ class FaultyStore : public store::Store {
     return inner_->peek_ready(lane, n);
   }
   std::optional<store::ReadyRow> head(store::LaneNo lane) override { return inner_->head(lane); }
-  std::int64_t ready_before(const store::ReadyRow& row, std::int64_t max) override {
-    return inner_->ready_before(row, max);
-  }
   std::vector<store::ScheduledRow> due(Millis e, Millis w, std::size_t max) override { return inner_->due(e, w, max); }
   std::optional<Millis> next_due(bool by_wall) override { return inner_->next_due(by_wall); }
   std::vector<store::QueueDeadlineRow> deadlines_due(Millis e, std::size_t max) override {

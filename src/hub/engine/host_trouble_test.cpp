@@ -37,18 +37,11 @@ class EngineHostTrouble : public EngineTest {
     }
   }
   HostInfo info(const TestHost& host) {
-    Slot<std::vector<HostInfo>> slot;
-    engine->hosts(slot.answer());
     tick();
-    for (auto& one : slot.value())
-      if (one.host.id == host.id) return one;
+    const auto fleet = snapshot();
+    for (const auto& one : fleet->hosts)
+      if (one.info->host.id == host.id) return *one.info;
     return {};
-  }
-  WhyAnswer why(Uuid id) {
-    Slot<WhyAnswer> slot;
-    engine->why(admin(), id, slot.answer());
-    tick();
-    return slot.value();
   }
   static std::string codes(const WhyAnswer& answer) {
     std::string text;

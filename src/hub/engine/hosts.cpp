@@ -40,6 +40,7 @@ HostState* Tick::seen_host(Uuid id) {
   host.let_a_lease_run_out = false;
   if (host.lost) {
     host.lost = false;
+    host.shown.reset();
     ++state_.fleet;
     emit_host(EventType::host_joined, host);
   }
@@ -99,22 +100,18 @@ HostInfo Tick::info(const HostState& host) const {
   HostInfo info;
   info.host = host.row;
   info.alive = !host.lost;
-  info.last_seen = host.last_seen_wall;
   info.slots_busy = host.slots_used;
   info.health = host.health.state();
   if (info.health != model::Health::well) {
     info.health_reason = host.health.reason();
     info.health_tested_at = now_.wall + std::max<Millis>(0, host.health.until() - now_.monotonic);
   }
-  for (const auto seq : host.leases) info.leases.push_back(state_.leases.at(seq).row);
+  for (const auto seq : host.leases) {
+    const auto& lease = state_.leases.at(seq);
+    info.leases.push_back({lease.row.job, lease.job.spec.tenant});
+  }
   std::sort(info.leases.begin(), info.leases.end(), [](const auto& a, const auto& b) { return a.job < b.job; });
   return info;
-}
-
-std::vector<HostInfo> Tick::hosts() const {
-  std::vector<HostInfo> all;
-  for (const auto& [id, host] : state_.hosts) all.push_back(info(host));
-  return all;
 }
 
 Result<HostInfo> Tick::set_host_mode(const std::string& text, HostMode mode) {
@@ -128,6 +125,7 @@ Result<HostInfo> Tick::set_host_mode(const std::string& text, HostMode mode) {
   auto& host = found->second;
   if (host.row.mode != mode) {
     host.row.mode = mode;
+    host.shown.reset();
     ++state_.fleet;
     changes_.hosts.push_back(host.row);
     state_.news.insert(host.row.id);
@@ -149,6 +147,7 @@ void Tick::watch_hosts() {
     const Millis silent = now_.monotonic - host.last_seen;
     if (!host.lost && silent > options_.host_lost_after) {
       host.lost = true;
+      host.shown.reset();
       ++state_.fleet;
       emit_host(EventType::host_lost, host);
     }

@@ -192,8 +192,11 @@ void Tick::start(LeaseState& lease) {
   lease.row.version = lease.job.status.version;
   changes_.leases.push_back(lease.row);
   emit(EventType::job_started, lease.job, "\"host\":\"" + lease.row.host_name + "\"");
-  if (const auto host = state_.hosts.find(lease.row.host); host != state_.hosts.end() && host->second.health.started())
+  if (const auto host = state_.hosts.find(lease.row.host);
+      host != state_.hosts.end() && host->second.health.started()) {
+    host->second.shown.reset();
     log::info("host {} is well again", lease.row.host_name);
+  }
 }
 
 void Tick::store_progress(LeaseState& lease) {
@@ -313,7 +316,11 @@ Result<ReportAnswer> Tick::report(const ReportCall& call) {
     }
   }
   if (newest) release_unheard(*host, call);
-  if (newest) host->health.told(call.health, call.health_reason, 0);
+  if (newest) {
+    const auto before = std::pair(host->health.state(), host->health.reason());
+    host->health.told(call.health, call.health_reason, 0);
+    if (before != std::pair(host->health.state(), host->health.reason())) host->shown.reset();
+  }
   answer.cancel = cancels_for(*host, false);
   answer.mode = host->row.mode;
   if (call.leaving && newest && host->leases.empty()) {

@@ -47,9 +47,10 @@ struct LaneState {
   std::optional<store::ReadyRow> head;
   std::int64_t leases = 0;
   Millis passed_over_since = 0;  // monotonic: hosts were open and it had ready jobs, but none fitted; 0: not so
-  bool busy = false;             // ready jobs or leases: see Tick::note_use
-  Millis idle_since = 0;         // monotonic
-  double duration_written = 0;   // the mean as it stands in the store
+  std::shared_ptr<const store::LaneKey> shown;  // its key, to readers; null: not shown yet
+  bool busy = false;                            // ready jobs or leases: see Tick::note_use
+  Millis idle_since = 0;                        // monotonic
+  double duration_written = 0;                  // the mean as it stands in the store
   std::int64_t fleet_seen = -1;  // State::fleet when it was last asked whether a host could run it, with the answer
   bool has_host = false;
 };
@@ -86,6 +87,7 @@ struct HostState {
   bool fetch_answered = true;        // a copy of it, or one may have been in the hub's life before
   bool fetch_heard = false;          // its answer was taken in: a copy that comes now is late, and nobody awaits it
   std::deque<std::string> fetches;   // the last few, oldest first
+  std::shared_ptr<const HostInfo> shown;  // to readers; null: something of it has changed since
   model::HostMode mode_told = model::HostMode::run;
   // Not confirmed yet: in the answer to which fetch, and whether to have heard that means to know the order. It does
   // not where the host did not hold the lease: the order may overtake the grant, and is lost on it. Nor where a copy of

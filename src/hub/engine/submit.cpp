@@ -130,10 +130,10 @@ Result<void> Tick::check_lanes(const std::vector<Prepared>& prepared, const Subm
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     if (prepared[i].existing || prepared[i].same_as) continue;
     const auto& spec = prepared[i].spec;
-    if (same != nullptr && lane_key(*same) == lane_key(spec)) continue;
+    if (same != nullptr && store::lane_key(*same) == store::lane_key(spec)) continue;
     same = &spec;
     auto& wanted = tenants[spec.tenant];
-    if (wanted.lanes.insert(lane_key(spec)).second) wanted.last = i;
+    if (wanted.lanes.insert(store::lane_key(spec)).second) wanted.last = i;
   }
   for (const auto& [tenant, wanted] : tenants)
     if (auto room = has_room(tenant, wanted.lanes); !room) return at_item(submit, wanted.last, room.error());
@@ -227,7 +227,7 @@ Result<Submitted> Tick::submit(const Submit& submit) {
   LaneState* last = nullptr;
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     if (prepared[i].existing || prepared[i].same_as) continue;
-    auto key = lane_key(prepared[i].spec);
+    auto key = store::lane_key(prepared[i].spec);
     if (last == nullptr || !(key == last_key)) {
       last = *lane(key);
       last_key = std::move(key);

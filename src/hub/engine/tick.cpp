@@ -168,16 +168,6 @@ TenantState& Tick::tenant(const std::string& name) {
   return tenant;
 }
 
-store::LaneKey Tick::lane_key(const model::JobSpec& spec) {
-  return {spec.batch, spec.tenant, spec.type, !spec.package.empty(), spec.requirements, {}};
-}
-
-store::LaneKey Tick::lane_key(const model::Job& job) {
-  auto key = lane_key(job.spec);
-  key.avoid = job.status.trouble.avoid;
-  return key;
-}
-
 // Whether these lanes of one tenant may all be there. Those in which nothing waits or runs do not count.
 Result<void> Tick::has_room(const std::string& tenant, const std::set<store::LaneKey>& wanted) const {
   const auto found = state_.tenants.find(tenant);
@@ -221,10 +211,10 @@ Result<LaneState*> Tick::lane(const store::LaneKey& key) {
 
 // Where there is no room for one more lane the job avoids nobody.
 Result<LaneState*> Tick::lane_of(model::Job& job) {
-  auto where = lane(lane_key(job));
+  auto where = lane(store::lane_key(job));
   if (where || job.status.trouble.avoid.empty()) return where;
   job.status.trouble.avoid.clear();
-  return lane(lane_key(job));
+  return lane(store::lane_key(job));
 }
 
 namespace {
@@ -320,7 +310,7 @@ void Tick::take_out(const model::Job& job) {
     changes_.scheduled_removed.push_back(job.id.seq());
     return;
   }
-  if (const auto lane = state_.lanes.find(lane_key(job)); lane != state_.lanes.end()) {
+  if (const auto lane = state_.lanes.find(store::lane_key(job)); lane != state_.lanes.end()) {
     const ReadyRow row{lane->second.row.no, job.spec.priority, job.id.seq()};
     changes_.ready_removed.push_back(row);
     lane_lost(lane->second, row);

@@ -63,13 +63,11 @@ class Tick {
   // hosts.cpp
   Result<model::Host> register_host(const RegisterHost& host);
   Result<HostInfo> set_host_mode(const std::string& host, model::HostMode mode);
-  std::vector<HostInfo> hosts() const;
+  SnapshotPtr snapshot();  // engine_readers.cpp
   // An open fetch is parked on the desk by its command; this takes note of it.
   Result<std::optional<FetchAnswer>> fetch_opened(const FetchCall& call);  // an answer: nothing is to be waited for
   // report.cpp
   Result<ReportAnswer> report(const ReportCall& call);
-  // why.cpp
-  Result<WhyAnswer> why(const Caller& caller, Uuid id);
 
   // ---- steps, in this order after the verbs
   void expire_leases();               // report.cpp
@@ -123,9 +121,7 @@ class Tick {
   Result<void> has_room(const std::string& tenant, const std::set<store::LaneKey>& lanes) const;
   void make_room(const TenantState& owner, std::size_t lanes);
   void note_use(LaneState& lane);
-  Result<LaneState*> lane(const store::LaneKey& key);          // likewise; tooManyLanes
-  static store::LaneKey lane_key(const model::JobSpec& spec);  // of a new job
-  static store::LaneKey lane_key(const model::Job& job);
+  Result<LaneState*> lane(const store::LaneKey& key);  // likewise; tooManyLanes
   Result<LaneState*> lane_of(model::Job& job);         // likewise; the job may have to avoid nobody for it
   void move(model::Job& job, model::Trigger trigger);  // state, version, counters; asserts that the move is legal
   void count(BatchState& batch, const std::string& tenant, model::JobState state, std::int64_t by);

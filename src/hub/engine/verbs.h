@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -230,16 +231,23 @@ struct ReportAnswer {
 };
 
 // A host as GET /v1/hosts shows it.
+struct HostLease {
+  Uuid job;
+  std::string tenant;
+};
+
 struct HostInfo {
   model::Host host;
   bool alive = true;
-  Millis last_seen = 0;  // wall
   int slots_busy = 0;
   model::Health health = model::Health::well;
   std::string health_reason;               // unless well
   std::optional<Millis> health_tested_at;  // wall: when it is tried again
-  std::vector<store::LeaseRow> leases;
+  std::vector<HostLease> leases;           // by job
 };
+
+struct Snapshot;  // snapshot.h
+using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
 // ---- what the engine tells the rest of the hub ----
 

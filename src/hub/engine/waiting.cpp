@@ -128,7 +128,7 @@ Result<model::Job> Tick::redrive(model::Job old, const std::string& by) {
   spec.not_before.reset();
   spec.delay = 0;
   spec.submitted_by = by;
-  auto where = lane(lane_key(spec));
+  auto where = lane(store::lane_key(spec));
   if (!where) return where.error();
   auto made = insert(spec, **where, old.id);
   old.status.redriven_as = made.id;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a job does not run yet: its own state first, then what the scheduler says of its lane.
+// Why a job does not run yet: its own state first, then what the scheduler says of its lane. Off the engine's thread.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/duration.h"
+#include "hub/engine/snapshot.h"
 #include "hub/engine/tick.h"
-#include "hub/engine/views.h"
 
 namespace geres::hub::engine {
 
@@ -16,12 +18,11 @@ std::string in_short(Millis duration) {
   return format_duration(duration < 1'000 ? std::max<Millis>(duration, 0) : duration / 1'000 * 1'000);
 }
 
-std::string summary_of(const model::Job& job, const Now& now) {
+std::string summary_of(const model::Job& job, Millis now) {
   const auto& status = job.status;
   switch (status.state) {
     case JobState::scheduled: {
-      const std::string when =
-          status.due_at ? fmt::format("due in {}", in_short(*status.due_at - now.wall)) : "not due yet";
+      const std::string when = status.due_at ? fmt::format("due in {}", in_short(*status.due_at - now)) : "not due yet";
       if (status.trouble.unstarted > 0)
         return fmt::format("could not be started, {} ({}); the next try is {}",
                            status.trouble.unstarted == 1 ? "once" : fmt::format("{} times", status.trouble.unstarted),
@@ -49,46 +50,56 @@ std::string summary_of(const model::Job& job, const Now& now) {
   return {};
 }
 
+// All of its batch and tenant that come before it: its own lane first, then others while there is patience.
+void count_ahead(WhyAnswer& answer, const Snapshot& fleet, Index own, store::Reads& reads) {
+  constexpr std::int64_t kCounted = 10'000;
+  constexpr std::size_t kLanes = 1'000;
+  const auto seq = answer.job.id.seq();
+  const auto priority = answer.job.spec.priority;
+  answer.ahead = reads.ready_before({{fleet.lanes[own].no, priority, seq}}, kCounted);
+  answer.ahead_in_batch = answer.ahead;
+  const auto& view = fleet.lane_views[own];
+  std::vector<store::ReadyRow> others;
+  for (Index i = 0; i < fleet.lanes.size() && others.size() < kLanes; ++i)
+    if (i != own && fleet.lane_views[i].batch == view.batch && fleet.lane_views[i].tenant == view.tenant)
+      others.push_back({fleet.lanes[i].no, priority, seq});
+  if (answer.ahead < kCounted) answer.ahead_in_batch += reads.ready_before(others, kCounted - answer.ahead);
+  if (answer.ahead_in_batch == 0) return;
+  const bool more = answer.ahead_in_batch >= kCounted || others.size() == kLanes;
+  const auto text = fmt::format("{}{} jobs are ahead ({}, priority {})", answer.ahead_in_batch, more ? " or more" : "",
+                                fleet.batches[view.batch].name, priority);
+  answer.reasons.push_back({"ahead", text, 0});
+  answer.summary += (answer.summary.empty() ? "" : "; ") + text;
+}
+
 }  // namespace
 
-Result<WhyAnswer> Tick::why(const Caller& caller, Uuid id) {
-  auto job = visible_job(caller, id);
-  if (!job) return fail(Code::unknownJob, fmt::format("there is no job {}", id.str()));
+std::optional<WhyAnswer> why(model::Job job, const Snapshot* fleet, store::Reads& reads, Millis now) {
   WhyAnswer answer;
-  answer.summary = summary_of(*job, now_);
-  const auto& trouble = job->status.trouble;
-  if (job->status.state == JobState::scheduled)
-    answer.reasons.push_back({trouble.unstarted > 0      ? "hostsUnfit"
-                              : job->status.failures > 0 ? "retryPause"
-                                                         : "notDue",
-                              answer.summary, std::int64_t(trouble.reasons.size())});
-  if (job->status.state == JobState::ready) {
-    const auto views = this->views(false);
-    const auto& own = state_.lanes.at(lane_key(*job));
-    std::size_t index = 0;
-    while (views.lane_states[index] != &own) ++index;
-    answer.reasons = engine::why(views.tenants, views.batches, views.lanes, views.hosts, index);
-    if (trouble.unstarted > 0)
-      answer.reasons.push_back(
-          {"hostsUnfit", "could not be started: " + reasons_text(trouble), std::int64_t(trouble.reasons.size())});
-    const store::ReadyRow row{own.row.no, job->spec.priority, id.seq()};
-    answer.ahead = store_.ready_before(row, 10'000);
-    answer.ahead_in_batch = answer.ahead;
-    for (const auto* lane : views.lane_states)
-      if (lane != &own && lane->batch == own.batch && lane->tenant == own.tenant && lane->ready > 0)
-        answer.ahead_in_batch +=
-            std::min<std::int64_t>(lane->ready, store_.ready_before({lane->row.no, row.priority, row.seq}, 10'000));
-    if (!answer.reasons.empty()) answer.summary = answer.reasons.front().message;
-    if (answer.ahead_in_batch > 0) {
-      const auto ahead =
-          fmt::format("{}{} jobs are ahead ({}, priority {})", answer.ahead_in_batch,
-                      answer.ahead_in_batch >= 10'000 ? " or more" : "", own.batch->row.name, job->spec.priority);
-      answer.reasons.push_back({"ahead", ahead, 0});
-      answer.summary += (answer.summary.empty() ? "" : "; ") + ahead;
-    }
-    if (answer.summary.empty()) answer.summary = "the next free slot is its";
+  answer.summary = summary_of(job, now);
+  const auto& trouble = job.status.trouble;
+  const auto refusals = std::int64_t(trouble.reasons.size());
+  if (job.status.state == JobState::scheduled)
+    answer.reasons.push_back({trouble.unstarted > 0     ? "hostsUnfit"
+                              : job.status.failures > 0 ? "retryPause"
+                                                        : "notDue",
+                              answer.summary, refusals});
+  if (job.status.state != JobState::ready) {
+    answer.job = std::move(job);
+    return answer;
   }
-  answer.job = std::move(*job);
+  const auto key = store::lane_key(job);
+  const auto lane =
+      std::find_if(fleet->lanes.begin(), fleet->lanes.end(), [&](const auto& l) { return *l.key == key; });
+  if (lane == fleet->lanes.end()) return std::nullopt;
+  const auto index = Index(lane - fleet->lanes.begin());
+  answer.reasons = why(fleet->tenants, fleet->batches, fleet->lane_views, fleet->host_views, index);
+  if (trouble.unstarted > 0)
+    answer.reasons.push_back({"hostsUnfit", "could not be started: " + reasons_text(trouble), refusals});
+  if (!answer.reasons.empty()) answer.summary = answer.reasons.front().message;
+  answer.job = std::move(job);
+  count_ahead(answer, *fleet, index, reads);
+  if (answer.summary.empty()) answer.summary = "the next free slot is its";
   return answer;
 }
 

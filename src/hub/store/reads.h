@@ -76,6 +76,8 @@ class Reads {
   virtual bool blob_named(const std::string& tenant, const std::string& sha256) = 0;
   // Failed jobs by reason and tenant, for an overview.
   virtual std::map<model::Reason, std::int64_t> failed_by_reason(const std::vector<std::string>& tenants) = 0;
+  // How many ready jobs come before these rows, each within its lane; counts at most `max` in all.
+  virtual std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) = 0;
   // Jobs that ended at `from` or later, by tenant, state and minute.
   virtual std::vector<EndedCount> ended_since(Millis from) = 0;
   virtual std::int64_t size_bytes() = 0;  // of the store on disk

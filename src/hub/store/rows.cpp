@@ -59,6 +59,16 @@ Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::st
   return types;
 }
 
+LaneKey lane_key(const model::JobSpec& spec) {
+  return {spec.batch, spec.tenant, spec.type, !spec.package.empty(), spec.requirements, {}};
+}
+
+LaneKey lane_key(const model::Job& job) {
+  auto key = lane_key(job.spec);
+  key.avoid = job.status.trouble.avoid;
+  return key;
+}
+
 std::size_t Changes::size() const {
   return tenants.size() + batches.size() + lanes.size() + lane_durations.size() + lanes_removed.size() + hosts.size() +
          hosts_removed.size() + packages.size() + packages_removed.size() + tokens.size() + tokens_removed.size() +

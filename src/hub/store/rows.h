@@ -40,6 +40,9 @@ struct LaneKey {
   auto operator<=>(const LaneKey&) const = default;
 };
 
+LaneKey lane_key(const model::JobSpec& spec);  // of a new job
+LaneKey lane_key(const model::Job& job);
+
 struct LaneRow {
   LaneNo no = 0;
   LaneKey key;

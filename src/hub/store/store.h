@@ -103,8 +103,6 @@ class Store {
   // The first n rows of a lane, left where they are.
   virtual std::vector<ReadyRow> peek_ready(LaneNo lane, std::size_t n) = 0;
   virtual std::optional<ReadyRow> head(LaneNo lane) = 0;
-  // How many rows of the lane come before `row`; counts at most `max`.
-  virtual std::int64_t ready_before(const ReadyRow& row, std::int64_t max) = 0;
   // Due ones first; those by wall and those by the engine's clock have times of their own.
   virtual std::vector<ScheduledRow> due(Millis engine_now, Millis wall_now, std::size_t max) = 0;
   virtual std::optional<Millis> next_due(bool by_wall) = 0;

@@ -18,9 +18,11 @@ TEST_P(StoreContract, TakesTheFirstOfALaneInOrder) {
   tick(changes);
   store->begin();
   EXPECT_EQ(store->head(1), first);
-  EXPECT_EQ(store->ready_before(late, 100), 3);
-  EXPECT_EQ(store->ready_before(late, 2), 2);
-  EXPECT_EQ(store->ready_before(first, 100), 0);
+  EXPECT_EQ(reads().ready_before({late}, 100), 3);
+  EXPECT_EQ(reads().ready_before({late}, 2), 2);
+  EXPECT_EQ(reads().ready_before({first}, 100), 0);
+  EXPECT_EQ(reads().ready_before({second, {2, 0, 78}, third}, 100), 4) << "in all lanes together";
+  EXPECT_EQ(reads().ready_before({second, {2, 0, 78}, third}, 2), 2);
   EXPECT_EQ(store->peek_ready(1, 2), (std::vector{first, second}));
   auto taken = store->take_ready(1, 2);
   EXPECT_EQ(taken.rows, (std::vector{first, second}));

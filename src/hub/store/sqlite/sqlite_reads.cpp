@@ -363,6 +363,21 @@ std::map<model::Reason, std::int64_t> SqliteReads::failed_by_reason(const std::v
   });
 }
 
+std::int64_t SqliteReads::ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) {
+  return read([&](Database& database) {
+    auto count =
+        database.cached("SELECT count(*) FROM (SELECT 1 FROM ready WHERE lane=? AND (priority, seq) < (?, ?) LIMIT ?)");
+    std::int64_t before = 0;
+    for (const auto& row : rows) {
+      if (before >= max) break;
+      count.bind(row.lane, row.priority, row.seq, max - before).step();
+      before += count.integer(0);
+      count.reset();
+    }
+    return before;
+  });
+}
+
 std::vector<EndedCount> SqliteReads::ended_since(Millis from) {
   return read([&](Database& database) {
     std::vector<EndedCount> counts;

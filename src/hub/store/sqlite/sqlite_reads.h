@@ -64,6 +64,7 @@ class SqliteReads final : public Reads {
   std::optional<CursorRow> cursor(const std::string& name) override;
   bool blob_named(const std::string& tenant, const std::string& sha256) override;
   std::map<model::Reason, std::int64_t> failed_by_reason(const std::vector<std::string>& tenants) override;
+  std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) override;
   std::vector<EndedCount> ended_since(Millis from) override;
   std::int64_t size_bytes() override;
   Audit audit(const AuditOptions& options) override;

@@ -198,9 +198,6 @@ class SqliteStore final : public Store {
   std::optional<ReadyRow> head(LaneNo lane) override {
     return guarded([&] { return lane_head(*writer_, lane); });
   }
-  std::int64_t ready_before(const ReadyRow& row, std::int64_t max) override {
-    return guarded([&] { return sqlite::ready_before(*writer_, row, max); });
-  }
   std::vector<ScheduledRow> due(Millis engine_now, Millis wall_now, std::size_t max) override {
     return guarded([&] { return sqlite::due(*writer_, engine_now, wall_now, max); });
   }

@@ -120,13 +120,6 @@ std::optional<ReadyRow> lane_head(Database& database, LaneNo lane) {
   return ReadyRow{lane, rows.integer(0), rows.integer(1)};
 }
 
-std::int64_t ready_before(Database& database, const ReadyRow& row, std::int64_t max) {
-  auto count =
-      database.cached("SELECT count(*) FROM (SELECT 1 FROM ready WHERE lane=? AND (priority, seq) < (?, ?) LIMIT ?)");
-  count.bind(row.lane, row.priority, row.seq, max).step();
-  return count.integer(0);
-}
-
 std::vector<ScheduledRow> due(Database& database, Millis engine_now, Millis wall_now, std::size_t max) {
   std::vector<ScheduledRow> found;
   auto rows =

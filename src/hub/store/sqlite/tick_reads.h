@@ -16,7 +16,6 @@ std::optional<ScheduledRow> scheduled_row(Database& database, Uuid id);
 Taken take_ready(Database& database, LaneNo lane, std::size_t n);
 std::vector<ReadyRow> peek_ready(Database& database, LaneNo lane, std::size_t n);
 std::optional<ReadyRow> lane_head(Database& database, LaneNo lane);
-std::int64_t ready_before(Database& database, const ReadyRow& row, std::int64_t max);
 std::vector<ScheduledRow> due(Database& database, Millis engine_now, Millis wall_now, std::size_t max);
 std::optional<Millis> next_due(Database& database, bool by_wall);
 std::vector<QueueDeadlineRow> deadlines_due(Database& database, Millis engine_now, std::size_t max);

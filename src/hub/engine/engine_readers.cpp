@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What readers get of the engine: one snapshot for all that have asked, between two ticks, and not so often that ticks
+// would suffer.
+#include "hub/engine/snapshot.h"
+#include "hub/engine/tick.h"
+#include "hub/engine/views.h"
+
+namespace geres::hub::engine {
+
+SnapshotPtr Tick::snapshot() {
+  auto views = this->views(false);
+  auto made = std::make_shared<Snapshot>();
+  for (Index i = 0; i < views.lanes.size(); ++i) {
+    auto& lane = *views.lane_states[i];
+    if (!lane.shown) lane.shown = std::make_shared<const store::LaneKey>(lane.row.key);
+    views.lanes[i].key = lane.shown.get();
+    if (views.lanes[i].avoid != nullptr) views.lanes[i].avoid = &lane.shown->avoid;
+    made->lanes.push_back({lane.row.no, lane.shown});
+  }
+  for (Index i = 0; i < views.hosts.size(); ++i) {
+    auto& host = *views.host_states[i];
+    if (!host.shown) host.shown = std::make_shared<const HostInfo>(info(host));
+    views.hosts[i].host = &host.shown->host;
+    made->hosts.push_back({host.shown, host.last_seen_wall});
+  }
+  made->tenants = std::move(views.tenants);
+  made->batches = std::move(views.batches);
+  made->lane_views = std::move(views.lanes);
+  made->host_views = std::move(views.hosts);
+  return made;
+}
+
+void Engine::snapshot(Answer<SnapshotPtr> answer) {
+  std::unique_lock lock(queue_mutex_);
+  if (!accepting_) {
+    lock.unlock();
+    return answer(fail(Code::unavailable, "the hub is stopping"));
+  }
+  readers_.push_back(std::move(answer));
+  queue_filled_.notify_one();
+}
+
+// With the queue locked.
+bool Engine::readers_due() const {
+  return !readers_.empty() && (!accepting_ || std::chrono::steady_clock::now() >= next_snapshot_);
+}
+
+bool Engine::only_readers() const {
+  const std::lock_guard lock(queue_mutex_);
+  return readers_due() && queue_.empty() && !woken_;
+}
+
+void Engine::answer_readers() {
+  std::vector<Answer<SnapshotPtr>> readers;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (!readers_due()) return;
+    readers.swap(readers_);
+  }
+  const auto before = std::chrono::steady_clock::now();
+  const auto made = make_snapshot();
+  const auto after = std::chrono::steady_clock::now();
+  {
+    // A twentieth of the engine's time; what costs next to nothing may be had at any time.
+    constexpr auto kCheap = std::chrono::microseconds(200);
+    const std::lock_guard lock(queue_mutex_);
+    next_snapshot_ = after - before > kCheap ? after + 19 * (after - before) : after;
+  }
+  ++stats_.snapshots;
+  for (auto& reader : readers) reader(made);
+}
+
+}  // namespace geres::hub::engine
