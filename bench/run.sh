@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs the benchmarks one after the other: ./dev bench [hub|events|store|scheduler|runner|peers]
+# Runs the benchmarks one after the other: ./dev bench [hub|events|store|scheduler|runner|fairness|peers]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "machine: $(nproc) cores, $(awk -F': ' '/model name/{print $2; exit}' /proc/cpuinfo), kernel $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)"
@@ -10,6 +10,7 @@ for part in "${@:-hub events store scheduler runner}"; do
     echo "## $name"
     case $name in
       peers) bench/peers/run.py build ;;
+      fairness) bench/fairness.py build ;;
       *) "build/bin/${name}_bench" ;;
     esac
   done

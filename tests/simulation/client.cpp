@@ -273,6 +273,11 @@ void Client::cancel_batch() {
       if (batch.tenant == tenant_ && batch.name == name) batch.cancel_asked = true;
     engine.cancel_batch(caller_, name, {300, "enough"}, answer<model::Batch>(reply, [this](const model::Batch& batch) {
                           ledger_.hit(Path::batch_cancelled);
+                          for (const auto& [seq, lease] : hub_.engine().state().leases)
+                            if (lease.job.spec.batch == batch.id && !lease.row.cancel_requested_at)
+                              ledger_.violate("I9", fmt::format("job {} runs, its batch's cancel is acknowledged, and "
+                                                                "nobody tells its host",
+                                                                lease.row.job.str()));
                           ledger_.batches[batch.id].cancelled_after = std::max<store::EventNo>(hub_.told(), 1);
                         }));
   });

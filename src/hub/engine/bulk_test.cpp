@@ -66,6 +66,102 @@ TEST_F(EngineBulk, ABatchStopsInTheTickOfItsCancelAndItsJobsFollow) {
   EXPECT_EQ(store::event_name(events.back().type), "geres.batch.completed");
 }
 
+// However many jobs of it have ended, and whatever else is under way.
+TEST_F(EngineBulk, WhatRunsHearsOfACancelInTheTickOfItsAnswer) {
+  options.slice = 2;
+  restart();
+  batch("photos");
+  auto host = join("h", 8);
+  for (int i = 0; i < 40; ++i) {
+    many(1, "photos");
+    finish(host, fetch(host).leases.at(0).lease.name);
+  }
+  many(1, "photos");
+  const auto running = fetch(host).leases.at(0);
+  beat(host);
+  std::vector<Slot<BulkDone>> others(5);
+  store::JobFilter ended;
+  ended.states = {JobState::finished};
+  for (auto& other : others) engine->redrive_where(admin(), ended, other.answer());
+  Slot<FetchAnswer> open;
+  open_fetch(host, 0, open);
+  engine->cancel_batch(admin(), "photos", {}, [](auto) {});
+  tick();
+  ASSERT_EQ(open.value().cancel.size(), 1u);
+  EXPECT_EQ(open.value().cancel[0].lease, running.lease.name);
+  many(1);
+  const auto another = fetch(host).leases.at(0);
+  beat(host);
+  open = {};
+  open_fetch(host, 0, open);
+  Slot<BulkDone> cancelled;
+  store::JobFilter all;
+  all.tenants = {"acme"};
+  engine->cancel_where(admin(), all, {}, cancelled.answer());
+  tick();
+  ASSERT_EQ(open.value().cancel.size(), 1u);
+  EXPECT_EQ(open.value().cancel[0].lease, another.lease.name);
+  settle();
+  EXPECT_GE(cancelled.value().count, 1);
+  EXPECT_EQ(std::count(cancelled.value().ids.begin(), cancelled.value().ids.end(), another.job.id), 1);
+}
+
+TEST_F(EngineBulk, OperationsTakeTurnsAndCancelsComeFirst) {
+  options.slice = 2;
+  restart();
+  auto host = join("h");
+  for (int i = 0; i < 60; ++i) {
+    many(1);
+    finish(host, fetch(host).leases.at(0).lease.name);
+  }
+  many(6);
+  std::vector<Slot<BulkDone>> redrives(6);
+  store::JobFilter ended;
+  ended.states = {JobState::finished};
+  for (auto& redrive : redrives) engine->redrive_where(admin(), ended, redrive.answer());
+  tick();
+  store::JobFilter waiting;
+  waiting.ids.push_back(many(1)[0]);
+  Slot<BulkDone> cancel;
+  engine->cancel_where(admin(), waiting, {}, cancel.answer());
+  tick();
+  EXPECT_EQ(cancel.value().count, 1) << "it does not wait for the end of six redrives";
+  EXPECT_FALSE(redrives[0].answered());
+  // The last one begins before the first has ended.
+  std::map<Uuid, store::Seq> cursors;
+  for (int i = 0; i < 3; ++i) tick();
+  for (const auto& [id, operation] : engine->state().operations) cursors[id] = operation.cursor;
+  ASSERT_EQ(cursors.size(), 6u);
+  for (const auto& [id, cursor] : cursors) EXPECT_GT(cursor, 0);
+  settle();
+  std::int64_t redriven = 0;
+  for (auto& redrive : redrives) redriven += redrive.value().count;
+  EXPECT_EQ(redriven, 60);
+}
+
+TEST_F(EngineBulk, ARedriveKeepsToTheQueuesLimit) {
+  auto host = join("h");
+  std::vector<Uuid> failed;
+  for (int i = 0; i < 4; ++i) {
+    failed.push_back(many(1)[0]);
+    finish(host, fetch(host).leases.at(0).lease.name, Outcome::aborted);
+  }
+  TenantSettings settings;
+  settings.max_queued = 2;
+  engine->put_tenant("acme", settings, [](auto) {});
+  Slot<BulkDone> bulk;
+  store::JobFilter filter;
+  filter.states = {JobState::failed};
+  engine->redrive_where(admin(), filter, bulk.answer());
+  settle();
+  EXPECT_EQ(bulk.value().count, 2);
+  Slot<model::Job> one;
+  engine->redrive_job(admin(), failed[3], one.answer());
+  tick();
+  EXPECT_EQ(one.error(), Code::tooManyQueued);
+  EXPECT_EQ(count(JobState::ready), 2);
+}
+
 TEST_F(EngineBulk, AClosedBatchStillRunsWhatIsQueued) {
   batch("photos");
   many(3, "photos");

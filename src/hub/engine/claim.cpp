@@ -30,25 +30,29 @@ bool Tick::has_unstarted(const HostState& host) const {
 
 Tick::Views Tick::views(bool all_lanes) {
   Views views;
-  std::unordered_map<const TenantState*, Index> tenants;
-  std::unordered_map<const BatchState*, Index> batches;
+  const auto number = ++state_.views;
+  const auto is_new = [number](ViewPlace& place, std::size_t next) {
+    if (place.in == number) return false;
+    place = {number, next};
+    return true;
+  };
   const auto tenant_index = [&](TenantState& tenant) {
-    const auto [it, added] = tenants.emplace(&tenant, views.tenants.size());
-    if (added) {
+    if (is_new(tenant.view, views.tenants.size())) {
       views.tenants.push_back({tenant.row.name, tenant.row.weight, tenant.row.max_running, tenant.running, tenant.slots,
                                tenant.account.charged(now_.monotonic)});
       views.tenant_states.push_back(&tenant);
     }
-    return it->second;
+    return tenant.view.index;
   };
-  const auto batch_index = [&](const BatchState& batch) {
-    const auto [it, added] = batches.emplace(&batch, views.batches.size());
-    if (added)
+  const auto batch_index = [&](BatchState& batch) {
+    if (is_new(batch.view, views.batches.size()))
       views.batches.push_back({batch.row.name, batch.row.over_tenants ? batch.row.priority : kTenantsRank,
                                batch.row.priority, batch.row.dedicated, batch.row.max_running, batch.running,
                                batch.row.paused || batch.row.state == model::BatchState::cancelled});
-    return it->second;
+    return batch.view.index;
   };
+  views.lanes.reserve(state_.lanes.size());
+  views.lane_states.reserve(state_.lanes.size());
   for (auto& [key, lane] : state_.lanes) {
     if (lane.ready == 0 && !all_lanes) continue;
     if (lane.ready > 0 && !lane.head) lane.head = store_.head(lane.row.no);
@@ -81,10 +85,10 @@ Tick::Views Tick::views(bool all_lanes) {
     view.free_memory = host.row.memory - host.memory_used;
     view.running = std::int64_t(host.leases.size());
     for (const auto seq : host.leases) {
-      const auto& batch = *state_.leases.at(seq).lane->batch;
+      auto& batch = *state_.leases.at(seq).lane->batch;
       if (batch.row.dedicated && !view.dedicated_to)
         view.dedicated_to = batch_index(batch);
-      else if (!view.dedicated_to || batches.at(&batch) != *view.dedicated_to)
+      else if (!view.dedicated_to || batch.view.in != number || batch.view.index != *view.dedicated_to)
         view.has_other_batches = true;
       if (!batch.row.dedicated) view.has_other_batches = true;
     }

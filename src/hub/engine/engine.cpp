@@ -368,9 +368,11 @@ Millis Engine::until_due() const {
 }
 
 void Engine::wait_for_work(Millis at_most) {
+  using Clock = std::chrono::steady_clock;
   std::unique_lock lock(queue_mutex_);
-  queue_filled_.wait_for(lock, std::chrono::milliseconds(at_most),
-                         [&] { return !queue_.empty() || woken_ || readers_due(); });
+  const auto end = Clock::now() + std::chrono::milliseconds(at_most);
+  while (queue_.empty() && !woken_ && !readers_due() && Clock::now() < end)
+    queue_filled_.wait_until(lock, readers_.empty() ? end : std::min(end, next_snapshot_));
 }
 
 void Engine::wake() {

@@ -40,46 +40,74 @@ Result<Uuid> Tick::start_operation(const Caller& caller, OperationKind kind, con
     std::erase_if(tenants, [&](const auto& tenant) { return !caller.sees(tenant); });
     if (tenants.empty()) tenants = {""};  // nobody's: matches nothing
   }
+  if (kind != OperationKind::redrive_filter) cancel_leased(operation);
   changes_.operations.push_back(operation);
   state_.operations.emplace(operation.id, operation);
   return operation.id;
 }
 
-void Tick::run_operations(bool growing) {
-  // One slice of each of a few: none waits for the end of another.
-  std::size_t left = 4;
-  for (auto it = state_.operations.begin(); it != state_.operations.end() && left > 0; --left) {
-    auto& operation = it->second;
-    if (operation.kind == OperationKind::redrive_filter && !growing) {
-      ++it;  // makes new jobs: waits until there is space
+// Jobs that run are told at once, from memory: however many ended ones the slices have to pass, or others wait for.
+void Tick::cancel_leased(const store::OperationRow& operation) {
+  const std::size_t most = options_.slice * 4;  // the slices reach the rest
+  SliceDone done{operation.id, {}, false};
+  for (auto& [seq, lease] : state_.leases) {
+    if (std::size_t(done.done.count) >= most) break;
+    if (lease.row.cancel_requested_at || seq > operation.bound || !store::matches(operation.filter, lease.job))
       continue;
+    request_cancel(lease, {operation.grace, operation.text});
+    done.done.add(lease.row.job, model::Reason::none);
+  }
+  slices_done.push_back(std::move(done));
+}
+
+// A slice of each of a few. Cancels come first, but leave something to what makes new jobs; of each kind one begins
+// after the last one served, so that none waits for the end of another.
+void Tick::run_operations(bool growing) {
+  constexpr std::size_t kSlices = 4, kOfCancels = 3;
+  std::size_t left = kSlices;
+  for (const bool cancels : {true, false}) {
+    if (!cancels && !growing) break;  // waits until there is space
+    std::vector<Uuid> mine;
+    for (const auto& [id, operation] : state_.operations)
+      if ((operation.kind != OperationKind::redrive_filter) == cancels) mine.push_back(id);
+    auto& last = cancels ? state_.last_cancel : state_.last_redrive;
+    std::rotate(mine.begin(), std::upper_bound(mine.begin(), mine.end(), last), mine.end());
+    const std::size_t many = std::min(mine.size(), cancels ? kOfCancels : left);
+    for (std::size_t i = 0; i < many; ++i) {
+      last = mine[i];
+      more |= !run_slice(state_.operations.at(mine[i]));
     }
-    flush();
-    const auto slice = store_.slice(operation.filter, operation.cursor, operation.bound, options_.slice);
-    const CancelWhat what{operation.grace, operation.text};
-    SliceDone done{operation.id, {}, slice.last};
-    for (auto& job : store_.jobs(slice.ids)) {
-      if (!job) continue;
-      const auto reason = job->status.reason;
-      if (operation.kind == OperationKind::redrive_filter) {
-        if (!model::ended(job->status.state) || job->status.redriven_as) continue;
-        if (const auto made = redrive(std::move(*job), operation.text)) done.done.add(made->id, reason);
-      } else if (cancel_any(*job, what)) {
-        done.done.add(job->id, model::Reason::none);
-      }
-    }
-    operation.done += done.done.count;
-    operation.cursor = slice.cursor;
-    slices_done.push_back(std::move(done));
-    if (slice.last) {
-      changes_.operations_removed.push_back(operation.id);
-      it = state_.operations.erase(it);
-    } else {
-      changes_.operations.push_back(operation);
-      more = true;
-      ++it;
+    more |= mine.size() > many;
+    left -= many;
+  }
+}
+
+// True: that was its last.
+bool Tick::run_slice(store::OperationRow& operation) {
+  flush();
+  const auto slice = store_.slice(operation.filter, operation.cursor, operation.bound, options_.slice);
+  const CancelWhat what{operation.grace, operation.text};
+  SliceDone done{operation.id, {}, slice.last};
+  for (auto& job : store_.jobs(slice.ids)) {
+    if (!job) continue;
+    const auto reason = job->status.reason;
+    if (operation.kind == OperationKind::redrive_filter) {
+      if (!model::ended(job->status.state) || job->status.redriven_as) continue;
+      if (const auto made = redrive(std::move(*job), operation.text)) done.done.add(made->id, reason);
+    } else if (cancel_any(*job, what)) {
+      done.done.add(job->id, model::Reason::none);
     }
   }
+  operation.done += done.done.count;
+  operation.cursor = slice.cursor;
+  slices_done.push_back(std::move(done));
+  if (slice.last) {
+    changes_.operations_removed.push_back(operation.id);
+    state_.operations.erase(operation.id);
+  } else {
+    changes_.operations.push_back(operation);
+  }
+  return slice.last;
 }
 
 // ---- retention ------------------------------------------------------------------------------------------------------

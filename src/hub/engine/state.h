@@ -19,8 +19,15 @@
 
 namespace geres::hub::engine {
 
+// Where a tenant or batch stands in the views that are being made.
+struct ViewPlace {
+  std::int64_t in = -1;  // State::views
+  std::size_t index = 0;
+};
+
 struct TenantState {
   model::Tenant row;
+  ViewPlace view;
   std::int64_t running = 0;  // leases
   std::int64_t slots = 0;    // those leases use
   std::int64_t live = 0;     // jobs not ended
@@ -33,6 +40,7 @@ struct TenantState {
 
 struct BatchState {
   model::Batch row;
+  ViewPlace view;
   std::map<std::string, model::StateCounts> counts;  // by tenant
   std::int64_t running = 0;                          // leases
   std::int64_t live = 0;                             // jobs not ended
@@ -124,6 +132,7 @@ struct State {
   std::map<std::string, Uuid> host_names;
   std::map<std::pair<std::string, std::string>, std::vector<model::PackageVersion>> packages;  // oldest first
   std::map<Uuid, store::OperationRow> operations;
+  Uuid last_cancel, last_redrive;  // the operation of each kind that had the last turn
   std::map<Uuid, model::Webhook> webhooks;
   std::map<std::string, Uuid> job_webhooks;  // by tenant: those that sign what jobs' own addresses are told
 
@@ -141,6 +150,7 @@ struct State {
   };
   std::priority_queue<Overrun, std::vector<Overrun>, std::greater<>> overruns;
   std::int64_t pass = 0;   // of the scheduler
+  std::int64_t views = 0;  // made so far
   std::int64_t fleet = 0;  // counts changes of which hosts there are, and for whom
   std::int64_t fleet_of_pass = 0;
   std::map<std::int64_t, TenantState*>

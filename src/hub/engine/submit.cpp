@@ -102,19 +102,23 @@ Result<void> Tick::prepare(const Submit& submit, std::size_t index, Prepared& pr
   return resolve_package(job, spec, state_);
 }
 
+// So many jobs more of this tenant.
+Result<void> Tick::check_room(const std::string& tenant, std::int64_t jobs) const {
+  const auto found = state_.tenants.find(tenant);
+  if (found == state_.tenants.end() || found->second.row.max_queued == 0) return {};
+  const auto& own = found->second;
+  if (own.live + jobs <= own.row.max_queued) return {};
+  return fail(Code::tooManyQueued,
+              fmt::format("tenant {} has {} unfinished jobs of at most {}", tenant, own.live, own.row.max_queued),
+              "/tenant", "try again when some have ended");
+}
+
 Result<void> Tick::check_queue_limits(const std::vector<Prepared>& prepared, const Submit& submit) {
   std::map<std::string, std::int64_t> added;
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     if (prepared[i].existing || prepared[i].same_as) continue;
     const auto& name = prepared[i].spec.tenant;
-    const auto found = state_.tenants.find(name);
-    if (found == state_.tenants.end() || found->second.row.max_queued == 0) continue;
-    if (found->second.live + ++added[name] > found->second.row.max_queued)
-      return at_item(submit, i,
-                     fail(Code::tooManyQueued,
-                          fmt::format("tenant {} has {} unfinished jobs of at most {}", name, found->second.live,
-                                      found->second.row.max_queued),
-                          "/tenant", "try again when some have ended"));
+    if (auto ok = check_room(name, ++added[name]); !ok) return at_item(submit, i, ok.error());
   }
   return {};
 }

@@ -141,6 +141,7 @@ class Tick {
   // ---- submit.cpp
   struct Prepared;
   Result<void> prepare(const Submit& submit, std::size_t index, Prepared& prepared);
+  Result<void> check_room(const std::string& tenant, std::int64_t jobs) const;
   Result<void> check_lanes(const std::vector<Prepared>& prepared, const Submit& submit);
   Result<void> check_queue_limits(const std::vector<Prepared>& prepared, const Submit& submit);
   model::Job insert(const model::JobSpec& spec, LaneState& lane, std::optional<Uuid> redrive_of);
@@ -156,6 +157,8 @@ class Tick {
   Result<model::Job> redrive(model::Job job, const std::string& by);
 
   // ---- operations.cpp
+  void cancel_leased(const store::OperationRow& operation);
+  bool run_slice(store::OperationRow& operation);
   void drop_lanes(const std::function<bool(const LaneState&)>& wanted);  // of those that are idle
 
   // ---- webhooks.cpp

@@ -128,6 +128,7 @@ Result<model::Job> Tick::redrive(model::Job old, const std::string& by) {
   spec.not_before.reset();
   spec.delay = 0;
   spec.submitted_by = by;
+  if (auto ok = check_room(spec.tenant, 1); !ok) return ok.error();
   auto where = lane(store::lane_key(spec));
   if (!where) return where.error();
   auto made = insert(spec, **where, old.id);

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "base/bytes.h"
 #include "base/similar.h"
@@ -57,6 +59,25 @@ Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::st
     types |= fitting;
   }
   return types;
+}
+
+bool matches(const JobFilter& filter, const model::Job& job) {
+  const auto among = [](const auto& list, const auto& value) {
+    return list.empty() || std::find(list.begin(), list.end(), value) != list.end();
+  };
+  const auto is = [](const std::string& wanted, const std::string& value) { return wanted.empty() || wanted == value; };
+  const auto& [spec, status] = std::tie(job.spec, job.status);
+  return among(filter.tenants, spec.tenant) && (!filter.batch || *filter.batch == spec.batch) &&
+         among(filter.states, status.state) && is(filter.type, spec.type) && is(filter.name, spec.name) &&
+         is(filter.host, status.host) && among(filter.ids, job.id) &&
+         std::all_of(filter.tags.begin(), filter.tags.end(),
+                     [&](const auto& tag) {
+                       const auto own = spec.tags.find(tag.first);
+                       return own != spec.tags.end() && own->second == tag.second;
+                     }) &&
+         (!filter.submitted_after || status.submitted_at >= *filter.submitted_after) &&
+         (!filter.submitted_before || status.submitted_at < *filter.submitted_before) &&
+         (!filter.reason || status.reason == *filter.reason) && (!filter.not_redriven || !status.redriven_as);
 }
 
 LaneKey lane_key(const model::JobSpec& spec) {

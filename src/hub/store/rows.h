@@ -201,6 +201,9 @@ struct JobFilter {
   bool not_redriven = false;  // only jobs that were not run again yet; of reads, not kept with an operation
 };
 
+// Of a job as memory has it. Means the same as it does in the store.
+bool matches(const JobFilter& filter, const model::Job& job);
+
 enum class OperationKind { cancel_batch, cancel_filter, redrive_filter, purge };
 
 // Work on many rows, done a slice per tick and resumed after a crash.

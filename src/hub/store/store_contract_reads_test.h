@@ -43,6 +43,10 @@ class StoreFilters : public StoreContract {
     const auto slice = inside([&] { return store->slice(filter, 0, jobs.back().id.seq(), 100); });
     EXPECT_EQ(slice.ids, ids_of(listed));
     EXPECT_TRUE(slice.last);
+    std::vector<Uuid> in_memory;
+    for (const auto& job : jobs)
+      if (const auto now = reads().job(job.id); now && matches(filter, *now)) in_memory.push_back(job.id);
+    EXPECT_EQ(slice.ids, in_memory) << "memory and store differ on what a filter means";
     EXPECT_EQ(reads().count(filter), std::int64_t(listed.size()));
     EXPECT_EQ(backwards.size(), listed.size());
     std::set<int> numbers;

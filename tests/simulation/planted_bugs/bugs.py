@@ -142,6 +142,8 @@ BUGS = [
     Bug("batch-cancel-spares-what-runs", CATALOGUE,
         "model::JobState::ready, model::JobState::leased,\n                   model::JobState::running};",
         "model::JobState::ready};", "I8 I9"),
+    Bug("batch-cancel-tells-what-runs-later", OPERATIONS,
+        "  if (kind != OperationKind::redrive_filter) cancel_leased(operation);\n", "", "I9"),
     Bug("bulk-cancel-over-all-tenants", OPERATIONS, "  if (!caller.all_tenants) {\n", "  if (false) {\n", "I9 I13"),
     Bug("close-strands-the-queue", CLAIM,
         "batch.row.state == model::BatchState::cancelled}", "batch.row.state != model::BatchState::open}", "I8"),
