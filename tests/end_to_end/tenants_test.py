@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two tenants with a token each: neither sees, changes or uses what is the other's."""
 import json
+import threading
 import unittest
+import urllib.error
+import urllib.request
 
-from fleet import Fleet
+from fleet import Fleet, wait_until
 
 
 class Tenants(unittest.TestCase):
@@ -76,6 +79,43 @@ class Tenants(unittest.TestCase):
         refused = self.fleet.cli("job", "list", check=False, env={"GERES_TOKEN": made["token"]})
         self.assertEqual(refused.returncode, 4)
         self.assertNotIn(made["token"], refused.stderr)
+
+    def test_a_deleted_token_gets_nothing_more(self):
+        """Of a followed log, an open wait and the events, however long before it had asked."""
+        made = json.loads(self.fleet.cli("token", "create", "short-lived", "--role", "viewer", "--tenant", "red",
+                                         "--output", "json").stdout)
+        told = self.fleet.directory / "told"
+        job = self.fleet.cli("submit", "--tenant", "red", "--", "sh", "-c",
+                             f"echo before; while [ ! -e {told} ]; do sleep 0.05; done; echo secret").stdout.split()[0]
+        wait_until(lambda: self.fleet.in_state(job, "running"), "it runs")
+
+        def ask(path, into):
+            request = urllib.request.Request(self.fleet.url + path,
+                                             headers={"Authorization": "Bearer " + made["token"]})
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    while piece := answer.read1(4096):
+                        into.append(piece.decode())
+            except urllib.error.HTTPError as refused:
+                into.append(f"refused {refused.code}")
+
+        logs, waits, events = [], [], []
+        threads = [threading.Thread(target=ask, args=(path, into), daemon=True) for path, into in
+                   ((f"/v1/jobs/{job}/log?follow=true", logs), (f"/v1/jobs/{job}?wait=50s", waits),
+                    (f"/v1/events?job={job}", events))]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: "before" in "".join(logs) and events, "both streams have begun")
+        self.fleet.cli("token", "delete", made["id"])
+        seen = len(events)
+        told.write_text("")
+        self.fleet.ended(job)
+        for thread in threads:
+            thread.join(40)
+            self.assertFalse(thread.is_alive(), "an answer goes on")
+        self.assertNotIn("secret", "".join(logs))
+        self.assertEqual(waits, ["refused 401"])
+        self.assertEqual("".join(events[seen:]), "")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ namespace geres::hub::api {
 namespace {
 
 constexpr std::size_t kPiece = 64 * 1024;
-constexpr Millis kLookAgain = 30'000;  // in case a nudge was lost
+constexpr Millis kLookAgain = 15'000;  // in case a nudge was lost, or the reader may read no more
 
 struct LogView {
   Api& api;
   http::Request& request;
+  const Identity& who;  // lives with the request
   Uuid job;
   int attempt = 0;
   Stream stream = Stream::out;
@@ -50,7 +51,8 @@ awaitable<void> follow(std::shared_ptr<LogView> view, http::StreamWriter& out) {
     }
     if (model::ended(job->status.state)) co_return;
     co_await bell.wait(view->request.cancellation, kLookAgain);
-    if (view->request.cancellation.cancelled()) co_return;
+    if (view->request.cancellation.cancelled() || !view->api.access.current(view->who, view->api.clock.wall()))
+      co_return;
   }
 }
 
@@ -88,7 +90,7 @@ awaitable<Answered> get_log(Call& call) {
   if (*attempt && **attempt > job->status.attempt + (*following ? 1 : 0))
     co_return fail(Code::notFound, fmt::format("the job has had {} attempts", job->status.attempt), "attempt");
 
-  auto view = std::make_shared<LogView>(call.api, call.request, *id);
+  auto view = std::make_shared<LogView>(call.api, call.request, call.who, *id);
   view->attempt = int(attempt->value_or(job->status.attempt));
   view->stream = *stream;
   view->offset = offset->value_or(0);

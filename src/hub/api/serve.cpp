@@ -17,6 +17,10 @@ using IdentityPtr = std::shared_ptr<const Identity>;
 
 const Identity kNobody;
 
+Error not_known() {
+  return fail(Code::unauthenticated, "the token is not known or has expired");
+}
+
 Result<IdentityPtr> identify(const Api& api, const Route& route, const http::Request& request) {
   const auto header = request.headers.get("Authorization");
   const auto query = route.token_in_query ? request.query.get("access_token") : std::nullopt;
@@ -26,7 +30,7 @@ Result<IdentityPtr> identify(const Api& api, const Route& route, const http::Req
   const auto secret = header ? bearer_of(*header) : *query;
   if (secret.empty()) return fail(Code::unauthenticated, "the header Authorization has no bearer token");
   auto identity = api.access.find(secret, api.clock.wall());
-  if (!identity) return fail(Code::unauthenticated, "the token is not known or has expired");
+  if (!identity) return not_known();
   return identity;
 }
 
@@ -100,6 +104,40 @@ Error world_failed(Api& api, const http::Request& request, const std::exception&
   return fail(Code::internal, "the hub failed");
 }
 
+// A stream whose reader may be shut out while it lasts: nothing is written after that.
+class Guarded final : public http::StreamWriter {
+ public:
+  Guarded(Api& api, IdentityPtr who, http::StreamWriter& out) : api_(api), who_(std::move(who)), out_(out) {}
+  awaitable<bool> write(std::string_view bytes) override {
+    if (!api_.access.current(*who_, api_.clock.wall())) co_return false;
+    co_return co_await out_.write(bytes);
+  }
+
+ private:
+  Api& api_;
+  IdentityPtr who_;
+  http::StreamWriter& out_;
+};
+
+awaitable<void> run_guarded(Api& api, IdentityPtr who, decltype(http::Response::stream) stream,
+                            http::StreamWriter& out) {
+  Guarded guarded(api, std::move(who), out);
+  co_await stream(guarded);
+}
+
+// An answer may have been long in the making, or lasts: a token that was deleted or has expired meanwhile gets nothing
+// more. What it had changed before is done, and said. WebSockets ask by themselves.
+Answered ask_again(Api& api, const http::Request& request, const IdentityPtr& who, Answered answer) {
+  if (!answer || !who) return answer;
+  const bool reads = request.method == http::Method::get || request.method == http::Method::head;
+  if (reads && !api.access.current(*who, api.clock.wall())) return not_known();
+  if (answer->stream)
+    answer->stream = [&api, who, stream = std::move(answer->stream)](http::StreamWriter& out) {
+      return run_guarded(api, who, stream, out);
+    };
+  return answer;
+}
+
 awaitable<http::Response> serve(Api& api, const Route& route, http::Request& request) {
   IdentityPtr identity;
   if (route.needs != Needs::nothing) {
@@ -113,7 +151,7 @@ awaitable<http::Response> serve(Api& api, const Route& route, http::Request& req
   Call call{api, request, who};
   Answered answer = fail(Code::internal, "");
   try {
-    answer = co_await route.handle(call);
+    answer = ask_again(api, request, identity, co_await route.handle(call));
   } catch (const http::ServerStopped&) {
     throw;
   } catch (const std::exception& what) {
