@@ -150,6 +150,8 @@ awaitable<Result<T>> ask_engine(Ask ask) {
 // Lanes and hosts as they are after all that this caller has done.
 awaitable<Result<engine::SnapshotPtr>> fleet_now(Call& call);
 
+constexpr std::size_t kParseHereMax = 256 * 1024;  // larger bodies are parsed on a worker thread
+
 // Blocking work (store reads, files) on a worker thread.
 template <class Work>
 auto blocking(Call& call, Work work) -> awaitable<std::invoke_result_t<Work&>> {

@@ -32,7 +32,9 @@ template <class T>
 awaitable<Result<T>> host_body(Call& call, std::int64_t limit) {
   auto text = co_await body_text(call, limit);
   if (!text) co_return text.error();
-  co_return json::read_text<T>(*text, json::Unknown::ignored);
+  auto parse = [&] { return json::read_text<T>(*text, json::Unknown::ignored); };
+  if (text->size() <= kParseHereMax) co_return parse();
+  co_return co_await blocking(call, parse);
 }
 
 // ---- register
@@ -88,14 +90,13 @@ Result<std::optional<Uuid>> earlier_life(Api& api, const Identity& who, const wi
   if (!shape.replaces || shape.replaces->empty()) return std::optional<Uuid>();
   const auto id = parse_uuid(*shape.replaces);
   if (!id) return fail(Code::badValue, "this is no host id", "/replaces", "the id that the earlier registration gave");
-  for (const auto& host : api.reads.hosts()) {
-    if (host.id != *id) continue;
-    const bool own = who.all_tenants() || (host.tenants && std::all_of(host.tenants->begin(), host.tenants->end(),
-                                                                       [&](const auto& t) { return who.sees(t); }));
-    if (!own) return fail(Code::forbidden, "that host works for tenants that this token has not", "/replaces");
-    // Another name: maybe a copy of its data, started elsewhere. What that host runs ends with its time, if at all.
-    if (host.name != shape.name) return std::optional<Uuid>();
-  }
+  const auto host = api.reads.host(*id);
+  if (!host) return std::optional(*id);
+  const bool own = who.all_tenants() || (host->tenants && std::all_of(host->tenants->begin(), host->tenants->end(),
+                                                                      [&](const auto& t) { return who.sees(t); }));
+  if (!own) return fail(Code::forbidden, "that host works for tenants that this token has not", "/replaces");
+  // Another name: maybe a copy of its data, started elsewhere. What that host runs ends with its time, if at all.
+  if (host->name != shape.name) return std::optional<Uuid>();
   return std::optional(*id);
 }
 
@@ -372,7 +373,10 @@ awaitable<Answered> host_report(Call& call) {
   if (!shape) co_return shape.error();
   auto report = report_call(*shape, call.who.id);
   if (!report) co_return report.error();
-  if (auto ok = store_logs(call.api, shape->log, call.who.id); !ok) co_return ok.error();
+  if (!shape->log.empty()) {
+    auto store = [&] { return store_logs(call.api, shape->log, call.who.id); };
+    if (auto ok = co_await blocking(call, store); !ok) co_return ok.error();
+  }
   const bool names_files = std::any_of(report->finished.begin(), report->finished.end(),
                                        [](const auto& done) { return !done.files.empty(); });
   if (names_files) {

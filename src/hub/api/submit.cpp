@@ -13,8 +13,6 @@
 namespace geres::hub::api {
 namespace {
 
-constexpr std::size_t kParseHereMax = 256 * 1024;  // larger bodies are parsed on a worker thread
-
 std::string place(const engine::Submit& what, std::size_t index) {
   return what.list ? "/" + std::to_string(index) : std::string();
 }

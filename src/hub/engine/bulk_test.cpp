@@ -67,6 +67,35 @@ TEST_F(EngineBulk, ABatchStopsInTheTickOfItsCancelAndItsJobsFollow) {
 }
 
 // However many jobs of it have ended, and whatever else is under way.
+// What is purged is gone for good: a clock that is a year ahead is not believed at once, whether the hub runs or
+// starts.
+TEST_F(EngineBulk, AClockThatJumpsAheadPurgesNothingAtOnce) {
+  auto host = join("h");
+  const auto id = many(1)[0];
+  finish(host, fetch(host).leases.at(0).lease.name);
+  pass(options.sweep_pause + 1'000);
+  constexpr Millis kYear = 365LL * 86'400'000;
+  clock.jump_wall(kYear);
+  pass(options.sweep_pause + 1'000);
+  EXPECT_EQ(state_of(id), JobState::finished);
+  clock.jump_wall(-kYear);
+  const auto before = store->reads().event_range();
+  engine.reset();
+  store.reset();
+  clock.jump_wall(kYear);  // a machine that boots with a bad clock
+  open();
+  pass(options.sweep_pause + 1'000);
+  EXPECT_EQ(state_of(id), JobState::finished);
+  EXPECT_EQ(store->reads().event_range().first, before.first);
+  // Where it is right after all, what is too old goes some hours later.
+  for (int hour = 0; hour < 8; ++hour) {
+    clock.advance(3'600'000);
+    settle();
+    settle();
+  }
+  EXPECT_FALSE(store->reads().job(id));
+}
+
 TEST_F(EngineBulk, WhatRunsHearsOfACancelInTheTickOfItsAnswer) {
   options.slice = 2;
   restart();

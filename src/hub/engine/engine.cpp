@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/duration.h"
 #include "base/log.h"
 #include "hub/engine/charging.h"
 #include "hub/engine/tick.h"
@@ -44,6 +45,8 @@ struct Engine::Clockwork {
   Millis next_sweep = 0;        // monotonic
   Millis failed_until = 0;      // monotonic: the last tick failed, nothing that is due by itself is tried before
   Millis full_until = 0;        // monotonic: space was short, nothing that grows is tried before
+  Millis ages = 0;              // see advance_ages()
+  Millis ages_at = 0;           // monotonic: when that was so; 0: not yet
   bool loaded = false;
   bool more = false;
 };
@@ -76,7 +79,26 @@ store::EventNo Engine::last_event() const {
 Now Engine::now() const {
   const Millis monotonic = clock_.monotonic();
   return {monotonic, clock_.wall(), clockwork_->anchor_wall + (monotonic - clockwork_->anchor_monotonic),
-          monotonic - clockwork_->paused};
+          monotonic - clockwork_->paused, clockwork_->ages};
+}
+
+// What is purged is gone for good, so a clock that jumps ahead is not believed at once: a machine that starts with a
+// bad one, or a wrong time server. Ages follow the wall clock, and a day after the newest event at a start; but no
+// faster than a day an hour.
+void Engine::advance_ages() {
+  auto& work = *clockwork_;
+  constexpr Millis kDay = 86'400'000, kFaster = 24;
+  const Millis wall = clock_.wall(), monotonic = clock_.monotonic();
+  if (work.ages_at == 0) {
+    work.ages = std::min(wall, state_->newest_time > 0 ? state_->newest_time + kDay : wall);
+    if (work.ages < wall)
+      log::warn(
+          "the clock is {} after the newest event: what is purged by its age is for some hours judged more slowly",
+          format_duration(wall - state_->newest_time));
+  } else {
+    work.ages = std::min(wall, work.ages + (monotonic - work.ages_at) * kFaster);
+  }
+  work.ages_at = monotonic;
 }
 
 void Engine::load() {
@@ -161,6 +183,7 @@ void Engine::tick() {
   if (clock_.monotonic() >= work.next_sweep) {
     work.next_sweep = clock_.monotonic() + options_.sweep_pause;
     state_->sweeping = true;
+    advance_ages();
   }
   auto commands = take_commands();
   stats_.commands += std::int64_t(commands.size());

@@ -143,6 +143,7 @@ class Engine {
   void call(F verb, Answer<Out> answer, bool grows = false, std::size_t weight = 1);
   void post(std::unique_ptr<Command> command);
   Now now() const;
+  void advance_ages();
   std::deque<std::unique_ptr<Command>> take_commands();
   void run(std::deque<std::unique_ptr<Command>> commands);
   void run_one_by_one(std::deque<std::unique_ptr<Command>> commands, bool growing);

@@ -73,8 +73,8 @@ class FaultyStore : public store::Store {
                                  const std::vector<std::string>& except, std::size_t max) override {
     return inner_->ended_before(state, before, tenant, except, max);
   }
-  std::size_t purge_events(store::EventNo keep_from, Millis before, std::size_t max) override {
-    return inner_->purge_events(keep_from, before, max);
+  std::size_t purge_events(store::EventNo keep_from, Millis before, Millis now, std::size_t max) override {
+    return inner_->purge_events(keep_from, before, now, max);
   }
   KeySlice purge_list_keys(Millis before, KeyPlace after, std::size_t max) override {
     return inner_->purge_list_keys(before, after, max);

@@ -242,8 +242,8 @@ std::vector<CancelOrder> Tick::cancels_for(HostState& host, bool in_fetch) {
 }
 
 Tick::FetchReply& Tick::reply_to(HostState& host) {
-  for (auto& reply : fetch_replies)
-    if (reply.host == host.row.id) return reply;
+  const auto [known, added] = reply_of_.try_emplace(host.row.id, fetch_replies.size());
+  if (!added) return fetch_replies[known->second];
   auto& reply = fetch_replies.emplace_back();
   reply.host = host.row.id;
   reply.fetch_id = host.fetch_id;

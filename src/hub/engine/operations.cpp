@@ -112,36 +112,24 @@ bool Tick::run_slice(store::OperationRow& operation) {
 
 // ---- retention ------------------------------------------------------------------------------------------------------
 
-namespace {
-
-// Whose jobs of which state are kept for how long: tenants with a wish of their own, then everybody else.
-struct Rule {
-  std::string tenant;  // empty: all that have no rule of their own
-  JobState state;
-  Millis keep;
-};
-
-std::vector<Rule> rules(const State& state, const Options& options, JobState job_state) {
+// For jobs in this state: tenants with a wish of their own, then everybody else.
+void Tick::add_retention_rules(JobState job_state) {
   const bool good = job_state == JobState::finished;
-  std::vector<Rule> rules;
-  for (const auto& [name, tenant] : state.tenants) {
+  auto& rules = state_.retention;
+  for (const auto& [name, tenant] : state_.tenants) {
     const auto& own = good ? tenant.row.keep_finished : tenant.row.keep_failed;
     if (own) rules.push_back({name, job_state, *own});
   }
-  rules.push_back({"", job_state, good ? options.keep_finished : options.keep_failed});
-  return rules;
+  rules.push_back({"", job_state, good ? options_.keep_finished : options_.keep_failed});
 }
-
-}  // namespace
 
 // A slice of: jobs past their time (a step a rule), events past theirs, lanes and hosts nobody needs.
 void Tick::sweep() {
   if (!state_.sweeping) return;
-  std::vector<Rule> all;
-  for (const auto job_state : {JobState::finished, JobState::failed, JobState::cancelled}) {
-    auto some = rules(state_, options_, job_state);
-    all.insert(all.end(), some.begin(), some.end());
-  }
+  const auto& all = state_.retention;
+  if (all.empty())
+    for (const auto job_state : {JobState::finished, JobState::failed, JobState::cancelled})
+      add_retention_rules(job_state);
   flush();
   if (state_.sweep_step < all.size()) {
     const auto& rule = all[state_.sweep_step];
@@ -151,7 +139,7 @@ void Tick::sweep() {
         if (other.state == rule.state && !other.tenant.empty()) others.push_back(other.tenant);
     // A key must answer for at least a day, however short a tenant keeps its jobs.
     const Millis keep = std::max(rule.keep, options_.keep_key_min);
-    const auto ids = store_.ended_before(rule.state, now_.wall - keep, rule.tenant, others, options_.slice);
+    const auto ids = store_.ended_before(rule.state, now_.ages - keep, rule.tenant, others, options_.slice);
     for (const auto& job : store_.jobs(ids)) {
       if (!job) continue;
       changes_.jobs_purged.push_back(job->id);
@@ -161,8 +149,8 @@ void Tick::sweep() {
     if (ids.size() < options_.slice) ++state_.sweep_step;
   } else {
     const auto keep_from = std::max<store::EventNo>(0, state_.last_event - options_.events_max);
-    const auto gone = store_.purge_events(keep_from, now_.wall - options_.keep_events, options_.slice * 10);
-    const auto keys = store_.purge_list_keys(now_.wall - options_.keep_key_min, state_.swept_keys, options_.slice);
+    const auto gone = store_.purge_events(keep_from, now_.ages - options_.keep_events, now_.ages, options_.slice * 10);
+    const auto keys = store_.purge_list_keys(now_.ages - options_.keep_key_min, state_.swept_keys, options_.slice);
     state_.swept_keys = keys.last ? store::Store::KeyPlace{} : keys.next;
     if (gone > 0 || keys.forgotten > 0) wrote_ = true;
     const bool webhooks_swept = sweep_webhooks();
@@ -170,6 +158,7 @@ void Tick::sweep() {
       drop_lanes([&](const LaneState& lane) { return now_.monotonic - lane.idle_since >= 600'000; });
       state_.sweeping = false;
       state_.sweep_step = 0;
+      state_.retention.clear();
     }
   }
   if (state_.sweeping) more = true;

@@ -119,6 +119,7 @@ struct State {
   std::string log;
   std::int64_t tick = 0;
   store::EventNo last_event = 0;
+  Millis newest_time = 0;  // wall: of the newest event in the store when this was read, else of the newest id; 0: none
   store::LaneNo last_lane = 0;
 
   // Node-based: pointers into them stay valid.
@@ -161,6 +162,12 @@ struct State {
   Millis next_host_check = 0;
   bool sweeping = false;  // retention has more to do
   std::size_t sweep_step = 0;
+  struct Retention {
+    std::string tenant;  // empty: all that have no rule of their own
+    model::JobState state = model::JobState::finished;
+    Millis keep = 0;
+  };
+  std::vector<Retention> retention;   // of this sweep, a step each
   store::Store::KeyPlace swept_keys;  // of lists; a sweep that finds few to forget goes on there the next time
 };
 

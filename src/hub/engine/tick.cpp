@@ -134,6 +134,7 @@ std::unique_ptr<State> load_state(store::Store& store, const Now& now, IdSource&
   state->log = image.log;
   state->tick = image.tick;
   state->last_event = image.last_event;
+  state->newest_time = image.last_event_at > 0 ? image.last_event_at : Millis(image.last_id >> 16);
   state->last_lane = image.last_lane;
   ids.start_after(image.last_id);
   load_catalogue(*state, image);

@@ -19,6 +19,7 @@ struct Now {
   Millis wall = 0;
   Millis engine = 0;  // monotonic, anchored at the wall clock when the state was loaded: for stored durations
   Millis lease = 0;   // monotonic less the engine's own pauses: for lease deadlines
+  Millis ages = 0;    // wall, as far as it is to be believed: for what is purged by its age
 };
 
 class Tick {
@@ -158,6 +159,7 @@ class Tick {
 
   // ---- operations.cpp
   void cancel_leased(const store::OperationRow& operation);
+  void add_retention_rules(model::JobState job_state);
   bool run_slice(store::OperationRow& operation);
   void drop_lanes(const std::function<bool(const LaneState&)>& wanted);  // of those that are idle
 
@@ -223,9 +225,10 @@ class Tick {
   store::Changes changes_;
   std::map<std::pair<Uuid, std::string>, model::StateCounts> deltas_;
   std::map<std::pair<std::string, std::string>, std::pair<Uuid, std::string>>
-      fresh_keys_;              // (tenant, key) → id, digest
-  std::set<Uuid> fetched_now_;  // hosts whose fetch was opened in this tick
-  bool newcomers_ = false;      // a tenant may want something that wanted nothing before
+      fresh_keys_;                                  // (tenant, key) → id, digest
+  std::set<Uuid> fetched_now_;                      // hosts whose fetch was opened in this tick
+  bool newcomers_ = false;                          // a tenant may want something that wanted nothing before
+  std::unordered_map<Uuid, std::size_t> reply_of_;  // by host: its place among the replies
   std::size_t flushed_ = 0;
   bool wrote_ = false;
 };

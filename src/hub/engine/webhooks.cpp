@@ -183,7 +183,7 @@ bool Tick::sweep_webhooks() {
   bool all = true;
   for (auto it = state_.webhooks.begin(); it != state_.webhooks.end();) {
     const auto& webhook = it->second;
-    const auto gone = store_.purge_deliveries(webhook.id, webhook.removed, now_.wall - options_.keep_events,
+    const auto gone = store_.purge_deliveries(webhook.id, webhook.removed, now_.ages - options_.keep_events,
                                               options_.dead_deliveries_max, options_.slice);
     if (gone > 0) wrote_ = true;
     if (gone == options_.slice) all = false;

@@ -46,7 +46,7 @@ class TailTest : public testing::Test {
   void tell(EventType type, Uuid subject, const std::string& tenant = "acme") { tell({make(type, subject, tenant)}); }
   void purge(EventNo up_to) {
     store->begin();
-    store->purge_events(up_to + 1, 0, 1'000);
+    store->purge_events(up_to + 1, 0, 1, 1'000);
     store->commit(++tick);
   }
   static std::vector<EventNo> read_all(Reader& reader, std::size_t page_size = 3) {

@@ -65,6 +65,7 @@ class Reads {
   virtual std::vector<model::PackageVersion> packages() = 0;
   virtual std::vector<model::Token> tokens() = 0;
   virtual std::vector<model::Host> hosts() = 0;
+  virtual std::optional<model::Host> host(Uuid id) = 0;
   virtual std::vector<LeaseRow> leases() = 0;          // all current
   virtual std::vector<model::Webhook> webhooks() = 0;  // with those that are removed
   // With the type and subject of their events, where those are kept.

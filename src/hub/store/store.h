@@ -52,6 +52,7 @@ struct Image {
   std::string log;        // names this event log: drawn when the store was made
   std::int64_t tick = 0;  // of the last commit
   EventNo last_event = 0;
+  Millis last_event_at = 0;   // of the newest event that is kept; 0: none is
   std::uint64_t last_id = 0;  // highest first half of any id in the store
   LaneNo last_lane = 0;
   std::vector<model::Tenant> tenants;
@@ -120,8 +121,9 @@ class Store {
   // Jobs that ended in `state` before `before`, for one tenant or (empty) all but `except`; oldest first.
   virtual std::vector<Uuid> ended_before(model::JobState state, Millis before, const std::string& tenant,
                                          const std::vector<std::string>& except, std::size_t max) = 0;
-  // Drops events up to `keep_from` (exclusive) or older than `before`; at most `max` rows; returns how many.
-  virtual std::size_t purge_events(EventNo keep_from, Millis before, std::size_t max) = 0;
+  // Drops events up to `keep_from` (exclusive) or older than `before`; looks at `max` rows at most; returns how many.
+  // One that is later than `now` was told by a clock that was wrong for a while: it goes with those around it.
+  virtual std::size_t purge_events(EventNo keep_from, Millis before, Millis now, std::size_t max) = 0;
   // Forgets keys of lists older than `before` of which no job is kept any more, looking at up to `max` rows behind
   // `after` in the order of their age, and at fewer where lists are long.
   struct KeyPlace {

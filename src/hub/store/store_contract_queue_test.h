@@ -333,20 +333,32 @@ TEST_P(StoreContract, PurgesAJobWithAllThatIsItsOwn) {
   EXPECT_EQ(store->load().last_id, other.id.high);  // never given again
 }
 
+TEST_P(StoreContract, AnEventFromTheFutureKeepsNoneBeforeAndBehindIt) {
+  Changes changes;
+  for (int no = 1; no <= 10; ++no) changes.events.push_back(event(no, next_id()));
+  for (int i = 0; i < 10; ++i) changes.events[std::size_t(i)].at = i == 0 || i == 3 ? 9'000 : 100 + i;
+  tick(changes);
+  EXPECT_EQ(store->load().last_event_at, 109);
+  store->begin();
+  EXPECT_EQ(store->purge_events(0, 106, 1'000, 100), 6u);
+  store->commit(2);
+  EXPECT_EQ(reads().event_range(), std::pair(EventNo(7), EventNo(10)));
+}
+
 TEST_P(StoreContract, PurgesEventsFromTheFront) {
   Changes changes;
   for (int no = 1; no <= 10; ++no) changes.events.push_back(event(no, next_id()));
   for (int i = 0; i < 10; ++i) changes.events[std::size_t(i)].at = 100 + i;
   tick(changes);
   store->begin();
-  EXPECT_EQ(store->purge_events(4, 0, 100), 3u);
-  EXPECT_EQ(store->purge_events(0, 106, 2), 2u);
-  EXPECT_EQ(store->purge_events(0, 106, 100), 1u);
-  EXPECT_EQ(store->purge_events(0, 0, 100), 0u);
+  EXPECT_EQ(store->purge_events(4, 0, 1'000, 100), 3u);
+  EXPECT_EQ(store->purge_events(0, 106, 1'000, 2), 2u);
+  EXPECT_EQ(store->purge_events(0, 106, 1'000, 100), 1u);
+  EXPECT_EQ(store->purge_events(0, 0, 1'000, 100), 0u);
   store->commit(2);
   EXPECT_EQ(reads().event_range(), std::pair(EventNo(7), EventNo(10)));
   store->begin();
-  EXPECT_EQ(store->purge_events(99, 0, 100), 4u);
+  EXPECT_EQ(store->purge_events(99, 0, 1'000, 100), 4u);
   store->commit(3);
   EXPECT_EQ(reads().event_range(), std::pair(EventNo(0), EventNo(0)));
   reopen();

@@ -347,6 +347,8 @@ TEST_P(StoreContract, ReplacesAndRemovesTheSmallThings) {
   EXPECT_EQ(reads().tokens()[0].expires, token.expires);
   ASSERT_EQ(reads().hosts().size(), 1u);
   EXPECT_EQ(reads().hosts()[0].name, "h2");
+  EXPECT_EQ(reads().host(reads().hosts()[0].id).value().name, "h2");
+  EXPECT_FALSE(reads().host(next_id()));
   Changes removal;
   removal.hosts_removed = {host.id};
   removal.tokens_removed = {token.id};

@@ -136,30 +136,41 @@ void put_hosts(Database& database, const std::vector<model::Host>& hosts) {
   }
 }
 
+#define GERES_HOST_COLUMNS                                                                                \
+  "id, name, secret_sha256, address, slots, memory, labels, types, tenants, packages, containment, mode," \
+  " joined_at, isolation"
+
+static model::Host host_of(Statement& rows) {
+  Columns row(rows);
+  model::Host h;
+  h.id = row.uuid();
+  h.name = row.text();
+  h.secret_sha256 = row.text();
+  h.address = row.text();
+  h.slots = int(row.integer());
+  h.memory = row.integer();
+  h.labels = tags_from(row.text());
+  h.types = maybe_names(row.maybe<std::string>());
+  h.tenants = maybe_names(row.maybe<std::string>());
+  h.packages = row.flag();
+  h.containment = row.text();
+  h.mode = row.as<model::HostMode>();
+  h.joined_at = row.integer();
+  h.isolation = row.text();
+  return h;
+}
+
 std::vector<model::Host> read_hosts(Database& database) {
-  auto rows = database.cached(
-      "SELECT id, name, secret_sha256, address, slots, memory, labels, types, tenants, packages, containment, mode,"
-      " joined_at, isolation FROM host ORDER BY id");
+  auto rows = database.cached("SELECT " GERES_HOST_COLUMNS " FROM host ORDER BY id");
   std::vector<model::Host> hosts;
-  while (rows.step()) {
-    Columns row(rows);
-    auto& h = hosts.emplace_back();
-    h.id = row.uuid();
-    h.name = row.text();
-    h.secret_sha256 = row.text();
-    h.address = row.text();
-    h.slots = int(row.integer());
-    h.memory = row.integer();
-    h.labels = tags_from(row.text());
-    h.types = maybe_names(row.maybe<std::string>());
-    h.tenants = maybe_names(row.maybe<std::string>());
-    h.packages = row.flag();
-    h.containment = row.text();
-    h.mode = row.as<model::HostMode>();
-    h.joined_at = row.integer();
-    h.isolation = row.text();
-  }
+  while (rows.step()) hosts.push_back(host_of(rows));
   return hosts;
+}
+
+std::optional<model::Host> read_host(Database& database, Uuid id) {
+  auto rows = database.cached("SELECT " GERES_HOST_COLUMNS " FROM host WHERE id=?");
+  if (!rows.bind(id).step()) return std::nullopt;
+  return host_of(rows);
 }
 
 void put_packages(Database& database, const std::vector<model::PackageVersion>& packages) {

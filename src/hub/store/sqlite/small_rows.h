@@ -26,6 +26,7 @@ std::vector<model::Batch> read_batches(Database& database);  // in the order of 
 std::vector<LaneRow> read_lanes(Database& database);
 std::vector<LaneNo> lanes_of(Database& database, const LaneKey& key);
 std::vector<model::Host> read_hosts(Database& database);
+std::optional<model::Host> read_host(Database& database, Uuid id);
 std::vector<model::PackageVersion> read_packages(Database& database);
 std::vector<model::Token> read_tokens(Database& database);
 std::vector<OperationRow> read_operations(Database& database);

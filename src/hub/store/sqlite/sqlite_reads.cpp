@@ -309,6 +309,10 @@ std::vector<model::Host> SqliteReads::hosts() {
   return read(read_hosts);
 }
 
+std::optional<model::Host> SqliteReads::host(Uuid id) {
+  return read([&](Database& database) { return read_host(database, id); });
+}
+
 std::vector<LeaseRow> SqliteReads::leases() {
   return read([](Database& database) {
     auto rows = database.cached("SELECT " GERES_LEASE_COLUMNS " FROM lease l ORDER BY l.seq");

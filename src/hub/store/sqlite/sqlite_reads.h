@@ -57,6 +57,7 @@ class SqliteReads final : public Reads {
   std::vector<model::PackageVersion> packages() override;
   std::vector<model::Token> tokens() override;
   std::vector<model::Host> hosts() override;
+  std::optional<model::Host> host(Uuid id) override;
   std::vector<LeaseRow> leases() override;
   std::vector<model::Webhook> webhooks() override;
   std::vector<ToldDelivery> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) override;

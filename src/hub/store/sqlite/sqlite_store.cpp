@@ -220,8 +220,8 @@ class SqliteStore final : public Store {
                                  const std::vector<std::string>& except, std::size_t max) override {
     return guarded([&] { return sqlite::ended_before(*writer_, state, before, tenant, except, max); });
   }
-  std::size_t purge_events(EventNo keep_from, Millis before, std::size_t max) override {
-    return guarded([&] { return sqlite::purge_events(*writer_, keep_from, before, max); });
+  std::size_t purge_events(EventNo keep_from, Millis before, Millis now, std::size_t max) override {
+    return guarded([&] { return sqlite::purge_events(*writer_, keep_from, before, now, max); });
   }
   KeySlice purge_list_keys(Millis before, KeyPlace after, std::size_t max) override {
     return guarded([&] { return sqlite::purge_list_keys(*writer_, before, after, max); });
@@ -312,6 +312,10 @@ class SqliteStore final : public Store {
       image.last_event = meta.integer(2);
       image.last_id = std::uint64_t(meta.integer(3));
       image.last_lane = meta.integer(4);
+    }
+    {
+      auto newest = writer_->cached("SELECT at FROM event ORDER BY no DESC LIMIT 1");
+      if (newest.step()) image.last_event_at = newest.integer(0);
     }
     image.tenants = read_tenants(*writer_);
     image.batches = read_batches(*writer_);

@@ -189,11 +189,11 @@ std::vector<Uuid> ended_before(Database& database, model::JobState state, Millis
 }
 
 // Only a prefix of the log goes, so that what is left has no holes.
-std::size_t purge_events(Database& database, EventNo keep_from, Millis before, std::size_t max) {
+std::size_t purge_events(Database& database, EventNo keep_from, Millis before, Millis now, std::size_t max) {
   EventNo last = 0;
   {
-    auto rows = database.cached("SELECT no, at FROM event ORDER BY no LIMIT ?");
-    rows.bind(max);
+    auto rows = database.cached("SELECT no, at FROM event WHERE at <= ? OR no < ? ORDER BY no LIMIT ?");
+    rows.bind(now, keep_from, max);
     while (rows.step() && (rows.integer(0) < keep_from || rows.integer(1) < before)) last = rows.integer(0);
   }
   if (last == 0) return 0;

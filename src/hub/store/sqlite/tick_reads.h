@@ -24,7 +24,7 @@ void cap_durations(Database& database, Millis engine_now);
 Store::Slice slice(Database& database, const JobFilter& filter, Seq after, Seq bound, std::size_t scan);
 std::vector<Uuid> ended_before(Database& database, model::JobState state, Millis before, const std::string& tenant,
                                const std::vector<std::string>& except, std::size_t max);
-std::size_t purge_events(Database& database, EventNo keep_from, Millis before, std::size_t max);
+std::size_t purge_events(Database& database, EventNo keep_from, Millis before, Millis now, std::size_t max);
 Store::KeySlice purge_list_keys(Database& database, Millis before, Store::KeyPlace after, std::size_t max);
 bool package_in_use(Database& database, const std::string& tenant, const std::string& sha256);
 
