@@ -33,7 +33,7 @@ using cli::LogSettings;
 using cli::StopSignals;
 using cli::Trouble;
 
-constexpr Millis kHubStop = 10'000;
+constexpr Millis kHubStop = 1'500;
 
 // What went wrong on one of the hub's threads, for the thread that waits.
 class Fatal {

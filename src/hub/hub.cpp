@@ -321,11 +321,13 @@ void Hub::Parts::sweep(Millis keep_unnamed) {
 }
 
 void Hub::Parts::stop(Millis deadline) {
+  const Millis end = clock.monotonic() + deadline;
+  const auto left = [&] { return std::max<Millis>(0, end - clock.monotonic()); };
   ready = false;
-  sender.stop(deadline);                     // what came of its last calls is written down
-  if (publisher) publisher->stop(deadline);  // likewise its cursor
+  sender.stop(left() / 3);                     // what came of its last calls is written down
+  if (publisher) publisher->stop(left() / 3);  // likewise its cursor
   engine.stop_accepting();
-  if (server) server->stop(deadline);
+  if (server) server->stop(left());
   if (engine_thread) engine_thread->stop();
   {
     const std::lock_guard lock(sweep_mutex);

@@ -4,7 +4,7 @@
 //   Hub hub(options);
 //   std::string url = hub.start();      // everything is on disk and listening
 //   …
-//   hub.stop(10'000);                   // new work refused, polls ended, transactions finished, nothing runs after it
+//   hub.stop(1'500);                    // new work refused, polls ended, transactions finished, nothing runs after it
 //
 // The HTTP API is never open: every call but the health checks, the landing page and the contract needs a token. At
 // first start an admin token is drawn and written to DATA/admin.token, readable by its user alone.
@@ -71,7 +71,7 @@ class Hub {
   // The address it listens on. Throws std::runtime_error with a sentence for people when it cannot run: the data
   // directory is in use by another hub or cannot be written, the store is broken, the port is taken.
   std::string start();
-  void stop(Millis deadline = 10'000);  // may be repeated; any thread but the hub's own
+  void stop(Millis deadline = 1'500);  // may be repeated; any thread but the hub's own
   std::string url() const;
 
   std::filesystem::path admin_token_file() const;

@@ -168,6 +168,27 @@ TEST_F(EngineBulk, OperationsTakeTurnsAndCancelsComeFirst) {
   EXPECT_EQ(redriven, 60);
 }
 
+// Bulk work and retention are stored: they hold up no stop.
+TEST_F(EngineBulk, AStopWaitsForTheTickUnderWayAndNoLonger) {
+  options.slice = 1;
+  restart();
+  many(3'000);
+  Slot<BulkDone> cancel;
+  store::JobFilter all;
+  all.tenants = {"acme"};
+  engine->cancel_where(admin(), all, {}, cancel.answer());
+  tick();
+  EngineThread thread(*engine, [](const std::string& why) { FAIL() << why; });
+  thread.start();
+  thread.stop();
+  EXPECT_EQ(cancel.error(), Code::unavailable);
+  EXPECT_FALSE(engine->state().operations.empty());
+  options.slice = 1'000;
+  restart();
+  settle();
+  EXPECT_EQ(count(JobState::cancelled), 3'000);
+}
+
 TEST_F(EngineBulk, ARedriveKeepsToTheQueuesLimit) {
   auto host = join("h");
   std::vector<Uuid> failed;

@@ -130,6 +130,7 @@ class Engine {
   void tick();                        // one round; throws StoreFailed{fatal} when the hub must stop
   // How long until something is due: 0 when there is work now. At most a quarter of a second.
   Millis until_next() const;
+  bool anything_queued() const;        // commands, or readers
   void wait_for_work(Millis at_most);  // returns at once when a command waits
   void wake();
   // Refuses new commands with unavailable and ends all open fetches with mode run; what is queued is still done.

@@ -40,6 +40,11 @@ void Engine::snapshot(Answer<SnapshotPtr> answer) {
   queue_filled_.notify_one();
 }
 
+bool Engine::anything_queued() const {
+  const std::lock_guard lock(queue_mutex_);
+  return !queue_.empty() || !readers_.empty();
+}
+
 // With the queue locked.
 bool Engine::readers_due() const {
   return !readers_.empty() && (!accepting_ || std::chrono::steady_clock::now() >= next_snapshot_);

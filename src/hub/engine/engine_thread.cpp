@@ -17,7 +17,7 @@ struct EngineThread::Impl {
     try {
       while (true) {
         const Millis wait = engine.until_next();
-        if (wait > 0 && stopping) return;  // nothing is queued any more
+        if (stopping && !engine.anything_queued()) return;  // what else there is to do is stored
         if (wait > 0) engine.wait_for_work(wait);
         engine.tick();
       }

@@ -90,14 +90,19 @@ class OperationCommand final : public Command {
   std::optional<Result<Uuid>> started_;
 };
 
-// Ends all open fetches, so that the hosts hear that the hub goes.
+// Ends all that waits for an answer: hosts hear that the hub goes, and bulk work is stored and goes on in its next
+// life.
 class CloseDesk final : public Command {
  public:
   void apply(Tick& tick) override {
     auto& desk = tick.desk();
     while (!desk.fetches.empty()) tick.replaced_fetches.push_back(std::move(*desk.close(desk.fetches.begin()->first)));
   }
-  void settle(Tick&) override {}
+  void settle(Tick& tick) override {
+    for (auto& [id, waiter] : std::exchange(tick.desk().operations, {}))
+      waiter.answer(
+          geres::fail(Code::unavailable, "the hub is stopping; what it has begun it goes on with when it runs again"));
+  }
   void fail(const Error&) override {}
 };
 
