@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What readers get of the engine: one snapshot for all that have asked, between two ticks, and not so often that ticks
 // would suffer.
+#include "base/log.h"
 #include "hub/engine/snapshot.h"
 #include "hub/engine/tick.h"
 #include "hub/engine/views.h"
@@ -63,7 +64,13 @@ void Engine::answer_readers() {
     readers.swap(readers_);
   }
   const auto before = std::chrono::steady_clock::now();
-  const auto made = make_snapshot();
+  Result<SnapshotPtr> made = SnapshotPtr();
+  try {
+    made = make_snapshot();
+  } catch (const store::StoreFailed& failed) {  // the next tick finds out what that means for the engine
+    log::warn("no snapshot for those who read: {}", failed.what());
+    made = fail(Code::unavailable, "the store does not answer");
+  }
   const auto after = std::chrono::steady_clock::now();
   {
     // A twentieth of the engine's time; what costs next to nothing may be had at any time.

@@ -22,6 +22,7 @@ class FaultyStore : public store::Store {
     bool done = false;
   };
   std::optional<CommitFault> next_commit;
+  bool fail_head = false;                    // the next time it is looked for
   std::optional<std::string> poisoned_name;  // a change that inserts a job of this name is refused
   bool full = false;                         // commits that insert jobs fail for space
   std::function<void()> before_commit;
@@ -58,7 +59,10 @@ class FaultyStore : public store::Store {
   std::vector<store::ReadyRow> peek_ready(store::LaneNo lane, std::size_t n) override {
     return inner_->peek_ready(lane, n);
   }
-  std::optional<store::ReadyRow> head(store::LaneNo lane) override { return inner_->head(lane); }
+  std::optional<store::ReadyRow> head(store::LaneNo lane) override {
+    if (std::exchange(fail_head, false)) throw store::StoreFailed(store::Failure::refused, "injected");
+    return inner_->head(lane);
+  }
   std::vector<store::ScheduledRow> due(Millis e, Millis w, std::size_t max) override { return inner_->due(e, w, max); }
   std::optional<Millis> next_due(bool by_wall) override { return inner_->next_due(by_wall); }
   std::vector<store::QueueDeadlineRow> deadlines_due(Millis e, std::size_t max) override {

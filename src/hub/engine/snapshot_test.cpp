@@ -120,6 +120,19 @@ TEST_F(EngineSnapshot, CountsWhatIsAheadInAllLanesOfTheBatchTogether) {
   EXPECT_NE(answer.summary.find("7 jobs are ahead (batch0, priority 5)"), std::string::npos) << answer.summary;
 }
 
+TEST_F(EngineSnapshot, AStoreThatDoesNotAnswerCostsTheReaderAndNotTheEngine) {
+  push();
+  const auto first = submit(job());
+  submit(job());
+  cancel(first);  // whose row was the lane's head: the next one is looked for when it is needed
+  store->fail_head = true;
+  Slot<SnapshotPtr> slot;
+  engine->snapshot(slot.answer());
+  while (!slot.answered()) engine->tick();
+  EXPECT_EQ(slot.error(), Code::unavailable);
+  EXPECT_EQ(snapshot()->lane_views.at(0).ready, 1);
+}
+
 TEST_F(EngineSnapshot, AStoppingEngineAnswersItsReaders) {
   Slot<SnapshotPtr> before, after;
   engine->snapshot(before.answer());
