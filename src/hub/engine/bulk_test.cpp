@@ -178,9 +178,11 @@ TEST_F(EngineBulk, AStopWaitsForTheTickUnderWayAndNoLonger) {
   all.tenants = {"acme"};
   engine->cancel_where(admin(), all, {}, cancel.answer());
   tick();
-  EngineThread thread(*engine, [](const std::string& why) { FAIL() << why; });
-  thread.start();
-  thread.stop();
+  {
+    EngineThread thread(*engine, [](const std::string& why) { FAIL() << why; });
+    thread.start();
+    thread.stop();
+  }
   EXPECT_EQ(cancel.error(), Code::unavailable);
   EXPECT_FALSE(engine->state().operations.empty());
   options.slice = 1'000;
