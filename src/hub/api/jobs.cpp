@@ -187,7 +187,8 @@ awaitable<Answered> why_job(Call& call) {
   const auto id = job_id(call);
   if (!id) co_return id.error();
   std::optional<engine::WhyAnswer> why;
-  while (!why) {  // it was granted meanwhile, or is ready again
+  for (int tries = 0; !why; ++tries) {  // it was granted meanwhile, or is ready again
+    if (tries == 20) co_return fail(Code::unavailable, "the job changes faster than it can be looked at");
     auto job = co_await visible_job(call, *id);
     if (!job) co_return job.error();
     engine::SnapshotPtr fleet;
