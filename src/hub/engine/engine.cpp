@@ -42,6 +42,7 @@ struct Engine::Clockwork {
   Millis anchor_monotonic = 0;  // and the monotonic clock then
   Millis paused = 0;            // total of the engine's own pauses
   Millis last_tick = 0;         // monotonic
+  Millis last_run = 0;          // likewise: of one that was not for readers alone
   Millis next_sweep = 0;        // monotonic
   Millis failed_until = 0;      // monotonic: the last tick failed, nothing that is due by itself is tried before
   Millis full_until = 0;        // monotonic: space was short, nothing that grows is tried before
@@ -187,9 +188,11 @@ void Engine::tick() {
   }
   auto commands = take_commands();
   stats_.commands += std::int64_t(commands.size());
-  if (!commands.empty() || until_due() == 0 || !only_readers()) {
+  // Readers alone cost no round; but what is looked at now and then must not wait for as long as somebody reads.
+  if (!commands.empty() || until_due() == 0 || !only_readers() || clock_.monotonic() - work.last_run >= kIdle) {
     run(std::move(commands));
     ++stats_.ticks;
+    work.last_run = clock_.monotonic();
   }
   work.last_tick = clock_.monotonic();
   answer_readers();

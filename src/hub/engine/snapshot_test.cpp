@@ -103,6 +103,11 @@ TEST_F(EngineSnapshot, CostsNoTick) {
   while (!other.answered()) engine->tick();
   EXPECT_EQ(one.value(), other.value()) << "one for all who asked";
   EXPECT_EQ(engine->stats().ticks, ticks);
+  clock.advance(300);
+  Slot<SnapshotPtr> late;
+  engine->snapshot(late.answer());
+  while (!late.answered()) engine->tick();
+  EXPECT_GT(engine->stats().ticks, ticks) << "who reads all the time keeps nothing from being looked at";
 }
 
 TEST_F(EngineSnapshot, CountsWhatIsAheadInAllLanesOfTheBatchTogether) {
