@@ -226,7 +226,7 @@ class Events(unittest.TestCase):
         with Fleet() as fleet:
             fleet.up()
             fleet.push_shell()
-            done = subprocess.run(["node", "--test", "--test-reporter=spec", "test/"], cwd=CLIENT, capture_output=True,
+            done = subprocess.run(["node", "--test", "--test-reporter=spec", "--test-timeout=100000", "test/"], cwd=CLIENT, capture_output=True,
                                   text=True, env={**os.environ, **fleet.environment()}, timeout=240)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 

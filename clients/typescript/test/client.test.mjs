@@ -182,13 +182,16 @@ test("notifications tell of what was and what comes", async () => {
       if (told.filter((t) => t.startsWith("completed")).length === 2) over();
     },
   });
-  const before = await geres.wait((await geres.submit(shell("true"))).id);
-  await live.subscribeToJob(before.id);
-  const batch = await geres.createBatch({ name: `live-${Date.now()}`, tenant: "demo" });
-  await live.subscribeToBatch(batch.id);
-  const after = await geres.submit(shell("true", { batch: batch.id }));
-  await both;
-  assert.deepEqual(told, [`completed ${before.id} finished`, `started ${after.id}`, `completed ${after.id} finished`]);
-  await assert.rejects(live.subscribeToJob("0192f0c4-7d3a-7001-8f2e-0123456789ab"), /no job/);
-  await live.close();
+  try {
+    const before = await geres.wait((await geres.submit(shell("true"))).id);
+    await live.subscribeToJob(before.id);
+    const batch = await geres.createBatch({ name: `live-${Date.now()}`, tenant: "demo" });
+    await live.subscribeToBatch(batch.id);
+    const after = await geres.submit(shell("true", { batch: batch.id }));
+    await both;
+    assert.deepEqual(told, [`completed ${before.id} finished`, `started ${after.id}`, `completed ${after.id} finished`]);
+    await assert.rejects(live.subscribeToJob("0192f0c4-7d3a-7001-8f2e-0123456789ab"), /no job/);
+  } finally {
+    await live.close();  // an open connection would keep a failed test from ending
+  }
 });

@@ -25,10 +25,10 @@ constexpr Millis kPollMax = 90'000;
 signalr::Sight sight_of(Api& api, std::shared_ptr<const Identity> who) {
   signalr::Sight sight;
   sight.visible = events_visible_to(*who);
-  sight.job = [&api, who](Uuid id) -> Result<model::Job> {
-    auto job = api.reads.job(id);
-    if (!job || !who->sees(job->spec.tenant)) return no_such_job(id.str());
-    return std::move(*job);
+  sight.job = [&api, who](Uuid id) -> Result<store::JobAsOf> {
+    auto seen = api.reads.job_as_of(id);
+    if (!seen || !who->sees(seen->job.spec.tenant)) return no_such_job(id.str());
+    return std::move(*seen);
   };
   sight.batch = [&api, who](const std::string& batch) -> Result<Uuid> {
     const auto stored = find_batch(api, *who, batch, {}, {});

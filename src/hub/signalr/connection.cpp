@@ -83,7 +83,8 @@ std::string Connection::output(Millis now) {
     for (auto& [id, reader] : jobs_) {
       bool gap = false;
       text += told(*reader, gap);
-      if (gap) present_state(id, text);  // what came before it is in there
+      if (!gap) continue;
+      if (auto live = from_present_state(id, text)) reader = std::move(*live);  // what was missed is in there
     }
     for (auto& [id, reader] : batches_) {
       bool gap = false;
@@ -152,9 +153,9 @@ std::string Connection::call(const Message& message, std::string& more) {
   return {};
 }
 
-void Connection::follow(Subscriptions& subscriptions, Uuid id, events::Filter filter) {
+std::unique_ptr<events::Reader> Connection::follow(events::Filter filter, store::EventNo after) const {
   filter.types = told_types();
-  subscriptions[id] = std::make_unique<events::Reader>(tail_, std::move(filter), tail_.last(), ring_);
+  return std::make_unique<events::Reader>(tail_, std::move(filter), after, ring_);
 }
 
 std::string Connection::subscribe_to_job(const std::string& text, std::string& more) {
@@ -162,28 +163,31 @@ std::string Connection::subscribe_to_job(const std::string& text, std::string& m
   if (!id) return fmt::format("There is no job '{}'.", replace_bad_utf8(utf8_prefix(text, 80)));
   if (jobs_.size() + batches_.size() >= kSubscriptionsMax && !jobs_.contains(*id))
     return fmt::format("A connection may have {} subscriptions: subscribe to a batch instead.", kSubscriptionsMax);
-  // First the place in the log, then the job: whatever happens in between is told twice rather than not at all.
-  if (const auto visible = sight_.job(*id); !visible) return visible.error().message;
-  auto filter = sight_.visible;
-  filter.jobs = {*id};
-  follow(jobs_, *id, std::move(filter));
-  return present_state(*id, more);
+  auto live = from_present_state(*id, more);
+  if (!live) return live.error().message;
+  jobs_[*id] = std::move(*live);
+  return {};
 }
 
-// What went wrong, or nothing. `more`: that it has ended, or has started and how far it is.
-std::string Connection::present_state(Uuid id, std::string& more) const {
-  const auto job = sight_.job(id);
-  if (!job) return job.error().message;
-  const auto told = teller_.job_json(*job);
+// Says that the job has ended, or has started and how far it is; the reader goes on with what came after that. The
+// store may know of events that the tail is still to tell of: told after the state that they led to, a start would
+// follow the end.
+Result<std::unique_ptr<events::Reader>> Connection::from_present_state(Uuid id, std::string& text) const {
+  const auto last = tail_.last();  // before the job is read, for a store that keeps no events
+  const auto seen = sight_.job(id);
+  if (!seen) return seen.error();
+  const auto told = teller_.job_json(seen->job);
   const auto shown = boost::json::serialize(told);
-  if (model::ended(job->status.state)) {
-    more += invocation("JobCompleted", {shown});
-  } else if (job->status.state == model::JobState::running) {
-    more += invocation("JobStarted", {shown});
+  if (model::ended(seen->job.status.state)) {
+    text += invocation("JobCompleted", {shown});
+  } else if (seen->job.status.state == model::JobState::running) {
+    text += invocation("JobStarted", {shown});
     if (const auto* progress = told.if_contains("progress"))
-      more += invocation("JobProgressed", {shown, boost::json::serialize(*progress)});
+      text += invocation("JobProgressed", {shown, boost::json::serialize(*progress)});
   }
-  return {};
+  auto filter = sight_.visible;
+  filter.jobs = {id};
+  return follow(std::move(filter), std::max(last, seen->as_of));
 }
 
 std::string Connection::subscribe_to_batch(const std::string& text) {
@@ -193,7 +197,7 @@ std::string Connection::subscribe_to_batch(const std::string& text) {
     return fmt::format("A connection may have {} subscriptions.", kSubscriptionsMax);
   auto filter = sight_.visible;
   filter.batches = {*id};
-  follow(batches_, *id, std::move(filter));
+  batches_[*id] = follow(std::move(filter), tail_.last());
   return {};
 }
 

@@ -5,7 +5,8 @@
 //   server methods   SubscribeToJob(id) UnsubscribeFromJob(id) SubscribeToBatch(idOrName)
 //   UnsubscribeFromBatch(idOrName) client methods   JobStarted(job) JobProgressed(job, progress) JobCompleted(job)
 //
-// Whoever subscribes to a job that has started or ended is told so at once, then live; told twice is possible.
+// Whoever subscribes to a job that has started or ended is told so at once, then what comes after that. Told twice is
+// possible after a reconnect, never what was before what has been told.
 #pragma once
 
 #include <functional>
@@ -22,7 +23,7 @@ namespace geres::hub::signalr {
 // What a client may see. Both block; an error's message is what the client is told.
 struct Sight {
   events::Filter visible;
-  std::function<Result<model::Job>(Uuid)> job;
+  std::function<Result<store::JobAsOf>(Uuid)> job;
   std::function<Result<Uuid>(const std::string& batch)> batch;
 };
 
@@ -53,9 +54,9 @@ class Connection {
   std::string call(const Message& message, std::string& more);
   std::string subscribe_to_job(const std::string& id, std::string& more);
   std::string subscribe_to_batch(const std::string& batch);
-  void follow(Subscriptions& subscriptions, Uuid id, events::Filter filter);
+  std::unique_ptr<events::Reader> follow(events::Filter filter, store::EventNo after) const;
   std::string told(events::Reader& reader, bool& gap);  // gap: events are missing before what comes next
-  std::string present_state(Uuid id, std::string& more) const;
+  Result<std::unique_ptr<events::Reader>> from_present_state(Uuid id, std::string& text) const;
   std::string end(std::string last_words);
 
   events::Tail& tail_;

@@ -15,7 +15,7 @@ class SignalrConnectionTest : public testing::Test {
  protected:
   std::unique_ptr<Connection> open(std::function<void()> ring = [] {}) {
     Sight sight;
-    sight.job = [](Uuid) -> Result<model::Job> { return fail(Code::unknownJob, "there is no job"); };
+    sight.job = [](Uuid) -> Result<store::JobAsOf> { return fail(Code::unknownJob, "there is no job"); };
     sight.batch = [](const std::string&) -> Result<Uuid> { return Uuid{7, 7}; };
     return std::make_unique<Connection>(tail, teller, std::move(sight), std::move(ring), 0);
   }
@@ -59,7 +59,7 @@ TEST_F(SignalrConnectionTest, WhoComesLateIsToldHowFarAJobIs) {
   job.status.state = model::JobState::running;
   job.status.progress = model::Progress{40, "half a sentence that is too long to lie inside of a string object"};
   Sight sight;
-  sight.job = [&](Uuid) -> Result<model::Job> { return job; };
+  sight.job = [&](Uuid) -> Result<store::JobAsOf> { return store::JobAsOf{job, 0}; };
   Connection connection(
       tail, teller, sight, [] {}, 0);
   connection.receive(
@@ -72,6 +72,34 @@ TEST_F(SignalrConnectionTest, WhoComesLateIsToldHowFarAJobIs) {
       << told;
 }
 
+// The store knows of a commit before the log's readers are told of it.
+TEST_F(SignalrConnectionTest, WhatLedToTheStateToldIsNotToldAfterIt) {
+  model::Job job;
+  job.id = {5, 5};
+  job.spec.tenant = "acme";
+  job.status.state = model::JobState::finished;
+  Sight sight;
+  sight.job = [&](Uuid) -> Result<store::JobAsOf> { return store::JobAsOf{job, 2}; };
+  tail.start(0);
+  Connection connection(
+      tail, teller, sight, [] {}, 0);
+  connection.receive(
+      hello() + record(R"({"type":1,"target":"SubscribeToJob","arguments":[")" + job.id.str() + R"("]})"), 0);
+  EXPECT_NE(connection.output(0).find("JobCompleted"), std::string::npos);
+  const auto publish = [&](store::EventNo no, store::EventType type) {
+    store::EventRow event;
+    event.no = no;
+    event.type = type;
+    event.subject = job.id;
+    event.tenant = "acme";
+    tail.publish({event});
+    return connection.output(1);
+  };
+  EXPECT_EQ(publish(1, store::EventType::job_started), "");
+  EXPECT_EQ(publish(2, store::EventType::job_finished), "");
+  EXPECT_NE(publish(3, store::EventType::job_started).find("JobStarted"), std::string::npos) << "redriven";
+}
+
 // Events that are no longer kept are made good by what they led to.
 TEST_F(SignalrConnectionTest, WhoMissedEventsIsToldTheStateOfTheJob) {
   events::Tail forgetful(store->reads(), {.events_max = 2});
@@ -80,11 +108,7 @@ TEST_F(SignalrConnectionTest, WhoMissedEventsIsToldTheStateOfTheJob) {
   job.id = {5, 5};
   job.status.state = model::JobState::finished;
   Sight sight;
-  sight.job = [&](Uuid id) -> Result<model::Job> {
-    auto seen = job;
-    seen.id = id;
-    return seen;
-  };
+  sight.job = [&](Uuid) -> Result<store::JobAsOf> { return store::JobAsOf{job, 0}; };
   sight.batch = [](const std::string&) -> Result<Uuid> { return Uuid{7, 7}; };
   Connection connection(
       forgetful, teller, sight, [] {}, 0);

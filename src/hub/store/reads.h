@@ -42,11 +42,17 @@ struct ToldDelivery {
   Uuid subject;
 };
 
+struct JobAsOf {
+  model::Job job;
+  EventNo as_of = 0;  // the last event in the store as the job was read: all up to it is in the job. 0: none is kept
+};
+
 class Reads {
  public:
   virtual ~Reads() = default;
 
   virtual std::optional<model::Job> job(Uuid id) = 0;
+  virtual std::optional<JobAsOf> job_as_of(Uuid id) = 0;
   virtual std::vector<model::Job> jobs(const JobFilter& filter, const Page& page) = 0;
   virtual std::int64_t count(const JobFilter& filter) = 0;
   // Jobs whose id starts or ends with these hex digits (no dashes), newest first; at most `max`.

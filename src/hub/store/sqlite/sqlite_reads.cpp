@@ -166,6 +166,16 @@ std::optional<model::Job> SqliteReads::job(Uuid id) {
   return read([&](Database& database) { return find_job(database, id); });
 }
 
+std::optional<JobAsOf> SqliteReads::job_as_of(Uuid id) {
+  return read([&](Database& database) -> std::optional<JobAsOf> {
+    auto job = find_job(database, id);
+    if (!job) return std::nullopt;
+    auto last = database.cached("SELECT max(no) FROM event");
+    last.step();
+    return JobAsOf{std::move(*job), last.integer(0)};
+  });
+}
+
 std::vector<model::Job> SqliteReads::jobs(const JobFilter& filter, const Page& page) {
   return read([&](Database& database) {
     const FilterSql sql(database, filter);

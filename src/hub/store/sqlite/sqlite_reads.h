@@ -42,6 +42,7 @@ class SqliteReads final : public Reads {
       : pool_(pool), single_(single), file_(std::move(file)) {}
 
   std::optional<model::Job> job(Uuid id) override;
+  std::optional<JobAsOf> job_as_of(Uuid id) override;
   std::vector<model::Job> jobs(const JobFilter& filter, const Page& page) override;
   std::int64_t count(const JobFilter& filter) override;
   std::vector<Uuid> ids_like(const std::string& hex, const std::vector<std::string>& tenants, std::size_t max) override;
