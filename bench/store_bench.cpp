@@ -198,7 +198,7 @@ Micros average(int rounds, Load& load, F work) {
 void fill(const std::filesystem::path& file, std::int64_t wanted) {
   const auto store = open_sqlite(file);
   Load load(*store);
-  const std::int64_t there = store->reads().count({.states = {model::JobState::ready}});
+  const auto there = store->reads().count({.states = {model::JobState::ready}}).count;
   for (std::int64_t n = there; n < wanted; n += 10'000) load.submit(int(std::min<std::int64_t>(10'000, wanted - n)));
 }
 
@@ -237,7 +237,7 @@ void measure_reads(const std::filesystem::path& file) {
   };
   using enum model::JobState;
   const Page page{.limit = 100};
-  const auto last = reads.jobs({}, {.limit = 1}).front();
+  const auto last = reads.jobs({}, {.limit = 1}).jobs.front();
   fmt::print("reads, best of five:\n");
   timed("one job", [&] { reads.job(last.id); });
   timed("newest 100", [&] { reads.jobs({}, page); });

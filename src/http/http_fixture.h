@@ -28,10 +28,11 @@ inline constexpr int kPatienceMs = 20'000;
 class Client {
  public:
   explicit Client(const Server& server) : Client(server, Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))) {}
-  Client(const Server& server, Fd socket) : fd_(std::move(socket)) {
+  Client(const Server& server, Fd socket) : Client(server.port(), std::move(socket)) {}
+  Client(std::uint16_t port, Fd socket) : fd_(std::move(socket)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(server.port());
+    address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
       throw std::system_error(errno, std::generic_category(), "connect");

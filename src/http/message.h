@@ -114,7 +114,8 @@ struct Response {
   std::function<awaitable<void>(StreamWriter&)> stream;
   // Instead of all the rest, where wants_websocket(request): the connection becomes a WebSocket; see websocket.h.
   std::function<awaitable<void>(WebSocket&)> websocket;
-  bool close = false;  // end the connection after this answer
+  std::shared_ptr<const void> held;  // let go of once all of it has been sent, or cannot be
+  bool close = false;                // end the connection after this answer
 };
 
 Response text_response(unsigned status, std::string_view content_type, std::string body);

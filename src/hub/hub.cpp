@@ -2,6 +2,7 @@
 #include "hub/hub.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -173,11 +174,14 @@ struct Hub::Parts {
         engine(*store, clock, random, engine_options(options)),
         pool(options.read_threads),
         explainer(1),
+        walker(1),
         purges(1),
         tail(store->reads()),
         sender(engine, store->reads(), tail, clock, webhook_options(options)),
-        api{engine,    store->reads(), *blobs, pool,        explainer, clock, access, feed,  tail, nullptr,
-            last_hour, signalr,        logs,   batch_names, metrics,   {},    {},     false, {}} {
+        api{engine,  store->reads(), *blobs,  pool, explainer,   walker,  clock, access, feed,  tail,
+            nullptr, last_hour,      signalr, logs, batch_names, metrics, {},    {},     false, {}} {
+    api.large_bodies.on_drained([this] { give_memory_back(); });
+    api.large_answers.on_drained([this] { give_memory_back(); });
     if (!options.amqp.empty()) publisher.emplace(engine, store->reads(), tail, clock, amqp_options(options));
   }
 
@@ -195,7 +199,8 @@ struct Hub::Parts {
   engine::Engine engine;
   WorkerPool pool;
   WorkerPool explainer;
-  WorkerPool purges;  // removes old logs, away from those who wait for reads
+  WorkerPool walker;
+  WorkerPool purges;  // removes old logs and gives memory back, away from those who wait for reads
   events::Tail tail;
   std::optional<events::Teller> teller;  // once the log's name is known
   webhooks::Sender sender;
@@ -216,6 +221,9 @@ struct Hub::Parts {
   void start_publisher();
   void load_access();
   void make_admin_token(const std::filesystem::path& file);
+  void give_memory_back() {
+    purges.run([] { ::malloc_trim(0); });
+  }
   void start_sweeper(Millis every, Millis keep_unnamed);
   void sweep(Millis keep_unnamed);
   void stop(Millis deadline);

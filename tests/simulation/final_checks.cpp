@@ -39,10 +39,11 @@ class FinalChecks {
 
   void read_jobs() {
     store::Page page{500, 0, true};
-    for (auto rows = reads_.jobs({}, page); !rows.empty(); rows = reads_.jobs({}, page)) {
-      page.after = rows.back().id.seq();
-      for (auto& job : rows) jobs_.emplace(job.id, std::move(job));
-    }
+    do {
+      auto part = reads_.jobs({}, page);
+      page.after = part.next;
+      for (auto& job : part.jobs) jobs_.emplace(job.id, std::move(job));
+    } while (page.after != 0);
   }
 
   // The store's own auditor: every rule between its rows.

@@ -43,7 +43,8 @@
 namespace geres::hub::amqp {
 namespace {
 
-constexpr std::size_t kPage = 100;  // events read ahead
+constexpr std::size_t kPage = 100;                // events read ahead
+constexpr std::size_t kMadeAheadMax = 64 * 1024;  // bytes of them as they are sent; what is beyond is made at its turn
 constexpr Millis kRound = 500;
 constexpr Millis kStopRound = 20;
 constexpr Millis kStopMax = 2'000;
@@ -394,7 +395,7 @@ bool Publisher::Impl::read_on() {
       pending.push_back({std::nullopt, before, *page.gap_until});
       break;
     }
-    teller->prepare(page.events);
+    teller->texts(page.events, kMadeAheadMax);
     for (auto& told : page.events) pending.push_back({std::move(told), 0, 0});
     if (!page.more) break;
   }
@@ -403,7 +404,7 @@ bool Publisher::Impl::read_on() {
 
 proton::message Publisher::Impl::message_of(const Item& item) const {
   const auto& log = teller->log();
-  if (item.told) return event_message(log, item.told->row(), events::Teller::text(*item.told)->data());
+  if (item.told) return event_message(log, item.told->row(), teller->text(*item.told)->data());
   return gap_message({events::event_id(log, item.after), events::event_id(log, item.until), clock.wall()});
 }
 

@@ -4,6 +4,7 @@
 
 #include "hub/api/filter.h"
 #include "hub/api/handlers.h"
+#include "hub/api/pieces.h"
 #include "hub/api/query.h"
 
 namespace geres::hub::api {
@@ -79,28 +80,20 @@ http::Response count_response(std::int64_t count, bool dry_run, json::object by_
   return json_response(200, body);
 }
 
+json::object reasons_json(const std::map<model::Reason, std::int64_t>& by_reason) {
+  json::object body;
+  for (const auto& [reason, n] : by_reason) body.emplace(json::write(reason).get_string(), n);
+  return body;
+}
+
 http::Response done_response(const engine::BulkDone& done) {
   json::object body{{"count", done.count}, {"dryRun", false}};
-  json::object by_reason;
-  for (const auto& [reason, n] : done.by_reason) by_reason.emplace(json::write(reason).get_string(), n);
+  auto by_reason = reasons_json(done.by_reason);
   if (!by_reason.empty()) body.emplace("byReason", std::move(by_reason));
   json::array ids;
   for (const auto id : done.ids) ids.emplace_back(std::string_view(id.str()));
   body.emplace("ids", std::move(ids));
   return json_response(200, body);
-}
-
-json::object count_by_reason(store::Reads& reads, store::JobFilter filter, std::int64_t total) {
-  json::object by_reason;
-  std::int64_t found = 0;
-  boost::mp11::mp_for_each<boost::describe::describe_enumerators<model::Reason>>([&](auto d) {
-    if (d.value == model::Reason::none || found >= total) return;
-    filter.reason = d.value;
-    const auto n = reads.count(filter);
-    found += n;
-    if (n > 0) by_reason.emplace(d.name, n);
-  });
-  return by_reason;
 }
 
 }  // namespace
@@ -122,8 +115,9 @@ awaitable<Answered> cancel_jobs(Call& call) {
   filter.states = narrow_states(filter.states, {scheduled, blocked, ready, leased, running});
   if (filter.states.empty()) co_return count_response(0, bulk->dry_run);
   if (bulk->dry_run) {
-    auto count = [&] { return call.api.reads.count(filter); };
-    co_return count_response(co_await blocking(call, count), true);
+    const auto counted = co_await count_jobs(call, filter);
+    if (!counted) co_return counted.error();
+    co_return count_response(counted->count, true);
   }
   auto ask = [&](engine::Answer<engine::BulkDone> answer) {
     call.api.engine.cancel_where(call.who.caller(), filter, what, std::move(answer));
@@ -151,13 +145,9 @@ awaitable<Answered> redrive_jobs(Call& call) {
   if (filter.states.empty()) co_return count_response(0, bulk->dry_run);
   if (bulk->dry_run) {
     filter.not_redriven = true;
-    std::int64_t total = 0;
-    auto count = [&] {
-      total = call.api.reads.count(filter);
-      return filter.reason ? json::object() : count_by_reason(call.api.reads, filter, total);
-    };
-    auto by_reason = co_await blocking(call, count);
-    co_return count_response(total, true, std::move(by_reason));
+    const auto counted = co_await count_jobs(call, filter);
+    if (!counted) co_return counted.error();
+    co_return count_response(counted->count, true, filter.reason ? json::object() : reasons_json(counted->by_reason));
   }
   auto ask = [&](engine::Answer<engine::BulkDone> answer) {
     call.api.engine.redrive_where(call.who.caller(), filter, std::move(answer));

@@ -16,9 +16,10 @@ awaitable<Result<std::string>> body_text(Call& call, std::int64_t limit) {
     co_return fail(Code::unsupportedMedia, fmt::format("the body is '{}'", utf8_prefix(type, 80)), {},
                    "Content-Type: application/json");
   const auto length = call.request.body.length();
-  if (!length || *length > std::uint64_t(LargeBodies::kSmall)) {
-    call.room = call.api.large_bodies.take(std::int64_t(std::min(length.value_or(limit), std::uint64_t(limit))));
-    if (!call.room) co_return fail(Code::tooManyRequests, "too many large bodies at once");
+  if (!length || *length > std::uint64_t(MemoryBudget::kSmall)) {
+    call.body_room =
+        call.api.large_bodies.take(call.who.id, std::int64_t(std::min(length.value_or(limit), std::uint64_t(limit))));
+    if (!call.body_room) co_return fail(Code::tooManyRequests, "too many large bodies at once");
   }
   co_return co_await call.request.body.read_all(std::uint64_t(limit));
 }
@@ -38,10 +39,14 @@ http::Response json_text_response(unsigned status, std::string body) {
   return http::text_response(status, "application/json", std::move(body));
 }
 
-http::Response list_response(json::array items, const std::string& next) {
+std::string list_text(json::array items, const std::string& next) {
   json::object body{{"items", std::move(items)}};
   if (!next.empty()) body.emplace("next", std::string_view(next));
-  return json_response(200, body);
+  return boost::json::serialize(body);
+}
+
+http::Response list_response(json::array items, const std::string& next) {
+  return json_text_response(200, list_text(std::move(items), next));
 }
 
 awaitable<Result<engine::SnapshotPtr>> fleet_now(Call& call) {
@@ -56,16 +61,28 @@ awaitable<Result<model::Job>> visible_job(Call& call, Uuid id) {
   co_return std::move(*job);
 }
 
-awaitable<json::object> show_job(Call& call, const model::Job& job) {
-  auto name = call.api.batch_names.find(job.spec.batch);
+json::object show_job_here(Api& api, const model::Job& job) {
+  auto name = api.batch_names.find(job.spec.batch);
   if (!name) {
-    auto read = [&call, &job] { return call.api.reads.batch(job.spec.batch); };
-    if (const auto stored = co_await blocking(call, read)) {
-      call.api.batch_names.put(stored->batch);
+    if (const auto stored = api.reads.batch(job.spec.batch)) {
+      api.batch_names.put(stored->batch);
       name = stored->batch.name;
     }
   }
-  co_return wire::job_json(job, name.value_or(std::string()));
+  return wire::job_json(job, name.value_or(std::string()));
+}
+
+awaitable<json::object> show_job(Call& call, const model::Job& job) {
+  if (auto name = call.api.batch_names.find(job.spec.batch)) co_return wire::job_json(job, *name);
+  auto show = [&] { return show_job_here(call.api, job); };
+  co_return co_await blocking(call, show);
+}
+
+Result<void> make_room(Call& call, std::size_t answer_bytes) {
+  if (std::int64_t(answer_bytes) <= MemoryBudget::kSmall) return {};
+  call.answer_room = call.api.large_answers.take(call.who.id, std::int64_t(answer_bytes));
+  if (call.answer_room) return {};
+  return fail(Code::tooManyRequests, "too many large answers that nobody has taken yet");
 }
 
 Error no_such_job(std::string_view id) {

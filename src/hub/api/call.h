@@ -16,7 +16,9 @@
 #include "hub/api/batch_names.h"
 #include "hub/api/line_quota.h"
 #include "hub/api/log_store.h"
+#include "hub/api/memory_budget.h"
 #include "hub/api/problem.h"
+#include "hub/api/turns.h"
 #include "hub/engine/engine.h"
 #include "hub/engine/snapshot.h"
 #include "hub/events/feed.h"
@@ -47,33 +49,6 @@ struct About {
   Millis started_at = 0;
 };
 
-// Large bodies (lists of jobs, reports with logs) may take so much memory in all; beyond it callers come back later.
-class LargeBodies {
- public:
-  static constexpr std::int64_t kBytesMax = 512LL << 20;
-  static constexpr std::int64_t kSmall = 64LL << 10;  // as many of these as there are connections are no trouble
-  class Room {
-   public:
-    Room(std::atomic<std::int64_t>& taken, std::int64_t bytes) : taken_(taken), bytes_(bytes) {}
-    Room(const Room&) = delete;
-    Room& operator=(const Room&) = delete;
-    ~Room() { taken_ -= bytes_; }
-
-   private:
-    std::atomic<std::int64_t>& taken_;
-    std::int64_t bytes_;
-  };
-  // nullptr if there is no room now.
-  std::unique_ptr<Room> take(std::int64_t bytes) {
-    auto room = std::make_unique<Room>(taken_, bytes);
-    if ((taken_ += bytes) > kBytesMax) return nullptr;
-    return room;
-  }
-
- private:
-  std::atomic<std::int64_t> taken_ = 0;
-};
-
 class Metrics;
 
 // The hub's parts as handlers use them; all of them may be called from any thread.
@@ -83,6 +58,7 @@ struct Api {
   packages::Blobs& blobs;
   WorkerPool& pool;
   WorkerPool& explainer;  // one thread: explanations are long work, and must not take all processors
+  WorkerPool& walker;     // likewise: long walks through the store
   const Clock& clock;
   Access& access;
   events::Feed& feed;
@@ -97,7 +73,9 @@ struct Api {
   About about;
   bool access_log = false;
   std::function<bool()> ready;  // may new work be taken?
-  LargeBodies large_bodies = {};
+  MemoryBudget large_bodies{{.all = 512LL << 20, .each = 256LL << 20}};
+  MemoryBudget large_answers{{.all = 256LL << 20, .each = 64LL << 20}};
+  Turns walks = {};
   LineQuota stranger_lines = {};  // about who shows no valid token
   LineQuota caller_lines = {};
   LineQuota trouble_lines = {};
@@ -109,7 +87,8 @@ struct Call {
   Api& api;
   http::Request& request;
   const Identity& who;
-  std::unique_ptr<LargeBodies::Room> room = nullptr;  // while a large body is in memory
+  MemoryBudget::RoomPtr body_room = nullptr;    // while a large body is in memory
+  MemoryBudget::RoomPtr answer_room = nullptr;  // while a large answer is
 
   const std::string& capture(std::string_view name) const { return request.capture(name); }
 };
@@ -163,10 +142,14 @@ auto blocking(Call& call, Work work) -> awaitable<std::invoke_result_t<Work&>> {
 http::Response json_response(unsigned status, const json::value& body);
 http::Response json_text_response(unsigned status, std::string body);      // JSON already
 http::Response list_response(json::array items, const std::string& next);  // {"items": […], "next"?: "…"}
+std::string list_text(json::array items, const std::string& next);         // the same as text
 
 // The job if the caller may see it, else unknownJob.
 awaitable<Result<model::Job>> visible_job(Call& call, Uuid id);
 awaitable<json::object> show_job(Call& call, const model::Job& job);
+json::object show_job_here(Api& api, const model::Job& job);  // may block: on a worker thread
+// Room for an answer that is about to be made or was made: tooManyRequests if there is none now.
+Result<void> make_room(Call& call, std::size_t answer_bytes);
 
 Error no_such_job(std::string_view id);
 Error lacks_tenant(const Identity& who, std::string_view tenant, std::string_view field = {});

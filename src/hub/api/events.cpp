@@ -13,7 +13,8 @@
 namespace geres::hub::api {
 namespace {
 
-constexpr std::size_t kPage = 200;  // events in one write
+constexpr std::size_t kPage = 200;             // events read at once
+constexpr std::size_t kWriteMax = 256 * 1024;  // bytes in one write, about
 constexpr Millis kHeartbeat = 15'000;
 
 struct EventView {
@@ -36,32 +37,39 @@ std::string gap_text(const Api& api, std::optional<store::EventNo> after, store:
   return fmt::format("{}event: gap\ndata: {}\n\n", id_line(api, until), boost::json::serialize(data));
 }
 
-std::string page_text(const Api& api, const events::Reader::Page& page) {
+std::string events_text(const Api& api, std::span<const events::Told> told, const std::vector<events::TextPtr>& texts) {
   std::string text;
-  for (const auto& event : page.events) {
-    text += id_line(api, event.row().no);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    text += id_line(api, told[i].row().no);
     text += "event: ";
-    text += store::event_name(event.row().type);
+    text += store::event_name(told[i].row().type);
     text += "\ndata: ";
-    text += events::Teller::text(event)->event;
+    text += texts[i]->event;
     text += "\n\n";
   }
   return text;
 }
 
 awaitable<events::Reader::Page> next_page(Api& api, events::Reader& reader) {
-  events::Reader::Page page;
-  if (reader.behind()) {
-    auto read = [&] { return reader.read(kPage); };
-    page = co_await http::run_on(api.pool, read);
-  } else {
-    page = reader.read(kPage);
+  if (!reader.behind()) co_return reader.read(kPage);
+  auto read = [&] { return reader.read(kPage); };
+  co_return co_await http::run_on(api.pool, read);
+}
+
+// False: the client takes no more.
+awaitable<bool> send_page(Api& api, std::span<const events::Told> told, http::StreamWriter& out) {
+  while (!told.empty()) {
+    auto texts = events::Teller::made_texts(told, kWriteMax);
+    if (texts.empty()) {
+      auto make = [&] { return api.teller->texts(told, kWriteMax); };
+      texts = co_await http::run_on(api.pool, make);
+    }
+    const std::string text = events_text(api, told, texts);
+    told = told.subspan(texts.size());
+    texts.clear();
+    if (!co_await out.write(text)) co_return false;
   }
-  if (!events::Teller::prepared(page.events)) {
-    auto prepare = [&] { api.teller->prepare(page.events); };
-    co_await http::run_on(api.pool, prepare);
-  }
-  co_return page;
+  co_return true;
 }
 
 // An id alone sets what a client comes back with, and no browser shows it as an event; so a reader whose filter seldom
@@ -79,8 +87,9 @@ awaitable<void> send_events(std::shared_ptr<EventView> view, http::StreamWriter&
       text = gap_text(api, position, *page.gap_until);
       continue;
     }
-    text = page_text(api, page);
-    if (!text.empty() || page.more) continue;
+    text.clear();
+    if (!co_await send_page(api, page.events, out)) co_return;
+    if (!page.events.empty() || page.more) continue;
     if (!view->follow) {
       const auto end = id_line(api, reader.position()) + "\n";
       co_await out.write(end);

@@ -9,6 +9,7 @@
 #include "base/similar.h"
 #include "hub/api/filter.h"
 #include "hub/api/handlers.h"
+#include "hub/api/pieces.h"
 #include "hub/api/query.h"
 #include "model/job_transitions.h"
 #include "wire/api/job_json.h"
@@ -28,6 +29,13 @@ Result<std::vector<std::string>> fields_parameter(const http::Query& query) {
       return fail(Code::badValue, fmt::format("a job has no field '{}'", replace_bad_utf8(utf8_prefix(field, 80))),
                   "fields", fmt::format("some of {}", fmt::join(all, ", ")));
   return fields;
+}
+
+// What is not read from the store where nobody asks for it.
+bool any_of_large(const std::vector<std::string>& fields) {
+  constexpr std::string_view kLarge[] = {"parameters", "result", "filesLeftOut", "filesLeftOutCount"};
+  return std::any_of(fields.begin(), fields.end(),
+                     [&](const std::string& field) { return std::ranges::find(kLarge, field) != std::end(kLarge); });
 }
 
 struct WaitFor {
@@ -79,29 +87,21 @@ awaitable<Answered> list_jobs(Call& call) {
   if (!page) co_return page.error();
   auto fields = fields_parameter(query);
   if (!fields) co_return fields.error();
-  const std::size_t limit = page->limit;
-  page->limit = limit + 1;
-  auto read = [&]() -> Result<std::vector<model::Job>> {
-    auto filter = filter_of_query(call.api, call.who, query);
-    if (!filter) return filter.error();
-    if (!*filter) return std::vector<model::Job>();
-    return call.api.reads.jobs(**filter, *page);
+  page->slim = !fields->empty() && !any_of_large(*fields);
+  const FindFilter find = [&] { return filter_of_query(call.api, call.who, query); };
+  const RenderJobs render = [&](const std::vector<model::Job>& jobs, store::Seq next) {
+    json::array items;
+    items.reserve(jobs.size());
+    for (const auto& job : jobs) {
+      auto item = show_job_here(call.api, job);
+      if (!fields->empty()) wire::keep_fields(item, *fields);
+      items.push_back(std::move(item));
+    }
+    return list_text(std::move(items), next == 0 ? std::string() : cursor_after(next));
   };
-  auto jobs = co_await blocking(call, read);
-  if (!jobs) co_return jobs.error();
-  std::string next;
-  if (jobs->size() > limit) {
-    jobs->resize(limit);
-    next = cursor_after(jobs->back().id.seq());
-  }
-  json::array items;
-  items.reserve(jobs->size());
-  for (const auto& job : *jobs) {
-    auto item = co_await show_job(call, job);
-    if (!fields->empty()) wire::keep_fields(item, *fields);
-    items.push_back(std::move(item));
-  }
-  co_return list_response(std::move(items), next);
+  auto listed = co_await list_jobs_in_pieces(call, *page, find, render);
+  if (!listed) co_return listed.error();
+  co_return json_text_response(200, std::move(listed->text));
 }
 
 awaitable<Answered> get_job(Call& call) {

@@ -6,6 +6,7 @@
 
 #include "hub/api/filter.h"
 #include "hub/api/handlers.h"
+#include "hub/api/pieces.h"
 #include "hub/api/query.h"
 #include "hub/api/submit.h"
 #include "wire/api/legacy_json.h"
@@ -178,23 +179,24 @@ awaitable<Answered> legacy_list_jobs(Call& call) {
     page.after = *position;
   }
   const auto limit = std::size_t(count->value_or(100));
-  page.limit = limit + 1;
+  page.limit = limit;
   const auto stored = co_await batch_here(call, batch_of(call));
   if (!stored) co_return stored.error();
-  store::JobFilter filter;
-  filter.tenants = call.who.tenants;
-  filter.batch = stored->batch.id;
-  auto read = [&] { return call.api.reads.jobs(filter, page); };
-  auto jobs = co_await blocking(call, read);
-  std::string next;
-  if (jobs.size() > limit) {
-    jobs.resize(limit);
-    next = cursor_after(jobs.back().id.seq());
-  }
-  json::array items;
-  for (const auto& job : jobs) items.push_back(wire::legacy_job_json(job));
-  auto response = json_response(200, items);
-  if (!next.empty()) response.headers.emplace_back(kPagingHeader, next);
+  const FindFilter find = [&]() -> Result<Narrowed> {
+    store::JobFilter filter;
+    filter.tenants = call.who.tenants;
+    filter.batch = stored->batch.id;
+    return Narrowed(std::move(filter));
+  };
+  const RenderJobs render = [](const std::vector<model::Job>& jobs, store::Seq) {
+    json::array items;
+    for (const auto& job : jobs) items.push_back(wire::legacy_job_json(job));
+    return boost::json::serialize(items);
+  };
+  auto listed = co_await list_jobs_in_pieces(call, page, find, render);
+  if (!listed) co_return listed.error();
+  auto response = json_text_response(200, std::move(listed->text));
+  if (listed->next != 0) response.headers.emplace_back(kPagingHeader, cursor_after(listed->next));
   co_return response;
 }
 

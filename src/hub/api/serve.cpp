@@ -138,6 +138,16 @@ Answered ask_again(Api& api, const http::Request& request, const IdentityPtr& wh
   return answer;
 }
 
+// What a large answer takes counts until it has been sent. One that its handler has found no room for is sent all the
+// same: a change was made and has to be said.
+void hold_room(Call& call, http::Response& response) {
+  const auto bytes = std::int64_t(response.body.size());
+  if (bytes <= MemoryBudget::kSmall) return;
+  if (!call.answer_room) call.answer_room = call.api.large_answers.take_for_sure(call.who.id, bytes);
+  call.answer_room->resize(bytes);
+  response.held = std::move(call.answer_room);
+}
+
 awaitable<http::Response> serve(Api& api, const Route& route, http::Request& request) {
   IdentityPtr identity;
   if (route.needs != Needs::nothing) {
@@ -158,6 +168,7 @@ awaitable<http::Response> serve(Api& api, const Route& route, http::Request& req
     answer = world_failed(api, request, what);
   }
   if (!answer) co_return trouble(answer.error(), route.legacy);
+  hold_room(call, *answer);
   co_return std::move(*answer);
 }
 

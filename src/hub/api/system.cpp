@@ -76,19 +76,14 @@ json::object amqp_json(const amqp::Publisher& publisher, const std::string& log)
   return body;
 }
 
-json::value oldest_waiting(store::Reads& reads, const store::JobFilter& narrowed) {
-  auto filter = narrowed;
-  filter.states = {model::JobState::ready};
-  store::Page first;
-  first.limit = 1;
-  first.ascending = true;
-  const auto jobs = reads.jobs(filter, first);
-  if (jobs.empty()) return nullptr;
-  const auto& job = jobs.front();
-  return json::object{{"id", std::string_view(job.id.str())},
-                      {"type", std::string_view(job.spec.type)},
-                      {"batch", std::string_view(model::batch_text(job.spec.batch))},
-                      {"since", std::string_view(format_time(std::max(job.status.ready_at, job.status.submitted_at)))}};
+json::value oldest_waiting(store::Reads& reads, const std::vector<std::string>& tenants) {
+  const auto job = reads.oldest_ready(tenants);
+  if (!job) return nullptr;
+  return json::object{
+      {"id", std::string_view(job->id.str())},
+      {"type", std::string_view(job->spec.type)},
+      {"batch", std::string_view(model::batch_text(job->spec.batch))},
+      {"since", std::string_view(format_time(std::max(job->status.ready_at, job->status.submitted_at)))}};
 }
 
 }  // namespace
@@ -167,8 +162,7 @@ awaitable<Answered> get_info(Call& call) {
 awaitable<Answered> get_status(Call& call) {
   if (auto ok = only_parameters(call.request.query, {"tenant"}); !ok) co_return ok.error();
   const auto tenant = text_parameter(call.request.query, "tenant");
-  store::JobFilter filter;
-  filter.tenants = tenant.empty() ? call.who.tenants : std::vector{tenant};
+  const auto tenants = tenant.empty() ? call.who.tenants : std::vector{tenant};
   const bool some = tenant.empty() || call.who.sees(tenant);
   model::StateCounts sum{};
   json::object failed;
@@ -179,9 +173,9 @@ awaitable<Answered> get_status(Call& call) {
       if (!tenant.empty() && owner != tenant) continue;
       for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += counts[i];
     }
-    for (const auto& [reason, n] : call.api.reads.failed_by_reason(filter.tenants))
+    for (const auto& [reason, n] : call.api.reads.failed_by_reason(tenants))
       failed.emplace(json::write(reason).get_string(), n);
-    if (sum[std::size_t(model::JobState::ready)] > 0) oldest = oldest_waiting(call.api.reads, filter);
+    if (sum[std::size_t(model::JobState::ready)] > 0) oldest = oldest_waiting(call.api.reads, tenants);
   };
   co_await blocking(call, read);
   const auto fleet = co_await fleet_now(call);

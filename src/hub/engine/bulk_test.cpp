@@ -26,7 +26,7 @@ class EngineBulk : public EngineTest {
   std::int64_t count(JobState state) {
     store::JobFilter filter;
     filter.states = {state};
-    return store->reads().count(filter);
+    return store->reads().count(filter).count;
   }
 };
 

@@ -248,7 +248,7 @@ void DurableWorld::check() {
   for (const auto& name : refused) {
     store::JobFilter filter;
     filter.name = name;
-    EXPECT_EQ(reads.count(filter), 0) << name << " was refused, but is there";
+    EXPECT_EQ(reads.count(filter).count, 0) << name << " was refused, but is there";
   }
   for (const auto& [lease, outcome] : done) {
     const auto row = store->ended_attempt(lease);
@@ -278,7 +278,7 @@ void DurableWorld::finish() {
   const auto live = [&] {
     store::JobFilter filter;
     filter.states = {JobState::scheduled, JobState::ready, JobState::leased, JobState::running};
-    return store->reads().count(filter);
+    return store->reads().count(filter).count;
   };
   int rounds = 0;
   for (; live() > 0 && rounds < 200; ++rounds) {

@@ -305,7 +305,7 @@ TEST_F(EngineHostTrouble, AHostThatLosesMoreThanItsPeersRests) {
   for (int i = 0; i < 12; ++i) one(good, Outcome::finished);
   for (int i = 0; i < 9; ++i) {
     one(bad, Outcome::lost);
-    if (state_of(store->reads().jobs({}, {1, 0, false}).at(0).id) == JobState::ready) one(good, Outcome::finished);
+    if (state_of(store->reads().jobs({}, {1, 0, false}).jobs.at(0).id) == JobState::ready) one(good, Outcome::finished);
   }
   EXPECT_EQ(info(bad).health, Health::well) << "too few to tell";
   one(bad, Outcome::lost);

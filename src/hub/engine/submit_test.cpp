@@ -36,7 +36,7 @@ TEST_F(EngineSubmit, AListIsAllOrNothing) {
   EXPECT_EQ(slot.error(), Code::unknownType);
   EXPECT_EQ(slot.result->error().field, "/1/type");
   EXPECT_EQ(events.size(), events_before);
-  EXPECT_TRUE(store->reads().jobs({}, {}).empty());
+  EXPECT_TRUE(store->reads().jobs({}, {}).jobs.empty());
 }
 
 TEST_F(EngineSubmit, RefusesWhatItCannotResolve) {

@@ -25,7 +25,7 @@ TEST_F(EngineTick, ABadCommandFailsAlone) {
   }
   tick();
   EXPECT_EQ(bad.error(), Code::notDone);
-  EXPECT_EQ(store->reads().jobs({}, {}).size(), 2u);
+  EXPECT_EQ(store->reads().jobs({}, {}).jobs.size(), 2u);
   good.value(), also_good.value();
 }
 
@@ -55,7 +55,7 @@ TEST_F(EngineTick, AFullDiskRefusesSubmitsAndTakesCompletions) {
 TEST_F(EngineTick, AnUnknownCommitIsAnsweredByWhatTheStoreHolds) {
   push();
   for (const bool done : {true, false}) {
-    const auto before = store->reads().jobs({}, {}).size();
+    const auto before = store->reads().jobs({}, {}).jobs.size();
     store->next_commit = FaultyStore::CommitFault{Failure::unknown, done};
     Slot<Submitted> slot;
     Submit submit;
@@ -65,7 +65,7 @@ TEST_F(EngineTick, AnUnknownCommitIsAnsweredByWhatTheStoreHolds) {
     tick();
     ASSERT_TRUE(slot.answered());
     EXPECT_EQ(slot.result->has_value(), done);
-    EXPECT_EQ(store->reads().jobs({}, {}).size(), before + (done ? 1 : 0));
+    EXPECT_EQ(store->reads().jobs({}, {}).jobs.size(), before + (done ? 1 : 0));
   }
 }
 

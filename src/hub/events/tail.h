@@ -41,12 +41,19 @@ struct Text {
   std::string_view data() const { return std::string_view(event).substr(data_at, event.size() - 1 - data_at); }
 };
 
+using TextPtr = std::shared_ptr<const Text>;
+
 // What one tick told. Events of a chunk have consecutive numbers.
 struct Chunk {
+  // Each event as it is sent, once somebody needed it; see Teller. Large ones (with results) are kept as long as
+  // somebody is at sending them, so that a tail full of them does not fill the memory.
+  struct Slot {
+    TextPtr kept;
+    std::weak_ptr<const Text> lent;
+  };
   std::vector<EventRow> events;
-  // Each event as it is sent, once somebody needed it; see Teller.
   std::mutex mutex;
-  std::vector<std::shared_ptr<const Text>> texts;
+  std::vector<Slot> texts;
 };
 
 // An event and where it lies.

@@ -15,6 +15,8 @@
 namespace geres::hub::events {
 namespace {
 
+constexpr std::size_t kKeptMax = 4'096;  // bytes of a text that is kept for whoever else reads on
+
 // Of these, an event before the end tells what it changed itself.
 constexpr std::string_view kChanging[] = {"state",
                                           "reason",
@@ -99,41 +101,66 @@ json::object Teller::event_json(const EventRow& event, const model::Job* job) co
   return to;
 }
 
-bool Teller::prepared(std::span<const Told> events) {
-  for (const auto& event : events)
-    if (!text(event)) return false;
-  return true;
+std::vector<TextPtr> Teller::made_texts(std::span<const Told> events, std::size_t bytes_max) {
+  std::vector<TextPtr> texts;
+  std::size_t bytes = 0;
+  for (const auto& event : events) {
+    auto text = made_text(event);
+    if (!text) break;
+    bytes += text->event.size();
+    texts.push_back(std::move(text));
+    if (bytes >= bytes_max) break;
+  }
+  return texts;
 }
 
-std::shared_ptr<const Text> Teller::text(const Told& event) {
+TextPtr Teller::made_text(const Told& event) {
   const std::lock_guard lock(event.chunk->mutex);
   const auto& texts = event.chunk->texts;
-  return texts.empty() ? nullptr : texts[event.at];
+  if (texts.empty()) return nullptr;
+  const auto& slot = texts[event.at];
+  return slot.kept ? slot.kept : slot.lent.lock();
 }
 
-void Teller::prepare(std::span<const Told> events) {
+std::vector<TextPtr> Teller::texts(std::span<const Told> events, std::size_t bytes_max) {
+  std::vector<TextPtr> texts;
+  std::size_t bytes = 0;
   std::map<Uuid, std::optional<model::Job>> jobs;
   for (const auto& event : events) {
-    if (text(event)) continue;
-    const auto& row = event.row();
-    const model::Job* job = nullptr;
-    if (store::about_job(row.type)) {
-      auto [found, fresh] = jobs.try_emplace(row.subject);
-      if (fresh) found->second = reads_.job(row.subject);
-      if (found->second) job = &*found->second;
+    auto text = made_text(event);
+    if (!text) {
+      const model::Job* job = nullptr;
+      if (store::about_job(event.row().type)) {
+        auto [found, fresh] = jobs.try_emplace(event.row().subject);
+        if (fresh && (found->second = reads_.job(event.row().subject))) found->second->spec.parameters = {};
+        if (found->second) job = &*found->second;
+      }
+      text = make_text(event, job);
     }
-    auto made = std::make_shared<Text>();
-    made->event = boost::json::serialize(head_json(row));
-    made->event.back() = ',';
-    made->event += "\"data\":";
-    made->data_at = made->event.size();
-    made->event += boost::json::serialize(data_json(row, job));
-    made->event += '}';
-    const std::lock_guard lock(event.chunk->mutex);
-    auto& texts = event.chunk->texts;
-    if (texts.empty()) texts.resize(event.chunk->events.size());
-    texts[event.at] = std::move(made);
+    bytes += text->event.size();
+    texts.push_back(std::move(text));
+    if (bytes >= bytes_max) break;
   }
+  return texts;
+}
+
+TextPtr Teller::make_text(const Told& event, const model::Job* job) const {
+  const auto& row = event.row();
+  auto made = std::make_shared<Text>();
+  made->event = boost::json::serialize(head_json(row));
+  made->event.back() = ',';
+  made->event += "\"data\":";
+  made->data_at = made->event.size();
+  made->event += boost::json::serialize(data_json(row, job));
+  made->event += '}';
+  made->event.shrink_to_fit();
+  const std::lock_guard lock(event.chunk->mutex);
+  auto& texts = event.chunk->texts;
+  if (texts.empty()) texts.resize(event.chunk->events.size());
+  auto& slot = texts[event.at];
+  slot.lent = made;
+  if (made->event.size() <= kKeptMax) slot.kept = made;
+  return made;
 }
 
 }  // namespace geres::hub::events

@@ -32,10 +32,11 @@ class Teller {
       : reads_(reads), log_(std::move(log)), batch_name_(std::move(batch_name)) {}
 
   const std::string& log() const { return log_; }
-  // Makes the texts of these events that nobody made before. Blocking: reads jobs.
-  void prepare(std::span<const Told> events);
-  static bool prepared(std::span<const Told> events);
-  static std::shared_ptr<const Text> text(const Told& event);  // nullptr: not prepared
+  // The texts of the first of these events, up to and with the one that passes `bytes_max`. Blocking: reads jobs.
+  std::vector<TextPtr> texts(std::span<const Told> events, std::size_t bytes_max);
+  // The same without blocking, as far as they have been made for somebody before.
+  static std::vector<TextPtr> made_texts(std::span<const Told> events, std::size_t bytes_max);
+  TextPtr text(const Told& event) { return texts(std::span(&event, 1), 0).front(); }  // blocking
 
   // One event as JSON; `job` is its job's row if it is about one and is still kept.
   json::object event_json(const EventRow& event, const model::Job* job) const;
@@ -43,6 +44,8 @@ class Teller {
   json::object job_json(const model::Job& job) const;
 
  private:
+  static TextPtr made_text(const Told& event);
+  TextPtr make_text(const Told& event, const model::Job* job) const;
   json::object head_json(const EventRow& event) const;
   json::object data_json(const EventRow& event, const model::Job* job) const;
   store::Reads& reads_;

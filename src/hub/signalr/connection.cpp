@@ -15,7 +15,8 @@ namespace {
 
 using store::EventType;
 
-constexpr std::size_t kPage = 100;
+constexpr std::size_t kPage = 100;             // events read at once
+constexpr std::size_t kWriteMax = 256 * 1024;  // bytes of one subscription in one output, about
 
 std::uint32_t told_types() {
   using events::Filter;
@@ -80,15 +81,16 @@ std::string Connection::output(Millis now) {
   if (shaken_ && now - heard_at > kClientSilenceMax)
     return text + end(close("The client was silent for too long.", true));
   if (shaken_) {
-    for (auto& [id, reader] : jobs_) {
+    for (auto& [id, subscription] : jobs_) {
       bool gap = false;
-      text += told(*reader, gap);
+      text += told(subscription, gap);
       if (!gap) continue;
-      if (auto live = from_present_state(id, text)) reader = std::move(*live);  // what was missed is in there
+      if (auto live = from_present_state(id, text))
+        subscription.reader = std::move(*live);  // what was missed is in there
     }
-    for (auto& [id, reader] : batches_) {
+    for (auto& [id, subscription] : batches_) {
       bool gap = false;
-      text += told(*reader, gap);
+      text += told(subscription, gap);
       if (gap)
         return text + end(close("Events of a batch are no longer kept: look at its jobs, and subscribe again.", true));
     }
@@ -165,7 +167,7 @@ std::string Connection::subscribe_to_job(const std::string& text, std::string& m
     return fmt::format("A connection may have {} subscriptions: subscribe to a batch instead.", kSubscriptionsMax);
   auto live = from_present_state(*id, more);
   if (!live) return live.error().message;
-  jobs_[*id] = std::move(*live);
+  jobs_[*id] = {std::move(*live), {}};
   return {};
 }
 
@@ -197,29 +199,37 @@ std::string Connection::subscribe_to_batch(const std::string& text) {
     return fmt::format("A connection may have {} subscriptions.", kSubscriptionsMax);
   auto filter = sight_.visible;
   filter.batches = {*id};
-  batches_[*id] = follow(std::move(filter), tail_.last());
+  batches_[*id] = {follow(std::move(filter), tail_.last()), {}};
   return {};
 }
 
-std::string Connection::told(events::Reader& reader, bool& gap) {
+std::string Connection::told(Subscription& subscription, bool& gap) {
+  auto& waiting = subscription.waiting;
+  bool more = false;
+  if (waiting.empty()) {
+    auto page = subscription.reader->read(kPage);
+    gap = page.gap_until.has_value();
+    more = page.more;
+    waiting.assign(page.events.begin(), page.events.end());
+  }
   std::string text;
-  const auto page = reader.read(kPage);
-  teller_.prepare(page.events);
-  for (const auto& event : page.events) {
-    const auto data = events::Teller::text(event);
-    switch (event.row().type) {
+  const auto texts = teller_.texts(waiting, kWriteMax);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto& row = waiting[i].row();
+    const std::string data(texts[i]->data());
+    switch (row.type) {
       case EventType::job_started:
-        text += invocation("JobStarted", {data->data()});
+        text += invocation("JobStarted", {data});
         break;
       case EventType::job_progressed:
-        text += invocation("JobProgressed", {data->data(), progress_of(event.row().data)});
+        text += invocation("JobProgressed", {data, progress_of(row.data)});
         break;
       default:
-        text += invocation("JobCompleted", {data->data()});
+        text += invocation("JobCompleted", {data});
     }
   }
-  gap = page.gap_until.has_value();
-  if (page.more) ring_();
+  waiting.erase(waiting.begin(), waiting.begin() + std::ptrdiff_t(texts.size()));
+  if (more || !waiting.empty()) ring_();
   return text;
 }
 

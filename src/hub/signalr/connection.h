@@ -48,14 +48,18 @@ class Connection {
   static std::string farewell() { return close("", true); }
 
  private:
-  using Subscriptions = std::map<Uuid, std::unique_ptr<events::Reader>>;
+  struct Subscription {
+    std::unique_ptr<events::Reader> reader;
+    std::vector<events::Told> waiting;  // read, but still to be sent
+  };
+  using Subscriptions = std::map<Uuid, Subscription>;
   std::string take(const std::string& record);
   std::string invoke(const Message& message);
   std::string call(const Message& message, std::string& more);
   std::string subscribe_to_job(const std::string& id, std::string& more);
   std::string subscribe_to_batch(const std::string& batch);
   std::unique_ptr<events::Reader> follow(events::Filter filter, store::EventNo after) const;
-  std::string told(events::Reader& reader, bool& gap);  // gap: events are missing before what comes next
+  std::string told(Subscription& subscription, bool& gap);  // gap: events are missing before what comes next
   Result<std::unique_ptr<events::Reader>> from_present_state(Uuid id, std::string& text) const;
   std::string end(std::string last_words);
 

@@ -142,6 +142,41 @@ TEST_F(SignalrConnectionTest, WhoMissedEventsIsToldTheStateOfTheJob) {
   EXPECT_TRUE(connection.ended());
 }
 
+// A page of events with long results goes out piece by piece, in order, all of it.
+TEST_F(SignalrConnectionTest, MuchToTellComesInPieces) {
+  tail.start(0);
+  int rings = 0;
+  const auto connection = open([&] { ++rings; });
+  connection->receive(hello() + record(R"({"type":1,"target":"SubscribeToBatch","arguments":["night"]})"), 0);
+  connection->output(0);
+  std::vector<store::EventRow> rows;
+  for (int i = 1; i <= 20; ++i) {
+    auto& row = rows.emplace_back();
+    row.no = i;
+    row.type = store::EventType::job_progressed;
+    row.subject = {5, std::uint64_t(i)};
+    row.tenant = "acme";
+    row.batch = {7, 7};
+    row.data = R"({"progress":{"message":"number )" + std::to_string(i) + std::string(60'000, 'x') + "\"}}";
+  }
+  tail.publish(std::move(rows));
+  std::string all;
+  for (int outputs = 0; outputs < 30; ++outputs) {
+    const int rung = rings;
+    const auto text = connection->output(1);
+    EXPECT_LT(text.size(), 1'000'000u);
+    all += text;
+    if (all.find("number 20x") != std::string::npos) break;
+    EXPECT_GT(rings, rung) << "nobody would come for the rest";
+  }
+  std::size_t at = 0;
+  for (int i = 1; i <= 20; ++i) {
+    const auto found = all.find("number " + std::to_string(i) + "x", at);
+    ASSERT_NE(found, std::string::npos) << i;
+    at = found;
+  }
+}
+
 // The engine's thread rings while it tells the log's readers; were it to end a connection there, it would wait for
 // itself.
 TEST_F(SignalrConnectionTest, WhoeverRingsHoldsNoConnection) {

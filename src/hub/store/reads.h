@@ -18,6 +18,22 @@ struct Page {
   std::size_t limit = 100;
   Seq after = 0;  // exclusive, in the chosen direction; 0: from the start
   bool ascending = false;
+  // Where to stop although the page is not full; 0: nowhere. A filter that fits little makes a walk long, jobs with
+  // much in them make a page large.
+  std::size_t looked_max = 0;  // rows that were looked at
+  std::size_t bytes_max = 0;   // of what the jobs hold; the last one may pass it
+  bool slim = false;           // without parameters, result and files left out
+};
+
+struct JobPage {
+  std::vector<model::Job> jobs;
+  Seq next = 0;  // go on after it; 0: this was all
+};
+
+struct Counted {
+  std::int64_t count = 0;
+  std::map<model::Reason, std::int64_t> by_reason;  // of those that failed
+  Seq next = 0;                                     // as in JobPage
 };
 
 struct StoredBatch {
@@ -53,8 +69,8 @@ class Reads {
 
   virtual std::optional<model::Job> job(Uuid id) = 0;
   virtual std::optional<JobAsOf> job_as_of(Uuid id) = 0;
-  virtual std::vector<model::Job> jobs(const JobFilter& filter, const Page& page) = 0;
-  virtual std::int64_t count(const JobFilter& filter) = 0;
+  virtual JobPage jobs(const JobFilter& filter, const Page& page) = 0;
+  virtual Counted count(const JobFilter& filter, const Page& page = {}) = 0;  // `limit` and `bytes_max` do not count
   // Jobs whose id starts or ends with these hex digits (no dashes), newest first; at most `max`.
   virtual std::vector<Uuid> ids_like(const std::string& hex, const std::vector<std::string>& tenants,
                                      std::size_t max) = 0;
@@ -83,6 +99,8 @@ class Reads {
   virtual bool blob_named(const std::string& tenant, const std::string& sha256) = 0;
   // Failed jobs by reason and tenant, for an overview.
   virtual std::map<model::Reason, std::int64_t> failed_by_reason(const std::vector<std::string>& tenants) = 0;
+  // Of these tenants (none: all), the one that was submitted first.
+  virtual std::optional<model::Job> oldest_ready(const std::vector<std::string>& tenants) = 0;
   // How many ready jobs come before these rows, each within its lane; counts at most `max` in all.
   virtual std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) = 0;
   // Jobs that ended at `from` or later, by tenant, state and minute.

@@ -61,6 +61,17 @@ Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::st
   return types;
 }
 
+std::size_t held_bytes(const model::Job& job) {
+  const auto& spec = job.spec;
+  std::size_t bytes = sizeof job + spec.parameters.size() + job.status.error.size() +
+                      (job.status.result ? job.status.result->size() : 0) + spec.key.size() + spec.ref.size();
+  for (const auto& input : spec.inputs) bytes += sizeof input + input.path.size() + input.file.size();
+  for (const auto& [name, value] : spec.tags) bytes += 64 + name.size() + value.size();
+  for (const auto& [name, value] : spec.requirements.labels) bytes += 64 + name.size() + value.size();
+  for (const auto& file : job.status.files_left_out.named) bytes += sizeof file + file.path.size() + file.why.size();
+  return bytes;
+}
+
 bool matches(const JobFilter& filter, const model::Job& job) {
   const auto among = [](const auto& list, const auto& value) {
     return list.empty() || std::find(list.begin(), list.end(), value) != list.end();

@@ -204,6 +204,9 @@ struct JobFilter {
 // Of a job as memory has it. Means the same as it does in the store.
 bool matches(const JobFilter& filter, const model::Job& job);
 
+// About what a job takes in memory, and in JSON.
+std::size_t held_bytes(const model::Job& job);
+
 enum class OperationKind { cancel_batch, cancel_filter, redrive_filter, purge };
 
 // Work on many rows, done a slice per tick and resumed after a crash.

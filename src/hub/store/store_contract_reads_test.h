@@ -28,7 +28,8 @@ class StoreFilters : public StoreContract {
     jobs[6].status.reason = model::Reason::timeout;
     jobs[6].status.host = "worker-2";
     jobs[7].status.state = JobState::cancelled;
-    for (int i : {0, 2, 4}) changes.ready.push_back(ready(jobs[std::size_t(i)]));
+    changes.lanes = {{1, {{}, "acme", "Resize", false, {}}}, {2, {batch, "acme", "Resize", false, {}}}};
+    changes.ready = {{1, 900, jobs[0].id.seq()}, {1, 0, jobs[4].id.seq()}, {2, 0, jobs[2].id.seq()}};
     changes.scheduled = {{jobs[5].id.seq(), now, false, 1}};
     changes.leases = {lease_of(jobs[1]), lease_of(jobs[3])};  // leased and running
     changes.leases[1].started_at = now;
@@ -38,8 +39,8 @@ class StoreFilters : public StoreContract {
 
   // The numbers of the jobs that fit, by every verb that takes a filter.
   std::set<int> fitting(const JobFilter& filter) {
-    const auto listed = reads().jobs(filter, {.limit = 100, .ascending = true});
-    const auto backwards = reads().jobs(filter, {.limit = 100});
+    const auto listed = reads().jobs(filter, {.limit = 100, .ascending = true}).jobs;
+    const auto backwards = reads().jobs(filter, {.limit = 100}).jobs;
     const auto slice = inside([&] { return store->slice(filter, 0, jobs.back().id.seq(), 100); });
     EXPECT_EQ(slice.ids, ids_of(listed));
     EXPECT_TRUE(slice.last);
@@ -47,7 +48,7 @@ class StoreFilters : public StoreContract {
     for (const auto& job : jobs)
       if (const auto now = reads().job(job.id); now && matches(filter, *now)) in_memory.push_back(job.id);
     EXPECT_EQ(slice.ids, in_memory) << "memory and store differ on what a filter means";
-    EXPECT_EQ(reads().count(filter), std::int64_t(listed.size()));
+    EXPECT_EQ(reads().count(filter).count, std::int64_t(listed.size()));
     EXPECT_EQ(backwards.size(), listed.size());
     std::set<int> numbers;
     for (std::size_t at = 0; at < listed.size(); ++at) {
@@ -120,22 +121,62 @@ TEST_P(StoreFilters, ByTimeOfSubmission) {
   EXPECT_EQ(fitting({.tenants = {"other"}, .submitted_after = at(5)}), (Numbers{5, 7}));
 }
 
-TEST_P(StoreFilters, PagesBothWays) {
-  for (const JobFilter& filter : {JobFilter{}, JobFilter{.tenants = {"acme"}}, JobFilter{.batch = batch},
-                                  JobFilter{.states = {JobState::ready}}}) {
+// Wherever a page stops (full, enough looked at, too large): the pages together are all that fits, each once, in order.
+TEST_P(StoreFilters, PagesBothWaysInPieces) {
+  for (const JobFilter& filter :
+       {JobFilter{}, JobFilter{.tenants = {"acme"}}, JobFilter{.batch = batch}, JobFilter{.states = {JobState::ready}},
+        JobFilter{.states = {JobState::failed}}, JobFilter{.tags = {{"colour", "red"}}}, JobFilter{.name = "nobody's"},
+        JobFilter{.tenants = {"acme", "other"}}, JobFilter{.reason = model::Reason::timeout}}) {
     for (const bool ascending : {true, false}) {
-      const auto all = ids_of(reads().jobs(filter, {.limit = 100, .ascending = ascending}));
-      std::vector<Uuid> paged;
-      for (Page page{.limit = 2, .ascending = ascending};;) {
-        const auto part = ids_of(reads().jobs(filter, page));
-        if (part.empty()) break;
-        EXPECT_LE(part.size(), 2u);
-        paged.insert(paged.end(), part.begin(), part.end());
-        page.after = part.back().seq();
+      const auto all = reads().jobs(filter, {.limit = 100, .ascending = ascending});
+      EXPECT_EQ(all.next, 0);
+      for (const std::size_t looked_max : {0, 1, 3, 100}) {
+        for (const std::size_t bytes_max : {0, 1, 2'000}) {
+          std::vector<Uuid> paged;
+          Page page{.limit = 2, .ascending = ascending, .looked_max = looked_max, .bytes_max = bytes_max};
+          int pages = 0;
+          do {
+            const auto part = ids_of(reads().jobs(filter, page).jobs);
+            page.after = reads().jobs(filter, page).next;
+            EXPECT_LE(part.size(), bytes_max == 1 ? 1u : 2u);
+            paged.insert(paged.end(), part.begin(), part.end());
+          } while (page.after != 0 && ++pages < 100);
+          EXPECT_EQ(paged, ids_of(all.jobs)) << looked_max << " " << bytes_max;
+          Page counting{.ascending = ascending, .looked_max = looked_max};
+          std::int64_t count = 0, failed = 0;
+          do {
+            const auto part = reads().count(filter, counting);
+            count += part.count;
+            for (const auto& [reason, n] : part.by_reason) failed += n;
+            counting.after = part.next;
+          } while (counting.after != 0);
+          EXPECT_EQ(count, std::int64_t(all.jobs.size()));
+          EXPECT_EQ(failed, std::count_if(all.jobs.begin(), all.jobs.end(),
+                                          [](const model::Job& job) { return job.status.state == JobState::failed; }));
+        }
       }
-      EXPECT_EQ(paged, all);
     }
   }
+}
+
+TEST_P(StoreFilters, ALongWalkStopsWhereItIsTold) {
+  const auto part = reads().jobs({.name = "nobody's"}, {.ascending = true, .looked_max = 3});
+  EXPECT_TRUE(part.jobs.empty());
+  EXPECT_EQ(part.next, jobs[2].id.seq());
+}
+
+TEST_P(StoreFilters, FindsTheOldestThatWaits) {
+  const auto oldest = [&](std::vector<std::string> tenants) -> std::optional<Uuid> {
+    const auto job = reads().oldest_ready(tenants);
+    return job ? std::optional(job->id) : std::nullopt;
+  };
+  for (const std::vector<std::string>& tenants :
+       {std::vector<std::string>{}, {"acme"}, {"other"}, {"acme", "other"}, {"third"}, {"nobody"}}) {
+    const auto listed =
+        reads().jobs({.tenants = tenants, .states = {JobState::ready}}, {.limit = 1, .ascending = true});
+    EXPECT_EQ(oldest(tenants), listed.jobs.empty() ? std::nullopt : std::optional(listed.jobs[0].id));
+  }
+  EXPECT_NE(oldest({}), std::nullopt);
 }
 
 TEST_P(StoreFilters, CountsFailuresByReason) {
@@ -163,9 +204,9 @@ TEST_P(StoreContract, CountsEndsByMinuteAndLeavesOutWhatWasRunAgain) {
   EXPECT_EQ(counts[0].minute, 2);
   EXPECT_EQ(counts[0].count, 2);
   JobFilter filter;
-  EXPECT_EQ(reads().count(filter), 3);
+  EXPECT_EQ(reads().count(filter).count, 3);
   filter.not_redriven = true;
-  EXPECT_EQ(reads().count(filter), 2);
+  EXPECT_EQ(reads().count(filter).count, 2);
 }
 
 TEST_P(StoreContract, FindsIdsByTheirEnds) {
@@ -271,7 +312,7 @@ TEST_P(StoreContract, ReadersSeeOneStateWhileTheWriterWrites) {
       while (!stop) {
         // Both were written in one tick, again and again.
         const auto events = std::int64_t(reads().events(0, 1'000'000).size());
-        const auto jobs = reads().count({});
+        const auto jobs = reads().count({}).count;
         EXPECT_GE(jobs, events);  // the second read may see more, never less
         ++looks;
       }

@@ -139,7 +139,7 @@ TEST_P(StoreContract, RollbackLeavesNothing) {
   EXPECT_EQ(image.last_lane, 0);
   EXPECT_TRUE(image.leases.empty() && image.batches.empty() && image.lanes.empty() && image.tenants.empty());
   EXPECT_TRUE(image.counts.empty());
-  EXPECT_EQ(reads().jobs({}, {}).size(), 1u);
+  EXPECT_EQ(reads().jobs({}, {}).jobs.size(), 1u);
 }
 
 TEST_P(StoreContract, TransactionSeesItselfOthersDoNot) {
@@ -174,7 +174,7 @@ TEST_P(StoreContract, AFailedChangeLeavesTheStoreUsable) {
   }
   store->rollback();
   insert({new_job()});
-  EXPECT_EQ(reads().jobs({}, {}).size(), 2u);
+  EXPECT_EQ(reads().jobs({}, {}).jobs.size(), 2u);
 }
 
 TEST_P(StoreContract, LeaseStandsForItsJob) {

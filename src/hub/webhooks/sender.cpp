@@ -12,6 +12,7 @@ constexpr Millis kRound = 30'000;  // between two looks at feeds that nothing fi
 constexpr Millis kFailedPause = 1'000;
 constexpr Millis kIdle = 60'000;
 constexpr std::size_t kPage = 1'000;
+constexpr std::size_t kMadeAheadMax = 64 * 1024;  // bytes of bodies that are kept for a read; others are made again
 constexpr int kPagesAtOnce = 4;
 
 bool picks_jobs(const model::Webhook& webhook) {
@@ -316,17 +317,18 @@ void Sender::read_on(Feed& feed) {
       continue;
     }
     for (const auto& told : page.events) feed.outstanding.insert(told.row().no);
+    std::vector<events::TextPtr> texts;
     try {
       pass_others(feed, page.events);
-      teller_->prepare(page.events);
+      texts = teller_->texts(page.events, kMadeAheadMax);
     } catch (const store::StoreFailed&) {
       rest(feed);
       throw;
     }
-    for (const auto& told : page.events) {
+    for (std::size_t i = 0; i < page.events.size(); ++i) {
       Item item;
-      item.key = {id, told.row().no};
-      item.text = events::Teller::text(told);
+      item.key = {id, page.events[i].row().no};
+      if (i < texts.size()) item.text = std::move(texts[i]);
       item.life = feed.life;
       enqueue(std::move(item));
     }

@@ -74,8 +74,7 @@ std::string Sender::body_of(const Item& item) {
       auto chunk = std::make_shared<events::Chunk>();
       chunk->events = std::move(rows);
       const events::Told told{chunk, 0};
-      teller_->prepare(std::span(&told, 1));
-      return events::Teller::text(told)->event;
+      return teller_->text(told)->event;
     }
   }
   const auto until = events::event_id(log, item.key.event);

@@ -59,6 +59,7 @@ std::string tenants_value(const std::vector<std::string>& tenants) {
 
 FilterSql::FilterSql(Database& database, const JobFilter& filter) {
   choose_walk(database, filter);
+  walk_from_ = from_ + " ";
   from_ += " LEFT JOIN lease l ON l.seq = j.seq ";
   add_places(filter);
   add_texts(filter);
@@ -69,12 +70,19 @@ std::string FilterSql::parameter(Value value) {
   return "?" + std::to_string(values_.size() + 3);
 }
 
+// `walked`: no row of the walk fails it, or the walk is short.
+void FilterSql::add(const std::string& condition, bool walked) {
+  fits_ += " AND " + condition;
+  selective_ = selective_ || !walked;
+}
+
 void FilterSql::choose_walk(Database& database, const JobFilter& filter) {
   if (!filter.ids.empty()) {
     std::vector<std::int64_t> seqs;
     for (const Uuid id : filter.ids) seqs.push_back(id.seq());
     from_ = " FROM job j";
     walk_ = "j.seq IN (SELECT value FROM json_each(" + parameter(numbers_text(seqs)) + "))";
+    walks_ = Walk::few;
     return;
   }
   if (only_open(filter.states)) {
@@ -83,6 +91,7 @@ void FilterSql::choose_walk(Database& database, const JobFilter& filter) {
       rows += (rows.empty() ? "SELECT seq FROM " : " UNION ALL SELECT seq FROM ") + table;
     if (!rows.empty()) {
       from_ = " FROM (" + rows + ") h CROSS JOIN job j ON j.seq = h.seq";
+      walks_ = Walk::few;
       return;
     }
   }
@@ -91,13 +100,16 @@ void FilterSql::choose_walk(Database& database, const JobFilter& filter) {
   if (filter.batch && *filter.batch) {
     from_ = " FROM job j INDEXED BY job_batch";
     walk_ = "j.batch = " + parameter(*filter.batch);
+    walks_ = Walk::batch;
   } else if (one_state && state >= model::JobState::failed) {
     from_ = " FROM job j INDEXED BY job_dead";
     // A partial index is taken only if its own condition stands there word for word.
     walk_ = "j.state >= 6 AND j.state = " + std::to_string(int(state));
+    walks_ = Walk::dead;
   } else if (filter.tenants.size() == 1) {
     from_ = " FROM job j INDEXED BY job_tenant";
     walk_ = "j.tenant = " + parameter(filter.tenants.front());
+    walks_ = Walk::tenant;
   } else {
     from_ = " FROM job j NOT INDEXED";
   }
@@ -105,11 +117,15 @@ void FilterSql::choose_walk(Database& database, const JobFilter& filter) {
 
 void FilterSql::add_places(const JobFilter& filter) {
   if (!filter.tenants.empty())
-    add(tenants_condition(filter.tenants, "j.tenant", parameter(tenants_value(filter.tenants))));
-  if (filter.batch) add(*filter.batch ? "j.batch = " + parameter(*filter.batch) : "j.batch IS NULL");
+    add(tenants_condition(filter.tenants, "j.tenant", parameter(tenants_value(filter.tenants))),
+        walks_ == Walk::tenant || walks_ == Walk::few);
+  if (filter.batch)
+    add(*filter.batch ? "j.batch = " + parameter(*filter.batch) : "j.batch IS NULL",
+        walks_ == Walk::batch || walks_ == Walk::few);
   if (!filter.states.empty()) {
     const bool any_open = !std::all_of(filter.states.begin(), filter.states.end(), model::ended);
-    add((any_open ? std::string(kPlace) : "j.state") + " IN " + states_list(filter.states));
+    add((any_open ? std::string(kPlace) : "j.state") + " IN " + states_list(filter.states),
+        walks_ == Walk::dead || walks_ == Walk::few);
   }
   if (filter.reason) add("j.state = 6 AND j.reason = " + parameter(std::int64_t(*filter.reason)));
   if (filter.not_redriven) add("j.redriven_as IS NULL");

@@ -14,20 +14,25 @@ class FilterSql {
  public:
   FilterSql(Database& database, const JobFilter& filter);
 
-  const std::string& from() const { return from_; }  // "FROM job j … LEFT JOIN lease l …"
-  const std::string& walk() const { return walk_; }  // condition that finds the rows to walk
-  const std::string& fits() const { return fits_; }  // condition that a row must fulfil
-  void bind(Statement& statement) const;             // ?4 and on
+  const std::string& from() const { return from_; }                     // "FROM job j … LEFT JOIN lease l …"
+  const std::string& walk_from() const { return walk_from_; }           // the same without leases: enough for walk()
+  const std::string& walk() const { return walk_; }                     // condition that finds the rows to walk
+  const std::string& fits() const { return fits_; }                     // condition that a row must fulfil
+  bool selective() const { return selective_ && walks_ != Walk::few; }  // the walk may be long before a row fits
+  void bind(Statement& statement) const;                                // ?4 and on, as many as the statement has
 
  private:
   using Value = std::variant<std::int64_t, std::string, Uuid>;
   std::string parameter(Value value);  // "?4", "?5", …
   void choose_walk(Database& database, const JobFilter& filter);
-  void add(const std::string& condition) { fits_ += " AND " + condition; }
+  void add(const std::string& condition, bool walked = false);
   void add_places(const JobFilter& filter);
   void add_texts(const JobFilter& filter);
 
-  std::string from_, walk_ = "1", fits_ = "1";
+  std::string from_, walk_from_, walk_ = "1", fits_ = "1";
+  enum class Walk { all, few, batch, dead, tenant };
+  Walk walks_ = Walk::all;
+  bool selective_ = false;
   std::vector<Value> values_;
 };
 

@@ -8,7 +8,7 @@
 namespace geres::hub::store::sqlite {
 
 // `SELECT` + kJobColumns + ` FROM job j LEFT JOIN lease l ON l.seq = j.seq …` gives rows for read_job. The first two
-// are seq and lo. GERES_JOB_COLUMNS_SLIM leaves out parameters, inputs, result and files left out.
+// are seq and lo. GERES_JOB_COLUMNS_SLIM leaves out parameters, result and files left out.
 #define GERES_JOB_COLUMNS_FIXED                                                                                       \
   "j.seq, j.lo, j.state, j.tenant, j.batch, j.type, j.name, j.reason, j.submitted_at, j.host, j.priority, j.version," \
   " j.attempt, j.failures, j.host_losses, j.ready_at, j.due_at, j.started_at, j.finished_at, j.cancel_requested_at,"  \

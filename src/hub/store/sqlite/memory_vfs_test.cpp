@@ -70,7 +70,7 @@ TEST_F(MemoryDiskTest, KeepsWhatWasCommitted) {
   store.reset();
   store = open(disk);
   EXPECT_EQ(store->load().tick, 50);
-  EXPECT_EQ(store->reads().count({}), 50);
+  EXPECT_EQ(store->reads().count({}).count, 50);
   EXPECT_TRUE(disk.files().contains(kFile));
 }
 
@@ -97,7 +97,7 @@ TEST_F(MemoryDiskTest, LosesNoCommitAtAnyOperation) {
     const auto tick = store->load().tick;
     EXPECT_GE(tick, committed);
     EXPECT_LE(tick, committed + 1);
-    EXPECT_EQ(store->reads().count({}), tick);
+    EXPECT_EQ(store->reads().count({}).count, tick);
     store.reset();
     Database database(kFile, SQLITE_OPEN_READWRITE, disk.vfs());
     database.execute("PRAGMA locking_mode = EXCLUSIVE");
@@ -199,7 +199,7 @@ TEST_F(MemoryDiskTest, WhatTheNextLifeReadsOutlivesThePower) {
       store.reset();
       store = open(disk);
       EXPECT_EQ(store->load().tick, read) << "the power took back what had been read";
-      EXPECT_EQ(store->reads().count({}), read);
+      EXPECT_EQ(store->reads().count({}).count, read);
       if (HasFailure()) return;
     }
   EXPECT_GT(ahead, 3) << "the test must reach what it is for";

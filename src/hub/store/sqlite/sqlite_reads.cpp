@@ -64,6 +64,29 @@ struct Digits {
   }
 };
 
+std::string in_order(const Page& page) {
+  return std::string(" ORDER BY j.seq ") + (page.ascending ? "ASC" : "DESC");
+}
+
+// The rows after ?1, and up to ?2 if there is a last one.
+std::string within(const Page& page, Seq last) {
+  std::string condition;
+  if (page.after != 0) condition += page.ascending ? " AND j.seq > ?1" : " AND j.seq < ?1";
+  if (last != 0) condition += page.ascending ? " AND j.seq <= ?2" : " AND j.seq >= ?2";
+  return condition;
+}
+
+// The last row of a walk that looks at no more than it may; 0 if it comes to its end before.
+Seq last_looked_at(Database& database, const FilterSql& sql, const Page& page) {
+  if (page.looked_max == 0 || !sql.selective()) return 0;
+  auto rows = database.prepare("SELECT j.seq" + sql.walk_from() + "WHERE " + sql.walk() + within(page, 0) +
+                               in_order(page) + " LIMIT 1 OFFSET ?3");
+  rows.put(1, page.after);
+  rows.put(3, page.looked_max - 1);
+  sql.bind(rows);
+  return rows.step() ? rows.integer(0) : 0;
+}
+
 std::string plain_hex(Uuid id) {
   return to_hex(uuid_bytes(id));
 }
@@ -176,29 +199,51 @@ std::optional<JobAsOf> SqliteReads::job_as_of(Uuid id) {
   });
 }
 
-std::vector<model::Job> SqliteReads::jobs(const JobFilter& filter, const Page& page) {
+JobPage SqliteReads::jobs(const JobFilter& filter, const Page& page) {
   return read([&](Database& database) {
     const FilterSql sql(database, filter);
-    const std::string bound = page.after == 0 ? "" : page.ascending ? " AND j.seq > ?1" : " AND j.seq < ?1";
-    auto rows =
-        database.prepare("SELECT " GERES_JOB_COLUMNS + sql.from() + "WHERE " + sql.walk() + " AND " + sql.fits() +
-                         bound + " ORDER BY j.seq " + (page.ascending ? "ASC" : "DESC") + " LIMIT ?3");
+    const Seq last = last_looked_at(database, sql, page);
+    auto rows = database.prepare((page.slim ? "SELECT " GERES_JOB_COLUMNS_SLIM : "SELECT " GERES_JOB_COLUMNS) +
+                                 sql.from() + "WHERE " + sql.walk() + " AND " + sql.fits() + within(page, last) +
+                                 in_order(page) + " LIMIT ?3");
     rows.put(1, page.after);
-    rows.put(3, page.limit);
+    rows.put(2, last);
+    rows.put(3, page.limit + 1);
     sql.bind(rows);
-    std::vector<model::Job> jobs;
-    while (rows.step()) jobs.push_back(read_job(rows));
-    return jobs;
+    JobPage found;
+    std::size_t bytes = 0;
+    while (rows.step()) {
+      if (found.jobs.size() == page.limit || (page.bytes_max > 0 && bytes >= page.bytes_max)) {
+        found.next = found.jobs.back().id.seq();
+        return found;
+      }
+      found.jobs.push_back(read_job(rows));
+      bytes += held_bytes(found.jobs.back());
+    }
+    found.next = last;
+    return found;
   });
 }
 
-std::int64_t SqliteReads::count(const JobFilter& filter) {
+Counted SqliteReads::count(const JobFilter& filter, const Page& page) {
   return read([&](Database& database) {
     const FilterSql sql(database, filter);
-    auto rows = database.prepare("SELECT count(*)" + sql.from() + "WHERE " + sql.walk() + " AND " + sql.fits());
+    const Seq last = last_looked_at(database, sql, page);
+    auto rows = database.prepare("SELECT CASE WHEN j.state = 6 THEN j.reason END, count(*)" + sql.from() + "WHERE " +
+                                 sql.walk() + " AND " + sql.fits() + within(page, last) + " GROUP BY 1");
+    rows.put(1, page.after);
+    rows.put(2, last);
     sql.bind(rows);
-    rows.step();
-    return rows.integer(0);
+    Counted counted;
+    while (rows.step()) {
+      Columns row(rows);
+      const auto reason = row.maybe<int>();
+      const std::int64_t n = row.integer();
+      counted.count += n;
+      if (reason) counted.by_reason[model::Reason(*reason)] += n;
+    }
+    counted.next = last;
+    return counted;
   });
 }
 
@@ -374,6 +419,37 @@ std::map<model::Reason, std::int64_t> SqliteReads::failed_by_reason(const std::v
     std::map<model::Reason, std::int64_t> counts;
     while (rows.step()) counts[model::Reason(rows.integer(0))] = rows.integer(1);
     return counts;
+  });
+}
+
+// The table of ready jobs is in the order of lanes and priorities, so it is a look at each of those, however many wait.
+std::optional<model::Job> SqliteReads::oldest_ready(const std::vector<std::string>& tenants) {
+  return read([&](Database& database) -> std::optional<model::Job> {
+    auto lanes = database.prepare("SELECT no FROM lane WHERE " + tenants_condition(tenants, "tenant", "?1"));
+    const std::string who = tenants_value(tenants);
+    if (!tenants.empty()) lanes.put(1, who);
+    auto next = database.cached(
+        "SELECT priority, seq FROM ready WHERE lane = ? AND priority > ? ORDER BY priority, seq LIMIT 1");
+    Seq oldest = 0;
+    while (lanes.step()) {
+      const auto lane = lanes.integer(0);
+      std::int64_t priority = std::numeric_limits<std::int64_t>::min();
+      while (true) {
+        next.bind(lane, priority);
+        const bool found = next.step();
+        if (found) {
+          priority = next.integer(0);
+          if (oldest == 0 || next.integer(1) < oldest) oldest = next.integer(1);
+        }
+        next.reset();
+        if (!found) break;
+      }
+    }
+    if (oldest == 0) return std::nullopt;
+    auto rows = database.cached("SELECT " GERES_JOB_COLUMNS GERES_JOB_FROM "WHERE j.seq = ?");
+    rows.bind(oldest);
+    if (!rows.step()) return std::nullopt;
+    return read_job(rows);
   });
 }
 

@@ -43,8 +43,8 @@ class SqliteReads final : public Reads {
 
   std::optional<model::Job> job(Uuid id) override;
   std::optional<JobAsOf> job_as_of(Uuid id) override;
-  std::vector<model::Job> jobs(const JobFilter& filter, const Page& page) override;
-  std::int64_t count(const JobFilter& filter) override;
+  JobPage jobs(const JobFilter& filter, const Page& page) override;
+  Counted count(const JobFilter& filter, const Page& page) override;
   std::vector<Uuid> ids_like(const std::string& hex, const std::vector<std::string>& tenants, std::size_t max) override;
   std::vector<model::Attempt> attempts(Uuid job) override;
   std::vector<model::JobFile> files(Uuid job) override;
@@ -66,6 +66,7 @@ class SqliteReads final : public Reads {
   std::optional<CursorRow> cursor(const std::string& name) override;
   bool blob_named(const std::string& tenant, const std::string& sha256) override;
   std::map<model::Reason, std::int64_t> failed_by_reason(const std::vector<std::string>& tenants) override;
+  std::optional<model::Job> oldest_ready(const std::vector<std::string>& tenants) override;
   std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) override;
   std::vector<EndedCount> ended_since(Millis from) override;
   std::int64_t size_bytes() override;

@@ -18,7 +18,7 @@ struct SqliteOptions {
   std::string vfs;                 // empty: the default one
   bool lock_file = true;           // false where `file` is no name in the file system
   bool single_connection = false;  // reads go through the writer's connection, on the writer's thread only
-  int readers = 4;                 // read connections at most, opened on demand
+  int readers = 6;                 // read connections at most, opened on demand
   int writer_cache_kib = 32 * 1024;
   int reader_cache_kib = 4 * 1024;
   int checkpoint_pages = 4000;  // of the log, 4 KiB each; it stays within a few times that
