@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <future>
+#include <limits>
 #include <mutex>
 #include <stdexcept>
 #include <system_error>
@@ -274,7 +275,8 @@ void Hub::Parts::start_publisher() {
 void Hub::Parts::load_access() {
   for (const auto& token : api.reads.tokens()) access.put_token(token);
   for (const auto& host : api.reads.hosts()) access.put_host(host);
-  for (const auto& stored : api.reads.batches()) batch_names.put(stored.batch);
+  for (const auto& stored : api.reads.batches({}, {}, std::numeric_limits<std::size_t>::max()))
+    batch_names.put(stored.batch);
 }
 
 // The file is written first: a hub that dies in between takes the secret up again from it.

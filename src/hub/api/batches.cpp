@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "base/bytes.h"
 #include "hub/api/filter.h"
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
-#include "hub/api/small_list.h"
 
 namespace geres::hub::api {
 namespace {
@@ -43,6 +43,15 @@ awaitable<Answered> change_batch(Call& call, Ask ask) {
   auto read = [&] { return call.api.reads.batch(batch->id); };
   const auto now = co_await blocking(call, read);
   co_return json_response(200, show_batch(call.who, now ? *now : store::StoredBatch{*batch, {}}));
+}
+
+Result<std::optional<Uuid>> batch_cursor(const http::Query& query) {
+  const auto cursor = query.get("cursor");
+  if (!cursor) return std::optional<Uuid>();
+  const auto text = from_base64(*cursor);
+  const auto id = text ? parse_uuid(*text) : std::nullopt;
+  if (id) return std::optional(*id);
+  return bad_cursor();
 }
 
 awaitable<Answered> set_paused(Call& call, bool paused) {
@@ -93,17 +102,26 @@ awaitable<Answered> list_batches(Call& call) {
     if (!parsed) co_return about(parsed.error(), "state");
     state = *parsed;
   }
-  auto read = [&] { return call.api.reads.batches(); };
-  const auto batches = co_await blocking(call, read);
-  SmallList list;
-  for (const auto& stored : batches) {
-    const auto& batch = stored.batch;
-    if (!sees_batch(call.who, batch) || (!name.empty() && batch.name != name) || (state && batch.state != *state))
-      continue;
-    if (!tenant.empty() && !batch.tenant.empty() && batch.tenant != tenant) continue;
-    list.add(batch.id.str(), show_batch(call.who, stored, tenant));
-  }
-  co_return list.answer(query);
+  const auto limit = number_parameter(query, "limit", 1, 1'000);
+  if (!limit) co_return limit.error();
+  const auto after = batch_cursor(query);
+  if (!after) co_return after.error();
+  const auto max = std::size_t(limit->value_or(100));
+  auto read = [&]() -> Result<std::string> {
+    store::BatchFilter filter{.tenants = call.who.tenants, .name = name, .state = state};
+    if (!tenant.empty()) filter.tenants = {call.who.sees(tenant) ? tenant : std::string()};
+    const auto batches = call.api.reads.batches(filter, *after, max + 1);
+    json::array items;
+    for (std::size_t i = 0; i < std::min(batches.size(), max); ++i)
+      items.push_back(show_batch(call.who, batches[i], tenant));
+    const bool more = batches.size() > max;
+    auto text = list_text(std::move(items), more ? to_base64(batches[max - 1].batch.id.str()) : std::string());
+    if (auto ok = make_room(call, text.size()); !ok) return ok.error();
+    return text;
+  };
+  auto text = co_await blocking(call, read);
+  if (!text) co_return text.error();
+  co_return json_text_response(200, std::move(*text));
 }
 
 awaitable<Answered> get_batch(Call& call) {

@@ -14,6 +14,7 @@ namespace geres::hub::api {
 namespace {
 
 constexpr std::size_t kIdsMax = 1'000;
+constexpr std::size_t kNamesakesMax = 100'000;  // batches of one name: one a tenant
 
 template <class E>
 Result<E> word_as(const std::string& word, std::string_view what, std::string_view field) {
@@ -98,11 +99,9 @@ Result<store::StoredBatch> find_batch(Api& api, const Identity& who, const std::
     if (!stored || !sees_batch(who, stored->batch)) return unknown();
     return std::move(*stored);
   }
-  std::vector<store::StoredBatch> found;
-  for (auto& stored : api.reads.batches())
-    if (stored.batch.name == batch && sees_batch(who, stored.batch) &&
-        (tenant.empty() || stored.batch.tenant.empty() || stored.batch.tenant == tenant))
-      found.push_back(std::move(stored));
+  auto found = api.reads.batches({.tenants = who.tenants, .name = batch}, {}, kNamesakesMax);
+  if (!tenant.empty())
+    std::erase_if(found, [&](const auto& b) { return !b.batch.tenant.empty() && b.batch.tenant != tenant; });
   if (found.empty()) return unknown();
   if (found.size() > 1) {
     // A tenant's own batch goes before a shared one of the same name.

@@ -15,6 +15,7 @@ namespace geres::hub::api {
 namespace {
 
 constexpr const char* kPagingHeader = "gerespagingtoken";
+constexpr std::size_t kBatchesMax = 10'000;  // GeRes2 had no pages of them
 
 // The batch that the path names; empty if it names none.
 std::string batch_of(const Call& call) {
@@ -202,12 +203,17 @@ awaitable<Answered> legacy_list_jobs(Call& call) {
 
 awaitable<Answered> legacy_list_batches(Call& call) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
-  auto read = [&] { return call.api.reads.batches(); };
-  const auto batches = co_await blocking(call, read);
-  json::array items;
-  for (const auto& stored : batches)
-    if (sees_batch(call.who, stored.batch)) items.push_back(wire::legacy_batch_json(stored.batch));
-  co_return json_response(200, items);
+  auto read = [&]() -> Result<std::string> {
+    json::array items;
+    for (const auto& stored : call.api.reads.batches({.tenants = call.who.tenants}, {}, kBatchesMax))
+      items.push_back(wire::legacy_batch_json(stored.batch));
+    auto text = boost::json::serialize(items);
+    if (auto ok = make_room(call, text.size()); !ok) return ok.error();
+    return text;
+  };
+  auto text = co_await blocking(call, read);
+  if (!text) co_return text.error();
+  co_return json_text_response(200, std::move(*text));
 }
 
 }  // namespace geres::hub::api

@@ -127,11 +127,14 @@ std::string cursor_after(std::int64_t position) {
   return fmt::format("{:x}", std::uint64_t(position));
 }
 
+Error bad_cursor() {
+  return fail(Code::badValue, "this cursor was not made here", "cursor", "the `next` of the page before, unchanged");
+}
+
 Result<std::int64_t> read_cursor(std::string_view cursor) {
   std::uint64_t position = 0;
   const auto [end, error] = std::from_chars(cursor.data(), cursor.data() + cursor.size(), position, 16);
-  if (error != std::errc() || end != cursor.data() + cursor.size() || std::int64_t(position) < 0)
-    return fail(Code::badValue, "this cursor was not made here", "cursor", "the `next` of the page before, unchanged");
+  if (error != std::errc() || end != cursor.data() + cursor.size() || std::int64_t(position) < 0) return bad_cursor();
   return std::int64_t(position);
 }
 

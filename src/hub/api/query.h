@@ -37,5 +37,6 @@ std::vector<std::string> words_parameter(const http::Query& query, std::string_v
 Result<store::Page> page_parameters(const http::Query& query);
 std::string cursor_after(std::int64_t position);
 Result<std::int64_t> read_cursor(std::string_view cursor);
+Error bad_cursor();
 
 }  // namespace geres::hub::api

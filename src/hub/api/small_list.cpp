@@ -14,9 +14,7 @@ Answered SmallList::answer(const http::Query& query) {
   std::string after;
   if (const auto cursor = query.get("cursor")) {
     const auto key = from_base64(*cursor);
-    if (!key)
-      return fail(Code::badValue, "this cursor was not made here", "cursor",
-                  "the `next` of the page before, unchanged");
+    if (!key) return bad_cursor();
     after = *key;
   }
   std::sort(items_.begin(), items_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

@@ -126,6 +126,8 @@ struct Named {
   std::string package_sha256;
 };
 
+constexpr std::size_t kKnownMax = 1'000;  // of the batches that a misspelt name is held against
+
 // What there would have been to choose from, for a name that is not there.
 awaitable<http::Response> explain(Call& call, const Error& error, std::vector<Named> jobs) {
   const bool choosable =
@@ -138,8 +140,8 @@ awaitable<http::Response> explain(Call& call, const Error& error, std::vector<Na
   auto look = [&call, &error, &job] {
     std::vector<std::string> known;
     if (error.code == Code::unknownBatch) {
-      for (const auto& stored : call.api.reads.batches())
-        if (stored.batch.tenant.empty() || stored.batch.tenant == job.tenant) known.push_back(stored.batch.name);
+      for (const auto& stored : call.api.reads.batches({.tenants = {job.tenant}}, {}, kKnownMax))
+        known.push_back(stored.batch.name);
       return known;
     }
     int newest = 0;

@@ -41,6 +41,13 @@ struct StoredBatch {
   std::map<std::string, model::StateCounts> counts;  // by tenant
 };
 
+// What is left out means all. Batches that all tenants share fit any tenants.
+struct BatchFilter {
+  std::vector<std::string> tenants;
+  std::string name;
+  std::optional<model::BatchState> state;
+};
+
 struct Totals {
   std::map<std::string, model::StateCounts> by_tenant;  // whole store
 };
@@ -80,7 +87,8 @@ class Reads {
   virtual std::vector<EventRow> events(EventNo after, std::size_t max) = 0;  // of the whole log
   virtual std::pair<EventNo, EventNo> event_range() = 0;                     // first and last kept; 0, 0 if none
 
-  virtual std::vector<StoredBatch> batches() = 0;  // batch0 included
+  // In the order of their ids, from the one after `after`, batch0 included; at most `max`.
+  virtual std::vector<StoredBatch> batches(const BatchFilter& filter, std::optional<Uuid> after, std::size_t max) = 0;
   virtual std::optional<StoredBatch> batch(Uuid id) = 0;
   virtual Totals totals() = 0;
   virtual std::vector<model::Tenant> tenants() = 0;

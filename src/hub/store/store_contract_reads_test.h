@@ -266,6 +266,35 @@ TEST_P(StoreContract, KeepsEventsInOrder) {
   EXPECT_EQ(reads().event_range(), std::pair(EventNo(1), EventNo(3)));
 }
 
+TEST_P(StoreContract, FindsBatchesByNameAndPagesThem) {
+  Changes changes;
+  const Uuid a = next_id(), b = next_id(), c = next_id(), d = next_id();
+  changes.batches = {{a, "acme", "nightly"}, {b, "other", "nightly"}, {c, "", "nightly"}, {d, "acme", "daily"}};
+  changes.batches[3].state = model::BatchState::closed;
+  changes.counts = {{a, "acme", JobState::ready, 3}, {d, "acme", JobState::finished, 2}};
+  tick(changes);
+  const auto found = [&](const BatchFilter& filter, std::optional<Uuid> after = {}, std::size_t max = 100) {
+    std::vector<Uuid> ids;
+    for (const auto& stored : reads().batches(filter, after, max)) ids.push_back(stored.batch.id);
+    return ids;
+  };
+  using Ids = std::vector<Uuid>;
+  EXPECT_EQ(found({}), (Ids{model::kDefaultBatch, a, b, c, d}));
+  EXPECT_EQ(found({.tenants = {"acme"}}), (Ids{model::kDefaultBatch, a, c, d}));
+  EXPECT_EQ(found({.name = "nightly"}), (Ids{a, b, c}));
+  EXPECT_EQ(found({.tenants = {"other"}, .name = "nightly"}), (Ids{b, c}));
+  EXPECT_EQ(found({.name = "batch0"}), Ids{model::kDefaultBatch});
+  EXPECT_EQ(found({.state = model::BatchState::closed}), Ids{d});
+  EXPECT_EQ(found({.name = "absent"}), Ids{});
+  EXPECT_EQ(found({}, {}, 2), (Ids{model::kDefaultBatch, a}));
+  EXPECT_EQ(found({}, a, 2), (Ids{b, c}));
+  EXPECT_EQ(found({.name = "nightly"}, b), Ids{c});
+  EXPECT_EQ(found({}, d), Ids{});
+  EXPECT_EQ(reads().batch(a)->counts.at("acme")[std::size_t(JobState::ready)], 3);
+  EXPECT_EQ(reads().batch(d)->batch.name, "daily");
+  EXPECT_FALSE(reads().batch(next_id()));
+}
+
 TEST_P(StoreContract, SumsUpCounts) {
   const auto batch = next_id();
   Changes changes;
@@ -284,7 +313,7 @@ TEST_P(StoreContract, SumsUpCounts) {
   EXPECT_EQ(stored->counts.at("acme")[finished_at], 2);
   EXPECT_EQ(stored->counts.at("other")[ready_at], 10);
   EXPECT_EQ(reads().batch(model::kDefaultBatch)->counts.at("acme")[ready_at], 2);
-  EXPECT_EQ(reads().batches().size(), 2u);
+  EXPECT_EQ(reads().batches({}, {}, 100).size(), 2u);
   EXPECT_FALSE(reads().batch(next_id()));
   EXPECT_EQ(reads().totals().by_tenant.at("acme")[ready_at], 26);
   EXPECT_EQ(store->load().counts.size(), 3u);
@@ -295,8 +324,8 @@ TEST_P(StoreContract, KeepsAChangedBatch0) {
   changes.batches = {{model::kDefaultBatch, "", "batch0", model::kDefaultBatchPriority}};
   changes.batches[0].paused = true;
   tick(changes);
-  ASSERT_EQ(reads().batches().size(), 1u);
-  EXPECT_TRUE(reads().batches()[0].batch.paused);
+  ASSERT_EQ(reads().batches({}, {}, 100).size(), 1u);
+  EXPECT_TRUE(reads().batches({}, {}, 100)[0].batch.paused);
   reopen();
   ASSERT_EQ(store->load().batches.size(), 1u);
   EXPECT_TRUE(store->load().batches[0].paused);

@@ -17,9 +17,9 @@ TEST_P(StoreContract, StartsEmpty) {
   EXPECT_EQ(image.last_id, 0u);
   EXPECT_TRUE(image.lanes.empty());
   EXPECT_EQ(reads().event_range(), std::pair(EventNo(0), EventNo(0)));
-  ASSERT_EQ(reads().batches().size(), 1u);
-  EXPECT_EQ(reads().batches().front().batch.name, "batch0");
-  EXPECT_EQ(reads().batches().front().batch.priority, model::kDefaultBatchPriority);
+  ASSERT_EQ(reads().batches({}, {}, 100).size(), 1u);
+  EXPECT_EQ(reads().batches({}, {}, 100).front().batch.name, "batch0");
+  EXPECT_EQ(reads().batches({}, {}, 100).front().batch.priority, model::kDefaultBatchPriority);
 }
 
 TEST_P(StoreContract, KeepsEveryFieldOfAJob) {

@@ -54,26 +54,27 @@ void put_batches(Database& database, const std::vector<model::Batch>& batches) {
         .run();
 }
 
+model::Batch read_batch(const Statement& rows) {
+  Columns row(rows);
+  model::Batch b;
+  b.id = row.uuid();
+  b.tenant = row.text();
+  b.name = row.text();
+  b.priority = row.integer();
+  b.dedicated = row.flag();
+  b.max_running = int(row.integer());
+  b.state = row.as<model::BatchState>();
+  b.paused = row.flag();
+  b.created_at = row.integer();
+  b.created_by = row.text();
+  b.over_tenants = row.flag();
+  return b;
+}
+
 std::vector<model::Batch> read_batches(Database& database) {
-  auto rows = database.cached(
-      "SELECT id, tenant, name, priority, dedicated, max_running, state, paused, created_at, created_by, over_tenants"
-      " FROM batch ORDER BY id");
+  auto rows = database.cached("SELECT " GERES_BATCH_COLUMNS " FROM batch ORDER BY id");
   std::vector<model::Batch> batches;
-  while (rows.step()) {
-    Columns row(rows);
-    auto& b = batches.emplace_back();
-    b.id = row.uuid();
-    b.tenant = row.text();
-    b.name = row.text();
-    b.priority = row.integer();
-    b.dedicated = row.flag();
-    b.max_running = int(row.integer());
-    b.state = row.as<model::BatchState>();
-    b.paused = row.flag();
-    b.created_at = row.integer();
-    b.created_by = row.text();
-    b.over_tenants = row.flag();
-  }
+  while (rows.step()) batches.push_back(read_batch(rows));
   return batches;
 }
 

@@ -22,6 +22,9 @@ void insert_list_keys(Database& database, const std::vector<ListKeyRow>& keys);
 void add_counts(Database& database, const std::vector<CountDelta>& deltas);
 
 std::vector<model::Tenant> read_tenants(Database& database);
+#define GERES_BATCH_COLUMNS \
+  "id, tenant, name, priority, dedicated, max_running, state, paused, created_at, created_by, over_tenants"
+model::Batch read_batch(const Statement& row);
 std::vector<model::Batch> read_batches(Database& database);  // in the order of their ids
 std::vector<LaneRow> read_lanes(Database& database);
 std::vector<LaneNo> lanes_of(Database& database, const LaneKey& key);

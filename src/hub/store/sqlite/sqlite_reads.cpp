@@ -35,22 +35,39 @@ std::vector<EventRow> all_events(Statement& rows) {
   return events;
 }
 
-std::vector<StoredBatch> stored_batches(Database& database) {
-  std::vector<StoredBatch> stored;
-  auto batches = read_batches(database);
-  if (batches.empty() || batches.front().id != model::kDefaultBatch) {
-    model::Batch usual;
-    usual.name = model::batch_text(model::kDefaultBatch);
-    usual.priority = model::kDefaultBatchPriority;
-    batches.insert(batches.begin(), usual);
-  }
-  for (auto& batch : batches) stored.push_back({std::move(batch), {}});
-  for (auto& [id, tenant, counts] : read_counts(database)) {
-    const auto at = std::lower_bound(stored.begin(), stored.end(), id,
-                                     [](const StoredBatch& b, Uuid wanted) { return b.batch.id < wanted; });
-    if (at != stored.end() && at->batch.id == id) at->counts.emplace(std::move(tenant), counts);
+// As it is before anybody has changed it.
+model::Batch usual_default_batch() {
+  model::Batch usual;
+  usual.name = model::batch_text(model::kDefaultBatch);
+  usual.priority = model::kDefaultBatchPriority;
+  return usual;
+}
+
+std::optional<model::Batch> find_batch(Database& database, Uuid id) {
+  auto rows = database.cached("SELECT " GERES_BATCH_COLUMNS " FROM batch WHERE id=?");
+  rows.bind(id);
+  if (rows.step()) return read_batch(rows);
+  if (id == model::kDefaultBatch) return usual_default_batch();
+  return std::nullopt;
+}
+
+StoredBatch with_counts(Database& database, model::Batch batch) {
+  StoredBatch stored{std::move(batch), {}};
+  auto rows = database.cached("SELECT tenant, s0, s1, s2, s3, s4, s5, s6, s7 FROM batch_count WHERE batch=?");
+  rows.bind(stored.batch.id);
+  while (rows.step()) {
+    Columns row(rows);
+    auto& counts = stored.counts[row.text()];
+    for (auto& n : counts) n = row.integer();
   }
   return stored;
+}
+
+bool fits(const BatchFilter& filter, const model::Batch& batch) {
+  const auto& tenants = filter.tenants;
+  const bool seen = batch.tenant.empty() || tenants.empty() ||
+                    std::find(tenants.begin(), tenants.end(), batch.tenant) != tenants.end();
+  return seen && (filter.name.empty() || filter.name == batch.name) && (!filter.state || *filter.state == batch.state);
 }
 
 // ---- unique ids by their first or last digits
@@ -327,14 +344,33 @@ std::pair<EventNo, EventNo> SqliteReads::event_range() {
 
 // ---- the small tables
 
-std::vector<StoredBatch> SqliteReads::batches() {
-  return read(stored_batches);
+std::vector<StoredBatch> SqliteReads::batches(const BatchFilter& filter, std::optional<Uuid> after, std::size_t max) {
+  return read([&](Database& database) {
+    std::vector<StoredBatch> found;
+    const auto add = [&](model::Batch batch) {
+      if (found.size() < max && fits(filter, batch)) found.push_back(with_counts(database, std::move(batch)));
+    };
+    if (!after) add(*find_batch(database, model::kDefaultBatch));
+    const Uuid from = after.value_or(model::kDefaultBatch);
+    auto rows = filter.name.empty()
+                    ? database.cached("SELECT " GERES_BATCH_COLUMNS " FROM batch WHERE id>? ORDER BY id")
+                    : database.cached("SELECT " GERES_BATCH_COLUMNS
+                                      " FROM batch INDEXED BY batch_name WHERE id>? AND name=? ORDER BY id");
+    if (filter.name.empty())
+      rows.bind(from);
+    else
+      rows.bind(from, filter.name);
+    while (found.size() < max && rows.step()) add(read_batch(rows));
+    return found;
+  });
 }
 
 std::optional<StoredBatch> SqliteReads::batch(Uuid id) {
-  for (auto& stored : batches())
-    if (stored.batch.id == id) return std::move(stored);
-  return std::nullopt;
+  return read([&](Database& database) -> std::optional<StoredBatch> {
+    auto batch = find_batch(database, id);
+    if (!batch) return std::nullopt;
+    return with_counts(database, std::move(*batch));
+  });
 }
 
 Totals SqliteReads::totals() {

@@ -51,7 +51,7 @@ class SqliteReads final : public Reads {
   std::vector<EventRow> job_events(Uuid job, EventNo after, std::size_t max) override;
   std::vector<EventRow> events(EventNo after, std::size_t max) override;
   std::pair<EventNo, EventNo> event_range() override;
-  std::vector<StoredBatch> batches() override;
+  std::vector<StoredBatch> batches(const BatchFilter& filter, std::optional<Uuid> after, std::size_t max) override;
   std::optional<StoredBatch> batch(Uuid id) override;
   Totals totals() override;
   std::vector<model::Tenant> tenants() override;
