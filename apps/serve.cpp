@@ -113,6 +113,9 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.client_patience = settings.client_patience;
   options.lease = settings.lease;
   options.report_every = settings.report_every;
+  options.calls_per_token = settings.calls_per_token;
+  options.calls_per_tenant = settings.calls_per_tenant;
+  options.calls_per_address = settings.calls_per_address;
   options.cors_origins = settings.cors_origins;
   options.webhook_allow = settings.webhook_allow;
   options.webhook_ca = settings.webhook_ca;

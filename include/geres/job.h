@@ -154,7 +154,7 @@ inline int run(const char* type, const geres_job_context_v1* loader) {
     } catch (const std::exception& error) {
       return end(*loader, Result::failure(error.what()));
     } catch (...) {
-      return end(*loader, Result::failure("an exception that is no std::exception left the job"));
+      return end(*loader, Result::failure("an exception that is not a std::exception left the job"));
     }
   }
   return GERES_JOB_NO_SUCH_TYPE;

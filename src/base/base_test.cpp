@@ -92,20 +92,20 @@ TEST(Origin, IsWhatBrowsersSend) {
            {"ftp://app.example", "begin with"},
            {"https://app.example/", "without '/'"},
            {"https://app.example/page?x", "without '/page?x'"},
-           {"https://*.example", "no host"},
+           {"https://*.example", "not a host"},
            {"https://App.example", "lower case"},
            {"https://b\xc3\xbc"
             "cher.example",
             "punycode"},
-           {"https://", "no host"},
-           {"https://a..b", "no host"},
+           {"https://", "not a host"},
+           {"https://a..b", "not a host"},
            {"https://[::1", "no"},
            {"https://app.example:443", "without ':443'"},
            {"http://app.example:80", "without ':80'"},
-           {"https://app.example:", "no port"},
-           {"https://app.example:0443", "no port"},
-           {"https://app.example:65536", "no port"},
-           {"https://app.example:8x", "no port"},
+           {"https://app.example:", "not a port"},
+           {"https://app.example:0443", "not a port"},
+           {"https://app.example:65536", "not a port"},
+           {"https://app.example:8x", "not a port"},
            {"https://app.example,https://b.example", "without '//b"}}) {
     const auto checked = check_origin(text);
     ASSERT_FALSE(checked) << text;

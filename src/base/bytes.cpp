@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/bytes.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 
 namespace geres {
@@ -118,10 +116,6 @@ std::string_view utf8_prefix(std::string_view text, std::size_t bytes_max) {
   std::size_t end = bytes_max;
   while (end > 0 && continuation(static_cast<unsigned char>(text[end]))) --end;
   return text.substr(0, end);
-}
-
-bool equal_secrets(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 }  // namespace geres

@@ -18,7 +18,4 @@ std::string escape_bad_utf8(std::string_view text);   // each bad byte becomes \
 std::string plain_line(std::string_view line);
 std::string_view utf8_prefix(std::string_view text, std::size_t bytes_max);  // never cuts a character
 
-// Compares in a time that depends on the lengths only.
-bool equal_secrets(std::string_view a, std::string_view b);
-
 }  // namespace geres

@@ -110,7 +110,7 @@ TemporaryDirectory::TemporaryDirectory() {
   if (none) {
     const char* named = std::getenv("TMPDIR");
     throw std::runtime_error(std::string("no place for temporary files: TMPDIR is '") + (named ? named : "") +
-                             "', which is no directory");
+                             "', which is not a directory");
   }
   std::string pattern = (place / "geres-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw_errno("make a temporary directory in " + place.string());

@@ -41,13 +41,13 @@ Result<void> check_origin(std::string_view text) {
     unsigned port = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     const bool number = error == std::errc() && end == digits.data() + digits.size() && !digits.starts_with('0');
-    if (!number || port > 65'535) return wrong("'" + std::string(digits) + "' is no port");
+    if (!number || port > 65'535) return wrong("'" + std::string(digits) + "' is not a port");
     if (port == (secure ? 443 : 80))
       return wrong("browsers leave out the scheme's own port: without ':" + std::string(digits) + "'");
   }
   if (!is_host(host))
     return wrong("'" + std::string(host) +
-                 "' is no host as browsers send it: lower case, no wildcard, other letters as punycode");
+                 "' is not a host as browsers send it: lower case, no wildcard, other letters as punycode");
   return {};
 }
 

@@ -233,7 +233,7 @@ TEST_F(Cli, FindsAJobByPartOfItsId) {
               R"({"summary":"4 of 4 slots on 1 host are busy","reasons":[],"ahead":12})");
   EXPECT_EQ(run({"job", "why", "…b2f41c77"}).out, "job " + kId + ": 4 of 4 slots on 1 host are busy\n");
   EXPECT_EQ(hub_.asked()[0].what, "GET /v1/jobs?id=b2f41c77");
-  EXPECT_THAT(run({"job", "why", "hello"}).err, HasSubstr("'hello' is no job"));
+  EXPECT_THAT(run({"job", "why", "hello"}).err, HasSubstr("'hello' is not a job"));
 }
 
 TEST_F(Cli, ListsCandidatesOfAnAmbiguousId) {
@@ -256,12 +256,11 @@ TEST_F(Cli, SaysWhereItLookedForAHub) {
 }
 
 TEST_F(Cli, SaysWhoMayNotDoWhat) {
-  hub_.answer(
-      "GET /v1/tokens", 403,
-      R"({"code":"forbidden","status":403,"detail":"token 'ci' has not the role admin","hint":"ask an admin"})");
+  hub_.answer("GET /v1/tokens", 403,
+              R"({"code":"forbidden","status":403,"detail":"token 'ci' lacks the role admin","hint":"ask an admin"})");
   const auto ran = run({"token", "list"});
   EXPECT_EQ(ran.exit, 4);
-  EXPECT_EQ(ran.err, "error: token 'ci' has not the role admin\n  try: ask an admin\n");
+  EXPECT_EQ(ran.err, "error: token 'ci' lacks the role admin\n  try: ask an admin\n");
   hub_.answer("GET /v1/tenants", 401, R"({"code":"unauthenticated","status":401,"detail":"who are you?"})");
   const auto unknown = run({"tenant", "list"});
   EXPECT_EQ(unknown.exit, 4);

@@ -177,8 +177,8 @@ client::Client& Context::hub() {
   client::Options options;
   options.hub = hub_url();
   if (!options.hub.starts_with("http://") && !options.hub.starts_with("https://"))
-    usage_error("the hub's address '" + options.hub + "' (from " + hub_source() + ") is no http or https address", {},
-                "--hub http://127.0.0.1:8080", "--hub");
+    usage_error("the hub's address '" + options.hub + "' (from " + hub_source() + ") is not an http or https address",
+                {}, "--hub http://127.0.0.1:8080", "--hub");
   options.token = find_token(*this);
   options.stop = &interrupted();
   client_ = std::make_unique<client::Client>(std::move(options));
@@ -205,7 +205,7 @@ Trouble Context::trouble_of(const client::Failure& failure) {
   if (failure.kind == Kind::foreign) {
     const bool refused = failure.status == 401 || failure.status == 403;
     return {refused ? kNotAllowed : kFailed,
-            "what answers at " + hub_url() + " (from " + hub_source() + ") is no GeRes hub", error.message,
+            "what answers at " + hub_url() + " (from " + hub_source() + ") is not a GeRes hub", error.message,
             "geres doctor", "foreign"};
   }
   Trouble trouble{kFailed,     error.message,  {}, error.hint, std::string(error_name(error.code)),

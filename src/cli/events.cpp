@@ -80,8 +80,8 @@ Since since_of(Context& context, bool follow) {
   if (*given == "start" || given->find('-') != std::string::npos) return {*given, {}};
   const auto age = parse_duration(*given);
   if (!age)
-    usage_error("'" + *given + "' is no event id and no duration", {}, "--since 10m, --since start, or an event's id",
-                "--since");
+    usage_error("'" + *given + "' is neither an event id nor a duration", {},
+                "--since 10m, --since start, or an event's id", "--since");
   return {"start", context.now() - *age};
 }
 
@@ -110,7 +110,7 @@ int events(Context& context) {
         if (!frame.id.empty()) position = frame.id;
       });
     });
-    if (!sound) throw Trouble{kFailed, "the hub's answer is no stream of events", {}, "geres doctor", "foreign"};
+    if (!sound) throw Trouble{kFailed, "the hub's answer is not a stream of events", {}, "geres doctor", "foreign"};
     if (reply && !follow) return kDone;
     if (!reply && reply.error().kind == client::Failure::Kind::stopped && follow) return kDone;
     if (!reply && reply.error().kind != client::Failure::Kind::unreachable) context.stop(reply.error());

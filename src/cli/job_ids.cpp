@@ -38,7 +38,8 @@ std::string resolve_job(Context& context, const std::string& text) {
   if (parse_uuid(text)) return text;
   const auto hex = hex_of(text);
   if (hex.size() < 4)
-    usage_error("'" + text + "' is no job", "a job is named by its id, or by at least four digits of its start or end",
+    usage_error("'" + text + "' is not a job",
+                "a job is named by its id, or by at least four digits of its start or end",
                 "geres job list, or `last`");
   const auto found = context.ask(context.hub().get("/v1/jobs", {{"id", hex}}));
   const auto& items = items_of(found);

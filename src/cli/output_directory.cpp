@@ -24,7 +24,7 @@ std::string shown(const fs::path& directory, const std::string& path) {
 }
 
 [[noreturn]] void in_the_way(const fs::path& directory, const std::string& path, mode_t mode) {
-  const std::string what = S_ISLNK(mode) ? " is a link" : S_ISDIR(mode) ? " is a directory" : " is no directory";
+  const std::string what = S_ISLNK(mode) ? " is a link" : S_ISDIR(mode) ? " is a directory" : " is not a directory";
   throw Trouble{kFailed, shown(directory, path) + what + ", in the way of a file of the job",
                 "files are never written through links or over directories", "--out DIR, another one"};
 }

@@ -57,7 +57,7 @@ int push(Context& context) {
   const auto zip = zip_of(context, source, temporary.path());
   // Looked into here first: what is wrong with it is said without sending it.
   const auto contents = package::inspect(zip);
-  if (!contents) stop_on(contents.error(), "'" + source.string() + "' is no good package");
+  if (!contents) stop_on(contents.error(), "'" + source.string() + "' is not a good package");
   const auto name = context.value_or("name", default_name(source));
   const auto pushed = context.ask(context.hub().upload(
       "/v1/packages/" + client::escaped(tenant) + "/" + client::escaped(name), zip, "application/zip"));

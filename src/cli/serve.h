@@ -26,8 +26,9 @@ struct HubSettings {
   std::size_t connections = 20'000;
   Millis client_patience = 0;  // 0: the server's own
   Millis lease = 30'000;
-  Millis report_every = 0;                // 0: as the lease wants it
-  std::vector<std::string> cors_origins;  // whose web pages may call the hub
+  double calls_per_token = 0, calls_per_tenant = 0, calls_per_address = 0;  // a second; 0: no limit
+  Millis report_every = 0;                                                  // 0: as the lease wants it
+  std::vector<std::string> cors_origins;                                    // whose web pages may call the hub
   std::vector<std::string> webhook_allow;
   std::string webhook_ca;  // empty: the system's certificates alone
   Millis webhook_retry = 10'000;

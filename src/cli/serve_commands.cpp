@@ -40,7 +40,7 @@ std::filesystem::path data_of(Context& context) {
 std::pair<std::string, std::uint16_t> listen_of(Context& context) {
   const auto text = context.value_or("listen", "127.0.0.1:8080");
   const auto wrong = [&](const std::string& why) {
-    usage_error("--listen '" + text + "' is no address to listen on", why,
+    usage_error("--listen '" + text + "' is not an address to listen on", why,
                 "--listen 127.0.0.1:8080 (0.0.0.0:8080 for other machines, [::1]:8080, port 0 for any)", "--listen");
   };
   const auto colon = text.rfind(':');
@@ -51,10 +51,10 @@ std::pair<std::string, std::uint16_t> listen_of(Context& context) {
   if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
   if (port_text.empty() || port_text.find_first_not_of("0123456789") != std::string::npos || port_text.size() > 5 ||
       std::stoi(port_text) > 65'535)
-    wrong("'" + port_text + "' is no port");
+    wrong("'" + port_text + "' is not a port");
   unsigned char raw[16];
   if (::inet_pton(AF_INET, address.c_str(), raw) != 1 && ::inet_pton(AF_INET6, address.c_str(), raw) != 1)
-    wrong("'" + address + "' is no numeric address");
+    wrong("'" + address + "' is not a numeric address");
   return {address, std::uint16_t(std::stoi(port_text))};
 }
 
@@ -74,6 +74,15 @@ void read_times(Context& context, HubSettings& settings) {
     usage_error("--report-every is 200ms to 15s, and at most a third of the lease",
                 "with --lease " + format_duration(settings.lease) + ": at most " + format_duration(most),
                 "leave it out: hosts then report every 5s, or four times in a shorter lease", "--report-every");
+}
+
+// Calls a second; 0: not limited.
+double rate_of(Context& context, const std::string& flag) {
+  const auto rate = context.integer(flag);
+  if (rate && (*rate < 1 || *rate > 1'000'000))
+    usage_error("--" + flag + " is 1 to 1000000", "calls a second in the long run", "leave it out for no limit",
+                "--" + flag);
+  return double(rate.value_or(0));
 }
 
 void read_webhooks(Context& context, HubSettings& settings) {
@@ -96,7 +105,7 @@ std::vector<std::string> cors_origins(Context& context) {
   auto origins = context.values("cors-origin");
   for (const auto& origin : origins)
     if (const auto ok = check_origin(origin); !ok)
-      usage_error("--cors-origin '" + origin + "' is no origin", ok.error().message,
+      usage_error("--cors-origin '" + origin + "' is not an origin", ok.error().message,
                   "--cors-origin https://app.example, as the browser's address bar has it, up to the port",
                   "--cors-origin");
   return origins;
@@ -150,12 +159,12 @@ HubSettings hub_settings(Context& context) {
   if (settings.store.starts_with("postgres"))
     usage_error("a PostgreSQL store is not available yet in this version", {}, "--store sqlite:FILE", "--store");
   if (!settings.store.empty() && !settings.store.starts_with("sqlite:"))
-    usage_error("--store '" + settings.store + "' is no store", {}, "--store sqlite:FILE", "--store");
+    usage_error("--store '" + settings.store + "' is not a store", {}, "--store sqlite:FILE", "--store");
   settings.blobs = context.value_or("blobs", "");
   if (settings.blobs.starts_with("s3:") || settings.blobs.starts_with("azure:"))
     usage_error("only a directory can hold blobs in this version", {}, "--blobs dir:DIRECTORY", "--blobs");
   if (!settings.blobs.empty() && !settings.blobs.starts_with("dir:"))
-    usage_error("--blobs '" + settings.blobs + "' is no place for blobs", {}, "--blobs dir:DIRECTORY", "--blobs");
+    usage_error("--blobs '" + settings.blobs + "' is not a place for blobs", {}, "--blobs dir:DIRECTORY", "--blobs");
   const auto connections = context.integer("connections").value_or(std::int64_t(settings.connections));
   if (connections < 10 || connections > 1'000'000)
     usage_error("--connections does not fit", "a number from 10 to 1000000", "--connections 20000", "--connections");
@@ -164,6 +173,9 @@ HubSettings hub_settings(Context& context) {
   if (settings.client_patience != 0 && (settings.client_patience < 100 || settings.client_patience > 600'000))
     usage_error("--client-patience does not fit", "from 100ms to 10m", "--client-patience 30s", "--client-patience");
   settings.cors_origins = cors_origins(context);
+  settings.calls_per_token = rate_of(context, "calls-per-token");
+  settings.calls_per_tenant = rate_of(context, "calls-per-tenant");
+  settings.calls_per_address = rate_of(context, "calls-per-address");
   read_times(context, settings);
   read_webhooks(context, settings);
   read_amqp(context, settings);
@@ -175,7 +187,7 @@ HostSettings host_settings(Context& context) {
   HostSettings settings;
   settings.name = context.value_or("name", "");
   if (!settings.name.empty() && !model::is_name(settings.name))
-    usage_error("--name '" + settings.name + "' is no host name", "letters, digits, '.', '_' and '-', at most 63",
+    usage_error("--name '" + settings.name + "' is not a host name", "letters, digits, '.', '_' and '-', at most 63",
                 "--name worker-1", "--name");
   const auto slots = context.integer("slots").value_or(machine_slots());
   if (slots < 1 || slots > 10'000)
@@ -282,6 +294,18 @@ std::vector<Flag> hub_flags() {
        .environment = "GERES_LISTEN"},
       {.name = "store", .value = "STORE", .help = "sqlite:FILE (default DATA/geres.db)"},
       {.name = "connections", .value = "N", .help = "clients held at a time (default 20000)", .kind = Kind::integer},
+      {.name = "calls-per-token",
+       .value = "N",
+       .help = "calls a second that each token may make (default: no limit); hosts have none",
+       .kind = Kind::integer},
+      {.name = "calls-per-tenant",
+       .value = "N",
+       .help = "the same for each tenant's tokens together",
+       .kind = Kind::integer},
+      {.name = "calls-per-address",
+       .value = "N",
+       .help = "the same for each address; not behind a proxy, where all have the proxy's",
+       .kind = Kind::integer},
       {.name = "client-patience",
        .value = "TIME",
        .help = "how long a client may send or take nothing (default 30s, 10s for headers)",

@@ -13,7 +13,7 @@ StoreSettings store_settings(Context& context) {
   settings.data = data.empty() ? data_directory() : std::filesystem::absolute(data).lexically_normal();
   settings.store = context.value_or("store", "");
   if (!settings.store.empty() && !settings.store.starts_with("sqlite:"))
-    usage_error("--store '" + settings.store + "' is no store", {}, "--store sqlite:FILE", "--store");
+    usage_error("--store '" + settings.store + "' is not a store", {}, "--store sqlite:FILE", "--store");
   return settings;
 }
 

@@ -319,7 +319,7 @@ TEST_F(ClientTest, TypesItsTrouble) {
     EXPECT_THAT(error.known(), ElementsAre("Hello"));
   }
   EXPECT_THROW(client->job("0192f0c4-7d3a-7001-8f2e-0123456789ab"), NotFound);
-  EXPECT_THROW(client->job("../tenants"), Error) << "an id is no path";
+  EXPECT_THROW(client->job("../tenants"), Error) << "an id is not a path";
   EXPECT_THROW(client->submit({.tenant = "theirs", .type = "Work"}), Forbidden);
   EXPECT_THROW(client->set_tenant("ours", {.weight = 9}), Forbidden);
   Client other(options_of(theirs));

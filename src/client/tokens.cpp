@@ -38,7 +38,7 @@ Tokens::Tokens(const Options& options, transport::Loop& loop) : loop_(loop) {
   if (options.oauth) {
     oauth_ = options.oauth;
     if (!oauth_->token_url.starts_with("http://") && !oauth_->token_url.starts_with("https://"))
-      throw std::invalid_argument("OAuth::token_url '" + oauth_->token_url + "' is no http or https address");
+      throw std::invalid_argument("OAuth::token_url '" + oauth_->token_url + "' is not an http or https address");
   } else if (!options.token_file.empty()) {
     file_ = options.token_file;
     read_file_anew();

@@ -93,7 +93,7 @@ Answer<json::value> write_spec(const JobSpec& spec, const std::string& at) {
   if (!spec.parameters.empty()) {
     auto parameters = json::parse(spec.parameters);
     if (!parameters)
-      return refused_failure(Code::malformedJson, "the parameters are no JSON: " + parameters.error().message,
+      return refused_failure(Code::malformedJson, "the parameters are not JSON: " + parameters.error().message,
                              at + "/parameters", "text has to be in quotes: \"\\\"text\\\"\"");
     to["parameters"] = std::move(*parameters);
   }

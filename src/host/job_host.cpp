@@ -43,7 +43,7 @@ Result<void> check_writable(const Options& options) {
     std::error_code error;
     const auto plain = std::filesystem::canonical(directory, error);
     if (error || !std::filesystem::is_directory(plain, error))
-      return fail(Code::badValue, directory + " is no directory", "writable", "one that exists, by its whole path");
+      return fail(Code::badValue, directory + " is not a directory", "writable", "one that exists, by its whole path");
     for (const auto& hidden : hidden_paths(options)) {
       const auto inside = std::filesystem::weakly_canonical(hidden, error).lexically_relative(plain);
       if (!inside.empty() && *inside.begin() != "..")

@@ -65,12 +65,12 @@ Result<std::size_t> ChunkDecoder::step(std::string_view bytes, std::string& out)
 }
 
 Result<std::size_t> ChunkDecoder::size_line(std::string_view bytes) {
-  if (hex_digit(bytes[0]) < 0) return malformed("its size is no hexadecimal number");
+  if (hex_digit(bytes[0]) < 0) return malformed("its size is not a hexadecimal number");
   const auto length = line_length(bytes);
   if (!length || *length == 0) return length;
   const auto line = bytes.substr(0, *length - 2);
   const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), left_, 16);
-  if (error != std::errc()) return malformed("its size is no number that can be");
+  if (error != std::errc()) return malformed("its size is not a number that can be");
   const auto rest = line.substr(std::size_t(end - line.data()));
   const auto semicolon = rest.find_first_not_of(" \t");
   if (!rest.empty() && (semicolon == std::string_view::npos || rest[semicolon] != ';'))
@@ -100,7 +100,7 @@ Result<std::size_t> ChunkDecoder::trailer(std::string_view bytes) {
     return malformed("its trailers are too long");
   else if (line.find(':') == std::string_view::npos || line.find_first_of(" \t:") < line.find(':') || line[0] == ':' ||
            !printable(line))
-    return malformed("a trailer is no header");
+    return malformed("a trailer is not a header");
   return length;
 }
 

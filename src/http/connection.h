@@ -57,7 +57,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void close();
   bool broken() const { return broken_; }
   Socket& socket() { return socket_; }
-  bool waiting_to_read() const { return waiting_for_ == Waiting::read; }
   void wake_reader();
 
  private:

@@ -2,6 +2,7 @@
 #include "http/cors.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace geres::http {
 namespace {
@@ -41,6 +42,17 @@ awaitable<Response> serve(const Cors& cors, Request& request, const Handler& nex
 }
 
 }  // namespace
+
+bool foreign_page(const Request& request, const std::vector<std::string>& origins) {
+  const auto origin = request.headers.get("Origin");
+  if (!origin || std::find(origins.begin(), origins.end(), *origin) != origins.end()) return false;
+  const auto scheme = origin->find("://");
+  if (scheme == std::string_view::npos) return true;  // "null": a file, a sandboxed frame
+  const auto host = request.headers.get("Host").value_or("");
+  const auto page = origin->substr(scheme + 3);
+  const auto same = [](char a, char b) { return std::tolower(std::uint8_t(a)) == std::tolower(std::uint8_t(b)); };
+  return !std::equal(page.begin(), page.end(), host.begin(), host.end(), same);
+}
 
 Around share_with(Cors cors) {
   auto shared = std::make_shared<const Cors>(std::move(cors));

@@ -24,4 +24,7 @@ struct Cors {
 // that withhold the answer.
 Around share_with(Cors cors);
 
+// Does a web page make this request that is neither of this server's own origin (its Host) nor of these?
+bool foreign_page(const Request& request, const std::vector<std::string>& origins);
+
 }  // namespace geres::http

@@ -83,5 +83,32 @@ TEST_F(HttpCors, TellsOthersNothing) {
   }
 }
 
+class NoBody final : public Body {
+ public:
+  std::optional<std::uint64_t> length() const override { return 0; }
+  awaitable<Result<std::string>> read_all(std::uint64_t) override { co_return std::string(); }
+  awaitable<Result<std::string>> read_some(std::uint64_t) override { co_return std::string(); }
+};
+
+TEST(ForeignPage, IsOneOfAnotherOriginThatNobodyHasAllowed) {
+  const auto foreign = [](std::string_view host, std::string_view origin) {
+    NoBody body;
+    Cancellation cancellation;
+    Request request(body, cancellation);
+    if (!host.empty()) request.headers.add({"Host", host});
+    if (!origin.empty()) request.headers.add({"Origin", origin});
+    return foreign_page(request, {"https://app.example"});
+  };
+  EXPECT_FALSE(foreign("hub:8080", "")) << "no page";
+  EXPECT_FALSE(foreign("hub:8080", "http://hub:8080"));
+  EXPECT_FALSE(foreign("Hub", "https://hub")) << "TLS ends before the hub";
+  EXPECT_FALSE(foreign("hub:8080", "https://app.example"));
+  EXPECT_TRUE(foreign("hub:8080", "http://hub:8081"));
+  EXPECT_TRUE(foreign("hub:8080", "http://evil.example"));
+  EXPECT_TRUE(foreign("hub:8080", "http://hub:8080.evil.example"));
+  EXPECT_TRUE(foreign("hub:8080", "null"));
+  EXPECT_TRUE(foreign("", "http://evil.example"));
+}
+
 }  // namespace
 }  // namespace geres::http

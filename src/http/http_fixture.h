@@ -3,12 +3,14 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -22,6 +24,16 @@ namespace geres::http {
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
+
+inline std::optional<FileBody> open_file(const std::filesystem::path& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat about {};
+  if (!fd || ::fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode)) return std::nullopt;
+  FileBody file;
+  file.fd = std::make_shared<Fd>(std::move(fd));
+  file.length = std::uint64_t(about.st_size);
+  return file;
+}
 
 inline constexpr int kPatienceMs = 20'000;
 

@@ -213,16 +213,6 @@ std::string_view reason_phrase(unsigned status) {
   }
 }
 
-std::optional<FileBody> open_file(const std::filesystem::path& path) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  struct stat about {};
-  if (!fd || ::fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode)) return std::nullopt;
-  FileBody file;
-  file.fd = std::make_shared<Fd>(std::move(fd));
-  file.length = std::uint64_t(about.st_size);
-  return file;
-}
-
 Result<void> decode_target(std::string_view target, std::vector<std::string>& path, Query& query) {
   // Raw it would go into answers and logs, whose readers trust it to be text (RFC 3986, 2).
   if (std::any_of(target.begin(), target.end(), [](char c) { return (c & 0x80) != 0; }))

@@ -121,9 +121,6 @@ struct Response {
 Response text_response(unsigned status, std::string_view content_type, std::string body);
 std::string_view reason_phrase(unsigned status);
 
-// The whole of a regular file; empty if there is none (symbolic links are followed).
-std::optional<FileBody> open_file(const std::filesystem::path& path);
-
 using Handler = std::function<awaitable<Response>(Request&)>;
 
 // "/a%20b?c=d" into path and query. An error is badRequest: a byte that is not ASCII, a bad escape, NUL or bad UTF-8

@@ -33,7 +33,7 @@ std::optional<Refusal> bad(std::string message) {
 HeadScanner::Found HeadScanner::scan(std::string_view bytes) {
   if (seen_ == 0 && !bytes.empty() && !(bytes[0] >= '!' && bytes[0] <= '~'))
     return refuse(Code::badRequest, 400,
-                  bytes[0] == 0x16 ? "this port speaks HTTP, not TLS" : "this is no HTTP request");
+                  bytes[0] == 0x16 ? "this port speaks HTTP, not TLS" : "this is not an HTTP request");
   while (true) {
     const auto end = bytes.find('\n', seen_);
     const auto known = end == std::string_view::npos ? bytes.size() : end + 1;
@@ -124,7 +124,7 @@ std::optional<Refusal> check_length(RequestHead& head) {
   if (lengths == 1) {
     const auto text = *head.headers.get("Content-Length");
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-    if (error != std::errc() || end != text.data() + text.size()) return bad("Content-Length is no number");
+    if (error != std::errc() || end != text.data() + text.size()) return bad("Content-Length is not a number");
   }
   head.length = length;
   return std::nullopt;

@@ -162,7 +162,7 @@ awaitable<Response> Session::handle(Request& request) {
   } catch (const std::exception& thrown) {
     trouble = thrown.what();
   } catch (...) {
-    trouble = "something that is no std::exception";
+    trouble = "something that is not a std::exception";
   }
   log::error("http: {} {} failed: {}", request.method_text, request.route, trouble);
   co_return router_.error(fail(Code::internal, "the request failed for a reason that is in the server's log"), 500);

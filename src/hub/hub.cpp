@@ -116,7 +116,7 @@ std::size_t connections_of(const HubOptions& options) {
 std::vector<std::string> cors_origins(const HubOptions& options) {
   for (const auto& origin : options.cors_origins)
     if (const auto ok = check_origin(origin); !ok)
-      throw std::runtime_error(fmt::format("--cors-origin '{}' is no origin: {}", origin, ok.error().message));
+      throw std::runtime_error(fmt::format("--cors-origin '{}' is not an origin: {}", origin, ok.error().message));
   return options.cors_origins;
 }
 
@@ -181,6 +181,10 @@ struct Hub::Parts {
         sender(engine, store->reads(), tail, clock, webhook_options(options)),
         api{engine,  store->reads(), *blobs,  pool, explainer,   walker,  clock, access, feed,  tail,
             nullptr, last_hour,      signalr, logs, batch_names, metrics, {},    {},     false, {}} {
+    api.brakes.guesses.allow(options.guesses_per_address, 5 * options.guesses_per_address);
+    api.brakes.tokens.allow(options.calls_per_token, 2 * options.calls_per_token);
+    api.brakes.tenants.allow(options.calls_per_tenant, 2 * options.calls_per_tenant);
+    api.brakes.addresses.allow(options.calls_per_address, 2 * options.calls_per_address);
     api.large_bodies.on_drained([this] { give_memory_back(); });
     api.large_answers.on_drained([this] { give_memory_back(); });
     if (!options.amqp.empty()) publisher.emplace(engine, store->reads(), tail, clock, amqp_options(options));

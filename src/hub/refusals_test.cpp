@@ -149,7 +149,7 @@ TEST_F(RefusalsTest, BadIdsAndParameters) {
 TEST_F(RefusalsTest, BadPackagesAndFiles) {
   const auto before = everything();
   const auto put = [&](const std::string& bytes) { return ours.call("PUT", "/v1/packages/ours/p", bytes); };
-  expect_refused(put("this is no ZIP"), 422, "badPackage", "", "no ZIP");
+  expect_refused(put("this is not a ZIP"), 422, "badPackage", "", "not a ZIP");
   expect_refused(put(""), 422, "badPackage", "", "nothing");
   expect_refused(ours.call("PUT", "/v1/packages/ours/a..b", "x"), 400, "badValue", "", "a name with ..");
   EXPECT_EQ(ours.call("PUT", "/v1/packages/ours/..%2Fx", "x").status, 400);
@@ -244,7 +244,12 @@ struct WalkTest : RefusalsTest {
   }
 };
 
-TEST_F(WalkTest, NobodyGetsAnywhere) {
+class OpenToGuesses : public WalkTest {
+ protected:
+  OpenToGuesses() { options.guesses_per_address = 0; }
+};
+
+TEST_F(OpenToGuesses, NobodyGetsAnywhere) {
   const auto before = everything();
   for (const auto& route : api::routes()) {
     if (route.needs == api::Needs::nothing) continue;
@@ -293,6 +298,41 @@ TEST_F(WalkTest, AnotherTenantsThingsAreAbsent) {
     }
   }
   EXPECT_EQ(everything(), before);
+}
+
+// Whoever shows no valid token is braked, by address; whoever does is not.
+TEST_F(RefusalsTest, GuessesAreBraked) {
+  int unauthenticated = 0, braked = 0;
+  const auto guesses = admin.as("guess");
+  for (int i = 0; i < 200; ++i) {
+    const auto answer = guesses.get("/v1/jobs");
+    if (answer.status == 401) ++unauthenticated;
+    if (answer.status == 429 && answer.headers.count("retry-after") == 1) ++braked;
+  }
+  EXPECT_EQ(unauthenticated + braked, 200);
+  EXPECT_GE(unauthenticated, 50);
+  EXPECT_GT(braked, 0);
+  EXPECT_EQ(admin.get("/v1/jobs").status, 200);
+}
+
+class Braked : public HubTest {
+ protected:
+  Braked() { options.calls_per_token = 5, options.calls_per_tenant = 8; }
+};
+
+TEST_F(Braked, CallsOfATokenAndOfATenantAreLimitedWhereTheOperatorSays) {
+  int own = 0;
+  while (own < 50 && ours.get("/v1/jobs?limit=1").status == 200) ++own;
+  EXPECT_GE(own, 10);
+  EXPECT_LT(own, 50);
+  const auto refused = ours.get("/v1/jobs?limit=1");
+  EXPECT_EQ(refused.code(), "tooManyRequests") << refused;
+  int viewed = 0;  // of the same tenant: what is left of its 16
+  while (viewed < 50 && viewer.get("/v1/jobs?limit=1").status == 200) ++viewed;
+  EXPECT_GE(viewed, 1);
+  EXPECT_LT(viewed, 10);
+  EXPECT_EQ(theirs.get("/v1/jobs?limit=1").status, 200);
+  for (int i = 0; i < 30; ++i) EXPECT_NE(machine.post("/v1/hosts", "{}").status, 429);
 }
 
 }  // namespace

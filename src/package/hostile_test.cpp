@@ -115,7 +115,7 @@ TEST_F(Hostile, OneNameTwice) {
 
 TEST_F(Hostile, OddButGoodOnes) {
   const auto good = zip_of({{"geres.json", kManifest}, {"x", "content"}});
-  const std::string comment = "made by hand: PK\5\6 is no end";
+  const std::string comment = "made by hand: PK\5\6 is not an end";
   for (auto bytes : {good + comment, good + std::string(9'000, '\0')}) {
     if (bytes.substr(good.size()).starts_with("made")) bytes[good.size() - 2] = char(comment.size());
     write(bytes);
@@ -130,8 +130,8 @@ TEST_F(Hostile, BrokenOnes) {
   const auto good = zip_of({{"geres.json", kManifest}, {"x", std::string(5000, 'x'), 0100644, true}});
   for (const std::size_t length : {std::size_t(0), std::size_t(3), std::size_t(40), good.size() / 2, good.size() - 1})
     expect_refused(good.substr(0, length), "");
-  expect_refused("This is no ZIP, but long enough to be one.", "no ZIP");
-  expect_refused("#!/bin/sh\nexit 0\n" + good, "no ZIP");
+  expect_refused("This is not a ZIP, but long enough to be one.", "not a ZIP");
+  expect_refused("#!/bin/sh\nexit 0\n" + good, "not a ZIP");
   expect_refused(good + "trailing", "end");
   expect_refused(good + std::string(70'000, '\0'), "no end");
   auto commented = [&](const std::string& comment) {

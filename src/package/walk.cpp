@@ -62,7 +62,7 @@ Result<OpenFile> open_regular(const std::filesystem::path& zip) {
   struct stat status {};
   if (!file.fd || ::fstat(file.fd.get(), &status) != 0)
     throw std::system_error(errno, std::generic_category(), "open " + zip.string());
-  if (!S_ISREG(status.st_mode)) return bad("'" + zip.filename().string() + "' is no regular file");
+  if (!S_ISREG(status.st_mode)) return bad("'" + zip.filename().string() + "' is not a regular file");
   file.size = std::uint64_t(status.st_size);
   return file;
 }
@@ -152,7 +152,7 @@ Result<void> walk(const std::filesystem::path& zip, const Limits& limits, Visito
   // The seekable reader alone: the streaming one takes truncated files and loses the executable bits.
   ::archive_read_support_format_zip_seekable(reader.get());
   if (::archive_read_open_fd(reader.get(), file->fd.get(), 65536) != ARCHIVE_OK)
-    return bad("the file is no ZIP that can be read: " + reason(reader.get()));
+    return bad("the file is not a ZIP that can be read: " + reason(reader.get()));
   return Walk(limits, visitor, file->size, directory->entries).run(reader.get());
 }
 

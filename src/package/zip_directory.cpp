@@ -198,7 +198,7 @@ Result<void> check_totals(const Directory& total, const std::string& largest, st
 Result<Directory> check_zip_directory(int fd, std::uint64_t file_size, const Limits& limits) {
   if (file_size < kEndSize) return bad("the file is too short to be a ZIP");
   const auto magic = read_at(fd, 0, 4);
-  if (magic != "PK\3\4" && magic != "PK\5\6") return bad("the file is no ZIP (it begins otherwise)");
+  if (magic != "PK\3\4" && magic != "PK\5\6") return bad("the file is not a ZIP (it begins otherwise)");
   auto end = find_end(fd, file_size);
   if (!end) return end.error();
   const auto too_many = [&] { return bad("the package has more than " + std::to_string(limits.entries) + " entries"); };

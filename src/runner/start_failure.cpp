@@ -72,7 +72,7 @@ std::string not_executed(const ChildPlan& plan, int error) {
     case EACCES:
       return not_allowed(plan, name);
     case ENOEXEC:
-      return name + ": is no program for this machine and has no #! line";
+      return name + ": is not a program for this machine and has no #! line";
     case E2BIG:
       return name + ": arguments and environment are too large";
     default:

@@ -28,7 +28,7 @@ std::string missing_door(void* handle) {
     if (::dlsym(handle, ("geres_job_api_v" + std::to_string(version)).c_str()) != nullptr)
       return "is made for version " + std::to_string(version) + " of the job interface; this host speaks version " +
              std::to_string(GERES_JOB_API_VERSION);
-  return "is no job library: it has no geres_job_api_v" + std::to_string(GERES_JOB_API_VERSION) +
+  return "is not a job library: it has no geres_job_api_v" + std::to_string(GERES_JOB_API_VERSION) +
          " (include <geres/job.h> and use GERES_JOB)";
 }
 

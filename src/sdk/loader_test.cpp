@@ -49,8 +49,8 @@ TEST(Loader, EveryWayToEnd) {
       {"Aborts", 60, "never again", "never again"},
       {"Throws", 1, "out of luck", "out of luck"},
       {"ThrowsAbort", 60, "the parameter 'must' is missing", "the parameter 'must' is missing"},
-      {"ThrowsNumber", 1, "an exception that is no std::exception left the job",
-       "an exception that is no std::exception left the job"},
+      {"ThrowsNumber", 1, "an exception that is not a std::exception left the job",
+       "an exception that is not a std::exception left the job"},
   };
   for (const auto& expected : cases) {
     JobProcess job("/p", "{}");
@@ -96,7 +96,8 @@ TEST(Loader, TermReachesTheStopTokenAndTheProgramsOfTheJob) {
 TEST(Loader, TellsWhatIsWrongWithAPackage) {
   const Ended cases[] = {
       {"absent", 62, "' does not exist", ""},
-      {"foreign", 62, "' is no job library: it has no geres_job_api_v1 (include <geres/job.h> and use GERES_JOB)", ""},
+      {"foreign", 62, "' is not a job library: it has no geres_job_api_v1 (include <geres/job.h> and use GERES_JOB)",
+       ""},
       {"later", 62, "' is made for version 2 of the job interface; this host speaks version 1", ""},
       {"undefined", 62, "undefined symbol: _Z15nobody_has_thisv", ""},
   };

@@ -37,7 +37,7 @@ Result call(const Handler& handler, Job& job) {
   } catch (const std::exception& error) {
     return Result::failure(error.what());
   } catch (...) {
-    return Result::failure("an exception that is no std::exception left the handler");
+    return Result::failure("an exception that is not a std::exception left the handler");
   }
 }
 

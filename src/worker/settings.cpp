@@ -61,7 +61,7 @@ Fd open_state(const std::filesystem::path& file, std::string& last_id) {
   last_id.assign(text, std::size_t(std::max<ssize_t>(got, 0)));
   while (!last_id.empty() && std::isspace(static_cast<unsigned char>(last_id.back())) != 0) last_id.pop_back();
   if (!last_id.empty() && !parse_uuid(last_id))
-    wrong("Options::state_file " + file.string() + " is no worker's state file", "another file, or delete this one");
+    wrong("Options::state_file " + file.string() + " is not a worker's state file", "another file, or delete this one");
   return fd;
 }
 

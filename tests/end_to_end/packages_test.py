@@ -51,7 +51,7 @@ class Packages(unittest.TestCase):
     def test_a_zip_that_is_none_or_lies_is_refused_and_nothing_is_kept(self):
         good = zip_with(("dir/tool", "x", 0o100755))
         cases = {
-            "no ZIP": (b"this is no ZIP, but text\n" * 100, None),
+            "not a ZIP": (b"this is not a ZIP, but text\n" * 100, None),
             "empty body": (b"", None),
             "cut off": (good[: len(good) // 2], None),
             "out of the directory": (zip_with(("../x", "x", 0o100644)), "../x"),

@@ -335,7 +335,7 @@ TEST_P(Contained, SaysWhyAStartFailed) {
   EXPECT_EQ(reason("./odd.sh"), "./odd.sh: its interpreter /opt/no/perl is not on this machine");
   std::ofstream(directory / "text") << "hello\n";
   std::filesystem::permissions(directory / "text", std::filesystem::perms::owner_all);
-  EXPECT_EQ(reason("./text"), "./text: is no program for this machine and has no #! line");
+  EXPECT_EQ(reason("./text"), "./text: is not a program for this machine and has no #! line");
   EXPECT_EQ(reason(directory), directory.string() + ": is a directory");
   std::ofstream(directory / "windows.sh") << "#!/bin/sh\r\necho\r\n";
   std::filesystem::permissions(directory / "windows.sh", std::filesystem::perms::owner_all);

@@ -33,7 +33,7 @@ Result<void> parse_place(std::string_view place, Target& target) {
     if (!target.host.ends_with(']')) return wrong("the URL of --amqp has a '[' without its ']'");
     target.host = target.host.substr(1, target.host.size() - 2);
     if (::inet_pton(AF_INET6, target.host.c_str(), &address) != 1)
-      return wrong(fmt::format("'{}' in the URL of --amqp is no IPv6 address", target.host));
+      return wrong(fmt::format("'{}' in the URL of --amqp is not an IPv6 address", target.host));
   }
   std::transform(target.host.begin(), target.host.end(), target.host.begin(), ::tolower);
   if (target.host.empty()) return wrong("the URL of --amqp has no host");
@@ -43,7 +43,7 @@ Result<void> parse_place(std::string_view place, Target& target) {
   const bool digits = !target.port.empty() && target.port.size() <= 5 &&
                       target.port.find_first_not_of("0123456789") == std::string::npos;
   if (!digits || std::stoi(target.port) < 1 || std::stoi(target.port) > 65'535)
-    return wrong(fmt::format("'{}' in the URL of --amqp is no port", target.port));
+    return wrong(fmt::format("'{}' in the URL of --amqp is not a port", target.port));
   return {};
 }
 

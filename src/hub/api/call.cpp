@@ -27,7 +27,7 @@ awaitable<Result<std::string>> body_text(Call& call, std::int64_t limit) {
 Result<Uuid> job_id(const Call& call) {
   const auto& text = call.capture("id");
   if (const auto id = parse_uuid(text)) return *id;
-  return fail(Code::unknownJob, fmt::format("'{}' is no job id", replace_bad_utf8(utf8_prefix(text, 80))), {},
+  return fail(Code::unknownJob, fmt::format("'{}' is not a job id", replace_bad_utf8(utf8_prefix(text, 80))), {},
               "a job's id is a UUID; GET /v1/jobs?id= finds one by its first or last digits");
 }
 
@@ -90,14 +90,14 @@ Error no_such_job(std::string_view id) {
 }
 
 Error lacks_tenant(const Identity& who, std::string_view tenant, std::string_view field) {
-  return fail(Code::forbidden, fmt::format("token '{}' has not the tenant '{}'", who.name, tenant), std::string(field),
+  return fail(Code::forbidden, fmt::format("token '{}' lacks the tenant '{}'", who.name, tenant), std::string(field),
               "ask an admin for a token with that tenant");
 }
 
 Error lacks_role(const Identity& who, std::string_view role) {
   if (who.kind == Identity::Kind::host)
     return fail(Code::forbidden, fmt::format("this is the secret of host '{}', good for its own calls only", who.name));
-  return fail(Code::forbidden, fmt::format("token '{}' has not the role {}", who.name, role), {},
+  return fail(Code::forbidden, fmt::format("token '{}' lacks the role {}", who.name, role), {},
               fmt::format("ask an admin for a token with the role {}", role));
 }
 

@@ -14,6 +14,7 @@
 #include "hub/amqp/publisher.h"
 #include "hub/api/access.h"
 #include "hub/api/batch_names.h"
+#include "hub/api/brake.h"
 #include "hub/api/line_quota.h"
 #include "hub/api/log_store.h"
 #include "hub/api/memory_budget.h"
@@ -76,6 +77,7 @@ struct Api {
   MemoryBudget large_bodies{{.all = 512LL << 20, .each = 256LL << 20}};
   MemoryBudget large_answers{{.all = 256LL << 20, .each = 64LL << 20}};
   Turns walks = {};
+  Brakes brakes = {};
   LineQuota stranger_lines = {};  // about who shows no valid token
   LineQuota caller_lines = {};
   LineQuota trouble_lines = {};

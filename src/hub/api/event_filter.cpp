@@ -72,7 +72,7 @@ Result<EventPosition> event_position(const Api& api, std::optional<std::string_v
   if (*id == "start") return EventPosition{0};
   const auto parsed = events::parse_event_id(*id);
   if (!parsed)
-    return fail(Code::badValue, fmt::format("'{}' is no event id", shown(*id)), std::string(field),
+    return fail(Code::badValue, fmt::format("'{}' is not an event id", shown(*id)), std::string(field),
                 fmt::format("such as {}", events::event_id(api.teller->log(), last)));
   if (parsed->log != api.teller->log()) return EventPosition{0, true};
   if (parsed->no > last)

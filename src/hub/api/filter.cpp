@@ -21,7 +21,7 @@ Result<E> word_as(const std::string& word, std::string_view what, std::string_vi
   auto e = json::read<E>(json::value(std::string_view(word)));
   if (e) return e;
   Error error = about(e.error(), field);
-  error.message = fmt::format("'{}' is no {}", utf8_prefix(replace_bad_utf8(word), 80), what);
+  error.message = fmt::format("'{}' is not a {}", utf8_prefix(replace_bad_utf8(word), 80), what);
   return error;
 }
 
@@ -40,7 +40,7 @@ Result<bool> take_short_id(Api& api, const Identity& who, std::string text, stor
   std::erase(text, '-');
   const bool hex = std::all_of(text.begin(), text.end(), [](char c) { return hex_digit(c) >= 0; });
   if (!hex || text.size() < 4 || text.size() > 32)
-    return fail(Code::badValue, "this is no part of a job id", "id",
+    return fail(Code::badValue, "this is not a part of a job id", "id",
                 "4 to 32 hexadecimal digits, from its start or its end");
   std::transform(text.begin(), text.end(), text.begin(),
                  [](char c) { return c >= 'A' && c <= 'F' ? char(c + 32) : c; });
@@ -75,7 +75,7 @@ Result<void> take_ids(const std::vector<std::string>& ids, store::JobFilter& fil
     return fail(Code::tooMany, fmt::format("{} ids", ids.size()), "/ids", fmt::format("at most {}", kIdsMax));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto id = parse_uuid(ids[i]);
-    if (!id) return fail(Code::badValue, "this is no job id", fmt::format("/ids/{}", i), "a UUID");
+    if (!id) return fail(Code::badValue, "this is not a job id", fmt::format("/ids/{}", i), "a UUID");
     filter.ids.push_back(*id);
   }
   return {};

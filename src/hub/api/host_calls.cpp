@@ -46,7 +46,7 @@ Result<std::optional<int>> protocol_of(const http::Request& request) {
   int number = 0;
   const auto [end, error] = std::from_chars(said->data(), said->data() + said->size(), number);
   if (error != std::errc() || end != said->data() + said->size() || number < 1)
-    return fail(Code::badValue, fmt::format("the header {} is no protocol", wire::kProtocolHeader), {},
+    return fail(Code::badValue, fmt::format("the header {} is not a protocol", wire::kProtocolHeader), {},
                 fmt::format("a whole number from 1, such as {}", wire::kProtocol));
   return std::optional(std::min(number, wire::kProtocol));
 }
@@ -54,7 +54,7 @@ Result<std::optional<int>> protocol_of(const http::Request& request) {
 Result<std::string> isolation_of(const http::Request& request) {
   const auto said = request.headers.get(wire::kIsolationHeader);
   if (!said || *said == "user" || *said == "fenced" || *said == "none") return std::string(said.value_or(""));
-  return fail(Code::badValue, fmt::format("the header {} is no isolation", wire::kIsolationHeader), {},
+  return fail(Code::badValue, fmt::format("the header {} is not an isolation", wire::kIsolationHeader), {},
               "user, fenced or none");
 }
 
@@ -89,7 +89,8 @@ Result<std::optional<std::vector<std::string>>> tenants_of(const Identity& who, 
 Result<std::optional<Uuid>> earlier_life(Api& api, const Identity& who, const wire::RegisterHost& shape) {
   if (!shape.replaces || shape.replaces->empty()) return std::optional<Uuid>();
   const auto id = parse_uuid(*shape.replaces);
-  if (!id) return fail(Code::badValue, "this is no host id", "/replaces", "the id that the earlier registration gave");
+  if (!id)
+    return fail(Code::badValue, "this is not a host id", "/replaces", "the id that the earlier registration gave");
   const auto host = api.reads.host(*id);
   if (!host) return std::optional(*id);
   const bool own = who.all_tenants() || (host->tenants && std::all_of(host->tenants->begin(), host->tenants->end(),
@@ -152,7 +153,7 @@ http::Response fetched_response(const Api& api, const engine::FetchAnswer& answe
 
 Result<void> check(const wire::Fetch& shape) {
   if (shape.fetchId.empty() || shape.fetchId.size() > 128)
-    return fail(Code::badValue, "this is no fetch id", "/fetchId", "1 to 128 characters");
+    return fail(Code::badValue, "this is not a fetch id", "/fetchId", "1 to 128 characters");
   if (shape.slots < 0 || shape.slots > kSlotsMax)
     return fail(Code::badValue, fmt::format("{} slots", shape.slots), "/slots", "from 0 to 4096");
   if (shape.wait.ms > kFetchWaitMax) return fail(Code::badValue, "the wait is too long", "/wait", "at most 1m");
@@ -163,7 +164,7 @@ Result<void> check(const wire::Fetch& shape) {
 
 Result<Uuid> lease_name(const std::string& text, std::string field) {
   if (const auto name = parse_uuid(text)) return *name;
-  return fail(Code::badValue, "this is no lease", std::move(field), "the name that the fetch gave");
+  return fail(Code::badValue, "this is not a lease", std::move(field), "the name that the fetch gave");
 }
 
 Result<std::vector<Uuid>> lease_names(const std::vector<std::string>& texts, const char* field) {
@@ -223,7 +224,7 @@ Result<engine::Completion> completion(wire::FinishedItem&& item, const std::stri
     const auto here = fmt::format("{}/files/{}", field, i);
     auto& file = item.files[i];
     if (auto ok = model::check_relative_path(file.path, here + "/path"); !ok) return ok.error();
-    if (!is_sha256_hex(file.sha256)) return fail(Code::badValue, "this is no SHA-256", here + "/sha256");
+    if (!is_sha256_hex(file.sha256)) return fail(Code::badValue, "this is not a SHA-256", here + "/sha256");
     if (file.size < 0) return fail(Code::badValue, "the size is negative", here + "/size");
     done.files.push_back({std::move(file.path), file.size, std::move(file.sha256)});
   }
@@ -272,7 +273,7 @@ Result<void> store_logs(Api& api, const std::vector<wire::LogItem>& items, Uuid 
     const auto& item = items[i];
     const auto field = [i](const char* name) { return fmt::format("/log/{}/{}", i, name); };
     const auto name = parse_uuid(item.lease);
-    if (!name) return fail(Code::badValue, "this is no lease", field("lease"));
+    if (!name) return fail(Code::badValue, "this is not a lease", field("lease"));
     const auto stream = parse_stream(item.stream);
     if (!stream) return fail(Code::badValue, "there is no such stream", field("stream"), "stdout or stderr");
     const auto bytes = from_base64(item.data);

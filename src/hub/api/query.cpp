@@ -150,7 +150,7 @@ Result<store::Page> page_parameters(const http::Query& query) {
   }
   if (const auto order = query.get("order")) {
     if (*order != "asc" && *order != "desc")
-      return fail(Code::badValue, fmt::format("'{}' is no order", utf8_prefix(*order, 80)), "order", "asc or desc");
+      return fail(Code::badValue, fmt::format("'{}' is not an order", utf8_prefix(*order, 80)), "order", "asc or desc");
     page.ascending = *order == "asc";
   }
   return page;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "http/cors.h"
+#include "http/websocket.h"
 #include "hub/api/metrics.h"
 #include "hub/api/routes.h"
 #include "hub/store/store.h"
@@ -21,7 +22,11 @@ Error not_known() {
   return fail(Code::unauthenticated, "the token is not known or has expired");
 }
 
-Result<IdentityPtr> identify(const Api& api, const Route& route, const http::Request& request) {
+std::string address_of(const http::Request& request) {
+  return std::string(request.peer.substr(0, request.peer.rfind(':')));
+}
+
+Result<IdentityPtr> identify(Api& api, const Route& route, const http::Request& request) {
   const auto header = request.headers.get("Authorization");
   const auto query = route.token_in_query ? request.query.get("access_token") : std::nullopt;
   if (!header && !query)
@@ -30,8 +35,25 @@ Result<IdentityPtr> identify(const Api& api, const Route& route, const http::Req
   const auto secret = header ? bearer_of(*header) : *query;
   if (secret.empty()) return fail(Code::unauthenticated, "the header Authorization has no bearer token");
   auto identity = api.access.find(secret, api.clock.wall());
-  if (!identity) return not_known();
-  return identity;
+  if (identity) return identity;
+  // Guessing is hopeless, but must not keep the hub or its log busy either.
+  if (!api.brakes.guesses.take(address_of(request), api.clock.monotonic()))
+    return fail(Code::tooManyRequests, "too many calls with tokens that are not known from this address");
+  return not_known();
+}
+
+// Rates that the operator has set. Hosts are exempt: what they report must not wait.
+Result<void> brake(Api& api, const Identity& who, const http::Request& request) {
+  if (who.kind == Identity::Kind::host || who.may(model::Role::host)) return {};
+  const Millis now = api.clock.monotonic();
+  if (!api.brakes.addresses.take(address_of(request), now))
+    return fail(Code::tooManyRequests, "this address makes more calls than the operator allows");
+  if (!api.brakes.tokens.take(who.id.str(), now))
+    return fail(Code::tooManyRequests, fmt::format("token '{}' makes more calls than the operator allows", who.name));
+  const auto tenant = who.only_tenant();
+  if (!tenant.empty() && !api.brakes.tenants.take(tenant, now))
+    return fail(Code::tooManyRequests, fmt::format("tenant '{}' makes more calls than the operator allows", tenant));
+  return {};
 }
 
 Result<void> need_role(const Identity& who, model::Role role) {
@@ -42,7 +64,7 @@ Result<void> need_role(const Identity& who, model::Role role) {
 // A host's secret is for that host's paths; any other host looks absent to it.
 Result<void> need_host(const Identity& who, const std::string& id) {
   if (who.kind != Identity::Kind::host)
-    return fail(Code::forbidden, fmt::format("token '{}' is no host's secret", who.name), {},
+    return fail(Code::forbidden, fmt::format("token '{}' is not a host's secret", who.name), {},
                 "use the secret that POST /v1/hosts gave");
   if (parse_uuid(id) == who.id) return {};
   return fail(Code::notFound, fmt::format("host '{}' is another than '{}'", who.name, id), {},
@@ -155,6 +177,7 @@ awaitable<http::Response> serve(Api& api, const Route& route, http::Request& req
     if (!found) co_return trouble(found.error(), route.legacy);
     identity = std::move(*found);
     request.attachment = identity;
+    if (auto ok = brake(api, *identity, request); !ok) co_return trouble(ok.error(), route.legacy);
   }
   const Identity& who = identity ? *identity : kNobody;
   if (auto ok = allow(who, route.needs, request); !ok) co_return trouble(ok.error(), route.legacy);
@@ -197,6 +220,15 @@ awaitable<http::Response> watch(Api& api, http::Request& request, const http::Ha
   co_return response;
 }
 
+// Browsers let any page open a WebSocket anywhere and leave it to the server to look (RFC 6455, 10.2).
+awaitable<http::Response> guard_websocket(std::shared_ptr<const std::vector<std::string>> origins,
+                                          http::Request& request, const http::Handler& next) {
+  if (http::wants_websocket(request) && http::foreign_page(request, *origins))
+    co_return problem(fail(Code::forbidden, "a page of another origin opens this WebSocket", "Origin",
+                           "start the hub with --cors-origin and the page's origin"));
+  co_return co_await next(request);
+}
+
 // What web pages of other origins may do: call all of the API, as SignalR's client does it too.
 http::Cors cors_for(std::vector<std::string> origins) {
   http::Cors cors;
@@ -220,6 +252,9 @@ http::Router make_router(Api& api, std::vector<std::string> cors_origins) {
         route.method, std::string(route.pattern),
         [&api, &route](http::Request& request) { return serve(api, route, request); },
         route.legacy ? http::Spelling::as_aspnet : http::Spelling::exact);
+  router.around(
+      [origins = std::make_shared<const std::vector<std::string>>(cors_origins)](
+          http::Request& request, const http::Handler& next) { return guard_websocket(origins, request, next); });
   if (!cors_origins.empty()) router.around(http::share_with(cors_for(std::move(cors_origins))));
   router.around([&api](http::Request& request, const http::Handler& next) { return watch(api, request, next); });
   return router;

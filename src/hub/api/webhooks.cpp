@@ -67,7 +67,7 @@ Result<store::EventNo> event_no(const Api& api, const std::string& id, const std
   const auto position = event_position(api, std::string_view(id), field);
   if (!position) return position.error();
   if (position->gap || id.empty())
-    return fail(Code::badValue, fmt::format("'{}' is no event of this log", replace_bad_utf8(utf8_prefix(id, 80))),
+    return fail(Code::badValue, fmt::format("'{}' is not an event of this log", replace_bad_utf8(utf8_prefix(id, 80))),
                 field, "the id of an event, as it was told");
   return position->after;
 }

@@ -35,12 +35,6 @@ std::string_view event_name(EventType type) {
   return kEventNames[std::size_t(type)];
 }
 
-std::optional<EventType> event_type(std::string_view name) {
-  for (std::size_t i = 0; i < kEventNames.size(); ++i)
-    if (kEventNames[i] == name) return EventType(i);
-  return std::nullopt;
-}
-
 Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::string_view field) {
   if (names.empty()) return ~std::uint32_t(0);
   std::uint32_t types = 0;

@@ -146,7 +146,6 @@ enum class EventType {
 
 // "geres.job.submitted" and so on.
 std::string_view event_name(EventType type);
-std::optional<EventType> event_type(std::string_view name);
 
 constexpr bool about_job(EventType type) {
   return type <= EventType::job_cancelled;

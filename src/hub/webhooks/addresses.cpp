@@ -142,7 +142,7 @@ Result<AddressRules> AddressRules::allowing(const std::vector<std::string>& allo
       if (slash != std::string::npos) {
         const char* end = word.data() + word.size();
         const auto [stop, trouble] = std::from_chars(word.data() + slash + 1, end, bits);
-        if (trouble != std::errc() || stop != end || bits > most) return wrong("is no network");
+        if (trouble != std::errc() || stop != end || bits > most) return wrong("is not a network");
       }
       rules.networks_.push_back({*address, most == 32 ? bits + 96 : bits});
       continue;

@@ -34,7 +34,7 @@ Result<void> check_webhook_secret(const std::string& secret, std::string_view fi
   const auto key =
       secret.starts_with(kPrefix) ? from_base64(std::string_view(secret).substr(kPrefix.size())) : std::nullopt;
   if (key && key->size() >= 24 && key->size() <= 64) return {};
-  return fail(Code::badValue, "this is no webhook secret", std::string(field),
+  return fail(Code::badValue, "this is not a webhook secret", std::string(field),
               "whsec_ and 24 to 64 random bytes in base64; or leave it out, and one is drawn");
 }
 

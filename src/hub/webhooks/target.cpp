@@ -38,7 +38,7 @@ Result<Target> check_target(const std::string& url, const AddressRules& rules, s
   const std::unique_ptr<CURLU, FreeUrl> parsed(curl_url());
   if (!parsed) throw std::bad_alloc();
   if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
-    return wrong("the address is no URL");
+    return wrong("the address is not a URL");
   const auto scheme = part(parsed.get(), CURLUPART_SCHEME);
   if (scheme != "http" && scheme != "https") return wrong(fmt::format("a webhook is not called over '{}:'", scheme));
   if (!part(parsed.get(), CURLUPART_USER).empty() || !part(parsed.get(), CURLUPART_PASSWORD).empty())

@@ -64,7 +64,7 @@ Result<void> take_names(const JobSpecShape& shape, const std::string& default_te
     if (at != std::string::npos) {
       job.package_sha256 = shape.package.substr(at + 1);
       if (!is_sha256_hex(job.package_sha256))
-        return fail(Code::badValue, "what follows the '@' is no SHA-256", "/package",
+        return fail(Code::badValue, "what follows the '@' is not a SHA-256", "/package",
                     "name@ and 64 lower-case hex digits");
     }
   }
@@ -137,7 +137,7 @@ Result<model::Input> read_input(const InputShape& shape) {
                 "either sha256, or job and file");
   if (shape.sha256) {
     if (!is_sha256_hex(*shape.sha256))
-      return fail(Code::badValue, "this is no SHA-256", "/sha256",
+      return fail(Code::badValue, "this is not a SHA-256", "/sha256",
                   "64 lower-case hex digits, as PUT /v1/files answered");
     input.sha256 = *shape.sha256;
     return input;
@@ -145,7 +145,7 @@ Result<model::Input> read_input(const InputShape& shape) {
   if (!shape.job) return fail(Code::missingField, "an input needs 'sha256', or 'job' and 'file'", "/sha256");
   if (!shape.file) return fail(Code::missingField, "'file' is missing", "/file");
   const auto job = parse_uuid(*shape.job);
-  if (!job) return fail(Code::badValue, "this is no job id", "/job", "a UUID");
+  if (!job) return fail(Code::badValue, "this is not a job id", "/job", "a UUID");
   if (auto ok = model::check_relative_path(*shape.file, "/file"); !ok) return ok.error();
   input.job = *job;
   input.file = *shape.file;

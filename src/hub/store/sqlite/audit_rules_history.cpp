@@ -168,7 +168,7 @@ const Rule kRules[] = {
      "SELECT 'id=1', 'the highest lane ever is said to be ' || m.last_lane || ', but there is ' || max(l.no)"
      " FROM meta m, lane l HAVING m.last_lane < max(l.no)"},
     {"text-is-no-json", "file", "",
-     "SELECT place, 'this is no JSON' FROM ("
+     "SELECT place, 'this is not JSON' FROM ("
      " SELECT 'job tags, seq=' || seq AS place, tags AS text FROM job WHERE tags IS NOT NULL"
      " UNION ALL SELECT 'job extras, seq=' || seq, extras FROM job WHERE extras IS NOT NULL"
      " UNION ALL SELECT 'job trouble, seq=' || seq, trouble FROM job WHERE trouble IS NOT NULL"
