@@ -113,6 +113,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.client_patience = settings.client_patience;
   options.lease = settings.lease;
   options.report_every = settings.report_every;
+  options.new_admin_token = settings.new_admin_token;
   options.calls_per_token = settings.calls_per_token;
   options.calls_per_tenant = settings.calls_per_tenant;
   options.calls_per_address = settings.calls_per_address;
@@ -359,7 +360,9 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
   StopSignals signals;
   log::start("geres", log::Format::automatic, logging.level);
   Fatal fatal;
-  hub::Hub hub(hub_options(hub_settings, fatal));
+  auto own_hub = hub_options(hub_settings, fatal);
+  own_hub.new_admin_token = true;  // the host needs it
+  hub::Hub hub(std::move(own_hub));
   const auto url = callable(start(hub, hub_settings));
   options.hub_url = url;
   options.token = token_of(hub.admin_token_file());

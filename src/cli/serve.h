@@ -26,6 +26,7 @@ struct HubSettings {
   std::size_t connections = 20'000;
   Millis client_patience = 0;  // 0: the server's own
   Millis lease = 30'000;
+  bool new_admin_token = false;
   double calls_per_token = 0, calls_per_tenant = 0, calls_per_address = 0;  // a second; 0: no limit
   Millis report_every = 0;                                                  // 0: as the lease wants it
   std::vector<std::string> cors_origins;                                    // whose web pages may call the hub

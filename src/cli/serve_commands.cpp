@@ -173,6 +173,7 @@ HubSettings hub_settings(Context& context) {
   if (settings.client_patience != 0 && (settings.client_patience < 100 || settings.client_patience > 600'000))
     usage_error("--client-patience does not fit", "from 100ms to 10m", "--client-patience 30s", "--client-patience");
   settings.cors_origins = cors_origins(context);
+  settings.new_admin_token = context.has("new-admin-token");
   settings.calls_per_token = rate_of(context, "calls-per-token");
   settings.calls_per_tenant = rate_of(context, "calls-per-tenant");
   settings.calls_per_address = rate_of(context, "calls-per-address");
@@ -294,6 +295,7 @@ std::vector<Flag> hub_flags() {
        .environment = "GERES_LISTEN"},
       {.name = "store", .value = "STORE", .help = "sqlite:FILE (default DATA/geres.db)"},
       {.name = "connections", .value = "N", .help = "clients held at a time (default 20000)", .kind = Kind::integer},
+      {.name = "new-admin-token", .help = "make one if DATA/admin.token is lost"},
       {.name = "calls-per-token",
        .value = "N",
        .help = "calls a second that each token may make (default: no limit); hosts have none",

@@ -163,6 +163,19 @@ Fd lock_data(const std::filesystem::path& directory) {
   return lock;
 }
 
+// A hub has been here, and what it kept is not: an empty one in its place would look as if all were well.
+void check_store_is_there(const std::filesystem::path& data, const std::filesystem::path& store,
+                          const std::filesystem::path& token) {
+  std::error_code ignored;
+  const auto size = std::filesystem::file_size(store, ignored);
+  if ((!ignored && size > 0) || !std::filesystem::exists(token, ignored)) return;
+  throw std::runtime_error(fmt::format(
+      "{} has a hub's admin.token, but {} is {}: is something not mounted? Put the store back, or a backup of it "
+      "(geres "
+      "hub restore); to begin anew, remove {}",
+      data.string(), store.string(), std::filesystem::exists(store, ignored) ? "empty" : "missing", token.string()));
+}
+
 }  // namespace
 
 // In the order in which they are made; each uses those above it only.
@@ -225,7 +238,7 @@ struct Hub::Parts {
   void start_engine(const HubOptions& options);
   void start_publisher();
   void load_access();
-  void make_admin_token(const std::filesystem::path& file);
+  void make_admin_token(const std::filesystem::path& file, bool anew);
   void give_memory_back() {
     purges.run([] { ::malloc_trim(0); });
   }
@@ -283,16 +296,27 @@ void Hub::Parts::load_access() {
     batch_names.put(stored.batch);
 }
 
-// The file is written first: a hub that dies in between takes the secret up again from it.
-void Hub::Parts::make_admin_token(const std::filesystem::path& file) {
+// The file is written first: a hub that dies in between takes the secret up again from it. A file that is gone is not
+// made again unasked: whoever has moved the secret elsewhere does not want it here.
+void Hub::Parts::make_admin_token(const std::filesystem::path& file, bool anew) {
   const auto tokens = api.reads.tokens();
-  const bool has_admin = std::any_of(tokens.begin(), tokens.end(), [](const model::Token& token) {
+  const auto is_admin = [](const model::Token& token) {
     return token.tenants.empty() &&
            std::find(token.roles.begin(), token.roles.end(), model::Role::admin) != token.roles.end();
-  });
-  if (has_admin) return;
+  };
   std::string secret;
   if (const auto left = read_file_if(file)) secret = left->substr(0, left->find_first_of("\r\n"));
+  const auto digest = sha256_hex(secret);
+  const bool good = std::any_of(tokens.begin(), tokens.end(),
+                                [&](const model::Token& token) { return is_admin(token) && token.sha256 == digest; });
+  if (good) return;
+  if (std::any_of(tokens.begin(), tokens.end(), is_admin)) {
+    if (!anew) {
+      log::warn("{} holds no admin's token; whoever has none left starts once with --new-admin-token", file.string());
+      return;
+    }
+    secret.clear();
+  }
   if (secret.size() < 32) {
     secret = api::new_secret();
     replace_file(file, secret + "\n", 0600);
@@ -362,6 +386,7 @@ Hub::~Hub() {
 
 std::string Hub::start() {
   if (parts_) return url();
+  check_store_is_there(options_.data_dir, store_file(), admin_token_file());
   const auto blob_directory = place_of(options_.blobs, "dir", options_.data_dir / "blobs");
   auto parts = std::make_unique<Parts>(options_, store_file(), blob_directory);
   try {
@@ -369,7 +394,7 @@ std::string Hub::start() {
     parts->start_engine(options_);
     parts->load_access();
     parts->start_publisher();
-    parts->make_admin_token(admin_token_file());
+    parts->make_admin_token(admin_token_file(), options_.new_admin_token);
     parts->server =
         std::make_unique<http::Server>(server_options(options_), api::make_router(parts->api, cors_origins(options_)));
     parts->ready = true;

@@ -2,6 +2,7 @@
 // What a hub keeps and what it lets go: keys over a restart, old jobs with their logs and files, a full disk, and
 // thousands of callers that only wait.
 #include <arpa/inet.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -237,6 +238,52 @@ TEST_F(UpkeepTest, ThousandsMayWaitForAJobAtLittleCost) {
     answered += answer.starts_with("HTTP/1.1 200") && answer.find(R"("state":"cancelled")") != std::string::npos;
   }
   EXPECT_EQ(answered, kPolls);
+}
+
+// What a hub kept and is not there any more is not begun anew without a word.
+TEST_F(HubTest, AStoreThatIsGoneOrCutIsSaid) {
+  const auto store = options.data_dir / "geres.db";
+  hub->stop(0);
+  hub.reset();
+  for (const bool cut : {false, true}) {
+    for (const auto* more : {"", "-wal", "-shm"}) std::filesystem::remove(store.string() + more);
+    if (cut) replace_file(store, "", 0600);
+    hub = std::make_unique<Hub>(options);
+    try {
+      hub->start();
+      ADD_FAILURE() << "it started";
+    } catch (const std::runtime_error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr(cut ? "is empty" : "is missing"));
+      EXPECT_THAT(error.what(), testing::HasSubstr("geres.db"));
+    }
+  }
+  std::filesystem::remove(options.data_dir / "admin.token");
+  std::filesystem::remove(store);
+  hub = std::make_unique<Hub>(options);
+  EXPECT_NO_THROW(hub->start());
+}
+
+TEST_F(HubTest, ALostAdminTokenIsMadeAgainWhenAsked) {
+  const auto file = hub->admin_token_file();
+  const auto first = read_file(file);
+  const auto restart = [&](bool anew) {
+    hub->stop(0);
+    options.new_admin_token = anew;
+    hub = std::make_unique<Hub>(options);
+    url = hub->start();
+  };
+  restart(true);
+  EXPECT_EQ(read_file(file), first) << "it is good";
+  for (const std::string left : {"", "cut"}) {
+    std::filesystem::remove(file);
+    if (!left.empty()) replace_file(file, left, 0600);
+    restart(false);
+    EXPECT_EQ(read_file_if(file).value_or(""), left) << "moved elsewhere on purpose";
+    restart(true);
+    auto secret = read_file(file);
+    secret.pop_back();
+    EXPECT_EQ(api::TestClient(url, secret).get("/v1/tokens").status, 200);
+  }
 }
 
 }  // namespace

@@ -106,6 +106,9 @@ Result<void> take_retries(const JobSpecShape& shape, model::JobSpec& spec) {
   const auto& backoff = shape.backoff;
   if (auto ok = check_range(backoff.initial.ms, 0, kDurationMax, "/backoff/initial"); !ok) return ok;
   if (auto ok = check_range(backoff.max.ms, 0, kDurationMax, "/backoff/max"); !ok) return ok;
+  if (backoff.initial.ms > backoff.max.ms)
+    return fail(Code::badValue, "the first pause is longer than the longest", "/backoff/initial",
+                fmt::format("at most backoff.max, here {}", format_duration(backoff.max.ms)));
   if (!(backoff.factor >= 1 && backoff.factor <= 100))
     return fail(Code::badValue, "the factor is out of range", "/backoff/factor", "from 1 to 100");
   spec.backoff = {backoff.initial.ms, backoff.factor, backoff.max.ms};
