@@ -224,7 +224,7 @@ std::string next_words(const HubSettings& settings, const std::string& url) {
   std::string words;
   if (url != "http://127.0.0.1:8080") words += "GERES_HUB=" + url + " ";
   if (!is_default(settings.data)) words += "GERES_DATA=" + cli::shell_quoted(settings.data.string()) + " ";
-  return words + "geres submit --tenant demo --wait -- echo hello";
+  return words + "geres run echo hello";
 }
 
 std::vector<std::pair<std::string, std::string>> hub_rows(const hub::Hub& hub, const std::string& url,
@@ -362,6 +362,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
   Fatal fatal;
   auto own_hub = hub_options(hub_settings, fatal);
   own_hub.new_admin_token = true;  // the host needs it
+  own_hub.default_tenant = "default";
   hub::Hub hub(std::move(own_hub));
   const auto url = callable(start(hub, hub_settings));
   options.hub_url = url;

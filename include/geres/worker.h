@@ -157,7 +157,8 @@ struct Options {
   milliseconds drain{10'000};  // stop(): how long handlers may go on before their stop tokens are set
 
   // A file in which the worker remembers who it was, kept locked while it lives: after a crash its jobs are given back
-  // when it starts again, and not only when their leases end. Not shared by workers. Empty: none.
+  // when it starts again, and not only when their leases end. Not shared by workers; a copy of it (an image of the
+  // machine) is a new worker's. Empty: none.
   std::filesystem::path state_file = {};
 
   // What is worth a line in a log, such as a hub that cannot be reached. On the worker's thread; must be quick and not

@@ -53,6 +53,43 @@ TEST(Words, NameTheNearestCommand) {
   EXPECT_THAT(trouble_of({"job"}).why, HasSubstr("redrive"));
 }
 
+TEST(Words, OfOtherToolsAreUnderstood) {
+  const auto path = [](const std::vector<std::string>& args) { return parse_words(args).command->path; };
+  EXPECT_EQ(path({"jobs"}), "job list");
+  EXPECT_EQ(path({"jobs", "cancel", "last"}), "job cancel");
+  EXPECT_EQ(path({"batches", "show", "b"}), "batch show");
+  EXPECT_EQ(path({"--quiet", "logs", "last"}), "job log");
+  EXPECT_EQ(path({"hosts", "list"}), "hosts");
+  EXPECT_EQ(path({"packages"}), "package list");
+  EXPECT_EQ(*parse_words({"ps"}).value("state"), "scheduled,blocked,ready,leased,running");
+  EXPECT_TRUE(parse_words({"-v"}).has("version"));
+  const auto run = parse_words({"run", "--timeout", "5s", "sh", "-c", "exit 3"});
+  EXPECT_EQ(run.command->path, "submit");
+  EXPECT_TRUE(run.has("wait") && run.has("exit-status"));
+  EXPECT_EQ(run.after_dashes, (std::vector<std::string>{"sh", "-c", "exit 3"}));
+  EXPECT_EQ(parse_words({"submit", "echo", "--wait", "--", "x"}).after_dashes,
+            (std::vector<std::string>{"echo", "--wait", "--", "x"}))
+      << "what follows the command is its own";
+  EXPECT_EQ(parse_words({"submit", "--each-input", "a.jpg", "b.jpg", "--type", "T"}).arguments,
+            std::vector<std::string>{"b.jpg"});
+  for (const auto& alias : aliases()) {
+    EXPECT_EQ(find_command(joined(alias.words, " ")), nullptr) << alias.words[0] << " hides a command";
+    EXPECT_NE(find_command(alias.means.size() == 1      ? alias.means[0]
+                           : alias.means[0] == "submit" ? "submit"
+                                                        : alias.means[0] + " " + alias.means[1]),
+              nullptr);
+  }
+}
+
+TEST(Words, AGuessCrossesNoNounsAndStartsNoDaemon) {
+  EXPECT_EQ(trouble_of({"hosts", "lst"}).next, "geres hosts --help");
+  EXPECT_EQ(trouble_of({"batch", "delete", "photos"}).next, "geres batch --help");
+  for (const char* word : {"upp", "hubb", "hostt", "hos"}) {
+    const auto next = trouble_of({word}).next;
+    EXPECT_TRUE(next != "geres up" && next != "geres hub" && next != "geres host") << word << ": " << next;
+  }
+}
+
 TEST(Words, NameTheWrongFlagAlsoBesideAMissingOne) {
   const auto trouble = trouble_of({"submit", "--tenat", "demo"});
   EXPECT_EQ(trouble.error, "'submit' has no flag --tenat");

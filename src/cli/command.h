@@ -53,6 +53,13 @@ const std::vector<Command>& commands();
 const Command* find_command(const std::string& path);
 std::vector<std::string> subcommands(const std::string& path);  // "list", "show", … of "job"; of "": the top ones
 
+// What people type out of habit with other tools, and what it means here.
+struct Alias {
+  std::vector<std::string> words;
+  std::vector<std::string> means;
+};
+const std::vector<Alias>& aliases();
+
 // Flags that every command has; those of `remote` ones come first.
 const std::vector<Flag>& remote_flags();
 const std::vector<Flag>& common_flags();

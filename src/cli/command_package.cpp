@@ -91,7 +91,7 @@ std::string type_name(const std::string& program) {
 
 class Planner {
  public:
-  explicit Planner(const std::set<std::string>& names) : names_(names) {}
+  Planner(const std::set<std::string>& names, const CommandAround& around) : names_(names), around_(around) {}
 
   Result<CommandPlan> plan(const std::vector<std::string>& words) {
     auto program = program_word(words[0]);
@@ -102,6 +102,7 @@ class Planner {
       if (!argument) return argument.error();
       command_.push_back(*argument);
     }
+    put_around();
     plan_.type = type_name(words[0]);
     for (const auto& word : words) plan_.title += (plan_.title.empty() ? "" : " ") + shell_quoted(word);
     plan_.title = as_name(plan_.title);
@@ -149,6 +150,21 @@ class Planner {
     return "{" + name + "}";
   }
 
+  // Values are parameters, so that the package is the same with others.
+  void put_around() {
+    std::vector<std::string> before;
+    if (around_.stdin_file) before = {"/bin/sh", "-c", "exec \"$@\" < " + std::string(kStdinPlace), "geres"};
+    if (!around_.environment.empty()) before.emplace_back("/usr/bin/env");
+    for (const auto& [name, value] : around_.environment) {
+      const std::string parameter = "environment" + std::to_string(before.size());
+      plan_.parameters[parameter] = value;
+      before.push_back(escaped(name) + "={" + parameter + "}");
+    }
+    if (before.empty()) return;
+    if (command_[0].starts_with("./")) command_[0] = "{GERES_PACKAGE_DIR}/" + command_[0].substr(2);
+    command_.insert(command_.begin(), before.begin(), before.end());
+  }
+
   Result<std::string> add_file(const std::string& word) {
     const auto place = place_of(word);
     const auto path = fs::absolute(word);
@@ -171,16 +187,17 @@ class Planner {
   }
 
   const std::set<std::string>& names_;
+  const CommandAround& around_;
   CommandPlan plan_;
   std::vector<std::string> command_;
 };
 
 }  // namespace
 
-Result<CommandPlan> plan_command(const std::vector<std::string>& words, const std::set<std::string>& names) {
-  if (words.empty())
-    return fail(Code::badValue, "nothing follows the --", "--", "geres submit --tenant demo -- echo hello");
-  return Planner(names).plan(words);
+Result<CommandPlan> plan_command(const std::vector<std::string>& words, const std::set<std::string>& names,
+                                 const CommandAround& around) {
+  if (words.empty()) return fail(Code::badValue, "nothing follows the --", "--", "geres submit -- echo hello");
+  return Planner(names, around).plan(words);
 }
 
 }  // namespace geres::cli

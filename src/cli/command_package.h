@@ -9,6 +9,7 @@
 // type like the program.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -27,7 +28,15 @@ struct CommandPlan {
   std::vector<std::string> directories;  // arguments that are directories, which stay here
 };
 
+// What stands around the command on the host.
+struct CommandAround {
+  std::map<std::string, std::string> environment;
+  bool stdin_file = false;  // its standard input is the file at kStdinPlace in the working directory
+};
+inline constexpr const char* kStdinPlace = "geres.stdin";
+
 // `names`: parameters that a word may refer to as {name} ("input", those of --param). Errors name the word.
-Result<CommandPlan> plan_command(const std::vector<std::string>& words, const std::set<std::string>& names);
+Result<CommandPlan> plan_command(const std::vector<std::string>& words, const std::set<std::string>& names,
+                                 const CommandAround& around = {});
 
 }  // namespace geres::cli

@@ -28,6 +28,32 @@ const Command* find_command(const std::string& path) {
   return nullptr;
 }
 
+const std::vector<Alias>& aliases() {
+  static const std::vector<Alias> all = {
+      {{"run"}, {"submit", "--wait", "--exit-status"}},
+      {{"ps"}, {"job", "list", "--state", "scheduled,blocked,ready,leased,running"}},
+      {{"jobs"}, {"job", "list"}},
+      {{"list"}, {"job", "list"}},
+      {{"ls"}, {"job", "list"}},
+      {{"logs"}, {"job", "log"}},
+      {{"log"}, {"job", "log"}},
+      {{"show"}, {"job", "show"}},
+      {{"why"}, {"job", "why"}},
+      {{"cancel"}, {"job", "cancel"}},
+      {{"redrive"}, {"job", "redrive"}},
+      {{"batches"}, {"batch", "list"}},
+      {{"packages"}, {"package", "list"}},
+      {{"tenants"}, {"tenant", "list"}},
+      {{"tokens"}, {"token", "list"}},
+      {{"webhooks"}, {"webhook", "list"}},
+      {{"hosts", "list"}, {"hosts"}},
+      {{"hosts", "ls"}, {"hosts"}},
+      {{"host", "list"}, {"hosts"}},
+      {{"hosts", "show"}, {"hosts"}},
+  };
+  return all;
+}
+
 std::vector<std::string> subcommands(const std::string& path) {
   std::vector<std::string> names;
   const std::string start = path.empty() ? "" : path + " ";
@@ -61,7 +87,7 @@ const std::vector<Flag>& common_flags() {
       {.name = "fields", .value = "A,B", .help = "only these members of the answer"},
       {.name = "quiet", .help = "only what was asked for: no talk", .letter = 'q'},
       {.name = "help", .help = "this text", .letter = 'h'},
-      {.name = "version", .help = "the version"},
+      {.name = "version", .help = "the version", .letter = 'v'},
   };
   return flags;
 }

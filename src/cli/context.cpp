@@ -155,12 +155,19 @@ std::optional<std::string> Context::tenant_if() const {
   return value("tenant");
 }
 
-std::string Context::tenant() const {
-  auto given = tenant_if();
-  if (!given)
+std::string Context::tenant() {
+  if (auto given = tenant_if()) return *given;
+  if (!tenant_) {
+    const auto info = ask(hub().get("/v1/info"));
+    const auto& caller = member_of(info, "caller");
+    tenant_ = text_of(caller, "tenant");
+    const auto& tenants = items_of(member_of(caller, "tenants"));
+    if (tenant_->empty() && tenants.size() == 1 && tenants[0].is_string()) tenant_ = tenants[0].get_string();
+  }
+  if (tenant_->empty())
     usage_error("no tenant is given", "a job and all it needs belong to a tenant",
                 "--tenant NAME, or once for all: export GERES_TENANT=NAME", "--tenant");
-  return *given;
+  return *tenant_;
 }
 
 std::string Context::hub_url() const {

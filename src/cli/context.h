@@ -40,8 +40,8 @@ class Context {
   }
   std::vector<std::string> values(const std::string& flag) const;
   std::optional<std::int64_t> integer(const std::string& flag) const;
-  std::string tenant() const;                    // --tenant or GERES_TENANT, checked; usage error if neither is given
-  std::optional<std::string> tenant_if() const;  // the same, but it may be absent
+  std::string tenant();  // --tenant, GERES_TENANT, or the one that the hub takes for this token; else a usage error
+  std::optional<std::string> tenant_if() const;  // the first two; it may be absent
 
   client::Client& hub();
   std::string hub_url() const;
@@ -63,6 +63,7 @@ class Context {
   Millis now() const { return SystemClock().wall(); }
 
  private:
+  std::optional<std::string> tenant_;  // the token's or hub's own, once asked for
   std::unique_ptr<client::Client> client_;
 };
 

@@ -25,6 +25,7 @@ LogFollower::LogFollower(client::Options options, What what) : hub_(std::move(op
 }
 
 void LogFollower::print(std::string_view bytes) {
+  if (what_.on_bytes) what_.on_bytes(bytes);
   write_out(what_.fd, filter_ ? filter_->pass(bytes) : bytes);
 }
 

@@ -4,6 +4,7 @@
 // that came: attempts before the newest do not grow any more, and the hub says how long they are.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -17,12 +18,13 @@ class LogFollower {
  public:
   struct What {
     std::string job;
-    std::string stream;                   // stdout | stderr
-    std::optional<std::int64_t> attempt;  // the newest; with `follow` those after it as well
-    std::optional<std::int64_t> tail;     // lines
-    bool follow = false;                  // until the job has ended
-    int fd = 1;                           // where the bytes go …
-    bool raw = false;                     // … as they are; else a terminal gets them filtered
+    std::string stream;                                   // stdout | stderr
+    std::optional<std::int64_t> attempt;                  // the newest; with `follow` those after it as well
+    std::optional<std::int64_t> tail;                     // lines
+    bool follow = false;                                  // until the job has ended
+    int fd = 1;                                           // where the bytes go …
+    bool raw = false;                                     // … as they are; else a terminal gets them filtered
+    std::function<void(std::string_view)> on_bytes = {};  // is told of them, too
   };
   LogFollower(client::Options options, What what);
 

@@ -256,6 +256,35 @@ class JsonView final : public ProgressView {
   std::string last_;
 };
 
+class NotesView final : public ProgressView {
+ public:
+  explicit NotesView(int fd) : fd_(fd) {}
+
+  void show(const Scene& scene) override {
+    if (!scene.single || scene.jobs.empty()) return;
+    const auto& job = scene.jobs.front();
+    const auto failures = number_of(job, "failures");
+    if (state_of(job) == "scheduled" && failures > failures_) {
+      const auto due = parse_time(text_of(job, "dueAt"));
+      const auto left = due ? std::max<Millis>(*due - clock_.wall(), 0) : 0;
+      say("attempt " + std::to_string(number_of(job, "attempt")) + ": " + text_of(job, "error") + "; again in " +
+          took(left));
+    }
+    failures_ = failures;
+    const bool said = state_of(job) == "scheduled" && failures > 0;
+    if (!said && !scene.note.empty() && scene.note != note_) say(scene.note);
+    note_ = scene.note;
+  }
+
+ private:
+  void say(const std::string& text) { write_all(fd_, clean(text) + "\n"); }
+
+  int fd_;
+  SystemClock clock_;
+  std::int64_t failures_ = 0;
+  std::string note_;
+};
+
 class QuietView final : public ProgressView {
  public:
   void show(const Scene&) override {}
@@ -372,7 +401,9 @@ std::unique_ptr<ProgressView> make_view(const std::string& mode, const Look& loo
   const char* kind = std::getenv("TERM");
   const bool dumb = kind == nullptr || std::string_view(kind) == "dumb";
   if (mode == "json") return std::make_unique<JsonView>(fd);
-  if (mode == "quiet" || (mode == "auto" && (look.quiet || look.json))) return std::make_unique<QuietView>();
+  if (mode == "notes" && !look.quiet) return std::make_unique<NotesView>(fd);
+  if (mode == "quiet" || mode == "notes" || (mode == "auto" && (look.quiet || look.json)))
+    return std::make_unique<QuietView>();
   if (mode == "tty" || (mode == "auto" && terminal && !dumb)) return std::make_unique<BarView>(fd, colour);
   return std::make_unique<PlainView>(fd);
 }

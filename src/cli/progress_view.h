@@ -49,7 +49,8 @@ class Estimate {
   std::optional<Millis> ends_at_;
 };
 
-// `mode`: auto, tty, plain, json, quiet. `fd` is where it goes: 1 when the progress is what was asked for, else 2.
+// `mode`: auto, tty, plain, json, quiet; "notes" beside output that is shown as it comes: why the job waits, and how an
+// attempt ended that is not the last. `fd` is where it goes: 1 when the progress is what was asked for, else 2.
 std::unique_ptr<ProgressView> make_view(const std::string& mode, const Look& look, int fd);
 
 // Pure, for tests.

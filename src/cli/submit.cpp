@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handing in jobs: files and packages go up first, then the specs, in lists that are taken whole or not at all.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 #include <map>
 #include <system_error>
 
@@ -10,6 +17,7 @@
 #include "cli/job_filter.h"
 #include "cli/job_ids.h"
 #include "cli/job_words.h"
+#include "cli/live_output.h"
 #include "cli/submit_spec.h"
 #include "cli/terminal_filter.h"
 #include "cli/watch.h"
@@ -91,6 +99,18 @@ void print_result(Output& output, const json::value& job) {
   if (result.empty()) return;
   output.out(output.look.out_terminal ? for_terminal(result) : result);
   if (!result.ends_with('\n')) output.out("\n");
+  if (client::flag_of(job, "resultTruncated")) output.talk("note: this is its end; all of it: geres job log last");
+}
+
+// A command's output as it comes, and its result at the end if that is something else.
+json::value watch_command_output(Context& context, const json::value& submitted, const WatchOptions& options) {
+  auto& output = context.output;
+  LiveOutput live(context.hub().transport().options(), text_of(submitted, "id"));
+  const auto job = watch_job(context, submitted, options);
+  if (const auto failure = live.finish()) context.stop(*failure);
+  if (state_of(job) != "finished" || output.look.err_terminal) output.talk(outcome_sentence(job, output, true));
+  if (!live.shown(text_of(job, "result"))) print_result(output, job);
+  return job;
 }
 
 int finish_one(Context& context, const json::value& submitted) {
@@ -108,10 +128,12 @@ int finish_one(Context& context, const json::value& submitted) {
   }
   auto options = watch_options(context, 2);
   options.come_back = "geres watch " + id;
-  const auto job = watch_job(context, submitted, options);
+  const bool live = context.words.dashes && !output.look.json && !context.has("progress");
+  if (live) options.progress = "notes";
+  const auto job = live ? watch_command_output(context, submitted, options) : watch_job(context, submitted, options);
   if (output.look.json) {
     context.show_json(job);
-  } else {
+  } else if (!live) {
     output.talk(outcome_sentence(job, output, true));
     print_result(output, job);
     if (state_of(job) != "finished") output.hint("geres job show last · geres job log last");
@@ -165,11 +187,55 @@ void check_combination(Context& context) {
         usage_error("--" + std::string(flag) + " does not go with a command",
                     "the words after -- are the package and the type", {}, "--" + std::string(flag));
   } else if (!context.has("type")) {
-    usage_error("no job type and no command", {},
-                "--type X --package P, or a command: geres submit --tenant T -- echo hello", "--type");
+    usage_error("no job type and no command", {}, "--type X --package P, or a command: geres submit -- echo hello",
+                "--type");
+    for (const char* flag : {"stdin", "env"})
+      if (context.has(flag))
+        usage_error("--" + std::string(flag) + " is for a command", "a package's job gets parameters and inputs",
+                    "--param, --input", "--" + std::string(flag));
   }
   if (context.has("exit-status") && !context.has("wait"))
     usage_error("--exit-status needs --wait", {}, "--wait --exit-status", "--exit-status");
+}
+
+// NAME=VALUE, or NAME for what it is here.
+CommandAround around_of(Context& context) {
+  CommandAround around;
+  for (const auto& text : context.values("env")) {
+    const auto equals = text.find('=');
+    const auto name = text.substr(0, equals);
+    const char* here = equals == std::string::npos ? std::getenv(name.c_str()) : nullptr;
+    if (name.empty() || (equals == std::string::npos && here == nullptr))
+      usage_error("--env '" + text + "' has no value", "no variable '" + name + "' is set here", "--env NAME=VALUE",
+                  "--env");
+    around.environment[name] = here != nullptr ? here : text.substr(equals + 1);
+  }
+  around.stdin_file = context.has("stdin");
+  return around;
+}
+
+// All of standard input, as a file.
+std::filesystem::path spool_stdin(const std::filesystem::path& directory) {
+  const auto file = directory / "stdin";
+  const Fd to(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!to) throw std::system_error(errno, std::generic_category(), "make " + file.string());
+  std::string piece(1 << 20, '\0');
+  for (;;) {
+    const ssize_t got = ::read(0, piece.data(), piece.size());
+    if (got < 0 && errno == EINTR && !interrupted()) continue;
+    if (got < 0) throw std::system_error(errno, std::generic_category(), "read standard input");
+    if (got == 0) return file;
+    write_all(to.get(), std::string_view(piece).substr(0, std::size_t(got)));
+  }
+}
+
+// Something that was piped in for the command would vanish without a word.
+bool stdin_has_something() {
+  struct stat facts {};
+  if (::fstat(0, &facts) != 0) return false;
+  if (S_ISREG(facts.st_mode)) return facts.st_size > 0;
+  pollfd now{0, POLLIN, 0};
+  return S_ISFIFO(facts.st_mode) && ::poll(&now, 1, 0) == 1 && (now.revents & POLLIN) != 0;
 }
 
 int submit(Context& context) {
@@ -177,19 +243,31 @@ int submit(Context& context) {
   const auto tenant = context.tenant();
   json::object extra;
   CommandPlan plan;
+  std::optional<TemporaryDirectory> spool;
   if (context.words.dashes) {
-    auto made = plan_command(context.words.after_dashes, placeholders(context));
+    const auto around = around_of(context);
+    auto made = plan_command(context.words.after_dashes, placeholders(context), around);
     if (!made) stop_on(made.error());
     plan = std::move(*made);
     extra = plan.parameters;
     for (const auto& directory : plan.directories)
       context.output.talk("note: '" + directory +
                           "' is a directory and stays here; a package takes it along: geres package push");
+    if (!around.stdin_file && stdin_has_something())
+      context.output.talk("note: standard input is not handed on; --stdin does");
   }
   auto jobs = plan_jobs(context, extra, plan.title);
   if (context.words.dashes) {
+    if (context.has("stdin")) {
+      const auto file = spool_stdin(spool.emplace().path());
+      for (auto& job : jobs) job.inputs.push_back({kStdinPlace, file});
+    }
     const auto package = push_command(context, tenant, plan);
-    for (auto& job : jobs) job.spec["package"] = package, job.spec["type"] = plan.type;
+    for (auto& job : jobs) {
+      job.spec["package"] = package, job.spec["type"] = plan.type;
+      // Whoever types a command wants to see how it fails, not how it fails again.
+      if (!job.spec.contains("maxAttempts")) job.spec["maxAttempts"] = 1;
+    }
   }
   send_inputs(context, jobs);
   const auto start = SystemClock().monotonic();
@@ -207,15 +285,13 @@ int submit(Context& context) {
 std::vector<Command> submit_commands() {
   return {{.path = "submit",
            .sentence = "Hand in a job, or many",
-           .usage = {"--tenant <tenant> --type <type> [--package <package>] [<flag>...]",
-                     "--tenant <tenant> --each-input <glob>... [<flag>...]",
-                     "--tenant <tenant> [<flag>...] -- <command> [<arg>...]"},
-           .examples = {"geres submit --tenant demo --wait -- echo hello",
-                        "geres submit --tenant demo --type Thumbnail --package thumbnails --param picture=a.jpg "
-                        "--input a.jpg --wait",
+           .usage = {"[--tenant <tenant>] --type <type> [--package <package>] [<flag>...]",
+                     "[--tenant <tenant>] --each-input <glob>... [<flag>...]",
+                     "[--tenant <tenant>] [<flag>...] [--] <command> [<arg>...]"},
+           .examples = {"geres submit --wait echo hello", "geres submit --wait --stdin -- wc -l",
                         "geres submit --tenant demo --type Thumbnail --package thumbnails --param picture={input} "
                         "--each-input 'photos/*.jpg' --batch photos",
-                        "geres submit --tenant demo --count 100 --delay 10m -- sh -c 'date > $GERES_RESULT'"},
+                        "geres submit --count 100 --delay 10m -- sh -c 'date > $GERES_RESULT'"},
            .flags = submit_flags(),
            .run = submit,
            .group = Group::everyday,

@@ -34,12 +34,22 @@ json::value json_or_stop(const std::string& text, const std::string& flag) {
   return *parsed;
 }
 
+// "-" is standard input.
+std::string text_of_file(const std::string& file, const std::string& flag) {
+  try {
+    return read_file(file == "-" ? "/dev/stdin" : file);
+  } catch (const std::system_error& error) {
+    usage_error("the file '" + file + "' of " + flag + " cannot be read", error.code().message(), flag + " @FILE",
+                flag);
+  }
+}
+
 // --params, then --param on top: "k=v" is a text, "k:=v" is JSON.
 json::value parameters_of(Context& context, const json::object& extra) {
   json::value base = nullptr;
   if (const auto given = context.value("params")) {
     if (given->starts_with("@"))
-      base = json_or_stop(read_file(given->substr(1)), "--params");
+      base = json_or_stop(text_of_file(given->substr(1), "--params"), "--params");
     else
       base = json_or_stop(*given, "--params");
   }
@@ -172,7 +182,12 @@ std::vector<Flag> submit_flags() {
        .help = "a parameter: K=text, or K:=JSON for anything else",
        .kind = Kind::pair,
        .many = true},
-      {.name = "params", .value = "JSON", .help = "all parameters as JSON, or @FILE"},
+      {.name = "params", .value = "JSON", .help = "all parameters as JSON, @FILE, or @- for standard input"},
+      {.name = "env",
+       .value = "NAME[=V]",
+       .help = "a variable for the command; NAME alone: as it is here",
+       .many = true},
+      {.name = "stdin", .help = "hand standard input on to the command"},
       {.name = "input",
        .value = "FILE",
        .help = "a file that lies in the working directory (or PLACE=FILE)",
@@ -193,7 +208,7 @@ std::vector<Flag> submit_flags() {
       {.name = "queue-timeout", .value = "TIME", .help = "fail if it waits longer", .kind = Kind::duration},
       {.name = "max-attempts",
        .value = "N",
-       .help = "failures before it is given up (default 5)",
+       .help = "failures before it is given up (default 5; 1 for a command)",
        .kind = Kind::integer},
       {.name = "lease", .value = "TIME", .help = "how long a silent host keeps it", .kind = Kind::duration},
       {.name = "slots", .value = "N", .help = "slots it takes on a host", .kind = Kind::integer},
@@ -233,7 +248,7 @@ std::vector<PlannedJob> plan_jobs(Context& context, const json::object& extra, c
   if (!each && !context.words.arguments.empty())
     usage_error("'" + context.words.arguments[0] + "' is one word too many",
                 "files go with --input or --each-input, a command behind a lone --",
-                "geres submit --tenant T -- " + context.words.arguments[0], {});
+                "geres submit -- " + context.words.arguments[0], {});
   if (each && count) usage_error("--each-input and --count do not go together", {}, {}, "--count");
   std::vector<PlannedJob> jobs;
   if (each) {

@@ -24,24 +24,54 @@ const Flag* find_letter(const std::vector<const Flag*>& flags, char letter) {
   return nullptr;
 }
 
+// Commands that start a daemon are no guess for a misspelt word, nor are other nouns: "hosts lst" is not "job list".
 [[noreturn]] void unknown_command(const std::string& parent, const std::string& word) {
   const auto known = subcommands(parent);
-  const std::string full = parent.empty() ? word : parent + " " + word;
-  std::string near = nearest(word, known);
-  std::string next;
-  if (!near.empty()) {
-    next = "geres " + (parent.empty() ? near : parent + " " + near);
-  } else {
-    // The word may be right in another place: "geres push" for "geres package push".
-    for (const auto& command : commands())
-      if (command.path.ends_with(" " + word)) {
-        next = "geres " + command.path;
-        break;
-      }
+  auto guesses = known;
+  if (parent.empty()) {
+    for (const auto& alias : aliases())
+      if (alias.words.size() == 1) guesses.push_back(alias.words[0]);
+    std::erase_if(guesses, [](const std::string& guess) { return guess == "up" || guess == "hub" || guess == "host"; });
   }
+  const std::string full = parent.empty() ? word : parent + " " + word;
+  std::string next;
+  if (parent.empty()) {
+    // The word may be right in one other place: "geres push" for "geres package push".
+    for (const auto& command : commands()) {
+      if (!command.path.ends_with(" " + word)) continue;
+      next = next.empty() ? "geres " + command.path : "geres help";
+    }
+  }
+  const std::string near = nearest(word, guesses);
+  if (next.empty() && !near.empty()) next = "geres " + (parent.empty() ? near : parent + " " + near);
   if (next.empty()) next = parent.empty() ? "geres help" : "geres " + parent + " --help";
   usage_error("there is no command '" + full + "'",
               (parent.empty() ? "the commands are " : "'" + parent + "' has ") + joined(known), next);
+}
+
+// The words as they are meant: "logs 77d0b7" is "job log 77d0b7", "jobs cancel" is "job cancel".
+std::vector<std::string> without_aliases(std::vector<std::string> args, std::size_t at) {
+  const auto first = args.begin() + std::ptrdiff_t(at);
+  if (first == args.end()) return args;
+  const auto begins_with = [&](const std::vector<std::string>& words) {
+    return words.size() <= args.size() - at && std::equal(words.begin(), words.end(), first);
+  };
+  // A noun in the plural before one of its verbs.
+  if (first->ends_with('s') && first + 1 != args.end()) {
+    for (const auto& one : {first->substr(0, first->size() - 1), first->substr(0, first->size() - 2)}) {
+      const auto verbs = subcommands(one);
+      if (find_command(*first) != nullptr || std::find(verbs.begin(), verbs.end(), first[1]) == verbs.end()) continue;
+      *first = one;
+      return args;
+    }
+  }
+  for (const auto& alias : aliases()) {
+    if (!begins_with(alias.words) || find_command(joined(alias.words, " ")) != nullptr) continue;
+    const auto place = args.erase(first, first + std::ptrdiff_t(alias.words.size()));
+    args.insert(place, alias.means.begin(), alias.means.end());
+    return args;
+  }
+  return args;
 }
 
 [[noreturn]] void unknown_flag(const Command& command, const std::vector<const Flag*>& flags, const std::string& word) {
@@ -105,8 +135,9 @@ std::optional<std::string> Words::value(const std::string& flag) const {
   return found->second.back();
 }
 
-Words parse_words(const std::vector<std::string>& args) {
+Words parse_words(const std::vector<std::string>& given) {
   Words words;
+  std::vector<std::string> args = given;
   std::size_t at = 0;
   // Flags of every command may stand before the command, too.
   std::vector<std::string> early;
@@ -116,6 +147,7 @@ Words parse_words(const std::vector<std::string>& args) {
       for (const auto& flag : *list)
         if (!flag.value.empty() && early.back() == "--" + flag.name && at < args.size()) early.push_back(args[at++]);
   }
+  args = without_aliases(std::move(args), at);
   words.command = take_command(args, at);
   static const Command kNoCommand{"geres", "", {}, {}, {}, {}};
   const Command& command = words.command != nullptr ? *words.command : kNoCommand;
@@ -131,6 +163,12 @@ Words parse_words(const std::vector<std::string>& args) {
       break;
     }
     if (word.size() < 2 || word[0] != '-') {
+      // A command may stand without the lone --; all behind its first word is its own.
+      if (command.takes_words && !words.has("each-input")) {
+        words.dashes = true;
+        words.after_dashes.assign(rest.begin() + std::ptrdiff_t(i), rest.end());
+        break;
+      }
       words.arguments.push_back(word);
       continue;
     }

@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "host/cached_kinds.h"
-#include "host/remembered.h"
+#include "host/link/remembered.h"
 
 namespace geres::host {
 namespace {

@@ -152,6 +152,7 @@ class Agent : private Member::Owner {
   Attempts attempts_;
   ContentCache packages_, inputs_;
   Reporter reporter_;
+  Millis log_report_due_ = 0;
 
   std::optional<Error> broken_;
   bool finished_ = false;

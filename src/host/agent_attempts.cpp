@@ -24,6 +24,7 @@ using model::Outcome;
 constexpr std::size_t kUploadsAtOnce = 4;
 constexpr Millis kStartedDelay = 50;  // a short job is told in one report
 constexpr Millis kLogDelay = 100;
+constexpr Millis kFirstLogDelay = 5;
 constexpr std::size_t kRunnerDeathsMax = 3;
 constexpr Millis kRunnerDeathsWithin = 60'000;
 constexpr std::uint64_t kFilesLeftMin = 1'000;
@@ -274,7 +275,11 @@ void Agent::run_log(const wire::RunLog& log) {
   if (it == attempts_.end() || it->second->phase != Phase::running) return;
   it->second->out.size = log.stdoutBytes;
   it->second->err.size = log.stderrBytes;
-  member_.within(kLogDelay);
+  // The first after a silence goes at once, others together.
+  const Millis now = clock_.monotonic();
+  const Millis due = std::max(now + kFirstLogDelay, log_report_due_);
+  log_report_due_ = due + kLogDelay;
+  member_.within(due - now);
 }
 
 void Agent::run_exited(const wire::RunResult& result) {

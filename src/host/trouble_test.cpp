@@ -20,8 +20,8 @@
 
 #include "host/data_lock.h"
 #include "host/link/membership.h"
+#include "host/link/remembered.h"
 #include "host/outcome.h"
-#include "host/remembered.h"
 #include "host/resting.h"
 #include "host_fixture_test.h"
 #include "wire/job_channel.h"

@@ -252,6 +252,7 @@ void Hub::Parts::set_up_api(const HubOptions& options, const std::filesystem::pa
                 report_every(options)};
   api.about = {"sqlite", store_file.string(), options.data_dir.string(), clock.wall()};
   api.access_log = options.access_log;
+  api.default_tenant = options.default_tenant;
   api.ready = [this] { return ready.load(); };
 }
 

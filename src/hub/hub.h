@@ -39,6 +39,7 @@ struct HubOptions {
   Millis client_patience = 0;                   // with a client that sends or takes nothing; 0: see http::Options
   Millis blob_keep_unnamed = 24 * 3'600'000LL;  // uploads that nothing came to name are swept after this
   Millis lease = 30'000;                        // where a job asks for none: 2 s to a day
+  std::string default_tenant;                   // whose a job is that names none; empty: that is refused
   bool new_admin_token = false;                 // make one if the data directory has none that is good
   double guesses_per_address = 10;  // calls a second with tokens that are not known; a burst of five times as many
   double calls_per_token = 0, calls_per_tenant = 0, calls_per_address = 0;  // a second; 0: as many as they like

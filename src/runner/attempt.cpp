@@ -21,6 +21,8 @@ namespace geres::runner {
 namespace {
 
 constexpr Millis kLogPauseMs = 100;
+constexpr Millis kFirstLogPauseMs =
+    20;  // somebody may wait for the first line; a job that is over before tells it at its end
 constexpr Millis kKillPauseMsMax = 100;
 constexpr Millis kYieldAfterMs = 1000;    // most jobs that somebody waits for have ended by then
 constexpr Millis kKillsPauseMsMax = 512;  // then it has found memory without killing
@@ -46,7 +48,8 @@ ChildReport failure(Step step, int error) {
 // ---- start ----------------------------------------------------------------------------------------------------------
 
 void Attempt::start(Millis now) {
-  started_at_ = log_told_at_ = now;
+  started_at_ = now;
+  log_told_at_ = now - kLogPauseMs + kFirstLogPauseMs;
   result_.key = log_told_.key = spec_.key;
   if (spec_.deadline.atMs != 0 && lease_term_at() <= now) {  // the order came too late: it must not run any more
     result_.stopped = wire::StopReason::lease;

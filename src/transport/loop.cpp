@@ -157,7 +157,7 @@ void Loop::turn(Millis wait_max) {
   performing_ = true;
   curl_multi_perform(curl_->multi, &running);
   performing_ = false;
-  collect();
+  if (collect()) wait_max = 0;  // whoever turns may have got what it waits for
   if (watched_ > 0) end_silent(now());
   // What `collect` has set free or brought may go out at once.
   begin_waiting();
@@ -202,14 +202,17 @@ void Loop::begin(Exchange& exchange) {
   curl_multi_add_handle(curl_->multi, exchange.easy);
 }
 
-void Loop::collect() {
+bool Loop::collect() {
+  bool any = false;
   int left = 0;
   while (const CURLMsg* message = curl_multi_info_read(curl_->multi, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     void* owner = nullptr;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
     finish(*static_cast<Exchange*>(owner), message->data.result);
+    any = true;
   }
+  return any;
 }
 
 void Loop::end_silent(Millis at) {

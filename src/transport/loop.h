@@ -62,7 +62,7 @@ class Loop {
   struct Curl;
   void begin_waiting();
   void begin(Exchange& exchange);
-  void collect();
+  bool collect();  // was there anything?
   void finish(Exchange& exchange, int curl_code);
   void settle(Exchange& exchange, Answer<Reply> answer);
   void release(Exchange& exchange);

@@ -3,17 +3,20 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
 
 #include "base/uuid.h"
 #include "host/link/membership.h"
+#include "host/link/remembered.h"
 #include "model/names.h"
 
 namespace geres::worker {
@@ -48,20 +51,36 @@ std::string drawn_name() {
   return host::machine_name().substr(0, 62 - rest.size()) + rest;
 }
 
-Fd open_state(const std::filesystem::path& file, std::string& last_id) {
+// What an earlier life kept in the file; empty: nothing, or another worker whose file this is a copy of.
+std::string last_id_of(const std::string& text, int file, const std::string& name, const Options& options) {
+  if (text.empty() || parse_uuid(text)) return text;  // an id alone: 0.1.0's
+  struct stat facts {};
+  if (::fstat(file, &facts) != 0) return {};
+  const auto found = host::read_remembered(text, facts);
+  if (!found || !parse_uuid(found->id))
+    wrong(name + " is not a worker's state file", "another file, or delete this one");
+  if (!found->copied) return found->id;
+  const std::string line = name + " is a copy of another worker's: this is a new worker";
+  if (options.log)
+    options.log(line);
+  else
+    std::fprintf(stderr, "geres worker: %s\n", line.c_str());
+  return {};
+}
+
+Fd open_state(const Options& options, std::string& last_id) {
+  const auto& file = options.state_file;
   if (file.empty()) return {};
+  const std::string name = "Options::state_file " + file.string();
   Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd)
-    wrong("Options::state_file " + file.string() + " cannot be opened: " + std::strerror(errno), "a file of its own");
+  if (!fd) wrong(name + " cannot be opened: " + std::strerror(errno), "a file of its own");
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-    throw Error("Options::state_file " + file.string() + " is held by another worker that lives", "conflict",
-                "give each worker a state file of its own");
-  char text[128];
-  const ssize_t got = ::pread(fd.get(), text, sizeof text, 0);
-  last_id.assign(text, std::size_t(std::max<ssize_t>(got, 0)));
-  while (!last_id.empty() && std::isspace(static_cast<unsigned char>(last_id.back())) != 0) last_id.pop_back();
-  if (!last_id.empty() && !parse_uuid(last_id))
-    wrong("Options::state_file " + file.string() + " is not a worker's state file", "another file, or delete this one");
+    throw Error(name + " is held by another worker that lives", "conflict", "give each worker a state file of its own");
+  char bytes[1'024];
+  const ssize_t got = ::pread(fd.get(), bytes, sizeof bytes, 0);
+  std::string text(bytes, std::size_t(std::max<ssize_t>(got, 0)));
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.pop_back();
+  last_id = last_id_of(text, fd.get(), name, options);
   return fd;
 }
 
@@ -87,7 +106,7 @@ Settings settings_of(Options options) {
     wrong("there is no CA file " + options.ca_file.string(), "Options::ca_file: certificates in PEM");
   if (!options.token_file.empty() && options.token.empty() && read_token(options).empty())
     wrong("no token can be read from " + options.token_file.string(), "Options::token_file");
-  to.state = open_state(options.state_file, to.last_id);
+  to.state = open_state(options, to.last_id);
   to.options = std::move(options);
   return to;
 }
@@ -111,9 +130,12 @@ std::string read_token(const Options& options) {
 }
 
 void remember_id(const Settings& settings, const std::string& id) {
-  if (!settings.state) return;
-  const std::string line = id + "\n";
-  [[maybe_unused]] const ssize_t written = ::pwrite(settings.state.get(), line.data(), line.size(), 0);
+  struct stat facts {};
+  if (!settings.state || ::fstat(settings.state.get(), &facts) != 0) return;
+  const std::string text = host::remembered_text(id, facts) + "\n";
+  const ssize_t written = ::pwrite(settings.state.get(), text.data(), text.size(), 0);
+  if (written == ssize_t(text.size())) [[maybe_unused]]
+    const int cut = ::ftruncate(settings.state.get(), written);
 }
 
 }  // namespace geres::worker

@@ -141,7 +141,7 @@ TEST_F(WorkerTest, WhatFailsIsTriedAgainAndWhatAbortsIsNot) {
   EXPECT_EQ(job.at("failures").as_int64(), 1);
   job = ended(submit(quick + R"(,"maxAttempts":2,"parameters":{"how":"odd"})"));
   EXPECT_EQ(text(job, "reason"), "maxAttempts");
-  EXPECT_NE(text(job, "error").find("no std::exception"), std::string::npos);
+  EXPECT_NE(text(job, "error").find("not a std::exception"), std::string::npos);
   job = ended(submit(R"(,"parameters":{"how":"abort"})"));
   EXPECT_EQ(text(job, "reason"), "aborted");
   EXPECT_EQ(text(job, "error"), "no use");
@@ -363,6 +363,37 @@ TEST_F(WorkerTest, AStateFileGivesBackWhatAnEarlierLifeHeld) {
   EXPECT_EQ(text(job, "result"), "2");
   EXPECT_EQ(job.at("hostLosses").as_int64(), 1);
   EXPECT_THROW(Worker{with_state}, Error);  // held by the one that lives
+}
+
+// An image of a machine brings the file along: whoever starts from it must not end what the first one runs.
+TEST_F(WorkerTest, ACopiedStateFileIsANewWorkers) {
+  const auto file = directory.path() / "worker.state", copy = directory.path() / "copy.state";
+  std::vector<std::string> lines;
+  const auto life = [&](const std::filesystem::path& state) {
+    auto options = options_of();
+    options.state_file = state;
+    options.log = [&](const std::string& line) { lines.push_back(line); };
+    Worker worker(options);
+    worker.handle("Work", [](Job&) { return Result::success(); });
+    worker.start();
+    ended(submit());
+    worker.stop();
+  };
+  const auto copied = [&] {
+    return std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
+      return line.find("is a copy of another") != std::string::npos;
+    });
+  };
+  life(file);
+  const auto kept = read_file(file);
+  std::filesystem::copy_file(file, copy);
+  life(file);
+  EXPECT_EQ(copied(), 0);
+  life(copy);
+  EXPECT_EQ(copied(), 1);
+  EXPECT_NE(read_file(copy), kept);
+  life(copy);
+  EXPECT_EQ(copied(), 1) << "it has become its own";
 }
 
 TEST_F(WorkerTest, ManyJobsRunOnceEach) {

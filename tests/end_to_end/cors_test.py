@@ -100,7 +100,7 @@ class CorsTest(unittest.TestCase):
         with Fleet() as fleet:
             for command in ("hub", "up"):
                 for bad, why in (("*", "name each origin"), ("app.example", "https://"), (APP + "/", "without '/'"),
-                                 (APP + ":443", "without ':443'"), ("https://*.example", "no host"), ("null", "https://")):
+                                 (APP + ":443", "without ':443'"), ("https://*.example", "not a host"), ("null", "https://")):
                     done = fleet.cli(command, "--data", fleet.data, "--listen", "127.0.0.1:0", "--cors-origin", bad,
                                      check=False)
                     self.assertEqual(done.returncode, 2, (command, bad, done.stderr))

@@ -15,7 +15,7 @@ class Surroundings(unittest.TestCase):
                 up = subprocess.Popen([str(BIN / "geres"), "up", "--data", str(fleet.data), "--listen", "127.0.0.1:0"],
                                       stdin=subprocess.DEVNULL, stdout=to, stderr=to, env={"PATH": os.environ["PATH"]})
             try:
-                wait_until(lambda: up.poll() is not None or "submit --tenant demo" in out.read_text(), "it says what to do next")
+                wait_until(lambda: up.poll() is not None or "geres run" in out.read_text(), "it says what to do next")
                 self.assertIsNone(up.poll(), out.read_text())
                 self.assertIn(f"GERES_DATA={fleet.data}", out.read_text())
             finally:

@@ -85,6 +85,11 @@ Result<void> make_room(Call& call, std::size_t answer_bytes) {
   return fail(Code::tooManyRequests, "too many large answers that nobody has taken yet");
 }
 
+std::string tenant_left_out(const Api& api, const Identity& who) {
+  if (auto only = who.only_tenant(); !only.empty()) return only;
+  return who.sees(api.default_tenant) ? api.default_tenant : std::string();
+}
+
 Error no_such_job(std::string_view id) {
   return fail(Code::unknownJob, fmt::format("there is no job '{}'", id));
 }

@@ -83,6 +83,7 @@ struct Api {
   LineQuota trouble_lines = {};
   webhooks::Sender* webhooks = nullptr;        // before the first request
   const amqp::Publisher* publisher = nullptr;  // likewise, if there is one
+  std::string default_tenant = {};  // whose a job is that names none, where the token does not say it; empty: nobody's
 };
 
 struct Call {
@@ -149,7 +150,8 @@ std::string list_text(json::array items, const std::string& next);         // th
 // The job if the caller may see it, else unknownJob.
 awaitable<Result<model::Job>> visible_job(Call& call, Uuid id);
 awaitable<json::object> show_job(Call& call, const model::Job& job);
-json::object show_job_here(Api& api, const model::Job& job);  // may block: on a worker thread
+json::object show_job_here(Api& api, const model::Job& job);       // may block: on a worker thread
+std::string tenant_left_out(const Api& api, const Identity& who);  // stands in for an absent tenant; empty: none does
 // Room for an answer that is about to be made or was made: tooManyRequests if there is none now.
 Result<void> make_room(Call& call, std::size_t answer_bytes);
 

@@ -66,22 +66,22 @@ Result<void> check_webhooks(Api& api, const engine::Submit& what) {
   return {};
 }
 
-Result<engine::Submit> read_single(const json::value& document, const Identity& who, const std::string& key) {
-  auto job = wire::read_job_spec(document, {who.only_tenant(), key, false});
+Result<engine::Submit> read_single(const json::value& document, const std::string& tenant, const std::string& key) {
+  auto job = wire::read_job_spec(document, {tenant, key, false});
   if (!job) return job.error();
   engine::Submit what;
   what.jobs.push_back(new_job(std::move(*job)));
   return what;
 }
 
-Result<engine::Submit> read_list(const json::array& items, const Identity& who, const std::string& key) {
+Result<engine::Submit> read_list(const json::array& items, const std::string& tenant, const std::string& key) {
   if (items.empty()) return fail(Code::badValue, "the list is empty", {}, "1 to 10,000 job specs");
   if (items.size() > wire::kListMax)
     return fail(Code::tooMany, fmt::format("the list has {} jobs", items.size()), {},
                 fmt::format("at most {} in one call", wire::kListMax));
   std::vector<wire::ParsedJob> jobs;
   jobs.reserve(items.size());
-  const wire::SpecRules rules{who.only_tenant(), {}, !key.empty()};
+  const wire::SpecRules rules{tenant, {}, !key.empty()};
   for (std::size_t i = 0; i < items.size(); ++i) {
     auto job = wire::read_job_spec(items[i], rules);
     if (!job) return json::inside(std::to_string(i), job.error());
@@ -95,12 +95,15 @@ Result<engine::Submit> read_list(const json::array& items, const Identity& who, 
   return what;
 }
 
-Result<engine::Submit> read_submit(const std::string& text, const Identity& who, const std::string& key) {
+Result<engine::Submit> read_submit(const Api& api, const std::string& text, const Identity& who,
+                                   const std::string& key) {
   if (auto ok = wire::check_key(key, "Idempotency-Key"); !ok) return ok.error();
   json::Arena arena;
   auto document = json::parse(text, arena.storage());
   if (!document) return document.error();
-  auto what = document->is_array() ? read_list(document->get_array(), who, key) : read_single(*document, who, key);
+  const auto tenant = tenant_left_out(api, who);
+  auto what =
+      document->is_array() ? read_list(document->get_array(), tenant, key) : read_single(*document, tenant, key);
   if (what) what->caller = who.caller();
   return what;
 }
@@ -208,9 +211,9 @@ awaitable<Answered> post_jobs(Call& call) {
   if (!text) co_return text.error();
   Result<engine::Submit> what = engine::Submit();
   if (text->size() <= kParseHereMax) {
-    what = read_submit(*text, call.who, key);
+    what = read_submit(call.api, *text, call.who, key);
   } else {
-    auto parse = [&] { return read_submit(*text, call.who, key); };
+    auto parse = [&] { return read_submit(call.api, *text, call.who, key); };
     what = co_await blocking(call, parse);
   }
   if (!what) co_return what.error();

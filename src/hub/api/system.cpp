@@ -39,12 +39,15 @@ store::Totals visible(store::Totals totals, const Identity& who) {
   return totals;
 }
 
-json::value caller_json(const Identity& who) {
+json::value caller_json(const Api& api, const Identity& who) {
   json::array roles, tenants;
   for (const auto role : who.roles) roles.push_back(json::value(role_name(role)));
   for (const auto& tenant : who.tenants) tenants.push_back(json::value(std::string_view(tenant)));
-  return json::object{
+  json::object caller{
       {"name", std::string_view(who.name)}, {"roles", std::move(roles)}, {"tenants", std::move(tenants)}};
+  if (const auto tenant = tenant_left_out(api, who); !tenant.empty())
+    caller.emplace("tenant", std::string_view(tenant));
+  return caller;
 }
 
 json::object hosts_summary(const Identity& who, const engine::Snapshot& fleet) {
@@ -88,15 +91,16 @@ json::value oldest_waiting(store::Reads& reads, const std::vector<std::string>& 
 
 }  // namespace
 
-awaitable<Answered> get_root(Call&) {
+awaitable<Answered> get_root(Call& call) {
   std::string html(kPageStart);
   html +=
       "<title>GeRes</title><h1>GeRes</h1><p>This is a hub: it takes jobs, hands them to hosts and keeps what came of "
       "them.</p><ul><li><a href=\"/openapi.yaml\">The API's contract</a> (OpenAPI 3.1)</li><li><a "
       "href=\"/errors\">Every "
       "error and what to do about it</a></li><li><a href=\"/healthz\">healthz</a>, <a href=\"/readyz\">readyz</a>; "
-      "<code>/metrics</code> and <code>/v1</code> need a token</li></ul><h2>A first job</h2><pre>geres submit --tenant "
-      "demo --wait -- echo hello</pre>";
+      "<code>/metrics</code> and <code>/v1</code> need a token</li></ul><h2>A first job</h2><pre>";
+  html += call.api.default_tenant.empty() ? "geres run --tenant demo echo hello" : "geres run echo hello";
+  html += "</pre>";
   co_return page(std::move(html));
 }
 
@@ -155,7 +159,7 @@ awaitable<Answered> get_info(Call& call) {
     if (call.api.publisher != nullptr) body.emplace("amqp", amqp_json(*call.api.publisher, call.api.teller->log()));
   }
   body.emplace("store", std::move(store));
-  body.emplace("caller", caller_json(call.who));
+  body.emplace("caller", caller_json(call.api, call.who));
   co_return json_response(200, body);
 }
 
