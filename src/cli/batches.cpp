@@ -41,7 +41,7 @@ int create(Context& context) {
   auto& output = context.output;
   const auto batch = context.ask(context.hub().post("/v1/batches", body));
   if (output.look.json)
-    context.show_json(batch);
+    context.show_json(batch, "Batch");
   else if (output.look.out_terminal && !output.look.quiet)
     output.line("batch " + output.bold(clean(text_of(batch, "name"))) + " created      " +
                 output.grey("geres submit --tenant " +
@@ -62,20 +62,20 @@ int list(Context& context) {
   }));
   auto& output = context.output;
   if (output.look.json) {
-    context.show_json(json::object{{"items", batches}});
+    context.show_json(json::object{{"items", batches}}, "Batch");
     return kDone;
   }
   if (batches.empty()) output.hint("no batches");
-  if (batches.empty() || context.show_fields(batches)) return kDone;
+  if (context.show_fields(batches, "Batch") || batches.empty()) return kDone;
   Table table({{"NAME", false, true},
-               {"TENANT", false, true},
+               {"TENANT", false, true, 3},
                {"STATE"},
-               {"PRIORITY", true},
+               {"PRIORITY", true, false, 2},
                {"DONE", true},
                {"JOBS", true},
                {"RUNNING", true},
                {"FAILED", true},
-               {"CREATED"}});
+               {"CREATED", false, false, 1}});
   for (const auto& batch : batches) {
     const auto scene = counts_of(batch);
     const auto created = time_of(batch, "createdAt");
@@ -120,8 +120,8 @@ void show_batch(Context& context, const json::value& batch) {
 int show(Context& context) {
   const auto batch = context.ask(context.hub().get(path_of(context), of_tenant(context)));
   if (context.output.look.json)
-    context.show_json(batch);
-  else if (!context.show_fields(batch))
+    context.show_json(batch, "Batch");
+  else if (!context.show_fields(batch, "Batch"))
     show_batch(context, batch);
   return kDone;
 }
@@ -130,7 +130,7 @@ int change(Context& context, const std::string& verb, const std::string& done) {
   const auto batch =
       context.ask(context.hub().post_again(path_of(context) + "/" + verb, json::object(), of_tenant(context)));
   if (context.output.look.json)
-    context.show_json(batch);
+    context.show_json(batch, "Batch");
   else
     context.output.talk("batch " + clean(context.words.arguments[0]) + " " + done);
   return kDone;

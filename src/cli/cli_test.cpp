@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <regex>
+#include <set>
 
 #include "base/file.h"
+#include "cli/answer_fields.h"
 #include "cli/command_package.h"
 #include "cli/completion.h"
 #include "cli/context.h"
@@ -51,6 +54,59 @@ TEST(Words, NameTheNearestCommand) {
   EXPECT_EQ(trouble_of({"push"}).next, "geres package push");
   EXPECT_EQ(trouble_of({"sumbit"}).exit, kUsage);
   EXPECT_THAT(trouble_of({"job"}).why, HasSubstr("redrive"));
+}
+
+TEST(Fields, AreThoseOfTheContract) {
+  const auto contract = split(read_file(GERES_SOURCE_DIR "/api/openapi.yaml"), '\n');
+  for (const char* schema : {"Batch", "Delivery", "Event", "Host", "Package", "Tenant", "Token", "Webhook"}) {
+    const std::string name = schema;
+    auto line = std::find(contract.begin(), contract.end(), "    " + name + "Members:");
+    if (line == contract.end()) line = std::find(contract.begin(), contract.end(), "    " + name + ":");
+    ASSERT_NE(line, contract.end()) << schema;
+    // Members stand below the outermost "properties:", by two columns.
+    std::set<std::string> there;
+    std::size_t members_at = 0;
+    for (++line; line != contract.end() && line->starts_with("     "); ++line) {
+      const auto indent = line->find_first_not_of(' ');
+      if (members_at == 0 && line->ends_with(" properties:")) members_at = indent + 2;
+      if (members_at != 0 && indent == members_at) there.insert(line->substr(indent, line->find(':') - indent));
+    }
+    const auto known = answer_fields(schema);
+    EXPECT_EQ(std::set<std::string>(known.begin(), known.end()), there) << schema;
+  }
+  EXPECT_EQ(answer_fields("Job").empty(), false);
+  EXPECT_THROW(with_fields(json::array(), {"id", "nonsense"}, answer_fields("Job")), Trouble) << "where no row is, too";
+  EXPECT_NO_THROW(with_fields(json::array{json::object{{"id", "1"}}}, {"id", "error"}, answer_fields("Job")));
+}
+
+// At any width no id and no state is cut; what can be spared goes, what says the same in all rows first.
+TEST(Tables, FitNarrowTerminals) {
+  const auto shown = [](int width, bool same_host) {
+    Table table({{"ID"},
+                 {"NAME", false, true},
+                 {"STATE"},
+                 {"TENANT", false, true, 5},
+                 {"HOST", false, true, 3},
+                 {"SUBMITTED", false, false, 1}});
+    for (int i = 0; i < 3; ++i)
+      table.add({"…0859e77" + std::to_string(i), "a name that is much longer than it has to be, by far", "scheduled",
+                 "demo", same_host ? "worker-1" : "worker-" + std::to_string(i), "2 minutes ago"});
+    Look look;
+    look.out_terminal = true;
+    return split(table.text(look, width), '\n');
+  };
+  for (const int width : {40, 60, 80, 200})
+    for (const bool same_host : {true, false})
+      for (const auto& line : shown(width, same_host)) {
+        EXPECT_LE(display_width(line), std::size_t(width)) << line;
+        if (line.empty() || line.starts_with("ID")) continue;
+        EXPECT_TRUE(line.starts_with("…0859e77")) << line;
+        EXPECT_NE(line.find("scheduled"), std::string::npos) << line;
+      }
+  EXPECT_NE(shown(200, true)[0].find("TENANT"), std::string::npos);
+  EXPECT_EQ(shown(80, false)[0].find("TENANT"), std::string::npos);
+  EXPECT_NE(shown(80, false)[0].find("HOST"), std::string::npos) << "it says something";
+  EXPECT_EQ(shown(80, true)[0].find("HOST"), std::string::npos);
 }
 
 TEST(Words, OfOtherToolsAreUnderstood) {

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/similar.h"
+#include "cli/answer_fields.h"
 #include "cli/credentials.h"
 #include "cli/text.h"
 
@@ -244,9 +245,13 @@ Trouble Context::trouble_of(const client::Failure& failure) {
   return trouble;
 }
 
-bool Context::show_fields(const json::value& list) {
+void Context::show_json(const json::value& v, const std::string& schema) {
+  output.json(with_fields(v, output.look.fields, answer_fields(schema)));
+}
+
+bool Context::show_fields(const json::value& list, const std::string& schema) {
   if (output.look.fields.empty()) return false;
-  const json::value picked = with_fields(list, output.look.fields);
+  const json::value picked = with_fields(list, output.look.fields, answer_fields(schema));
   std::vector<Column> columns;
   for (const auto& name : output.look.fields) {
     std::string title = name;

@@ -57,9 +57,10 @@ class Context {
   Trouble trouble_of(const client::Failure& failure);
 
   // Prints an answer: JSON with --output json or --fields in JSON, else by `table`.
-  void show_json(const json::value& v) { output.json(with_fields(v, output.look.fields)); }
+  // `schema`: what it is, as in answer_fields(); of lists: of each item.
+  void show_json(const json::value& v, const std::string& schema = {});
   // A table of the chosen fields, when --fields was given without JSON. True: it is done.
-  bool show_fields(const json::value& list);
+  bool show_fields(const json::value& list, const std::string& schema = {});
   Millis now() const { return SystemClock().wall(); }
 
  private:

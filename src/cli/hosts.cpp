@@ -44,21 +44,21 @@ int list(Context& context) {
   }));
   auto& output = context.output;
   if (output.look.json) {
-    context.show_json(json::object{{"items", hosts}});
+    context.show_json(json::object{{"items", hosts}}, "Host");
     return kDone;
   }
   if (hosts.empty()) output.hint("no hosts: nothing can run      geres host --hub " + context.hub_url());
-  if (hosts.empty() || context.show_fields(hosts)) return kDone;
+  if (context.show_fields(hosts, "Host") || hosts.empty()) return kDone;
   Table table({{"NAME", false, true},
                {"STATE"},
                {"BUSY", true},
                {"SLOTS", true},
-               {"CONTAINMENT"},
-               {"ISOLATION"},
-               {"MEMORY", true},
-               {"LABELS", false, true},
-               {"ADDRESS", false, true},
-               {"LAST REPORT"},
+               {"CONTAINMENT", false, false, 5},
+               {"ISOLATION", false, false, 4},
+               {"MEMORY", true, false, 2},
+               {"LABELS", false, true, 1},
+               {"ADDRESS", false, true, 3},
+               {"LAST REPORT", false, false, 2},
                {"ID"}});
   for (const auto& host : hosts) {
     const auto state = host_state(host);
@@ -87,7 +87,7 @@ int change(Context& context, const std::string& verb, const std::string& done) {
   const auto host =
       context.ask(context.hub().post_again("/v1/hosts/" + client::escaped(name) + "/" + verb, json::object()));
   if (context.output.look.json)
-    context.show_json(host);
+    context.show_json(host, "Host");
   else
     context.output.talk("host " + clean(name) + " " + done);
   return kDone;

@@ -19,8 +19,9 @@ std::string last_job() {
   return *text;
 }
 
-// The hex digits of a shortened id; empty if it can be none.
-std::string hex_of(std::string text) {
+}  // namespace
+
+std::string id_digits(std::string text) {
   if (text.starts_with("…")) text.erase(0, std::string_view("…").size());
   std::string hex;
   for (const char c : text) {
@@ -31,12 +32,10 @@ std::string hex_of(std::string text) {
   return hex.size() > 32 ? "" : hex;
 }
 
-}  // namespace
-
 std::string resolve_job(Context& context, const std::string& text) {
   if (text == "last") return last_job();
   if (parse_uuid(text)) return text;
-  const auto hex = hex_of(text);
+  const auto hex = id_digits(text);
   if (hex.size() < 4)
     usage_error("'" + text + "' is not a job",
                 "a job is named by its id, or by at least four digits of its start or end",

@@ -12,4 +12,7 @@ namespace geres::cli {
 std::string resolve_job(Context& context, const std::string& text);
 void remember_last(const std::string& id);  // trouble with the disk is nobody's trouble
 
+// The hex digits of an id, whole or shortened as tables show it; empty if it can be none.
+std::string id_digits(std::string text);
+
 }  // namespace geres::cli

@@ -122,4 +122,8 @@ int exit_as_job(const json::value& job) {
   return code != 0 ? code : kFailed;
 }
 
+Cell id_cell(const json::value& answer) {
+  return {short_id(text_of(answer, "id")), text_of(answer, "id")};
+}
+
 }  // namespace geres::cli

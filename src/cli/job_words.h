@@ -26,4 +26,7 @@ std::string outcome_sentence(const json::value& job, const Output& output, bool 
 std::string progress_words(const json::value& job);  // "42 % resizing"
 int exit_as_job(const json::value& job);             // what --exit-status ends with
 
+// An answer's id: short for a terminal, which every command takes as an argument; whole for a pipe.
+Cell id_cell(const json::value& answer);
+
 }  // namespace geres::cli

@@ -18,10 +18,6 @@ Cell time_cell(const json::value& job, std::string_view member, Millis now) {
   return at ? Cell(ago(*at, now), text_of(job, member), Colour::grey) : Cell("");
 }
 
-Cell id_cell(const json::value& job) {
-  return {short_id(text_of(job, "id")), text_of(job, "id")};
-}
-
 std::string name_of(const json::value& job) {
   return text_of(job, "name");
 }
@@ -64,11 +60,11 @@ std::string jobs_table(const json::array& jobs, const Look& look, Millis now) {
                {"TYPE", false, true},
                {"NAME", false, true},
                {"STATE"},
-               {"TENANT", false, true},
-               {"BATCH", false, true},
-               {"HOST", false, true},
-               {"SUBMITTED"},
-               {"RAN", true},
+               {"TENANT", false, true, 5},
+               {"BATCH", false, true, 4},
+               {"HOST", false, true, 3},
+               {"SUBMITTED", false, false, 1},
+               {"RAN", true, false, 2},
                {"NOTE", false, true}});
   for (const auto& job : jobs) {
     const auto ran = ran_for(job);
@@ -106,13 +102,13 @@ int list_jobs(Context& context) {
     output.json(json::object{{"items", jobs}});
     return kDone;
   }
+  if (context.show_fields(jobs, "Job")) return kDone;
   const auto state = context.value_or("state", "");
   if (jobs.empty()) {
     output.hint("no " + (state.empty() ? "" : state + " ") + "jobs" +
                 (context.words.flags.empty() ? "" : " like that"));
     return kDone;
   }
-  if (context.show_fields(jobs)) return kDone;
   output.out(state == "failed" ? failed_table(jobs, output.look, context.now())
                                : jobs_table(jobs, output.look, context.now()));
   if (more) output.hint("more: --limit " + std::to_string(limit * 10));
@@ -125,9 +121,9 @@ std::string attempts_table(const json::array& attempts, const Look& look, Millis
                {"OUTCOME"},
                {"EXIT"},
                {"RAN", true},
-               {"CPU", true},
-               {"PEAK", true},
-               {"ENDED"},
+               {"CPU", true, false, 3},
+               {"PEAK", true, false, 2},
+               {"ENDED", false, false, 1},
                {"ERROR", false, true}});
   for (const auto& attempt : attempts) {
     const auto start = time_of(attempt, "startedAt"), end = time_of(attempt, "endedAt");
@@ -222,10 +218,10 @@ int show_job(Context& context) {
   const auto id = resolve_job(context, context.words.arguments[0]);
   const auto job = context.ask(context.hub().get("/v1/jobs/" + id));
   if (context.output.look.json) {
-    context.show_json(job);
+    context.show_json(job, "Job");
     return kDone;
   }
-  if (context.show_fields(job)) return kDone;
+  if (context.show_fields(job, "Job")) return kDone;
   const auto attempts = context.ask(context.hub().get("/v1/jobs/" + id + "/attempts"));
   show_details(context, job, items_of(attempts));
   return kDone;
@@ -259,7 +255,7 @@ int job_events(Context& context) {
     output.json(json::object{{"items", events}});
     return kDone;
   }
-  if (context.show_fields(events)) return kDone;
+  if (context.show_fields(events, "Event")) return kDone;
   Table table({{"WHEN"}, {"EVENT"}, {"ATTEMPT", true}, {"DETAIL", false, true}});
   for (const auto& event : events) {
     const auto at = time_of(event, "time");

@@ -109,7 +109,8 @@ std::string indented(const json::value& v) {
   return out;
 }
 
-json::value with_fields(const json::value& objects, const std::vector<std::string>& fields) {
+json::value with_fields(const json::value& objects, const std::vector<std::string>& fields,
+                        std::span<const std::string> members) {
   if (fields.empty()) return objects;
   const auto pick = [&](const json::value& from) {
     json::object picked;
@@ -124,7 +125,7 @@ json::value with_fields(const json::value& objects, const std::vector<std::strin
   if (objects.is_array()) items = &objects.get_array();
   if (objects.is_object() && objects.get_object().contains("items") && objects.at("items").is_array())
     items = &objects.at("items").get_array();
-  std::set<std::string> known;
+  std::set<std::string> known(members.begin(), members.end());
   const auto learn = [&](const json::value& v) {
     if (v.is_object())
       for (const auto& [name, member] : v.get_object()) known.emplace(name);
@@ -146,29 +147,35 @@ json::value with_fields(const json::value& objects, const std::vector<std::strin
   return list;
 }
 
+constexpr std::size_t kElasticLeast = 10;  // what an elastic column keeps while others can be spared
+
 void Table::add(std::vector<Cell> row) {
   for (auto& cell : row) cell.shown = clean(cell.shown), cell.piped = tab_free(cell.piped);
   rows_.push_back(std::move(row));
 }
 
-std::vector<std::size_t> Table::widths(int width) const {
+std::vector<std::size_t> Table::natural_widths() const {
   std::vector<std::size_t> widths;
-  std::size_t total = 0;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     std::size_t most = display_width(columns_[i].title);
     for (const auto& row : rows_) most = std::max(most, display_width(row[i].shown));
     widths.push_back(most);
-    total += most + (i > 0 ? 2 : 0);
   }
+  return widths;
+}
+
+// Only elastic columns give way: an id or a state that is cut is of no use. A line that is still too long is wrapped by
+// the terminal.
+std::vector<std::size_t> Table::widths(int width) const {
+  auto widths = natural_widths();
+  std::size_t total = 2 * (widths.size() - 1);
+  for (const auto w : widths) total += w;
   const auto room = std::size_t(std::max(width, 20));
-  // Elastic columns shrink first, the widest of them by one at a time; then any column that is wide.
-  for (const bool elastic : {true, false}) {
-    const std::size_t least = elastic ? 10 : 4;
+  for (const std::size_t least : {kElasticLeast, std::size_t(4)}) {
     while (total > room) {
       std::size_t widest = columns_.size();
       for (std::size_t i = 0; i < columns_.size(); ++i)
-        if ((!elastic || columns_[i].elastic) && widths[i] > least &&
-            (widest == columns_.size() || widths[i] > widths[widest]))
+        if (columns_[i].elastic && widths[i] > least && (widest == columns_.size() || widths[i] > widths[widest]))
           widest = i;
       if (widest == columns_.size()) break;
       --widths[widest];
@@ -178,22 +185,60 @@ std::vector<std::size_t> Table::widths(int width) const {
   return widths;
 }
 
-Table Table::without_empty_columns() const {
-  std::vector<std::size_t> kept;
-  std::vector<Column> columns;
+// The column that can be spared most easily.
+std::optional<std::size_t> Table::least_needed(bool constant_only) const {
+  std::optional<std::size_t> least;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    const bool empty = std::all_of(rows_.begin(), rows_.end(), [&](const auto& row) { return row[i].shown.empty(); });
-    if (empty && !rows_.empty()) continue;
-    kept.push_back(i);
-    columns.push_back(columns_[i]);
+    if (columns_[i].spare == 0) continue;
+    const bool constant =
+        std::all_of(rows_.begin(), rows_.end(), [&](const auto& row) { return row[i].shown == rows_[0][i].shown; });
+    if (constant_only && !constant) continue;
+    if (!least || columns_[i].spare > columns_[*least].spare) least = i;
   }
+  return least;
+}
+
+Table Table::fitted_to(int width) const {
+  const auto room = std::size_t(std::max(width, 20));
+  Table table = *this;
+  const auto fits = [&](std::size_t elastic_max) {
+    const auto widths = table.natural_widths();
+    std::size_t total = 2 * (widths.size() - 1);
+    for (std::size_t i = 0; i < widths.size(); ++i)
+      total += table.columns_[i].elastic ? std::min(widths[i], elastic_max) : widths[i];
+    return total <= room;
+  };
+  for (const bool constant_only : {true, false})
+    while (!fits(constant_only ? std::string::npos : kElasticLeast)) {
+      const auto spared = table.least_needed(constant_only);
+      if (!spared) break;
+      std::vector<bool> gone(table.columns_.size());
+      gone[*spared] = true;
+      table = table.without(gone);
+    }
+  return table;
+}
+
+Table Table::without(const std::vector<bool>& gone) const {
+  std::vector<Column> columns;
+  for (std::size_t i = 0; i < columns_.size(); ++i)
+    if (!gone[i]) columns.push_back(columns_[i]);
   Table table(std::move(columns));
   for (const auto& row : rows_) {
     std::vector<Cell> cells;
-    for (const auto i : kept) cells.push_back(row[i]);
+    for (std::size_t i = 0; i < row.size(); ++i)
+      if (!gone[i]) cells.push_back(row[i]);
     table.rows_.push_back(std::move(cells));
   }
   return table;
+}
+
+Table Table::without_empty_columns() const {
+  std::vector<bool> gone;
+  for (std::size_t i = 0; i < columns_.size(); ++i)
+    gone.push_back(!rows_.empty() &&
+                   std::all_of(rows_.begin(), rows_.end(), [&](const auto& row) { return row[i].shown.empty(); }));
+  return without(gone);
 }
 
 std::string Table::text(const Look& look, int width) const {
@@ -205,7 +250,8 @@ std::string Table::text(const Look& look, int width) const {
     }
     return out;
   }
-  if (auto full = without_empty_columns(); full.columns_.size() < columns_.size()) return full.text(look, width);
+  if (auto fewer = without_empty_columns().fitted_to(width); fewer.columns_.size() < columns_.size())
+    return fewer.text(look, width);
   const auto sizes = widths(width);
   const auto add_line = [&](const auto& cell_of) {
     std::string line;

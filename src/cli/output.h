@@ -3,6 +3,8 @@
 // error carries talk (hints, progress, errors). A terminal gets colours and fitted tables; a pipe gets plain lines.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,9 +45,10 @@ class Output {
 
 std::string indented(const json::value& v);
 
-// --fields on objects: only those members, in that order. A member that no object has is a usage error listing those
-// there are.
-json::value with_fields(const json::value& objects, const std::vector<std::string>& fields);
+// --fields on objects: only those members, in that order. A member that is not among `members` (those that there may
+// be) and that no object has is a usage error listing those there are.
+json::value with_fields(const json::value& objects, const std::vector<std::string>& fields,
+                        std::span<const std::string> members = {});
 
 struct Cell {
   Cell(std::string text, Colour paint_as = Colour::none) : shown(text), piped(std::move(text)), colour(paint_as) {}
@@ -61,6 +64,7 @@ struct Column {
   std::string title;
   bool right = false;
   bool elastic = false;  // gives up its width first when the terminal is narrow
+  int spare = 0;         // goes altogether when that is not enough: the highest first, those that say the same before
 };
 
 class Table {
@@ -74,6 +78,10 @@ class Table {
 
  private:
   Table without_empty_columns() const;
+  Table fitted_to(int width) const;  // with fewer columns if they do not fit
+  std::optional<std::size_t> least_needed(bool constant_only) const;
+  Table without(const std::vector<bool>& gone) const;
+  std::vector<std::size_t> natural_widths() const;
   std::vector<std::size_t> widths(int width) const;
   std::vector<Column> columns_;
   std::vector<std::vector<Cell>> rows_;

@@ -63,7 +63,7 @@ int push(Context& context) {
       "/v1/packages/" + client::escaped(tenant) + "/" + client::escaped(name), zip, "application/zip"));
   auto& output = context.output;
   if (output.look.json) {
-    context.show_json(pushed);
+    context.show_json(pushed, "Package");
     return kDone;
   }
   const auto sha256 = text_of(pushed, "sha256");
@@ -96,18 +96,18 @@ int list(Context& context) {
   }));
   auto& output = context.output;
   if (output.look.json) {
-    context.show_json(json::object{{"items", packages}});
+    context.show_json(json::object{{"items", packages}}, "Package");
     return kDone;
   }
   if (packages.empty()) output.hint("no packages      geres package push TENANT DIR");
-  if (packages.empty() || context.show_fields(packages)) return kDone;
-  Table table({{"TENANT", false, true},
+  if (context.show_fields(packages, "Package") || packages.empty()) return kDone;
+  Table table({{"TENANT", false, true, 3},
                {"NAME", false, true},
                {"VERSION", true},
                {"SHA256"},
                {"SIZE", true},
                {"TYPES", false, true},
-               {"PUSHED"}});
+               {"PUSHED", false, false, 1}});
   for (const auto& package : packages) {
     const auto sha256 = text_of(package, "sha256");
     const auto created = time_of(package, "createdAt");

@@ -68,18 +68,18 @@ int list(Context& context) {
     return true;
   }));
   if (context.output.look.json)
-    context.show_json(json::object{{"items", tenants}});
+    context.show_json(json::object{{"items", tenants}}, "Tenant");
   else if (tenants.empty())
     context.output.hint("no tenants yet: one begins with its first package or job");
-  else if (!context.show_fields(tenants))
+  else if (!context.show_fields(tenants, "Tenant"))
     print(context, tenants);
   return kDone;
 }
 
 int show_one(Context& context, const json::value& tenant) {
   if (context.output.look.json)
-    context.show_json(tenant);
-  else if (!context.show_fields(tenant))
+    context.show_json(tenant, "Tenant");
+  else if (!context.show_fields(tenant, "Tenant"))
     print(context, {tenant});
   return kDone;
 }

@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "cli/context.h"
 #include "cli/job_words.h"
+#include "cli/named.h"
 
 namespace geres::cli {
 namespace {
@@ -54,25 +55,31 @@ int list(Context& context) {
   }));
   auto& output = context.output;
   if (output.look.json) {
-    context.show_json(json::object{{"items", tokens}});
+    context.show_json(json::object{{"items", tokens}}, "Token");
     return kDone;
   }
-  if (tokens.empty() || context.show_fields(tokens)) return kDone;
-  Table table({{"NAME", false, true}, {"ROLES"}, {"TENANTS", false, true}, {"EXPIRES"}, {"CREATED"}, {"ID"}});
+  if (context.show_fields(tokens, "Token") || tokens.empty()) return kDone;
+  Table table({{"NAME", false, true},
+               {"ROLES"},
+               {"TENANTS", false, true},
+               {"EXPIRES", false, false, 1},
+               {"CREATED", false, false, 2},
+               {"ID"}});
   for (const auto& token : tokens) {
     const auto expires = time_of(token, "expires"), created = time_of(token, "createdAt");
     const auto tenants = words_of(member_of(token, "tenants"));
     table.add({text_of(token, "name"), words_of(member_of(token, "roles")), tenants.empty() ? "all" : tenants,
                expires ? Cell(ago(*expires, context.now()), text_of(token, "expires")) : Cell("never"),
                created ? Cell(ago(*created, context.now()), text_of(token, "createdAt"), Colour::grey) : Cell(""),
-               text_of(token, "id")});
+               id_cell(token)});
   }
   output.out(table.text(output.look, terminal_width(1)));
   return kDone;
 }
 
 int remove(Context& context) {
-  context.ask(context.hub().remove("/v1/tokens/" + client::escaped(context.words.arguments[0])));
+  const auto id = resolve_named(context, "/v1/tokens", "token", context.words.arguments[0]);
+  context.ask(context.hub().remove("/v1/tokens/" + client::escaped(id)));
   if (context.output.look.json)
     context.output.json(json::object());
   else
@@ -115,8 +122,8 @@ std::vector<Command> token_commands() {
        .run = list},
       {.path = "token delete",
        .sentence = "Withdraw a token",
-       .usage = {"<id>"},
-       .examples = {"geres token delete 0192f0c4-7d3a-7001-8f2e-0123456789ab"},
+       .usage = {"<token>"},
+       .examples = {"geres token delete ci"},
        .run = remove,
        .arguments_min = 1,
        .arguments_max = 1,

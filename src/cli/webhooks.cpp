@@ -2,12 +2,14 @@
 // Webhooks. The secret of a new one goes to standard output once, and nowhere else.
 #include "cli/context.h"
 #include "cli/job_words.h"
+#include "cli/named.h"
 
 namespace geres::cli {
 namespace {
 
 std::string path_of(Context& context, const std::string& rest = {}) {
-  return "/v1/webhooks/" + client::escaped(context.words.arguments[0]) + rest;
+  const auto id = resolve_named(context, "/v1/webhooks", "webhook", context.words.arguments[0]);
+  return "/v1/webhooks/" + client::escaped(id) + rest;
 }
 
 json::array words_of(Context& context, const char* flag) {
@@ -60,15 +62,15 @@ int list(Context& context) {
   }));
   auto& output = context.output;
   if (output.look.json) {
-    context.show_json(json::object{{"items", webhooks}});
+    context.show_json(json::object{{"items", webhooks}}, "Webhook");
     return kDone;
   }
-  if (webhooks.empty() || context.show_fields(webhooks)) return kDone;
+  if (context.show_fields(webhooks, "Webhook") || webhooks.empty()) return kDone;
   Table table({{"NAME", false, true}, {"TENANT"}, {"STATE"}, {"URL", false, true}, {"ID"}});
   for (const auto& webhook : webhooks)
     table.add({text_of(webhook, "name"), text_of(webhook, "tenant"),
                client::flag_of(webhook, "enabled") ? "enabled" : "disabled",
-               client::flag_of(webhook, "forJobs") ? "(jobs' own)" : text_of(webhook, "url"), text_of(webhook, "id")});
+               client::flag_of(webhook, "forJobs") ? "(jobs' own)" : text_of(webhook, "url"), id_cell(webhook)});
   output.out(table.text(output.look, terminal_width(1)));
   return kDone;
 }
@@ -90,7 +92,7 @@ int show(Context& context) {
   const auto webhook = context.ask(context.hub().get(path_of(context)));
   auto& output = context.output;
   if (output.look.json) {
-    context.show_json(webhook);
+    context.show_json(webhook, "Webhook");
     return kDone;
   }
   if (!webhook.is_object()) return kDone;
@@ -127,10 +129,10 @@ int deliveries(Context& context) {
   }));
   auto& output = context.output;
   if (output.look.json) {
-    context.show_json(json::object{{"items", items}});
+    context.show_json(json::object{{"items", items}}, "Delivery");
     return kDone;
   }
-  if (items.empty() || context.show_fields(items)) return kDone;
+  if (context.show_fields(items, "Delivery") || items.empty()) return kDone;
   Table table({{"EVENT"}, {"TYPE"}, {"SUBJECT"}, {"ATTEMPTS", true}, {"SINCE"}, {"ERROR", false, true}});
   for (const auto& item : items) {
     const auto at = time_of(item, "at");

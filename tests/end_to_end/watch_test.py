@@ -70,6 +70,8 @@ class Watch(unittest.TestCase):
             id, a, b, c = self.steps(fleet)
             plain = Process(fleet, "watch", ["watch", id])
             bars = OnTerminal(fleet, "watch", id)
+            # Progress that comes at once would be expected to end at once: there would be no time left to show.
+            wait_until(lambda: re.search(r"running +(0\.[5-9]|[1-9])", bars.text()), "it has run for a while")
             a.touch()
             wait_until(lambda: "20 % loading plates" in plain.text(), "the first progress in a pipe")
             wait_until(lambda: re.search(f"20 %  loading plates  {SPENT}, {LEFT}", bars.text()), "and on a terminal")

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/answer_fields.h"
+
+#include <map>
+#include <vector>
+
+#include "wire/api/job_json.h"
+
+namespace geres::cli {
+
+std::span<const std::string> answer_fields(const std::string& schema) {
+  static const std::map<std::string, std::vector<std::string>> kFields{
+      {"Batch",
+       {"id", "name", "tenant", "priority", "overTenants", "dedicated", "maxRunning", "state", "paused", "createdAt",
+        "createdBy", "counts"}},
+      {"Delivery", {"id", "type", "subject", "url", "state", "attempts", "at", "dueAt", "triedAt", "status", "error"}},
+      {"Event", {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "tenant", "data"}},
+      {"Host",
+       {"id", "name", "address", "state", "mode", "slots", "busy", "memory", "labels", "packages", "types", "tenants",
+        "containment", "isolation", "health", "joinedAt", "lastReportAt", "running"}},
+      {"Package", {"tenant", "name", "version", "sha256", "size", "types", "open", "createdAt"}},
+      {"Tenant", {"name", "weight", "maxRunning", "maxQueued", "maxMemoryPerJob", "keepFinished", "keepFailed"}},
+      {"Token", {"id", "name", "roles", "tenants", "createdAt", "expires"}},
+      {"Webhook",
+       {"id", "tenant", "name", "url", "forJobs", "types", "batches", "jobTypes", "tags", "enabled", "reason", "cursor",
+        "createdAt", "createdBy"}}};
+  if (schema == "Job") return wire::job_fields();
+  const auto found = kFields.find(schema);
+  return found == kFields.end() ? std::span<const std::string>() : found->second;
+}
+
+}  // namespace geres::cli
