@@ -27,7 +27,7 @@ std::string resolve_named(Context& context, const std::string& path, const std::
     throw Trouble{kUsage, "'" + text + "' could be " + plural(std::int64_t(found.size()), noun), list, "its id",
                   "ambiguous"};
   const auto near = nearest(text, names);
-  throw Trouble{kUsage,
+  throw Trouble{kFailed,
                 "there is no " + noun + " '" + text + "'",
                 {},
                 near.empty() ? "geres " + noun + " list" : near,

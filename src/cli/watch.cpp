@@ -213,8 +213,12 @@ WatchedSet watch_batch(Context& context, const std::string& batch, const WatchOp
          member_of(now, "counts").is_object() ? member_of(now, "counts").get_object() : json::object())
       if (n.is_int64()) scene.counts[std::string(state)] = n.get_int64();
     scene.rate = rate.add(scene.ended(), kClock.monotonic());
-    scene.note = client::flag_of(now, "paused") ? "the batch is paused: geres batch resume " + batch : "";
-    if (active(scene) == 0) {
+    // Whoever opens the watch before the jobs come is not sent away.
+    const bool to_come = scene.total() == 0 && text_of(now, "state") == "open";
+    scene.note = client::flag_of(now, "paused") ? "the batch is paused: geres batch resume " + batch
+                 : to_come                      ? "there are no jobs in it yet"
+                                                : "";
+    if (active(scene) == 0 && !to_come) {
       watching.show();
       return {scene.counts, {}};
     }
