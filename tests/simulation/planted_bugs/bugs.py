@@ -58,8 +58,8 @@ BUGS = [
         "  if (recorded == item.outcome && row->attempt.exit == item.exit) return Verdict::accepted;\n",
         "", "I3"),
     Bug("lease-by-the-time-of-day", ENGINE,
-        "          monotonic - clockwork_->paused};",
-        "          clock_.wall() - clockwork_->paused};", "I5 I6 I8"),
+        "          monotonic - clockwork_->paused, clockwork_->ages};",
+        "          clock_.wall() - clockwork_->paused, clockwork_->ages};", "I5 I6 I8"),
     Bug("leased-again-too-early", REPORT,
         "      lease->deadline = now_.lease + lease->row.ttl;",
         "      lease->deadline = now_.lease + lease->row.ttl - 1'000;", "I5 I6"),
@@ -88,7 +88,7 @@ BUGS = [
     # ---- attempts and their counts
     Bug("attempt-starts-again-at-one", REPORT,
         "  move(job, Trigger::retry);\n", "  job.status.attempt = 0;\n  move(job, Trigger::retry);\n", "any"),
-    Bug("retry-resets-failures", REPORT, "      ++status.failures;\n", "      status.failures = 1;\n", "I10 I8"),
+    Bug("retry-resets-failures", REPORT, "      ++status.failures;\n", "      status.failures = 1;\n", "I10 I8 unstarted"),
     Bug("one-failure-too-many", REPORT,
         "if (status.failures >= job.spec.max_attempts)", "if (status.failures > job.spec.max_attempts)", "I10"),
     Bug("host-loss-not-counted", REPORT, "      ++status.host_losses;\n", "", "I10 I8"),
@@ -117,7 +117,7 @@ BUGS = [
     Bug("unstarted-counts-as-a-loss", REPORT,
         "      return unstarted ? settle_unstarted(job)",
         "      if (unstarted && ++status.host_losses >= options_.host_losses_max) return fail_for_good(job, Reason::poison);\n"
-        "      return unstarted ? settle_unstarted(job)", "I10"),
+        "      return unstarted ? settle_unstarted(job)", "I10 audit"),
     Bug("unstarted-is-ready-at-once", REPORT,
         "      return unstarted ? settle_unstarted(job) : ready_again(job, lane);", "      return ready_again(job, lane);", "unstarted"),
     Bug("sick-host-not-avoided", "hub/engine/placement.cpp",
@@ -136,7 +136,7 @@ BUGS = [
     Bug("day-goes-on-over-a-start", TROUBLE,
         "  trouble.unstarted = 0;\n  trouble.since = 0;\n", "", "unstarted"),
     Bug("slice-skips-a-row", OPERATIONS,
-        "    operation.cursor = slice.cursor;", "    operation.cursor = slice.cursor + 1;", "I9 I8"),
+        "  operation.cursor = slice.cursor;", "  operation.cursor = slice.cursor + 1;", "I9 I8"),
     Bug("operations-forgotten-at-a-start", TICK,
         "  for (auto& row : image.operations) state.operations.emplace(row.id, std::move(row));\n", "", "I8 I9"),
     Bug("batch-cancel-spares-what-runs", CATALOGUE,
@@ -158,9 +158,9 @@ BUGS = [
         "  if (auto ok = check_queue_limits(prepared, submit); !ok) return ok.error();\n",
         "  if (auto ok = check_queue_limits(prepared, submit); !ok) {\n"
         "    if (!prepared[0].existing && submit.jobs[0].spec.key.empty()) {\n"
-        "      auto where = lane(lane_key(prepared[0].spec));\n"
+        "      auto where = lane(store::lane_key(prepared[0].spec));\n"
         "      if (where) insert(prepared[0].spec, **where, std::nullopt);\n"
-        "    }\n    return ok.error();\n  }\n", "I7"),
+        "    }\n    return ok.error();\n  }\n", "I7 refusal"),
     Bug("another-tenants-job-seen", TICK,
         "  if (job && !caller.sees(job->spec.tenant)) return std::nullopt;\n", "", "I9 I13"),
     Bug("redrive-not-linked", WAITING, "  old.status.redriven_as = made.id;\n", "", "I2"),
@@ -179,7 +179,7 @@ BUGS = [
         "refusal"),
     # ---- limits, shares, counters
     Bug("limit-counted-twice", CLAIM,
-        "  ++lane.leases;\n  ++lane.tenant->running;\n", "  ++lane.leases;\n  lane.tenant->running += 2;\n", "counters I8"),
+        "  ++lane.tenant->running;\n", "  lane.tenant->running += 2;\n", "counters I8"),
     Bug("limit-freed-at-a-cancel", WAITING,
         "  lease.row.cancel_grace = what.grace;\n",
         "  lease.row.cancel_grace = what.grace;\n  --lease.lane->tenant->running;\n", "counters I14"),
