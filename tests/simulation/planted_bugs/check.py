@@ -91,7 +91,7 @@ def hunt(bug, build, compiles, link, seeds):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("build", type=pathlib.Path)
-    arguments.add_argument("--seeds", type=int, default=10_000)
+    arguments.add_argument("--seeds", type=int, default=25_000)
     arguments.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments.add_argument("names", nargs="*")
     asked = arguments.parse_args()
