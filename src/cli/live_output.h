@@ -27,8 +27,9 @@ class LiveOutput {
   bool shown(std::string_view result) const;
 
  private:
-  std::vector<std::future<std::optional<client::Failure>>> streams_;
   std::string end_;  // of standard output; its thread's until finish()
+  // Last, so first to go: each waits for its thread, which uses the rest.
+  std::vector<std::future<std::optional<client::Failure>>> streams_;
 };
 
 }  // namespace geres::cli
