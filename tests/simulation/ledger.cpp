@@ -128,7 +128,7 @@ void Ledger::tell_sick_hosts(const JobRecord& job, const store::EventRow& event,
     case EventType::job_finished:
     case EventType::job_failed:
     case EventType::job_cancelled:
-      return sick.ended(id, job.attempt);
+      return sick.ended(id, job.attempt, reads);
     default:
       return;
   }

@@ -40,7 +40,7 @@ class SickHosts {
   // Retrying; `at`: when, by the hub's wall clock.
   void paused(Uuid job, int attempt, int failures, Millis now, Millis at);
   void ready_again(Uuid job, int attempt, hub::store::Reads& reads);  // from a lease
-  void ended(Uuid job, int attempt);
+  void ended(Uuid job, int attempt, hub::store::Reads& reads);
 
  private:
   struct Job {
@@ -55,9 +55,11 @@ class SickHosts {
     int in_a_row = 0;
     Millis rest = 0, until = 0;
     std::optional<std::pair<Uuid, int>> trial;
+    bool lost = false;  // a lease since it last started something
   };
   void hit(Path path) { ++paths_[std::size_t(path)]; }
   void rests(Host& host, Millis now);
+  void note_loss(Uuid job, int attempt, const std::string& host, hub::store::Reads& reads);
 
   PathCounts& paths_;
   Violate violate_;
