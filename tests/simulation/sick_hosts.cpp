@@ -34,7 +34,7 @@ void SickHosts::leased(Uuid id, int attempt, const std::string& name, Millis now
     hit(Path::sick_host_avoided);
   }
   const auto found = hosts_.find(name);
-  if (slow_ticks || found == hosts_.end() || found->second.lost || found->second.rest == 0) return;
+  if (slow_ticks || found == hosts_.end() || found->second.untold || found->second.rest == 0) return;
   auto& host = found->second;
   if (now < host.until - host.rest + about(host.rest))
     return violate_(fmt::format("host {} got job {} while it rests", name, id.str()));
@@ -78,19 +78,21 @@ void SickHosts::paused(Uuid id, int attempt, int failures, Millis now, Millis at
     violate_(fmt::format("job {} was given back for {} ms and goes on", id.str(), at - job.since));
 }
 
-// A host rests for what it lost as well, which no event tells: a lease that ran out before its job could start counts
-// in its row. So how long it rests is judged again once it has started something.
-void SickHosts::note_loss(Uuid id, int attempt, const std::string& host, hub::store::Reads& reads) {
+// A host rests for more than events tell: for what it lost (a lease that ran out before its job could start counts in
+// its row), for what it gave back of a job that was cancelled meanwhile. So how long it rests is judged again once it
+// has started something.
+void SickHosts::note_untold(Uuid id, int attempt, const std::string& host, hub::store::Reads& reads) {
   const auto attempts = reads.attempts(id);
-  if (!attempts.empty() && attempts.back().attempt == attempt &&
-      (attempts.back().outcome == model::Outcome::lost || attempts.back().outcome == model::Outcome::expired))
-    hosts_[host].lost = true;
+  if (attempts.empty() || attempts.back().attempt != attempt) return;
+  const auto outcome = attempts.back().outcome;
+  const bool lost = outcome == model::Outcome::lost || outcome == model::Outcome::expired;
+  if (lost || given_back_.contains({id, attempt})) hosts_[host].untold = true;
 }
 
 void SickHosts::ended(Uuid id, int attempt, hub::store::Reads& reads) {
   const auto job = jobs_.find(id);
   if (job == jobs_.end()) return;
-  if (!slow_ticks) note_loss(id, attempt, job->second.host, reads);
+  if (!slow_ticks) note_untold(id, attempt, job->second.host, reads);
   if (const auto host = hosts_.find(job->second.host);
       host != hosts_.end() && host->second.trial == std::pair(id, attempt))
     host->second.trial.reset();
@@ -104,7 +106,7 @@ void SickHosts::ready_again(Uuid id, int attempt, hub::store::Reads& reads) {
   job.avoid.clear();
   if (const auto known = hosts_.find(job.host); known != hosts_.end() && known->second.trial == std::pair(id, attempt))
     known->second.trial.reset();
-  if (!slow_ticks) note_loss(id, attempt, job.host, reads);
+  if (!slow_ticks) note_untold(id, attempt, job.host, reads);
   if (!given_back_.contains({id, attempt})) return;
   const auto attempts = reads.attempts(id);
   if (!attempts.empty() && attempts.back().attempt == attempt && attempts.back().outcome == model::Outcome::released &&

@@ -55,11 +55,11 @@ class SickHosts {
     int in_a_row = 0;
     Millis rest = 0, until = 0;
     std::optional<std::pair<Uuid, int>> trial;
-    bool lost = false;  // a lease since it last started something
+    bool untold = false;  // it may rest for what no event told, since it last started something
   };
   void hit(Path path) { ++paths_[std::size_t(path)]; }
   void rests(Host& host, Millis now);
-  void note_loss(Uuid job, int attempt, const std::string& host, hub::store::Reads& reads);
+  void note_untold(Uuid job, int attempt, const std::string& host, hub::store::Reads& reads);
 
   PathCounts& paths_;
   Violate violate_;

@@ -67,7 +67,8 @@ void World::set_up() {
   ledger_.sick.wall_jumps = plan_.wall_jumps;
   ledger_.sick.slow_ticks = plan_.slow_disk || plan_.full_disk || plan_.refusals || plan_.unknowns || plan_.disk_errors;
   // A dedicated batch may keep a host to itself; and where there is no room for one more lane, a job avoids nobody.
-  if (!plan_.batches && plan_.lanes_max > 100)
+  // After a commit of unknown outcome the hub takes all hosts for alive again, which it did not as it granted.
+  if (!plan_.batches && plan_.lanes_max > 100 && !plan_.unknowns)
     ledger_.sick.another_fits = [this](Uuid job, const auto& hosts) { return another_fits(job, hosts); };
   hub_.start();
   set_up_tenants();
