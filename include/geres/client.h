@@ -127,6 +127,7 @@ class GERES_CLIENT_API Async {
   Pending<Page<Batch>> batches_page(const BatchFilter& filter, std::string_view cursor = {}, int size = 500);
   Pending<Batch> close_batch(std::string_view id_or_name, std::string_view tenant = {});
   Pending<Batch> cancel_batch(std::string_view id_or_name, std::string_view tenant = {}, const CancelOptions& = {});
+  Pending<std::int64_t> delete_batch(std::string_view id_or_name, std::string_view tenant = {});
   Pending<Batch> pause_batch(std::string_view id_or_name, std::string_view tenant = {});
   Pending<Batch> resume_batch(std::string_view id_or_name, std::string_view tenant = {});
 
@@ -216,6 +217,10 @@ class GERES_CLIENT_API Client {
   }
   Batch cancel_batch(std::string_view id_or_name, std::string_view tenant = {}, const CancelOptions& options = {}) {
     return async_.cancel_batch(id_or_name, tenant, options).get();
+  }
+  // With its jobs, whose number is returned. Conflict while it is open, or a job of it has not ended.
+  std::int64_t delete_batch(std::string_view id_or_name, std::string_view tenant = {}) {
+    return async_.delete_batch(id_or_name, tenant).get();
   }
   Batch pause_batch(std::string_view id_or_name, std::string_view tenant = {}) {  // nothing of it is started
     return async_.pause_batch(id_or_name, tenant).get();

@@ -33,6 +33,7 @@ enum class Code {
   methodNotAllowed,
   unknownBatch,
   batchClosed,
+  batchOpen,
   unknownPackage,
   unknownType,
   unknownFile,

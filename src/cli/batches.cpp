@@ -136,6 +136,17 @@ int change(Context& context, const std::string& verb, const std::string& done) {
   return kDone;
 }
 
+int remove(Context& context) {
+  const auto answer = context.ask(context.hub().remove(path_of(context), of_tenant(context)));
+  const auto jobs = number_of(answer, "deleted");
+  if (context.output.look.json)
+    context.output.json(answer);
+  else
+    context.output.talk("deleted batch " + clean(context.words.arguments[0]) + " with " + std::to_string(jobs) +
+                        (jobs == 1 ? " job" : " jobs"));
+  return kDone;
+}
+
 Command change_command(const std::string& verb, const std::string& sentence, const std::string& done) {
   return {.path = "batch " + verb,
           .sentence = sentence,
@@ -196,6 +207,15 @@ std::vector<Command> batch_commands() {
       change_command("cancel", "Close a batch and cancel all its jobs", "cancelled with all its jobs"),
       change_command("pause", "Start nothing of a batch until it is resumed", "paused: nothing of it starts"),
       change_command("resume", "Start jobs of a paused batch again", "resumed"),
+      {.path = "batch delete",
+       .sentence = "Delete a closed or cancelled batch with its jobs, once they have ended",
+       .usage = {"<batch>"},
+       .examples = {"geres batch delete photos"},
+       .flags = {tenant_flag()},
+       .run = remove,
+       .arguments_min = 1,
+       .arguments_max = 1,
+       .live = Live::batches},
   };
 }
 

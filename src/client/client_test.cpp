@@ -130,6 +130,8 @@ TEST_F(ClientTest, ManagesBatches) {
   std::vector<std::string> names;
   for (const auto& one : client->batches({.tenant = "ours"})) names.push_back(one.name);
   EXPECT_THAT(names, testing::Contains("night"));
+  EXPECT_EQ(client->delete_batch("night"), 1);
+  EXPECT_THROW(client->batch("night"), NotFound);
 }
 
 TEST_F(ClientTest, PushesPackagesAndFiles) {

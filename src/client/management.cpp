@@ -171,6 +171,14 @@ Pending<Batch> Async::cancel_batch(std::string_view id_or_name, std::string_view
   return ask<Batch>(core_, std::move(call), read_batch);
 }
 
+Pending<std::int64_t> Async::delete_batch(std::string_view id_or_name, std::string_view tenant) {
+  transport::Call call;
+  call.method = "DELETE";
+  call.path = batch_path(id_or_name, "");
+  add(call.query, "tenant", tenant);
+  return ask<std::int64_t>(core_, std::move(call), [](const json::value& v) { return integer_of(v, "deleted"); });
+}
+
 Pending<Batch> Async::pause_batch(std::string_view id_or_name, std::string_view tenant) {
   return ask<Batch>(core_, batch_verb(id_or_name, "/pause", tenant), read_batch);
 }

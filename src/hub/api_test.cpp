@@ -207,7 +207,14 @@ TEST_F(ApiTest, KeepsBatches) {
   EXPECT_EQ(ours.post("/v1/batches/night/resume").json().at("paused"), false);
   EXPECT_EQ(ours.post("/v1/batches/night/close").text("state"), "closed");
   EXPECT_EQ(ours.post("/v1/jobs", spec(R"(,"batch":"night")")).code(), "batchClosed");
+  EXPECT_EQ(ours.call("DELETE", "/v1/batches/night").code(), "notEnded");
   EXPECT_EQ(ours.post("/v1/batches/night/cancel").text("state"), "cancelled");
+  EXPECT_EQ(theirs.call("DELETE", "/v1/batches/" + made.text("id")).code(), "unknownBatch");
+  EXPECT_EQ(ours.call("DELETE", "/v1/batches/night").json().at("deleted"), 1);
+  EXPECT_EQ(ours.get("/v1/batches/night").code(), "unknownBatch");
+  EXPECT_EQ(ours.post("/v1/batches", R"({"name":"again"})").status, 201);
+  EXPECT_EQ(ours.call("DELETE", "/v1/batches/again").code(), "batchOpen");
+  EXPECT_EQ(admin.call("DELETE", "/v1/batches/batch0").code(), "batchFixed");
   EXPECT_EQ(admin.post("/v1/batches/batch0/close").code(), "batchFixed");
   EXPECT_EQ(theirs.post("/v1/batches/batch0/pause").code(), "forbidden") << "an admin, but not of all tenants";
   EXPECT_EQ(ours.get("/v1/batches/none").code(), "unknownBatch");
@@ -246,6 +253,9 @@ TEST_F(ApiTest, KeepsTokensAndTenants) {
   EXPECT_EQ(ours.get("/v1/tenants").json().at("items").get_array().size(), 1u);
   const auto made = admin.post("/v1/tokens", R"({"name":"brief","roles":["viewer"],"tenants":["ours"]})");
   ASSERT_EQ(made.status, 201) << made;
+  EXPECT_EQ(admin.post("/v1/tokens", R"({"name":"brief","roles":["host"],"tenants":["ours"]})").code(), "nameTaken");
+  EXPECT_EQ(theirs.post("/v1/tokens", R"({"name":"brief","roles":["viewer"],"tenants":["theirs"]})").status, 201)
+      << "what another tenant calls its own says nothing";
   const auto brief = admin.as(made.text("token"));
   EXPECT_EQ(brief.get("/v1/info").json().at("caller").at("name"), "brief");
   const auto refused = brief.post("/v1/jobs", spec());

@@ -276,5 +276,24 @@ TEST_F(HostFlowTest, RefusesASecondHostOfTheSameName) {
   EXPECT_EQ(admin.get("/v1/hosts/h1").text("id"), again.text("id"));
 }
 
+// A name that another tenant's host has tells nothing of that host, and takes nothing from it.
+TEST_F(HostFlowTest, HostsOfDifferentTenantsMayHaveOneName) {
+  const auto made = admin.post("/v1/tokens", R"({"name":"their-machines","roles":["host"],"tenants":["theirs"]})");
+  const auto our_made = admin.post("/v1/tokens", R"({"name":"our-machines","roles":["host"],"tenants":["ours"]})");
+  FakeHost host(admin.as(made.text("token")), "h1");
+  host.fetch(0, "0s");
+  FakeHost mine(admin.as(our_made.text("token")), "h1");
+  mine.fetch(0, "0s");
+  EXPECT_EQ(host.report(R"("running":[])").status, 200) << "it is there as before";
+  const auto again = admin.as(our_made.text("token")).post("/v1/hosts", R"({"name":"h1","slots":1})");
+  EXPECT_EQ(again.code(), "hostAlive");
+  EXPECT_EQ(again.body.find(host.id), std::string::npos);
+  EXPECT_EQ(ours.get("/v1/hosts/h1").text("id"), mine.id) << "the only one that this tenant sees";
+  const auto two = admin.post("/v1/hosts/h1/drain");
+  EXPECT_EQ(two.status, 409);
+  EXPECT_NE(two.text("detail").find(host.id), std::string::npos);
+  EXPECT_EQ(admin.post("/v1/hosts/" + host.id + "/drain").text("mode"), "drain");
+}
+
 }  // namespace
 }  // namespace geres::hub

@@ -267,6 +267,9 @@ void Hub::Parts::start_engine(const HubOptions& options) {
       for (const auto job : jobs) logs.remove(job);
     });
   });
+  engine.on_batches_gone([this](const std::vector<Uuid>& batches) {
+    for (const auto batch : batches) batch_names.remove(batch);
+  });
   engine.on_webhooks([this](engine::WebhookNews news) { sender.hear(std::move(news)); });
   engine.load();
   tail.start(engine.last_event());

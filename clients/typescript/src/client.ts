@@ -113,6 +113,12 @@ export class Geres {
   async cancelBatch(idOrName: string): Promise<Batch> {
     return (await this.post(`/v1/batches/${encodeURIComponent(idOrName)}/cancel`, {})) as Batch;
   }
+  /** With its jobs, which must have ended; it must be closed or cancelled. How many jobs there were. */
+  async deleteBatch(idOrName: string): Promise<number> {
+    const where = `/v1/batches/${encodeURIComponent(idOrName)}`;
+    const answer = await this.http.json({ method: "DELETE", path: where, repeatable: true });
+    return (answer as Schemas["Deleted"]).deleted;
+  }
   /**
    * Uploads a ZIP, or in Node a directory by its path, packed first with all in it (see `packDirectory`); the same bytes
    * again change nothing.

@@ -10,6 +10,11 @@ void BatchNames::put(const model::Batch& batch) {
   names_[batch.id] = batch.name;
 }
 
+void BatchNames::remove(Uuid batch) {
+  const std::unique_lock lock(mutex_);
+  names_.erase(batch);
+}
+
 std::optional<std::string> BatchNames::find(Uuid batch) const {
   if (batch == model::kDefaultBatch) return "Default Batch";
   const std::shared_lock lock(mutex_);

@@ -15,6 +15,7 @@ namespace geres::hub::api {
 class BatchNames {
  public:
   void put(const model::Batch& batch);
+  void remove(Uuid batch);
   std::optional<std::string> find(Uuid batch) const;
 
  private:

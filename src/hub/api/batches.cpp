@@ -131,6 +131,20 @@ awaitable<Answered> get_batch(Call& call) {
   co_return json_response(200, show_batch(call.who, *stored));
 }
 
+awaitable<Answered> delete_batch(Call& call) {
+  if (auto ok = only_parameters(call.request.query, {"tenant"}); !ok) co_return ok.error();
+  const auto stored = co_await find_here(call);
+  if (!stored) co_return stored.error();
+  const std::string id = model::batch_text(stored->batch.id);
+  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
+    call.api.engine.delete_batch(call.who.caller(), id, std::move(answer));
+  };
+  const auto done = co_await ask_engine<engine::BulkDone>(ask);
+  if (!done) co_return done.error();
+  const json::object body{{"deleted", done->count}};
+  co_return json_response(200, body);
+}
+
 awaitable<Answered> close_batch(Call& call) {
   auto ask = [&call](const std::string& id, engine::Answer<model::Batch> answer) {
     call.api.engine.close_batch(call.who.caller(), id, std::move(answer));

@@ -39,6 +39,7 @@ awaitable<Answered> get_file(Call& call);
 awaitable<Answered> post_batch(Call& call);
 awaitable<Answered> list_batches(Call& call);
 awaitable<Answered> get_batch(Call& call);
+awaitable<Answered> delete_batch(Call& call);
 awaitable<Answered> close_batch(Call& call);
 awaitable<Answered> cancel_batch(Call& call);
 awaitable<Answered> pause_batch(Call& call);

@@ -42,9 +42,16 @@ awaitable<Result<engine::Snapshot::Host>> find_here(Call& call) {
   const auto id = parse_uuid(text);
   const auto fleet = co_await fleet_now(call);
   if (!fleet) co_return fleet.error();
-  for (const auto& host : (*fleet)->hosts)
-    if ((id ? host.info->host.id == *id : host.info->host.name == text) && sees_host(call.who, host.info->host))
-      co_return host;
+  const engine::Snapshot::Host* found = nullptr;
+  std::vector<Uuid> ids;
+  for (const auto& host : (*fleet)->hosts) {
+    const auto& row = host.info->host;
+    if (!(id ? row.id == *id : row.name == text) || !sees_host(call.who, row)) continue;
+    found = &host;
+    ids.push_back(row.id);
+  }
+  if (ids.size() > 1) co_return engine::many_hosts(text, ids);
+  if (found != nullptr) co_return *found;
   co_return fail(Code::notFound, fmt::format("there is no host '{}'", replace_bad_utf8(utf8_prefix(text, 80))), {},
                  "GET /v1/hosts lists them");
 }

@@ -46,6 +46,7 @@ constexpr std::array kRoutes{
   Route{post,    "/v1/batches",                    Needs::submitter, post_batch},
   Route{get,     "/v1/batches",                    Needs::viewer,    list_batches},
   Route{get,     "/v1/batches/{id}",               Needs::viewer,    get_batch},
+  Route{delete_, "/v1/batches/{id}",               Needs::submitter, delete_batch},
   Route{post,    "/v1/batches/{id}/close",         Needs::submitter, close_batch},
   Route{post,    "/v1/batches/{id}/cancel",        Needs::submitter, cancel_batch},
   Route{post,    "/v1/batches/{id}/pause",         Needs::submitter, pause_batch},

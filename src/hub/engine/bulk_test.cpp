@@ -214,6 +214,68 @@ TEST_F(EngineBulk, ARedriveKeepsToTheQueuesLimit) {
   EXPECT_EQ(count(JobState::ready), 2);
 }
 
+TEST_F(EngineBulk, ABatchIsDeletedWithItsJobsOnceTheyHaveEnded) {
+  options.slice = 10;
+  restart();
+  const auto photos = batch("photos");
+  const auto ids = many(25, "photos");
+  const auto other = many(1);
+  const auto remove = [&](const std::string& name) {
+    auto slot = std::make_unique<Slot<BulkDone>>();
+    engine->delete_batch(admin(), name, slot->answer());
+    tick();
+    return slot;
+  };
+  EXPECT_EQ(remove("batch0")->error(), Code::batchFixed);
+  EXPECT_EQ(remove("absent")->error(), Code::unknownBatch);
+  EXPECT_EQ(remove("photos")->error(), Code::batchOpen);
+  Slot<model::Batch> closed, cancelled;
+  engine->close_batch(admin(), "photos", closed.answer());
+  tick();
+  EXPECT_EQ(remove("photos")->error(), Code::notEnded);
+  engine->cancel_batch(admin(), "photos", {}, cancelled.answer());
+  settle();
+  ASSERT_EQ(count(JobState::cancelled), 25);
+
+  const auto slot = remove("photos");
+  EXPECT_FALSE(slot->answered()) << "the first of three slices";
+  EXPECT_TRUE(store->reads().batch(photos.id)) << "it is there until its last job goes";
+  restart();  // the rest is done by the hub's next life
+  settle();
+  EXPECT_FALSE(store->reads().batch(photos.id));
+  EXPECT_EQ(purged.size(), 25u);
+  EXPECT_FALSE(store->reads().job(ids[24]));
+  EXPECT_EQ(state_of(other[0]), JobState::ready);
+  EXPECT_TRUE(std::none_of(engine->state().lanes.begin(), engine->state().lanes.end(),
+                           [&](const auto& lane) { return lane.first.batch == photos.id; }));
+  EXPECT_NE(batch("photos").id, photos.id) << "its name is free";
+}
+
+TEST_F(EngineBulk, ABatchGoesWithItsLastJobUnlessItIsOpen) {
+  const auto closed = batch("closed"), open = batch("open"), empty = batch("empty");
+  const auto in_closed = many(3, "closed"), in_open = many(1, "open");
+  const auto close = [&](const std::string& name) {
+    Slot<model::Batch> slot;
+    engine->close_batch(admin(), name, slot.answer());
+    tick();
+  };
+  close("closed");
+  close("empty");
+  auto host = join("h");
+  for (const auto& granted : fetch(host, 4).leases) finish(host, granted.lease.name);
+  clock.advance(options.keep_finished - 1'000);
+  settle();
+  for (const auto& one : {closed, open, empty}) EXPECT_TRUE(store->reads().batch(one.id)) << one.name;
+  clock.advance(62'000);
+  settle();
+  EXPECT_EQ(purged.size(), 4u);
+  EXPECT_FALSE(store->reads().batch(closed.id));
+  EXPECT_FALSE(store->reads().batch(empty.id)) << "nothing was ever in it";
+  EXPECT_TRUE(store->reads().batch(open.id));
+  restart();
+  EXPECT_TRUE(store->reads().batch(open.id));
+}
+
 TEST_F(EngineBulk, AClosedBatchStillRunsWhatIsQueued) {
   batch("photos");
   many(3, "photos");

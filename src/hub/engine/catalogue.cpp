@@ -145,6 +145,47 @@ Result<model::Batch> Tick::pause_batch(const Caller& caller, const std::string& 
   return row;
 }
 
+// Its jobs go in slices, itself with the last of them.
+Result<Uuid> Tick::delete_batch(const Caller& caller, const std::string& text) {
+  auto found = batch_for(caller, text, true);
+  if (!found) return found.error();
+  const auto& batch = **found;
+  if (batch.row.id == model::kDefaultBatch)
+    return fail(Code::batchFixed, "batch0 is always there: it cannot be deleted", {},
+                "its jobs go by themselves when their time is over: keepFinished and keepFailed of the tenant");
+  if (batch.row.state == model::BatchState::open)
+    return fail(Code::batchOpen, fmt::format("batch '{}' is open: jobs can be submitted to it", batch.row.name), {},
+                "close or cancel it first");
+  if (batch.live > 0)
+    return fail(Code::notEnded,
+                fmt::format("{} {} of batch '{}' {} not ended", batch.live, batch.live == 1 ? "job" : "jobs",
+                            batch.row.name, batch.live == 1 ? "has" : "have"),
+                {}, "wait for them, or cancel the batch first");
+  store::JobFilter filter;
+  filter.batch = batch.row.id;
+  Caller everybody = caller;
+  everybody.all_tenants = true;  // whoever may delete the batch deletes all its jobs
+  return start_operation(everybody, store::OperationKind::delete_batch, filter, {});
+}
+
+// One that takes no jobs and has none left. True: it is gone.
+bool Tick::forget_if_empty(const BatchState& batch) {
+  const Uuid id = batch.row.id;
+  if (id == model::kDefaultBatch || batch.row.state == model::BatchState::open) return false;
+  for (const auto& [owner, counts] : batch.counts)
+    if (std::any_of(counts.begin(), counts.end(), [](auto n) { return n != 0; })) return false;
+  for (const auto& [operation, row] : state_.operations)
+    if (row.filter.batch == id) return false;
+  flush();  // its last counts before itself
+  for (auto lane = state_.lanes.lower_bound({.batch = id}); lane != state_.lanes.end() && lane->first.batch == id;)
+    lane = drop_lane(lane);
+  changes_.batches_removed.push_back(id);
+  batches_gone.push_back(id);
+  state_.batch_names.erase({batch.row.tenant, batch.row.name});
+  state_.batches.erase(id);
+  return true;
+}
+
 // ---- tenants --------------------------------------------------------------------------------------------------------
 
 Result<model::Tenant> Tick::put_tenant(const std::string& name, const TenantSettings& settings) {
@@ -213,6 +254,12 @@ Result<std::int64_t> Tick::delete_package(const std::string& owner, const std::s
 
 Result<model::Token> Tick::create_token(const model::Token& token) {
   auto row = token;
+  std::sort(row.tenants.begin(), row.tenants.end());
+  row.tenants.erase(std::unique(row.tenants.begin(), row.tenants.end()), row.tenants.end());
+  flush();
+  if (store_.token_named(row.name, row.tenants, now_.wall))
+    return fail(Code::nameTaken, fmt::format("there is a token '{}' for the same tenants", row.name), "/name",
+                "another name, or delete the token that is there first");
   row.id = ids_.next(now_.wall);
   row.created_at = now_.wall;
   changes_.tokens.push_back(row);

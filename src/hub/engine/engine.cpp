@@ -357,6 +357,7 @@ void Engine::settle(Tick& tick) {
     desk.operations.erase(waiter);
   }
   if (purge_sink_ && !tick.purged.empty()) purge_sink_(tick.purged);
+  if (batches_gone_sink_ && !tick.batches_gone.empty()) batches_gone_sink_(tick.batches_gone);
   stats_.leases = std::int64_t(state_->leases.size());
   stats_.lanes = std::int64_t(state_->lanes.size());
 }

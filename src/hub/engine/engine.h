@@ -85,6 +85,8 @@ class Engine {
   void close_batch(Caller caller, std::string batch, Answer<model::Batch> answer);  // unknownBatch, batchFixed
   void cancel_batch(Caller caller, std::string batch, CancelWhat what, Answer<model::Batch> answer);
   void pause_batch(Caller caller, std::string batch, bool paused, Answer<model::Batch> answer);
+  // With its jobs, which must have ended: answers how many there were. batchOpen, notEnded
+  void delete_batch(Caller caller, std::string batch, Answer<BulkDone> answer);
 
   // ---- tenants, packages, tokens
   void put_tenant(std::string tenant, TenantSettings settings, Answer<model::Tenant> answer);
@@ -125,6 +127,7 @@ class Engine {
   void on_events(EventSink sink) { event_sink_ = std::move(sink); }  // before the first tick
   void on_webhooks(WebhookSink sink) { webhook_sink_ = std::move(sink); }
   void on_purged(PurgeSink sink) { purge_sink_ = std::move(sink); }
+  void on_batches_gone(PurgeSink sink) { batches_gone_sink_ = std::move(sink); }
   void load();                        // reads the store; the first tick does it if need be
   store::EventNo last_event() const;  // the newest in the log; after load()
   void tick();                        // one round; throws StoreFailed{fatal} when the hub must stop
@@ -166,7 +169,7 @@ class Engine {
   const Options options_;
   Stats stats_;
   EventSink event_sink_;
-  PurgeSink purge_sink_;
+  PurgeSink purge_sink_, batches_gone_sink_;
   WebhookSink webhook_sink_;
   std::unique_ptr<State> state_;
   std::unique_ptr<Clockwork> clockwork_;

@@ -164,6 +164,10 @@ void Engine::cancel_batch(Caller caller, std::string batch, CancelWhat what, Ans
 void Engine::pause_batch(Caller caller, std::string batch, bool paused, Answer<model::Batch> answer) {
   call<model::Batch>([=](Tick& tick) { return tick.pause_batch(caller, batch, paused); }, std::move(answer));
 }
+void Engine::delete_batch(Caller caller, std::string batch, Answer<BulkDone> answer) {
+  post(std::make_unique<OperationCommand>([=](Tick& tick) { return tick.delete_batch(caller, batch); },
+                                          std::move(answer)));
+}
 void Engine::put_tenant(std::string tenant, TenantSettings settings, Answer<model::Tenant> answer) {
   call<model::Tenant>([=](Tick& tick) { return tick.put_tenant(tenant, settings); }, std::move(answer), true);
 }

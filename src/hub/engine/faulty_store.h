@@ -86,6 +86,9 @@ class FaultyStore : public store::Store {
   bool package_in_use(const std::string& tenant, const std::string& sha256) override {
     return inner_->package_in_use(tenant, sha256);
   }
+  bool token_named(const std::string& name, const std::vector<std::string>& tenants, Millis now) override {
+    return inner_->token_named(name, tenants, now);
+  }
   std::vector<store::DeliveryRow> deliveries(Uuid webhook, store::DeliveryState state, store::EventNo after,
                                              std::size_t max) override {
     return inner_->deliveries(webhook, state, after, max);

@@ -21,6 +21,14 @@ Error no_host(const std::string& text) {
 
 }  // namespace
 
+Error many_hosts(const std::string& name, const std::vector<Uuid>& ids) {
+  std::string list;
+  for (const auto id : ids) list += (list.empty() ? "" : ", ") + id.str();
+  return fail(Code::conflict,
+              fmt::format("{} hosts are named '{}', each for other tenants: {}", ids.size(), name, list), {},
+              "use an id");
+}
+
 Error host_gone() {
   return fail(Code::hostGone, "this host is not registered any more", {}, "register again: POST /v1/hosts");
 }
@@ -50,7 +58,8 @@ HostState* Tick::seen_host(Uuid id) {
 void Tick::forget_host(Uuid id) {
   const auto found = state_.hosts.find(id);
   if (found == state_.hosts.end()) return;
-  if (const auto named = state_.host_names.find(found->second.row.name);
+  const auto& row = found->second.row;
+  if (const auto named = state_.host_names.find({row.name, row.tenants});
       named != state_.host_names.end() && named->second == id)
     state_.host_names.erase(named);
   state_.news.erase(id);
@@ -63,7 +72,13 @@ void Tick::forget_host(Uuid id) {
 }
 
 Result<model::Host> Tick::register_host(const RegisterHost& wanted) {
-  const auto same_name = state_.host_names.find(wanted.host.name);
+  HostState host;
+  host.row = wanted.host;
+  if (auto& tenants = host.row.tenants) {
+    std::sort(tenants->begin(), tenants->end());
+    tenants->erase(std::unique(tenants->begin(), tenants->end()), tenants->end());
+  }
+  const auto same_name = state_.host_names.find({host.row.name, host.row.tenants});
   if (same_name != state_.host_names.end() && same_name->second != wanted.replaces) {
     const auto& other = state_.hosts.at(same_name->second);
     // One that was never heard of since it joined is this one, whose answer was lost.
@@ -81,15 +96,13 @@ Result<model::Host> Tick::register_host(const RegisterHost& wanted) {
     for (const auto seq : held) end_attempt(state_.leases.at(seq), model::Outcome::lost, nullptr);
     forget_host(*wanted.replaces);
   }
-  HostState host;
-  host.row = wanted.host;
   host.row.id = ids_.next(now_.wall);
   host.row.joined_at = now_.wall;
   host.last_seen = host.last_took = now_.monotonic;
   host.last_seen_wall = now_.wall;
   changes_.hosts.push_back(host.row);
   emit_host(EventType::host_joined, host);
-  state_.host_names[host.row.name] = host.row.id;
+  state_.host_names[{host.row.name, host.row.tenants}] = host.row.id;
   const auto row = host.row;
   ++state_.fleet;
   state_.hosts.emplace(row.id, std::move(host));
@@ -118,8 +131,13 @@ Result<HostInfo> Tick::set_host_mode(const std::string& text, HostMode mode) {
   auto found = state_.hosts.end();
   if (const auto id = parse_uuid(text)) {
     found = state_.hosts.find(*id);
-  } else if (const auto named = state_.host_names.find(text); named != state_.host_names.end()) {
-    found = state_.hosts.find(named->second);
+  } else {
+    std::vector<Uuid> ids;
+    for (auto named = state_.host_names.lower_bound({text, std::nullopt});
+         named != state_.host_names.end() && named->first.first == text; ++named)
+      ids.push_back(named->second);
+    if (ids.size() > 1) return many_hosts(text, ids);
+    if (!ids.empty()) found = state_.hosts.find(ids[0]);
   }
   if (found == state_.hosts.end()) return no_host(text);
   auto& host = found->second;

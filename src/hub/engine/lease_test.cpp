@@ -234,6 +234,41 @@ TEST_F(EngineLease, AReplacedHostGivesItsAttemptsBackAtOnce) {
   EXPECT_EQ(gone.error(), Code::hostGone);
 }
 
+TEST_F(EngineLease, HostsOfDifferentTenantsMayHaveOneName) {
+  const auto enrol = [&](std::optional<std::vector<std::string>> tenants) {
+    RegisterHost wanted;
+    wanted.host.name = "h";
+    wanted.host.tenants = std::move(tenants);
+    auto slot = std::make_unique<Slot<model::Host>>();
+    engine->register_host(wanted, slot->answer());
+    tick();
+    if (slot->result && *slot->result) {
+      TestHost host{.id = slot->value().id, .name = "h"};
+      send(host, {});  // heard of
+    }
+    return slot;
+  };
+  const auto everybodys = enrol({})->value().id, acmes = enrol({{"acme", "other"}})->value().id;
+  enrol({{"other"}})->value();
+  EXPECT_EQ(enrol({{"other", "acme"}})->error(), Code::hostAlive) << "the same tenants in another order";
+  EXPECT_EQ(enrol({})->error(), Code::hostAlive);
+  restart();
+  EXPECT_EQ(engine->state().hosts.size(), 3u);
+  EXPECT_EQ(engine->state().host_names.size(), 3u);
+  const auto drain = [&](const std::string& host) {
+    auto slot = std::make_unique<Slot<HostInfo>>();
+    engine->set_host_mode(host, model::HostMode::drain, slot->answer());
+    tick();
+    return slot;
+  };
+  const auto refused = drain("h");
+  ASSERT_EQ(refused->error(), Code::conflict);
+  for (const auto id : {everybodys, acmes})
+    EXPECT_NE(refused->result->error().message.find(id.str()), std::string::npos);
+  EXPECT_EQ(drain(acmes.str())->value().host.mode, model::HostMode::drain);
+  EXPECT_EQ(engine->state().hosts.at(everybodys).row.mode, model::HostMode::run);
+}
+
 TEST_F(EngineLease, TheThirdLostHostMakesItPoison) {
   push();
   const auto id = submit(job());

@@ -40,7 +40,7 @@ Result<Uuid> Tick::start_operation(const Caller& caller, OperationKind kind, con
     std::erase_if(tenants, [&](const auto& tenant) { return !caller.sees(tenant); });
     if (tenants.empty()) tenants = {""};  // nobody's: matches nothing
   }
-  if (kind != OperationKind::redrive_filter) cancel_leased(operation);
+  if (kind == OperationKind::cancel_batch || kind == OperationKind::cancel_filter) cancel_leased(operation);
   changes_.operations.push_back(operation);
   state_.operations.emplace(operation.id, operation);
   return operation.id;
@@ -91,7 +91,11 @@ bool Tick::run_slice(store::OperationRow& operation) {
   for (auto& job : store_.jobs(slice.ids)) {
     if (!job) continue;
     const auto reason = job->status.reason;
-    if (operation.kind == OperationKind::redrive_filter) {
+    if (operation.kind == OperationKind::delete_batch) {
+      if (!model::ended(job->status.state)) continue;  // run again meanwhile
+      purge(*job);
+      done.done.add(job->id, model::Reason::none);
+    } else if (operation.kind == OperationKind::redrive_filter) {
       if (!model::ended(job->status.state) || job->status.redriven_as) continue;
       if (const auto made = redrive(std::move(*job), operation.text)) done.done.add(made->id, reason);
     } else if (cancel_any(*job, what)) {
@@ -102,8 +106,12 @@ bool Tick::run_slice(store::OperationRow& operation) {
   operation.cursor = slice.cursor;
   slices_done.push_back(std::move(done));
   if (slice.last) {
+    const bool deletes = operation.kind == OperationKind::delete_batch;
+    const auto batch = operation.filter.batch;
     changes_.operations_removed.push_back(operation.id);
     state_.operations.erase(operation.id);
+    if (const auto left = deletes ? state_.batches.find(*batch) : state_.batches.end(); left != state_.batches.end())
+      forget_if_empty(left->second);
   } else {
     changes_.operations.push_back(operation);
   }
@@ -121,6 +129,25 @@ void Tick::add_retention_rules(JobState job_state) {
     if (own) rules.push_back({name, job_state, *own});
   }
   rules.push_back({"", job_state, good ? options_.keep_finished : options_.keep_failed});
+}
+
+void Tick::purge(const model::Job& job) {
+  changes_.jobs_purged.push_back(job.id);
+  purged.push_back(job.id);
+  count(state_.batches.at(job.spec.batch), job.spec.tenant, job.status.state, -1);
+}
+
+// A batch goes with its last job; this is for those that never had one, once they are as old as jobs get.
+void Tick::forget_empty_batches() {
+  std::size_t gone = 0;
+  for (auto next = state_.batches.begin(); next != state_.batches.end() && gone < options_.slice;) {
+    const auto& batch = (next++)->second;
+    const auto owner = state_.tenants.find(batch.row.tenant);
+    const auto own = owner == state_.tenants.end() ? std::nullopt : owner->second.row.keep_finished;
+    if (batch.row.created_at >= now_.ages - std::max(own.value_or(options_.keep_finished), options_.keep_key_min))
+      continue;
+    gone += forget_if_empty(batch);
+  }
 }
 
 // A slice of: jobs past their time (a step a rule), events past theirs, lanes and hosts nobody needs.
@@ -142,9 +169,8 @@ void Tick::sweep() {
     const auto ids = store_.ended_before(rule.state, now_.ages - keep, rule.tenant, others, options_.slice);
     for (const auto& job : store_.jobs(ids)) {
       if (!job) continue;
-      changes_.jobs_purged.push_back(job->id);
-      purged.push_back(job->id);
-      count(state_.batches.at(job->spec.batch), job->spec.tenant, job->status.state, -1);
+      purge(*job);
+      forget_if_empty(state_.batches.at(job->spec.batch));
     }
     if (ids.size() < options_.slice) ++state_.sweep_step;
   } else {
@@ -156,6 +182,7 @@ void Tick::sweep() {
     const bool webhooks_swept = sweep_webhooks();
     if (webhooks_swept && gone < options_.slice * 10 && (keys.last || keys.forgotten * 2 < keys.seen)) {
       drop_lanes([&](const LaneState& lane) { return now_.monotonic - lane.idle_since >= 600'000; });
+      forget_empty_batches();
       state_.sweeping = false;
       state_.sweep_step = 0;
       state_.retention.clear();
@@ -165,14 +192,16 @@ void Tick::sweep() {
 }
 
 void Tick::drop_lanes(const std::function<bool(const LaneState&)>& wanted) {
-  std::erase_if(state_.lanes, [&](auto& entry) {
-    auto& lane = entry.second;
-    if (lane.busy || !wanted(lane)) return false;
-    changes_.lanes_removed.push_back(lane.row.no);
-    state_.lanes_by_no.erase(lane.row.no);
-    --lane.tenant->lanes;
-    return true;
-  });
+  for (auto lane = state_.lanes.begin(); lane != state_.lanes.end();)
+    lane = !lane->second.busy && wanted(lane->second) ? drop_lane(lane) : std::next(lane);
+}
+
+std::map<store::LaneKey, LaneState>::iterator Tick::drop_lane(std::map<store::LaneKey, LaneState>::iterator lane) {
+  const auto no = lane->second.row.no;
+  changes_.lanes_removed.push_back(no);
+  state_.lanes_by_no.erase(no);
+  --lane->second.tenant->lanes;
+  return state_.lanes.erase(lane);
 }
 
 }  // namespace geres::hub::engine

@@ -76,7 +76,7 @@ struct LeaseState {
 };
 
 struct HostState {
-  model::Host row;
+  model::Host row;       // its tenants in order
   Millis last_seen = 0;  // monotonic
   Millis last_seen_wall = 0;
   Millis last_took = 0;  // monotonic: it asked for jobs then, or had no room for more
@@ -130,7 +130,9 @@ struct State {
   std::unordered_map<store::LaneNo, LaneState*> lanes_by_no;
   std::unordered_map<store::Seq, LeaseState> leases;  // by job
   std::map<Uuid, HostState> hosts;
-  std::map<std::string, Uuid> host_names;
+  // By name and whose jobs it runs: only hosts of one set of tenants may not have the same name.
+  using HostName = std::pair<std::string, std::optional<std::vector<std::string>>>;
+  std::map<HostName, Uuid> host_names;
   std::map<std::pair<std::string, std::string>, std::vector<model::PackageVersion>> packages;  // oldest first
   std::map<Uuid, store::OperationRow> operations;
   Uuid last_cancel, last_redrive;  // the operation of each kind that had the last turn

@@ -92,7 +92,8 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
     host.last_seen = host.last_took = now.monotonic;
     host.last_seen_wall = now.wall;
     host.just_registered = false;
-    state.host_names[row.name] = row.id;
+    if (row.tenants) std::sort(row.tenants->begin(), row.tenants->end());
+    state.host_names[{row.name, row.tenants}] = row.id;
     host.row = std::move(row);
   }
   std::map<Uuid, Millis> newest_grant;

@@ -49,6 +49,7 @@ class Tick {
   Result<model::Batch> close_batch(const Caller& caller, const std::string& batch);
   Result<model::Batch> cancel_batch(const Caller& caller, const std::string& batch, const CancelWhat& what);
   Result<model::Batch> pause_batch(const Caller& caller, const std::string& batch, bool paused);
+  Result<Uuid> delete_batch(const Caller& caller, const std::string& batch);  // an operation
   Result<model::Tenant> put_tenant(const std::string& tenant, const TenantSettings& settings);
   Result<KeptPackage> put_package(const model::PackageVersion& package);
   Result<std::int64_t> delete_package(const std::string& tenant, const std::string& name, const std::string& sha256);
@@ -96,7 +97,7 @@ class Tick {
   std::vector<OpenFetch> repeated_fetches;  // by a newer copy of the same: refused
   std::vector<store::EventRow> events;
   std::vector<Uuid> hosts_forgotten;  // their open fetches end with hostGone
-  std::vector<Uuid> purged;
+  std::vector<Uuid> purged, batches_gone;
   WebhookNews webhook_news;
   struct SliceDone {
     Uuid operation;
@@ -150,6 +151,7 @@ class Tick {
   // ---- catalogue.cpp
   BatchState* find_batch(const std::string& tenant, const std::string& text);  // as seen by a job of that tenant
   Result<BatchState*> batch_for(const Caller& caller, const std::string& text, bool change);
+  bool forget_if_empty(const BatchState& batch);
 
   // ---- waiting.cpp
   void cancel_waiting(model::Job& job, const CancelWhat& what);
@@ -161,7 +163,10 @@ class Tick {
   void cancel_leased(const store::OperationRow& operation);
   void add_retention_rules(model::JobState job_state);
   bool run_slice(store::OperationRow& operation);
+  void purge(const model::Job& job);
+  void forget_empty_batches();
   void drop_lanes(const std::function<bool(const LaneState&)>& wanted);  // of those that are idle
+  std::map<store::LaneKey, LaneState>::iterator drop_lane(std::map<store::LaneKey, LaneState>::iterator lane);
 
   // ---- webhooks.cpp
   Result<model::Webhook*> webhook_for(const Caller& caller, Uuid id);

@@ -246,6 +246,9 @@ struct HostInfo {
   std::vector<HostLease> leases;           // by job
 };
 
+// The answer to who asks for one of several by a name.
+Error many_hosts(const std::string& name, const std::vector<Uuid>& ids);
+
 struct Snapshot;  // snapshot.h
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 

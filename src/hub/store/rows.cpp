@@ -96,13 +96,14 @@ LaneKey lane_key(const model::Job& job) {
 }
 
 std::size_t Changes::size() const {
-  return tenants.size() + batches.size() + lanes.size() + lane_durations.size() + lanes_removed.size() + hosts.size() +
-         hosts_removed.size() + packages.size() + packages_removed.size() + tokens.size() + tokens_removed.size() +
-         jobs.size() + updates.size() + edits.size() + ready.size() + ready_removed.size() + scheduled.size() +
-         scheduled_removed.size() + deadlines.size() + deadlines_removed.size() + leases.size() +
-         leases_removed.size() + attempts.size() + files.size() + counts.size() + list_keys.size() + operations.size() +
-         operations_removed.size() + webhooks.size() + webhooks_removed.size() + deliveries.size() +
-         deliveries_removed.size() + cursors.size() + jobs_purged.size() + events.size();
+  return tenants.size() + batches.size() + batches_removed.size() + lanes.size() + lane_durations.size() +
+         lanes_removed.size() + hosts.size() + hosts_removed.size() + packages.size() + packages_removed.size() +
+         tokens.size() + tokens_removed.size() + jobs.size() + updates.size() + edits.size() + ready.size() +
+         ready_removed.size() + scheduled.size() + scheduled_removed.size() + deadlines.size() +
+         deadlines_removed.size() + leases.size() + leases_removed.size() + attempts.size() + files.size() +
+         counts.size() + list_keys.size() + operations.size() + operations_removed.size() + webhooks.size() +
+         webhooks_removed.size() + deliveries.size() + deliveries_removed.size() + cursors.size() + jobs_purged.size() +
+         events.size();
 }
 
 void Changes::clear() {

@@ -206,7 +206,7 @@ bool matches(const JobFilter& filter, const model::Job& job);
 // About what a job takes in memory, and in JSON.
 std::size_t held_bytes(const model::Job& job);
 
-enum class OperationKind { cancel_batch, cancel_filter, redrive_filter, purge };
+enum class OperationKind { cancel_batch, cancel_filter, redrive_filter, delete_batch };
 
 // Work on many rows, done a slice per tick and resumed after a crash.
 struct OperationRow {
@@ -255,6 +255,7 @@ struct CursorRow {
 struct Changes {
   std::vector<model::Tenant> tenants;        // insert or replace
   std::vector<model::Batch> batches;         // insert or replace
+  std::vector<Uuid> batches_removed;         // with their counts; last but for the events
   std::vector<LaneRow> lanes;                // insert
   std::vector<LaneDuration> lane_durations;  // of lanes that are there
   std::vector<LaneNo> lanes_removed;

@@ -137,6 +137,8 @@ class Store {
   };
   virtual KeySlice purge_list_keys(Millis before, KeyPlace after, std::size_t max) = 0;
   virtual bool package_in_use(const std::string& tenant, const std::string& sha256) = 0;  // by a job not ended
+  // Is there a token of this name for these tenants (in order; empty: all) that has not expired?
+  virtual bool token_named(const std::string& name, const std::vector<std::string>& tenants, Millis now) = 0;
 
   // In the order of their events.
   virtual std::vector<DeliveryRow> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) = 0;

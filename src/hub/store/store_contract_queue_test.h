@@ -365,6 +365,20 @@ TEST_P(StoreContract, PurgesEventsFromTheFront) {
   EXPECT_EQ(store->load().last_event, 10);
 }
 
+TEST_P(StoreContract, KnowsATokensNameUntilItExpires) {
+  Changes changes;
+  changes.tokens = {{next_id(), "ci", "1", {}, {"acme", "other"}, now + 1'000}, {next_id(), "ops", "2", {}, {}}};
+  tick(changes);
+  const auto named = [&](const char* name, const std::vector<std::string>& tenants, Millis at) {
+    return inside([&] { return store->token_named(name, tenants, at); });
+  };
+  EXPECT_TRUE(named("ci", {"acme", "other"}, now));
+  EXPECT_FALSE(named("ci", {"acme", "other"}, now + 1'000));
+  EXPECT_FALSE(named("ci", {"acme"}, now));
+  EXPECT_FALSE(named("ci", {}, now));
+  EXPECT_TRUE(named("ops", {}, now));
+}
+
 TEST_P(StoreContract, APackageIsInUseUntilItsJobsEnd) {
   auto jobs = new_jobs(2);
   const std::string digest(64, 'e');

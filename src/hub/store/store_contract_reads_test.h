@@ -317,6 +317,13 @@ TEST_P(StoreContract, SumsUpCounts) {
   EXPECT_FALSE(reads().batch(next_id()));
   EXPECT_EQ(reads().totals().by_tenant.at("acme")[ready_at], 26);
   EXPECT_EQ(store->load().counts.size(), 3u);
+  Changes removal;
+  removal.counts = {{batch, "acme", JobState::ready, -1}};
+  removal.batches_removed = {batch};
+  tick(removal);
+  EXPECT_FALSE(reads().batch(batch)) << "with what it counted in the same commit";
+  EXPECT_EQ(store->load().counts.size(), 1u);
+  EXPECT_EQ(store->load().batches.size(), 0u);
 }
 
 TEST_P(StoreContract, KeepsAChangedBatch0) {

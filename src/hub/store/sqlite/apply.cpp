@@ -206,6 +206,8 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   put_cursors(database, changes.cursors);
   for (const Uuid id : changes.jobs_purged) purge_job(database, id, use);
   use.write();
+  remove_ids(database, "DELETE FROM batch_count WHERE batch=?", changes.batches_removed);
+  remove_ids(database, "DELETE FROM batch WHERE id=?", changes.batches_removed);
   insert_events(database, changes.events);
   raise_marks(changes, marks);
 }

@@ -145,8 +145,8 @@ const Rule kRules[] = {
      " GROUP BY batch, tenant HAVING sum(s0) <> 0 OR sum(s1) <> 0 OR sum(s2) <> 0 OR sum(s3) <> 0 OR sum(s4) <> 0"
      " OR sum(s5) <> 0 OR sum(s6) <> 0 OR sum(s7) <> 0"},
     {"host-name-twice", "I5", "host",
-     "SELECT 'name=''' || h.name || '''', count(*) || ' hosts have the name ' || h.name"
-     " FROM host h GROUP BY h.name HAVING count(*) > 1"},
+     "SELECT 'name=''' || h.name || '''', count(*) || ' hosts of the same tenants have the name ' || h.name"
+     " FROM host h GROUP BY h.name, h.tenants HAVING count(*) > 1"},
 };
 
 }  // namespace

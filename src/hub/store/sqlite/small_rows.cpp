@@ -221,6 +221,13 @@ void put_tokens(Database& database, const std::vector<model::Token>& tokens) {
   }
 }
 
+bool token_named(Database& database, const std::string& name, const std::vector<std::string>& tenants, Millis now) {
+  const std::string set = names_text(tenants);
+  return database.cached("SELECT 1 FROM token WHERE name=? AND tenants=? AND (expires IS NULL OR expires > ?)")
+      .bind(name, set, now)
+      .step();
+}
+
 std::vector<model::Token> read_tokens(Database& database) {
   auto rows = database.cached("SELECT id, name, sha256, roles, tenants, expires, created_at FROM token ORDER BY id");
   std::vector<model::Token> tokens;

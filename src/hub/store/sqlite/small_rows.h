@@ -32,6 +32,7 @@ std::vector<model::Host> read_hosts(Database& database);
 std::optional<model::Host> read_host(Database& database, Uuid id);
 std::vector<model::PackageVersion> read_packages(Database& database);
 std::vector<model::Token> read_tokens(Database& database);
+bool token_named(Database& database, const std::string& name, const std::vector<std::string>& tenants, Millis now);
 std::vector<OperationRow> read_operations(Database& database);
 std::optional<ListKeyRow> find_list_key(Database& database, const std::string& scope, const std::string& key);
 std::optional<CursorRow> find_cursor(Database& database, const std::string& name);

@@ -229,6 +229,9 @@ class SqliteStore final : public Store {
   bool package_in_use(const std::string& tenant, const std::string& sha256) override {
     return guarded([&] { return sqlite::package_in_use(*writer_, tenant, sha256); });
   }
+  bool token_named(const std::string& name, const std::vector<std::string>& tenants, Millis now) override {
+    return guarded([&] { return sqlite::token_named(*writer_, name, tenants, now); });
+  }
 
   std::vector<DeliveryRow> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) override {
     return guarded([&] { return read_deliveries(*writer_, webhook, state, after, max); });
