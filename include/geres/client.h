@@ -120,6 +120,8 @@ class GERES_CLIENT_API Async {
   Pending<Job> redrive(std::string_view job);
   Pending<Affected> redrive(const JobFilter& filter);
   Pending<Affected> would_redrive(const JobFilter& filter);
+  Pending<Job> dismiss(std::string_view job);
+  Pending<Affected> dismiss(const JobFilter& filter);
   Pending<Job> change(std::string_view job, const JobChange& change);
 
   Pending<Batch> create_batch(const BatchSpec& spec);
@@ -202,6 +204,10 @@ class GERES_CLIENT_API Client {
   // All that fit; without states the failed ones.
   Affected redrive(const JobFilter& filter) { return async_.redrive(filter).get(); }
   Affected would_redrive(const JobFilter& filter) { return async_.would_redrive(filter).get(); }
+  // Settles dead letters: they stay failed, but nobody needs to look at them any more. Conflict for a job that has not
+  // failed.
+  Job dismiss(std::string_view job) { return async_.dismiss(job).get(); }
+  Affected dismiss(const JobFilter& filter) { return async_.dismiss(filter).get(); }
   // Conflict once it has started.
   Job change(std::string_view job, const JobChange& change) { return async_.change(job, change).get(); }
 

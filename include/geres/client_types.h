@@ -154,6 +154,7 @@ struct Job {
   std::int64_t version = 0;  // grows with every change
   std::string redrive_of = {};
   std::string redriven_as = {};
+  std::optional<Time> settled_at = {};  // of a dead letter: dismissed, or run again with success
   std::string json = {};
 
   bool ended() const { return client::ended(state); }

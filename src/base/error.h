@@ -31,6 +31,7 @@ enum class Code {
   // absent or in the way
   notFound,
   methodNotAllowed,
+  unknownTenant,
   unknownBatch,
   batchClosed,
   batchOpen,

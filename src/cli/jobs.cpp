@@ -88,6 +88,7 @@ int list_jobs(Context& context) {
   if (limit < 1) usage_error("--limit is at least 1", {}, "--limit 100", "--limit");
   query.emplace_back("limit", std::to_string(std::min<std::int64_t>(limit, 1'000)));
   if (context.has("oldest")) query.emplace_back("order", "asc");
+  if (context.has("open")) query.emplace_back("open", "true");
   if (context.output.look.json && !context.output.look.fields.empty())
     query.emplace_back("fields", joined(context.output.look.fields, ","));
   json::array jobs;
@@ -206,6 +207,7 @@ void show_details(Context& context, const json::value& job, const json::array& a
   row("ended", when("finishedAt") + (ran_for(job) ? "   ran " + took(*ran_for(job)) : ""));
   row("redriven", (text_of(job, "redriveOf").empty() ? "" : "from " + text_of(job, "redriveOf") + " ") +
                       (text_of(job, "redrivenAs").empty() ? "" : "as " + text_of(job, "redrivenAs")));
+  row("settled", when("settledAt"));
   auto result = text_of(job, "result");
   while (!result.empty() && (result.back() == '\n' || result.back() == ' ')) result.pop_back();
   row("result", fit(result, 300));
@@ -289,6 +291,7 @@ std::vector<Command> job_commands() {
   std::vector<Flag> list_flags = filter_flags();
   list_flags.push_back(reason_flag());
   list_flags.push_back({.name = "limit", .value = "N", .help = "how many (default 100)", .kind = Kind::integer});
+  list_flags.push_back({.name = "open", .help = "no dead letters that were dismissed, or run again with success"});
   list_flags.push_back({.name = "oldest", .help = "the oldest first"});
   return {
       {.path = "job",
@@ -298,7 +301,7 @@ std::vector<Command> job_commands() {
       {.path = "job list",
        .sentence = "List jobs, the newest first",
        .usage = {"[<flag>...]"},
-       .examples = {"geres job list", "geres job list --batch photos --state failed",
+       .examples = {"geres job list", "geres job list --batch photos --state failed --open",
                     "geres job list --tag customer=7 --output json --fields id,state"},
        .flags = std::move(list_flags),
        .run = list_jobs},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cancel and redrive: one job, several, or all that a filter picks; --dry-run only counts.
+// Cancel, redrive and dismiss: one job, several, or all that a filter picks; --dry-run only counts.
 #include "cli/context.h"
 #include "cli/job_filter.h"
 #include "cli/job_ids.h"
@@ -14,6 +14,8 @@ struct Verb {
   std::string name;  // "redrive"
   std::string done;  // "redriven"
   bool is_redrive = false;
+  bool is_dismiss = false;
+  bool is_cancel() const { return !is_redrive && !is_dismiss; }
 };
 
 std::string reasons_of(const json::value& answer) {
@@ -64,14 +66,14 @@ int redrive_and_wait(Context& context) {
 
 int change_filtered(Context& context, const Verb& verb) {
   // GERES_TENANT alone picks nothing: too many jobs would be meant by too few words.
-  if (filter_words(context).empty() && !(verb.is_redrive && context.has("reason")))
+  if (filter_words(context).empty() && !(!verb.is_cancel() && context.has("reason")))
     usage_error("'" + verb.name + "' of which jobs?", "neither a job nor a filter is given",
                 "geres job " + verb.name + " last, or geres job " + verb.name + " --batch NAME" +
-                    (verb.is_redrive ? " --state failed" : ""));
+                    (verb.is_cancel() ? "" : " --state failed"));
   auto body = filter_body(context);
   const bool dry = context.has("dry-run");
   if (verb.is_redrive && context.has("wait") && !dry) return redrive_and_wait(context);
-  if (!verb.is_redrive) add_reason(context, body);
+  if (verb.is_cancel()) add_reason(context, body);
   client::Query query;
   if (dry) query.emplace_back("dryRun", "true");
   auto& output = context.output;
@@ -107,7 +109,7 @@ int change_named(Context& context, const Verb& verb) {
       continue;
     }
     json::object body;
-    if (!verb.is_redrive) add_reason(context, body);
+    if (verb.is_cancel()) add_reason(context, body);
     const auto path = "/v1/jobs/" + id + "/" + verb.name;
     const auto job =
         context.ask(verb.is_redrive ? context.hub().post(path, body) : context.hub().post_again(path, body));
@@ -120,6 +122,8 @@ int change_named(Context& context, const Verb& verb) {
     else if (verb.is_redrive)
       output.line("job " + short_id(id) + " redriven as " + output.bold(short_id(job_id)) + "      " +
                   output.grey("geres watch last"));
+    else if (verb.is_dismiss)
+      output.line("job " + short_id(id) + " is dismissed: it stays failed, and is no open dead letter any more");
     else
       output.line("job " + short_id(id) + " " +
                   (ended(job) ? state_words(job) : "is asked to end; it is " + state_words(job)));
@@ -187,6 +191,8 @@ std::vector<Flag> change_flags(const Verb& verb) {
                      .help = "with --wait: how to show it",
                      .kind = Kind::choice,
                      .choices = {"auto", "tty", "plain", "json", "quiet"}});
+  } else if (verb.is_dismiss) {
+    flags.push_back(reason_flag());
   } else {
     flags.push_back({.name = "grace",
                      .value = "TIME",
@@ -201,6 +207,7 @@ std::vector<Flag> change_flags(const Verb& verb) {
 
 std::vector<Command> job_change_commands() {
   const Verb cancel{"cancel", "cancelled", false}, redrive{"redrive", "redriven", true};
+  const Verb dismiss{"dismiss", "dismissed", false, true};
   return {
       job_log_command(),
       job_files_command(),
@@ -232,6 +239,14 @@ std::vector<Command> job_change_commands() {
        .examples = {"geres job redrive last --wait", "geres job redrive --batch photos --state failed --dry-run"},
        .flags = change_flags(redrive),
        .run = [redrive](Context& c) { return change(c, redrive); },
+       .arguments_max = kAnyNumber,
+       .live = Live::jobs},
+      {.path = "job dismiss",
+       .sentence = "Settle dead letters: they stay failed, but counts and --open leave them out",
+       .usage = {"<job>... [--dry-run]", "{--batch <batch> | --reason <reason> | <other-filter>}... [--dry-run]"},
+       .examples = {"geres job dismiss last", "geres job dismiss --batch photos --reason timeout --dry-run"},
+       .flags = change_flags(dismiss),
+       .run = [dismiss](Context& c) { return change(c, dismiss); },
        .arguments_max = kAnyNumber,
        .live = Live::jobs},
   };

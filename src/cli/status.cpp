@@ -99,8 +99,8 @@ void show(Context& context, const json::value& info, const json::value& status) 
       if (n.is_int64() && n.get_int64() > 0)
         text += (text.empty() ? "" : " · ") + grouped(n.get_int64()) + " " + std::string(reason);
     if (!text.empty())
-      row("failed",
-          paint(text, Colour::red, output.look.out_colour) + "      " + output.grey("geres job list --state failed"));
+      row("failed", paint(text, Colour::red, output.look.out_colour) + "      " +
+                        output.grey("geres job list --state failed --open"));
   }
 }
 

@@ -133,6 +133,14 @@ Pending<Affected> Async::redrive(const JobFilter& filter) {
   return ask<Affected>(core_, bulk("/v1/jobs/redrive", write_filter(filter), false), read_affected);
 }
 
+Pending<Job> Async::dismiss(std::string_view job) {
+  return ask<Job>(core_, harmless(send("POST", job_path(job, "/dismiss"), json::object())), read_job);
+}
+
+Pending<Affected> Async::dismiss(const JobFilter& filter) {
+  return ask<Affected>(core_, harmless(bulk("/v1/jobs/dismiss", write_filter(filter), false)), read_affected);
+}
+
 Pending<Affected> Async::would_redrive(const JobFilter& filter) {
   return ask<Affected>(core_, harmless(bulk("/v1/jobs/redrive", write_filter(filter), true)), read_affected);
 }

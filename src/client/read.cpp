@@ -181,6 +181,7 @@ Job read_job(const json::value& from) {
   job.version = integer_of(from, "version");
   job.redrive_of = text_of(from, "redriveOf");
   job.redriven_as = text_of(from, "redrivenAs");
+  job.settled_at = time_of(from, "settledAt");
   job.json = json_text(from);
   return job;
 }

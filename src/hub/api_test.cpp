@@ -121,6 +121,12 @@ TEST_F(ApiTest, CancelsAndRedrives) {
   ASSERT_EQ(again.status, 201) << again;
   EXPECT_EQ(again.text("redriveOf"), id);
   EXPECT_EQ(ours.get("/v1/jobs/" + id).text("redrivenAs"), again.text("id"));
+  EXPECT_EQ(ours.post("/v1/jobs/" + id + "/dismiss").code(), "conflict") << "it was cancelled";
+  EXPECT_EQ(ours.post("/v1/jobs/" + again.text("id") + "/dismiss").code(), "notEnded");
+  EXPECT_EQ(ours.post("/v1/jobs/dismiss", R"({"type":""})").code(), "emptyFilter");
+  EXPECT_EQ(ours.post("/v1/jobs/dismiss", R"({"type":"Work","grace":"1s"})").code(), "unknownField");
+  EXPECT_EQ(ours.post("/v1/jobs/dismiss", R"({"type":"Work"})").json().at("count"), 0);
+  EXPECT_EQ(ours.get("/v1/jobs?open=maybe").code(), "badValue");
 }
 
 TEST_F(ApiTest, AnEmptyConditionIsNotAll) {
@@ -236,6 +242,24 @@ TEST_F(ApiTest, KeepsPackages) {
   ours.post("/v1/jobs/" + job + "/cancel");
   EXPECT_EQ(ours.call("DELETE", "/v1/packages/ours/hello").json().at("deleted"), 1);
   EXPECT_EQ(ours.get("/v1/packages/ours/hello").code(), "unknownPackage");
+}
+
+TEST_F(ApiTest, AMisspeltTenantIsMadeByAnAdminOnly) {
+  submit();
+  const auto made = admin.post("/v1/tokens", R"({"name":"everybodys","roles":["submitter"]})");
+  const auto all = admin.as(made.text("token"));
+  const auto refused = all.post("/v1/jobs", R"([{"tenant":"ours","type":"Work"},{"tenant":"our","type":"Work"}])");
+  EXPECT_EQ(refused.status, 422) << refused;
+  EXPECT_EQ(refused.code(), "unknownTenant");
+  EXPECT_EQ(refused.text("field"), "/1/tenant");
+  EXPECT_NE(refused.text("hint").find("'ours'"), std::string::npos) << refused;
+  EXPECT_EQ(all.post("/v1/batches", R"({"tenant":"our","name":"b"})").code(), "unknownTenant");
+  EXPECT_EQ(all.post("/v1/webhooks", R"({"tenant":"our","url":"http://127.0.0.1:1/"})").code(), "unknownTenant");
+  EXPECT_EQ(all.call("PUT", "/v1/packages/our/hello", small_package()).code(), "unknownTenant");
+  EXPECT_EQ(all.call("PUT", "/v1/files/our", "x").code(), "unknownTenant");
+  EXPECT_EQ(all.post("/v1/jobs", R"({"tenant":"ours","type":"Work"})").status, 201);
+  EXPECT_EQ(theirs.post("/v1/jobs", R"({"tenant":"theirs","type":"Work"})").status, 201) << "its token names it";
+  EXPECT_EQ(admin.post("/v1/jobs", R"({"tenant":"new","type":"Work"})").status, 201);
 }
 
 TEST_F(ApiTest, KeepsTokensAndTenants) {

@@ -178,6 +178,7 @@ struct JobStatus {
   std::optional<Millis> cancel_requested_at;
   std::optional<Uuid> redrive_of;
   std::optional<Uuid> redriven_as;
+  std::optional<Millis> settled_at;  // of a dead letter: dismissed, or run again with success. Unset: open
   HostTrouble trouble;
 };
 
@@ -186,6 +187,11 @@ struct Job {
   JobSpec spec;
   JobStatus status;
 };
+
+// A dead letter that somebody should still look at.
+inline bool is_open_dead_letter(const JobStatus& status) {
+  return status.state == JobState::failed && !status.settled_at;
+}
 
 // One ended or current attempt.
 struct Attempt {

@@ -82,6 +82,10 @@ export class Geres {
     const path = `/v1/jobs/${encodeURIComponent(id)}/redrive`;
     return (await this.http.json({ method: "POST", path, json: {}, repeatable: false })) as Job;
   }
+  /** Settles a dead letter: it stays failed, but nobody needs to look at it any more. */
+  async dismiss(id: string): Promise<Job> {
+    return (await this.post(`/v1/jobs/${encodeURIComponent(id)}/dismiss`, {})) as Job;
+  }
   /** What the newest attempt wrote. */
   async log(id: string, stream: "stdout" | "stderr" = "stdout"): Promise<string> {
     const path = `/v1/jobs/${encodeURIComponent(id)}/log`;

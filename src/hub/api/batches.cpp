@@ -72,7 +72,9 @@ awaitable<Answered> post_batch(Call& call) {
   if (tenant.empty() && !operates)
     co_return fail(Code::tenantRequired, "'tenant' is missing", "/tenant",
                    "name the tenant; only an operator's batch may be without (shared by all)");
-  if (!tenant.empty() && !call.who.sees(tenant)) co_return lacks_tenant(call.who, tenant, "/tenant");
+  const std::string field = "/tenant";
+  if (!tenant.empty())
+    if (auto ok = co_await may_write(call, tenant, field); !ok) co_return ok.error();
   if (shape->priority && *shape->priority < 100 && !operates) {
     auto error = lacks_role(call.who, role_name(model::Role::operator_));
     error.message += ", which a priority below 100 needs";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many jobs at once by a filter: POST /v1/jobs/cancel and /v1/jobs/redrive.
+// Many jobs at once by a filter: POST /v1/jobs/cancel, /v1/jobs/redrive and /v1/jobs/dismiss.
 #include <fmt/format.h>
 
 #include "hub/api/filter.h"
@@ -144,13 +144,40 @@ awaitable<Answered> redrive_jobs(Call& call) {
       filter.states.empty() ? std::vector{failed} : narrow_states(filter.states, {finished, failed, cancelled});
   if (filter.states.empty()) co_return count_response(0, bulk->dry_run);
   if (bulk->dry_run) {
-    filter.not_redriven = true;
+    filter.redrivable = true;
     const auto counted = co_await count_jobs(call, filter);
     if (!counted) co_return counted.error();
     co_return count_response(counted->count, true, filter.reason ? json::object() : reasons_json(counted->by_reason));
   }
   auto ask = [&](engine::Answer<engine::BulkDone> answer) {
     call.api.engine.redrive_where(call.who.caller(), filter, std::move(answer));
+  };
+  const auto done = co_await ask_engine<engine::BulkDone>(ask);
+  if (!done) co_return done.error();
+  co_return done_response(*done);
+}
+
+awaitable<Answered> dismiss_jobs(Call& call) {
+  auto bulk = co_await read_bulk(call, true);
+  if (!bulk) co_return bulk.error();
+  if (bulk->shape.grace) co_return fail(Code::unknownField, "'grace' is for cancel only", "/grace", "leave it out");
+  if (!bulk->filter) co_return count_response(0, bulk->dry_run);
+  auto& filter = *bulk->filter;
+  if (bulk->shape.reason) {
+    const auto reason = json::read<model::Reason>(*bulk->shape.reason);
+    if (!reason) co_return json::inside("reason", reason.error());
+    filter.reason = *reason;
+  }
+  filter.states = narrow_states(filter.states, {model::JobState::failed});
+  if (filter.states.empty()) co_return count_response(0, bulk->dry_run);
+  if (bulk->dry_run) {
+    filter.open = true;
+    const auto counted = co_await count_jobs(call, filter);
+    if (!counted) co_return counted.error();
+    co_return count_response(counted->count, true, filter.reason ? json::object() : reasons_json(counted->by_reason));
+  }
+  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
+    call.api.engine.dismiss_where(call.who.caller(), filter, std::move(answer));
   };
   const auto done = co_await ask_engine<engine::BulkDone>(ask);
   if (!done) co_return done.error();

@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/bytes.h"
+#include "base/similar.h"
 #include "wire/api/job_json.h"
 
 namespace geres::hub::api {
@@ -92,6 +93,21 @@ std::string tenant_left_out(const Api& api, const Identity& who) {
 
 Error no_such_job(std::string_view id) {
   return fail(Code::unknownJob, fmt::format("there is no job '{}'", id));
+}
+
+awaitable<Result<void>> may_write(Call& call, const std::string& tenant, const std::string& field) {
+  const auto& who = call.who;
+  if (!who.sees(tenant)) co_return lacks_tenant(who, tenant, field);
+  if (!who.all_tenants() || who.may(model::Role::admin) || tenant == call.api.default_tenant) co_return Result<void>();
+  auto look = [&]() -> Result<void> {
+    if (call.api.reads.has_tenant(tenant)) return {};
+    std::vector<std::string> names;
+    for (auto& other : call.api.reads.tenants()) names.push_back(std::move(other.name));
+    auto error = fail(Code::unknownTenant, fmt::format("there is no tenant '{}'", tenant), field);
+    if (const auto near = nearest(tenant, names); !near.empty()) error.hint = fmt::format("'{}'?", near);
+    return error;
+  };
+  co_return co_await blocking(call, look);
 }
 
 Error lacks_tenant(const Identity& who, std::string_view tenant, std::string_view field) {

@@ -156,6 +156,9 @@ std::string tenant_left_out(const Api& api, const Identity& who);  // stands in 
 Result<void> make_room(Call& call, std::size_t answer_bytes);
 
 Error no_such_job(std::string_view id);
+// Whether something of this tenant may be made: the token must have it; and it must be there, unless an admin asks, or
+// it is the one that stands in for an absent one, or the token names it.
+awaitable<Result<void>> may_write(Call& call, const std::string& tenant, const std::string& field = {});
 Error lacks_tenant(const Identity& who, std::string_view tenant, std::string_view field = {});
 Error lacks_role(const Identity& who, std::string_view role);
 

@@ -47,7 +47,7 @@ awaitable<Answered> put_file(Call& call) {
   if (auto ok = only_parameters(call.request.query, {"sha256"}); !ok) co_return ok.error();
   const auto& tenant = call.capture("tenant");
   if (auto ok = model::check_name(tenant, "tenant name", ""); !ok) co_return ok.error();
-  if (!call.who.sees(tenant)) co_return lacks_tenant(call.who, tenant);
+  if (auto ok = co_await may_write(call, tenant); !ok) co_return ok.error();
   auto upload = co_await receive(call, tenant, call.api.limits.file_bytes);
   if (!upload) co_return upload.error();
   const std::string expected = text_parameter(call.request.query, "sha256");

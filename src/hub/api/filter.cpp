@@ -129,6 +129,9 @@ Result<Narrowed> filter_of_query(Api& api, const Identity& who, const http::Quer
   const auto before = time_parameter(query, "submittedBefore");
   if (!before) return before.error();
   filter.submitted_before = *before;
+  const auto open = flag_parameter(query, "open");
+  if (!open) return open.error();
+  filter.open = *open;
   if (const auto reason = query.get("reason")) {
     auto word = word_as<model::Reason>(std::string(*reason), "reason", "reason");
     if (!word) return word.error();

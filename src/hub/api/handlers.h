@@ -13,11 +13,13 @@ awaitable<Answered> get_job(Call& call);
 awaitable<Answered> patch_job(Call& call);
 awaitable<Answered> cancel_job(Call& call);
 awaitable<Answered> redrive_job(Call& call);
+awaitable<Answered> dismiss_job(Call& call);
 awaitable<Answered> why_job(Call& call);
 awaitable<Answered> list_attempts(Call& call);
 awaitable<Answered> list_job_events(Call& call);
 awaitable<Answered> cancel_jobs(Call& call);
 awaitable<Answered> redrive_jobs(Call& call);
+awaitable<Answered> dismiss_jobs(Call& call);
 
 // events.cpp
 awaitable<Answered> stream_events(Call& call);

@@ -82,7 +82,7 @@ awaitable<Answered> list_hosts(Call& call) {
   SmallList list;
   for (const auto& host : (*fleet)->hosts)
     if (sees_host(call.who, host.info->host))
-      list.add(host.info->host.id.str(), show_host(call, *host.info, host.last_seen));
+      list.add(host.info->host.id.str(), [&] { return show_host(call, *host.info, host.last_seen); });
   co_return list.answer(call.request.query);
 }
 

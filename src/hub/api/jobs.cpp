@@ -79,7 +79,7 @@ awaitable<Answered> list_jobs(Call& call) {
   const auto& query = call.request.query;
   if (auto ok = only_parameters(query,
                                 {"tenant", "batch", "type", "name", "host", "reason", "tag.", "id", "submittedAfter",
-                                 "submittedBefore", "order", "limit", "cursor", "state", "fields"},
+                                 "submittedBefore", "order", "limit", "cursor", "state", "open", "fields"},
                                 {"state", "fields"});
       !ok)
     co_return ok.error();
@@ -180,6 +180,18 @@ awaitable<Answered> redrive_job(Call& call) {
   auto response = json_response(201, co_await show_job(call, *job));
   response.headers.emplace_back("Location", "/v1/jobs/" + job->id.str());
   co_return response;
+}
+
+awaitable<Answered> dismiss_job(Call& call) {
+  const auto id = job_id(call);
+  if (!id) co_return id.error();
+  if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
+  auto ask = [&](engine::Answer<model::Job> answer) {
+    call.api.engine.dismiss_job(call.who.caller(), *id, std::move(answer));
+  };
+  auto job = co_await ask_engine<model::Job>(ask);
+  if (!job) co_return job.error();
+  co_return json_response(200, co_await show_job(call, *job));
 }
 
 awaitable<Answered> why_job(Call& call) {

@@ -54,7 +54,7 @@ awaitable<Answered> put_package(Call& call) {
   const auto& name = call.capture("name");
   if (auto ok = model::check_name(tenant, "tenant name", ""); !ok) co_return ok.error();
   if (auto ok = model::check_name(name, "package name", ""); !ok) co_return ok.error();
-  if (!call.who.sees(tenant)) co_return lacks_tenant(call.who, tenant);
+  if (auto ok = co_await may_write(call, tenant); !ok) co_return ok.error();
 
   auto upload = co_await receive(call, tenant, call.api.limits.package_bytes);
   if (!upload) co_return upload.error();
@@ -124,7 +124,7 @@ awaitable<Answered> list_packages(Call& call) {
     if ((!tenant.empty() && package.tenant != tenant) || (!name.empty() && package.name != name)) continue;
     // Newest version first within a package.
     list.add(fmt::format("{}/{}/{:010}", package.tenant, package.name, 9'999'999'999 - package.version),
-             wire::package_json(package));
+             [&] { return wire::package_json(package); });
   }
   co_return list.answer(query);
 }

@@ -28,6 +28,7 @@ constexpr std::array kTable{
   ProblemKind{Code::forbidden, 403, 403, "The token may not do this", "ask an admin for a token with that role or tenant"},
   ProblemKind{Code::notFound, 404, 404, "There is no such thing", "check the id or name"},
   ProblemKind{Code::methodNotAllowed, 405, 405, "This method is not allowed here", "the header Allow lists those that are"},
+  ProblemKind{Code::unknownTenant, 422, 422, "There is no such tenant", "check its name; an admin's token makes a new one"},
   ProblemKind{Code::unknownBatch, 404, 422, "There is no such batch", "GET /v1/batches lists them; POST /v1/batches makes one"},
   ProblemKind{Code::batchClosed, 409, 409, "The batch takes no new jobs", "use another batch"},
   ProblemKind{Code::batchOpen, 409, 409, "The batch still takes jobs", "close or cancel it first"},

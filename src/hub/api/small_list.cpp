@@ -24,7 +24,7 @@ Answered SmallList::answer(const http::Query& query) {
                                             [](const std::string& key, const auto& item) { return key < item.first; });
   const auto count = std::min<std::ptrdiff_t>(items_.end() - first, limit->value_or(100));
   json::array page;
-  for (auto item = first; item != first + count; ++item) page.push_back(std::move(item->second));
+  for (auto item = first; item != first + count; ++item) page.push_back(item->second());
   const bool more = first + count != items_.end();
   return list_response(std::move(page), more ? to_base64((first + count - 1)->first) : std::string());
 }

@@ -2,6 +2,7 @@
 // Pages of things that are few enough to be read whole: batches, packages, tokens, tenants, hosts.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,11 +15,12 @@ namespace geres::hub::api {
 // before.
 class SmallList {
  public:
-  void add(std::string key, json::object item) { items_.emplace_back(std::move(key), std::move(item)); }
+  using Show = std::function<json::object()>;  // asked of those on the page
+  void add(std::string key, Show show) { items_.emplace_back(std::move(key), std::move(show)); }
   Answered answer(const http::Query& query);  // reads limit and cursor
 
  private:
-  std::vector<std::pair<std::string, json::object>> items_;
+  std::vector<std::pair<std::string, Show>> items_;
 };
 
 }  // namespace geres::hub::api

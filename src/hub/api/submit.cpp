@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/bytes.h"
 #include "hub/api/event_filter.h"
@@ -17,12 +18,15 @@ std::string place(const engine::Submit& what, std::size_t index) {
   return what.list ? "/" + std::to_string(index) : std::string();
 }
 
-Result<void> check_tenants(const Identity& who, const engine::Submit& what) {
+awaitable<Result<void>> check_tenants(Call& call, const engine::Submit& what) {
+  std::set<std::string_view> asked;
   for (std::size_t i = 0; i < what.jobs.size(); ++i) {
     const auto& tenant = what.jobs[i].spec.tenant;
-    if (!who.sees(tenant)) return lacks_tenant(who, tenant, place(what, i) + "/tenant");
+    if (!asked.insert(tenant).second) continue;
+    const std::string field = place(what, i) + "/tenant";
+    if (auto ok = co_await may_write(call, tenant, field); !ok) co_return ok.error();
   }
-  return {};
+  co_return Result<void>();
 }
 
 // An artifact of another job becomes its digest. The job must be the same tenant's and have that file.
@@ -191,7 +195,7 @@ engine::NewJob new_job(wire::ParsedJob job) {
 }
 
 awaitable<Result<engine::Submitted>> submit(Call& call, engine::Submit what) {
-  if (auto ok = check_tenants(call.who, what); !ok) co_return ok.error();
+  if (auto ok = co_await check_tenants(call, what); !ok) co_return ok.error();
   if (auto ok = check_webhooks(call.api, what); !ok) co_return ok.error();
   const bool has_inputs =
       std::any_of(what.jobs.begin(), what.jobs.end(), [](const auto& job) { return !job.spec.inputs.empty(); });

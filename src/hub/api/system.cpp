@@ -177,7 +177,7 @@ awaitable<Answered> get_status(Call& call) {
       if (!tenant.empty() && owner != tenant) continue;
       for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += counts[i];
     }
-    for (const auto& [reason, n] : call.api.reads.failed_by_reason(tenants))
+    for (const auto& [reason, n] : call.api.reads.dead_letters(tenants))
       failed.emplace(json::write(reason).get_string(), n);
     if (sum[std::size_t(model::JobState::ready)] > 0) oldest = oldest_waiting(call.api.reads, tenants);
   };

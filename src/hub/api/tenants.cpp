@@ -26,7 +26,7 @@ awaitable<Answered> list_tenants(Call& call) {
   const auto tenants = co_await blocking(call, read);
   SmallList list;
   for (const auto& tenant : tenants)
-    if (call.who.sees(tenant.name)) list.add(tenant.name, wire::tenant_json(tenant));
+    if (call.who.sees(tenant.name)) list.add(tenant.name, [&] { return wire::tenant_json(tenant); });
   co_return list.answer(call.request.query);
 }
 

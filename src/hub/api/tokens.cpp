@@ -53,7 +53,7 @@ awaitable<Answered> list_tokens(Call& call) {
   const auto tokens = co_await blocking(call, read);
   SmallList list;
   for (const auto& token : tokens)
-    if (within(call.who, token.tenants)) list.add(token.id.str(), wire::token_json(token));
+    if (within(call.who, token.tenants)) list.add(token.id.str(), [&] { return wire::token_json(token); });
   co_return list.answer(call.request.query);
 }
 

@@ -103,7 +103,8 @@ awaitable<Answered> post_webhook(Call& call) {
   if (webhook.tenant.empty())
     co_return fail(Code::tenantRequired, "'tenant' is missing", "/tenant",
                    "name the tenant: your token has not exactly one");
-  if (!call.who.sees(webhook.tenant)) co_return lacks_tenant(call.who, webhook.tenant, "/tenant");
+  const std::string field = "/tenant";
+  if (auto ok = co_await may_write(call, webhook.tenant, field); !ok) co_return ok.error();
   if (!shape->forJobs)
     if (auto ok = webhooks::check_target(shape->url, call.api.webhooks->rules(), "/url"); !ok) co_return ok.error();
   if (auto ok = event_types_of(shape->types, "/types"); !ok) co_return ok.error();
@@ -139,7 +140,7 @@ awaitable<Answered> list_webhooks(Call& call) {
   SmallList list;
   for (const auto& webhook : webhooks)
     if (!webhook.removed && call.who.sees(webhook.tenant) && (tenant.empty() || tenant == webhook.tenant))
-      list.add(webhook.id.str(), show(call.api, webhook));
+      list.add(webhook.id.str(), [&] { return show(call.api, webhook); });
   co_return list.answer(query);
 }
 

@@ -247,6 +247,8 @@ std::vector<Case> cases() {
        "'tenant=''globex'''"},
       {"counts-differ", "UPDATE batch_count SET s2 = s2 + 1 WHERE " + batch0,
        "'batch=x''00000000000000000000000000000000'' AND tenant=''acme'''"},
+      {"dead-letters-miscounted", "INSERT INTO dead_letter VALUES('acme', 99, 1)", "'tenant=''acme'' AND reason=99'"},
+      {"settled-unfailed", set("settled_at = 5", "ready"), of_ready},
       {"host-name-twice",
        "INSERT INTO host SELECT " + other_id +
            ", name, secret_sha256, address, slots, memory, labels, types, tenants,"

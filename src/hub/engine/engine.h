@@ -76,9 +76,11 @@ class Engine {
   void patch_job(Caller caller, Uuid job, JobPatch patch, Answer<model::Job> answer);    // unknownJob, notWaiting
   void cancel_job(Caller caller, Uuid job, CancelWhat what, Answer<model::Job> answer);  // unknownJob
   void redrive_job(Caller caller, Uuid job, Answer<model::Job> answer);  // unknownJob, notEnded, batchClosed
+  void dismiss_job(Caller caller, Uuid job, Answer<model::Job> answer);  // unknownJob, notEnded, conflict
   // The answer comes after the last slice: which jobs were changed.
   void cancel_where(Caller caller, store::JobFilter filter, CancelWhat what, Answer<BulkDone> answer);
   void redrive_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer);
+  void dismiss_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer);
 
   // ---- batches: `batch` is an id or a name
   void create_batch(Caller caller, NewBatch batch, Answer<model::Batch> answer);    // nameTaken, forbidden

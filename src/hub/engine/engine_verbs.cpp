@@ -152,6 +152,14 @@ void Engine::redrive_where(Caller caller, store::JobFilter filter, Answer<BulkDo
       [=](Tick& tick) { return tick.start_operation(caller, store::OperationKind::redrive_filter, filter, {}); },
       std::move(answer)));
 }
+void Engine::dismiss_job(Caller caller, Uuid job, Answer<model::Job> answer) {
+  call<model::Job>([=](Tick& tick) { return tick.dismiss_job(caller, job); }, std::move(answer));
+}
+void Engine::dismiss_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer) {
+  post(std::make_unique<OperationCommand>(
+      [=](Tick& tick) { return tick.start_operation(caller, store::OperationKind::dismiss_filter, filter, {}); },
+      std::move(answer)));
+}
 void Engine::create_batch(Caller caller, NewBatch batch, Answer<model::Batch> answer) {
   call<model::Batch>([=](Tick& tick) { return tick.create_batch(caller, batch); }, std::move(answer), true);
 }
@@ -193,7 +201,12 @@ void Engine::delete_webhook(Caller caller, Uuid webhook, Answer<bool> answer) {
   call<bool>([=](Tick& tick) { return tick.delete_webhook(caller, webhook); }, std::move(answer));
 }
 void Engine::replay_webhook(Caller caller, Uuid webhook, ReplayWhat what, Answer<std::int64_t> answer) {
-  call<std::int64_t>([=](Tick& tick) { return tick.replay_webhook(caller, webhook, what); }, std::move(answer));
+  if (what.from || !what.events.empty())
+    return call<std::int64_t>([=](Tick& tick) { return tick.replay_webhook(caller, webhook, what); },
+                              std::move(answer));
+  post(std::make_unique<OperationCommand>(
+      [=](Tick& tick) { return tick.replay_dead(caller, webhook); },
+      [answer = std::move(answer)](Result<BulkDone> done) { done ? answer(done->count) : answer(done.error()); }));
 }
 void Engine::settle_deliveries(DeliveryNews news, Answer<bool> answer) {
   call<bool>([news = std::move(news)](Tick& tick) { return tick.settle_deliveries(news); }, std::move(answer));

@@ -84,6 +84,7 @@ void Tick::run_operations(bool growing) {
 
 // True: that was its last.
 bool Tick::run_slice(store::OperationRow& operation) {
+  if (operation.kind == OperationKind::replay_dead) return replay_slice(operation);
   flush();
   const auto slice = store_.slice(operation.filter, operation.cursor, operation.bound, options_.slice);
   const CancelWhat what{operation.grace, operation.text};
@@ -95,27 +96,34 @@ bool Tick::run_slice(store::OperationRow& operation) {
       if (!model::ended(job->status.state)) continue;  // run again meanwhile
       purge(*job);
       done.done.add(job->id, model::Reason::none);
+    } else if (operation.kind == OperationKind::dismiss_filter) {
+      if (settle(*job)) done.done.add(job->id, reason);
     } else if (operation.kind == OperationKind::redrive_filter) {
-      if (!model::ended(job->status.state) || job->status.redriven_as) continue;
+      if (!model::ended(job->status.state) || job->status.redriven_as || job->status.settled_at) continue;
       if (const auto made = redrive(std::move(*job), operation.text)) done.done.add(made->id, reason);
     } else if (cancel_any(*job, what)) {
       done.done.add(job->id, model::Reason::none);
     }
   }
-  operation.done += done.done.count;
   operation.cursor = slice.cursor;
+  return settle_slice(operation, std::move(done));
+}
+
+bool Tick::settle_slice(store::OperationRow& operation, SliceDone done) {
+  const bool last = done.last;
+  operation.done += done.done.count;
   slices_done.push_back(std::move(done));
-  if (slice.last) {
-    const bool deletes = operation.kind == OperationKind::delete_batch;
-    const auto batch = operation.filter.batch;
-    changes_.operations_removed.push_back(operation.id);
-    state_.operations.erase(operation.id);
-    if (const auto left = deletes ? state_.batches.find(*batch) : state_.batches.end(); left != state_.batches.end())
-      forget_if_empty(left->second);
-  } else {
+  if (!last) {
     changes_.operations.push_back(operation);
+    return false;
   }
-  return slice.last;
+  const bool deletes = operation.kind == OperationKind::delete_batch;
+  const auto batch = operation.filter.batch;
+  changes_.operations_removed.push_back(operation.id);
+  state_.operations.erase(operation.id);
+  if (const auto left = deletes ? state_.batches.find(*batch) : state_.batches.end(); left != state_.batches.end())
+    forget_if_empty(left->second);
+  return true;
 }
 
 // ---- retention ------------------------------------------------------------------------------------------------------
@@ -134,6 +142,7 @@ void Tick::add_retention_rules(JobState job_state) {
 void Tick::purge(const model::Job& job) {
   changes_.jobs_purged.push_back(job.id);
   purged.push_back(job.id);
+  if (model::is_open_dead_letter(job.status)) count_dead_letter(job, -1);
   count(state_.batches.at(job.spec.batch), job.spec.tenant, job.status.state, -1);
 }
 

@@ -79,6 +79,7 @@ void Tick::settle_job(model::Job& job, LaneState& lane, Outcome outcome, bool ca
       status.error.clear();
       move(job, Trigger::finish);
       emit(EventType::job_finished, job);
+      if (status.redrive_of) settle_redriven(*status.redrive_of);
       return;
     case Outcome::aborted:
       return fail_for_good(job, Reason::aborted);

@@ -176,5 +176,91 @@ TEST_F(EngineRetry, RedriveMakesALinkedJobAndARepeatFindsIt) {
   EXPECT_EQ(made.spec.package_sha256, get(id).spec.package_sha256);
 }
 
+class EngineDeadLetters : public EngineTest {
+ protected:
+  void SetUp() override { push(); }
+  Uuid dead() {
+    auto what = job();
+    what.spec.max_attempts = 1;
+    const auto id = submit(what);
+    end(Outcome::failed);
+    return id;
+  }
+  void end(Outcome outcome) {
+    finish(host_, fetch(host_).leases.at(0).lease.name, outcome, outcome == Outcome::failed);
+  }
+  Uuid redrive(Uuid id) {
+    Slot<model::Job> slot;
+    engine->redrive_job(admin(), id, slot.answer());
+    tick();
+    return slot.value().id;
+  }
+  std::unique_ptr<Slot<model::Job>> dismiss(Uuid id, const Caller& who) {
+    auto slot = std::make_unique<Slot<model::Job>>();
+    engine->dismiss_job(who, id, slot->answer());
+    tick();
+    return slot;
+  }
+  std::int64_t open_ones() {
+    std::int64_t sum = 0;
+    for (const auto& [reason, n] : store->reads().dead_letters({})) sum += n;
+    return sum;
+  }
+
+ private:
+  TestHost host_ = join("h");
+};
+
+TEST_F(EngineDeadLetters, ADismissedOneStaysFailedAndIsCountedNoMore) {
+  const auto id = dead();
+  EXPECT_EQ(open_ones(), 1);
+  Caller stranger;
+  stranger.tenants = {"other"};
+  EXPECT_EQ(dismiss(id, stranger)->error(), Code::unknownJob);
+  const auto version = get(id).status.version;
+  EXPECT_EQ(dismiss(id, admin())->value().status.settled_at, clock.wall());
+  EXPECT_EQ(open_ones(), 0);
+  EXPECT_EQ(state_of(id), JobState::failed);
+  EXPECT_EQ(get(id).status.version, version + 1);
+  EXPECT_EQ(dismiss(id, admin())->value().status.version, version + 1) << "again changes nothing";
+  const auto waits = submit(job());
+  EXPECT_EQ(dismiss(waits, admin())->error(), Code::notEnded);
+  end(Outcome::finished);
+  EXPECT_EQ(dismiss(waits, admin())->error(), Code::conflict);
+  EXPECT_EQ(open_ones(), 0);
+}
+
+TEST_F(EngineDeadLetters, ARedriveThatSucceedsSettlesAllBeforeIt) {
+  const auto first = dead();
+  const auto second = redrive(first);
+  EXPECT_EQ(open_ones(), 1) << "it has not succeeded yet";
+  end(Outcome::failed);
+  ASSERT_EQ(state_of(second), JobState::failed);
+  EXPECT_EQ(open_ones(), 2);
+  const auto third = redrive(second);
+  end(Outcome::finished);
+  ASSERT_EQ(state_of(third), JobState::finished);
+  EXPECT_EQ(open_ones(), 0);
+  EXPECT_TRUE(get(first).status.settled_at && get(second).status.settled_at);
+  EXPECT_FALSE(get(third).status.settled_at);
+}
+
+TEST_F(EngineDeadLetters, ManyAreDismissedAtOnceAndNotRunAgainWithOthers) {
+  for (int i = 0; i < 3; ++i) dead();
+  Slot<BulkDone> dismissed, redriven;
+  engine->dismiss_where(admin(), {.type = "Work"}, dismissed.answer());
+  settle();
+  EXPECT_EQ(dismissed.value().count, 3);
+  EXPECT_EQ(open_ones(), 0);
+  const auto fresh = dead();
+  engine->redrive_where(admin(), {.states = {JobState::failed}}, redriven.answer());
+  settle();
+  EXPECT_EQ(redriven.value().count, 1);
+  EXPECT_TRUE(get(fresh).status.redriven_as);
+  clock.advance(options.keep_failed + 61'000);
+  settle();
+  EXPECT_EQ(open_ones(), 0) << "what is purged counts no more";
+}
+
 }  // namespace
 }  // namespace geres::hub::engine

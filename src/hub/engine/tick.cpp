@@ -237,6 +237,10 @@ void Tick::count(BatchState& batch, const std::string& tenant, JobState state, s
   deltas_[{batch.row.id, tenant}][std::size_t(state)] += by;
 }
 
+void Tick::count_dead_letter(const model::Job& job, std::int64_t by) {
+  changes_.dead_letters.push_back({job.spec.tenant, job.status.reason, by});
+}
+
 void Tick::move(model::Job& job, model::Trigger trigger) {
   auto to = model::next_state(job.status.state, trigger);
   if (!to) {
@@ -258,7 +262,7 @@ void Tick::move(model::Job& job, model::Trigger trigger) {
   --batch.live;
   --tenant(job.spec.tenant).live;
   if (*to == JobState::finished) ++stats_.jobs_finished;
-  if (*to == JobState::failed) ++stats_.jobs_failed;
+  if (*to == JobState::failed) ++stats_.jobs_failed, count_dead_letter(job, +1);
   if (*to == JobState::cancelled) ++stats_.jobs_cancelled;
 }
 

@@ -41,6 +41,7 @@ class Tick {
   Result<model::Job> patch_job(const Caller& caller, Uuid id, const JobPatch& patch);
   Result<model::Job> cancel_job(const Caller& caller, Uuid id, const CancelWhat& what);
   Result<model::Job> redrive_job(const Caller& caller, Uuid id);
+  Result<model::Job> dismiss_job(const Caller& caller, Uuid id);
   // operations.cpp
   Result<Uuid> start_operation(const Caller& caller, store::OperationKind kind, const store::JobFilter& filter,
                                const CancelWhat& what);
@@ -60,6 +61,7 @@ class Tick {
   Result<model::Webhook> patch_webhook(const Caller& caller, Uuid id, const WebhookPatch& patch);
   Result<bool> delete_webhook(const Caller& caller, Uuid id);
   Result<std::int64_t> replay_webhook(const Caller& caller, Uuid id, const ReplayWhat& what);
+  Result<Uuid> replay_dead(const Caller& caller, Uuid id);  // all its dead letters: an operation
   Result<bool> settle_deliveries(const DeliveryNews& news);
   Result<bool> store_cursor(const store::CursorRow& cursor);
   // hosts.cpp
@@ -126,6 +128,7 @@ class Tick {
   Result<LaneState*> lane(const store::LaneKey& key);  // likewise; tooManyLanes
   Result<LaneState*> lane_of(model::Job& job);         // likewise; the job may have to avoid nobody for it
   void move(model::Job& job, model::Trigger trigger);  // state, version, counters; asserts that the move is legal
+  void count_dead_letter(const model::Job& job, std::int64_t by);
   void count(BatchState& batch, const std::string& tenant, model::JobState state, std::int64_t by);
   void emit(store::EventType type, const model::Job& job, std::string extra = {});
   void emit(store::EventType type, Uuid subject, const std::string& tenant, std::string data);
@@ -158,11 +161,14 @@ class Tick {
   void request_cancel(LeaseState& lease, const CancelWhat& what);
   bool cancel_any(model::Job& job, const CancelWhat& what);
   Result<model::Job> redrive(model::Job job, const std::string& by);
+  bool settle(model::Job& job);
+  void settle_redriven(Uuid id);
 
   // ---- operations.cpp
   void cancel_leased(const store::OperationRow& operation);
   void add_retention_rules(model::JobState job_state);
   bool run_slice(store::OperationRow& operation);
+  bool settle_slice(store::OperationRow& operation, SliceDone done);
   void purge(const model::Job& job);
   void forget_empty_batches();
   void drop_lanes(const std::function<bool(const LaneState&)>& wanted);  // of those that are idle
@@ -172,7 +178,9 @@ class Tick {
   Result<model::Webhook*> webhook_for(const Caller& caller, Uuid id);
   void put_webhook(const model::Webhook& webhook);
   void deliver(const model::Job& job, const store::EventRow& event);  // to the job's own address
-  bool sweep_webhooks();                                              // false: there is more
+  bool replay_slice(store::OperationRow& operation);
+  void revive(store::DeliveryRow row);
+  bool sweep_webhooks();  // false: there is more
 
   // ---- claim.cpp
   struct Views;

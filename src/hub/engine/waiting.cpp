@@ -152,6 +152,40 @@ Result<model::Job> Tick::redrive_job(const Caller& caller, Uuid id) {
   return redrive(std::move(*job), caller.name);
 }
 
+// ---- dead letters ---------------------------------------------------------------------------------------------------
+
+// True: it was an open dead letter until now.
+bool Tick::settle(model::Job& job) {
+  if (!model::is_open_dead_letter(job.status)) return false;
+  count_dead_letter(job, -1);
+  job.status.settled_at = now_.wall;
+  ++job.status.version;
+  update(job);
+  return true;
+}
+
+// A redrive of it has succeeded: it is settled, and so is what it was itself a redrive of.
+void Tick::settle_redriven(Uuid id) {
+  constexpr int kChainMax = 1'000;
+  for (int i = 0; i < kChainMax; ++i) {
+    flush();
+    auto job = std::move(store_.jobs(std::span(&id, 1)).front());
+    if (!job || !settle(*job) || !job->status.redrive_of) return;
+    id = *job->status.redrive_of;
+  }
+}
+
+Result<model::Job> Tick::dismiss_job(const Caller& caller, Uuid id) {
+  auto job = visible_job(caller, id);
+  if (!job) return no_job(id);
+  const auto state = job->status.state;
+  auto why = fmt::format("job {} is {}: only a dead letter can be dismissed", id.str(), model::state_name(state));
+  if (!model::ended(state)) return fail(Code::notEnded, std::move(why));
+  if (state != JobState::failed) return fail(Code::conflict, std::move(why), {}, "leave it as it is");
+  settle(*job);
+  return *job;
+}
+
 // ---- due ------------------------------------------------------------------------------------------------------------
 
 void Tick::promote_due() {

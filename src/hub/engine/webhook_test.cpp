@@ -169,6 +169,27 @@ TEST_F(EngineWebhook, DeadLettersAreRevivedAllOrByEvent) {
   EXPECT_EQ(none.error(), Code::notFound);
 }
 
+TEST_F(EngineWebhook, ManyDeadLettersAreRevivedASliceATick) {
+  options.slice = 2;
+  restart();
+  push();
+  for (int i = 0; i < 5; ++i) submit(job());
+  const auto webhook = create();
+  DeliveryNews news;
+  for (store::EventNo no = 1; no <= 5; ++no) news.put.push_back(row(webhook, no, kDead));
+  settle(news);
+  Slot<std::int64_t> all;
+  engine->replay_webhook(caller(), webhook.id, {}, all.answer());
+  tick();
+  EXPECT_FALSE(all.answered());
+  EXPECT_EQ(kept(webhook, kDead).size(), 3u);
+  tick();
+  tick();
+  EXPECT_EQ(all.value(), 5);
+  EXPECT_TRUE(kept(webhook, kDead).empty());
+  EXPECT_TRUE(engine->state().operations.empty());
+}
+
 TEST_F(EngineWebhook, ADeletedOneIsGoneAtOnceAndItsRowsLater) {
   push();
   for (int i = 0; i < 3; ++i) submit(job());

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "hub/engine/tick.h"
 
@@ -121,17 +122,54 @@ Result<std::int64_t> Tick::replay_webhook(const Caller& caller, Uuid id, const R
   }
   flush();
   std::int64_t revived = 0;
-  for (auto& row : store_.deliveries(id, store::DeliveryState::dead, 0, 2 * options_.dead_deliveries_max)) {
-    if (!what.events.empty() && std::find(what.events.begin(), what.events.end(), row.key.event) == what.events.end())
-      continue;
-    row.state = store::DeliveryState::pending;
-    row.attempts = 0;
-    row.due = now_.wall;
-    changes_.deliveries.push_back(row);
-    webhook_news.deliveries.push_back(std::move(row));
+  for (const auto event : std::set(what.events.begin(), what.events.end())) {
+    auto rows = store_.deliveries(id, store::DeliveryState::dead, event - 1, 1);
+    if (rows.empty() || rows[0].key.event != event) continue;
+    revive(std::move(rows[0]));
     ++revived;
   }
   return revived;
+}
+
+void Tick::revive(store::DeliveryRow row) {
+  row.state = store::DeliveryState::pending;
+  row.attempts = 0;
+  row.due = now_.wall;
+  changes_.deliveries.push_back(row);
+  webhook_news.deliveries.push_back(std::move(row));
+}
+
+Result<Uuid> Tick::replay_dead(const Caller& caller, Uuid id) {
+  if (const auto found = webhook_for(caller, id); !found) return found.error();
+  store::OperationRow operation;
+  operation.id = ids_.next(now_.wall);
+  operation.kind = store::OperationKind::replay_dead;
+  operation.bound = state_.last_event;
+  operation.text = id.str();
+  changes_.operations.push_back(operation);
+  state_.operations.emplace(operation.id, operation);
+  return operation.id;
+}
+
+// True: that was its last.
+bool Tick::replay_slice(store::OperationRow& operation) {
+  const auto webhook = state_.webhooks.find(*parse_uuid(operation.text));
+  SliceDone done{operation.id, {}, true};
+  if (webhook != state_.webhooks.end() && !webhook->second.removed) {
+    flush();
+    auto rows = store_.deliveries(webhook->first, store::DeliveryState::dead, operation.cursor, options_.slice);
+    done.last = rows.size() < options_.slice;
+    for (auto& row : rows) {
+      if (row.key.event > operation.bound) {
+        done.last = true;
+        break;
+      }
+      operation.cursor = row.key.event;
+      ++done.done.count;
+      revive(std::move(row));
+    }
+  }
+  return settle_slice(operation, std::move(done));
 }
 
 // What was told to a webhook that is gone by now needs no row.

@@ -73,6 +73,7 @@ json::object Teller::data_json(const EventRow& event, const model::Job* job) con
     if (!at_its_end)
       for (const auto name : kChanging) data.erase(name);
     data.erase("redrivenAs");
+    data.erase("settledAt");
     if (event.type == store::EventType::job_started) data["startedAt"] = std::string_view(format_time(event.at));
   }
   boost::json::error_code ec;

@@ -82,7 +82,8 @@ bool matches(const JobFilter& filter, const model::Job& job) {
                      }) &&
          (!filter.submitted_after || status.submitted_at >= *filter.submitted_after) &&
          (!filter.submitted_before || status.submitted_at < *filter.submitted_before) &&
-         (!filter.reason || status.reason == *filter.reason) && (!filter.not_redriven || !status.redriven_as);
+         (!filter.reason || status.reason == *filter.reason) && (!filter.open || !status.settled_at) &&
+         (!filter.redrivable || (!status.redriven_as && !status.settled_at));
 }
 
 LaneKey lane_key(const model::JobSpec& spec) {
@@ -101,9 +102,9 @@ std::size_t Changes::size() const {
          tokens.size() + tokens_removed.size() + jobs.size() + updates.size() + edits.size() + ready.size() +
          ready_removed.size() + scheduled.size() + scheduled_removed.size() + deadlines.size() +
          deadlines_removed.size() + leases.size() + leases_removed.size() + attempts.size() + files.size() +
-         counts.size() + list_keys.size() + operations.size() + operations_removed.size() + webhooks.size() +
-         webhooks_removed.size() + deliveries.size() + deliveries_removed.size() + cursors.size() + jobs_purged.size() +
-         events.size();
+         counts.size() + dead_letters.size() + list_keys.size() + operations.size() + operations_removed.size() +
+         webhooks.size() + webhooks_removed.size() + deliveries.size() + deliveries_removed.size() + cursors.size() +
+         jobs_purged.size() + events.size();
 }
 
 void Changes::clear() {

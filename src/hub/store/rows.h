@@ -175,6 +175,13 @@ struct CountDelta {
   std::int64_t by = 0;
 };
 
+// How many open dead letters there are.
+struct DeadLetterDelta {
+  std::string tenant;
+  model::Reason reason = model::Reason::none;
+  std::int64_t by = 0;
+};
+
 // Idempotency: a job's key is in its own row (unique per tenant). This is a list's key.
 struct ListKeyRow {
   std::string scope;  // the tenant, or the token for a list over several tenants
@@ -197,7 +204,9 @@ struct JobFilter {
   std::optional<Millis> submitted_before;  // before this moment
   std::vector<Uuid> ids;                   // empty: all
   std::optional<model::Reason> reason;
-  bool not_redriven = false;  // only jobs that were not run again yet; of reads, not kept with an operation
+  // Of reads, not kept with an operation:
+  bool open = false;        // no dead letters that are settled
+  bool redrivable = false;  // only jobs that a redrive of many would run again
 };
 
 // Of a job as memory has it. Means the same as it does in the store.
@@ -206,18 +215,18 @@ bool matches(const JobFilter& filter, const model::Job& job);
 // About what a job takes in memory, and in JSON.
 std::size_t held_bytes(const model::Job& job);
 
-enum class OperationKind { cancel_batch, cancel_filter, redrive_filter, delete_batch };
+enum class OperationKind { cancel_batch, cancel_filter, redrive_filter, delete_batch, dismiss_filter, replay_dead };
 
 // Work on many rows, done a slice per tick and resumed after a crash.
 struct OperationRow {
   Uuid id;
   OperationKind kind = OperationKind::cancel_filter;
   JobFilter filter;
-  Seq cursor = 0;         // the last job looked at
-  Seq bound = 0;          // jobs up to this one are meant
+  Seq cursor = 0;         // the last job looked at; of a replay: event
+  Seq bound = 0;          // those up to this one are meant
   std::int64_t done = 0;  // jobs changed so far
   Millis grace = -1;      // cancel
-  std::string text;       // reason given for a cancel; who redrives
+  std::string text;       // reason given for a cancel; who redrives; the webhook of a replay
 };
 
 // An event that a webhook was told in vain, or that a job's own webhook is to be told. It leaves the table when it has
@@ -274,13 +283,14 @@ struct Changes {
   std::vector<Seq> scheduled_removed;
   std::vector<QueueDeadlineRow> deadlines;  // insert
   std::vector<Seq> deadlines_removed;
-  std::vector<LeaseRow> leases;          // insert or replace
-  std::vector<Uuid> leases_removed;      // by job id
-  std::vector<AttemptRow> attempts;      // insert
-  std::vector<JobFileRow> files;         // insert or replace
-  std::vector<CountDelta> counts;        // summed up by the store
-  std::vector<ListKeyRow> list_keys;     // insert
-  std::vector<OperationRow> operations;  // insert or replace
+  std::vector<LeaseRow> leases;               // insert or replace
+  std::vector<Uuid> leases_removed;           // by job id
+  std::vector<AttemptRow> attempts;           // insert
+  std::vector<JobFileRow> files;              // insert or replace
+  std::vector<CountDelta> counts;             // summed up by the store
+  std::vector<DeadLetterDelta> dead_letters;  // likewise
+  std::vector<ListKeyRow> list_keys;          // insert
+  std::vector<OperationRow> operations;       // insert or replace
   std::vector<Uuid> operations_removed;
   std::vector<model::Webhook> webhooks;  // insert or replace
   std::vector<Uuid> webhooks_removed;

@@ -181,9 +181,18 @@ TEST_P(StoreFilters, FindsTheOldestThatWaits) {
 
 TEST_P(StoreFilters, CountsFailuresByReason) {
   using Counts = std::map<model::Reason, std::int64_t>;
-  EXPECT_EQ(reads().failed_by_reason({}), (Counts{{model::Reason::timeout, 1}}));
-  EXPECT_EQ(reads().failed_by_reason({"acme"}), (Counts{{model::Reason::timeout, 1}}));
-  EXPECT_EQ(reads().failed_by_reason({"other", "third"}), Counts{});
+  Changes changes;
+  changes.dead_letters = {{"acme", model::Reason::timeout, 3},
+                          {"acme", model::Reason::poison, 1},
+                          {"acme", model::Reason::timeout, -1},
+                          {"other", model::Reason::timeout, 5},
+                          {"third", model::Reason::error, 1}};
+  tick(changes);
+  changes.dead_letters = {{"third", model::Reason::error, -1}};
+  tick(changes);
+  EXPECT_EQ(reads().dead_letters({}), (Counts{{model::Reason::timeout, 7}, {model::Reason::poison, 1}}));
+  EXPECT_EQ(reads().dead_letters({"acme"}), (Counts{{model::Reason::timeout, 2}, {model::Reason::poison, 1}}));
+  EXPECT_EQ(reads().dead_letters({"third", "nobody"}), Counts{});
 }
 
 TEST_P(StoreContract, CountsEndsByMinuteAndLeavesOutWhatWasRunAgain) {
@@ -205,8 +214,17 @@ TEST_P(StoreContract, CountsEndsByMinuteAndLeavesOutWhatWasRunAgain) {
   EXPECT_EQ(counts[0].count, 2);
   JobFilter filter;
   EXPECT_EQ(reads().count(filter).count, 3);
-  filter.not_redriven = true;
+  filter.redrivable = true;
   EXPECT_EQ(reads().count(filter).count, 2);
+  Changes changes;
+  early.status.settled_at = 70'000;
+  changes.updates = {{early.id, early.status}};
+  tick(changes);
+  EXPECT_EQ(reads().count(filter).count, 1) << "what is settled is not run again with others";
+  filter = {.open = true};
+  EXPECT_EQ(reads().count(filter).count, 2);
+  filter.states = {JobState::failed};
+  EXPECT_EQ(reads().jobs(filter, {}).jobs.size(), 2u);
 }
 
 TEST_P(StoreContract, FindsIdsByTheirEnds) {

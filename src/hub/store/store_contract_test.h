@@ -64,6 +64,7 @@ TEST_P(StoreContract, KeepsEveryFieldOfAJob) {
   status.cancel_requested_at = 6;
   status.redrive_of = old;
   status.redriven_as = anew;
+  status.settled_at = 7;
   status.trouble = {"tiny", 3, 1'700'000'000'005, {{"tiny", "no \"room\""}, {"ü", ""}}, {"tiny", "w2"}};
   insert({job});
   expect_same(read(job.id), job);

@@ -185,6 +185,7 @@ inline void expect_same(const model::Job& a, const model::Job& b) {
   EXPECT_EQ(a.status.cancel_requested_at, b.status.cancel_requested_at);
   EXPECT_EQ(a.status.redrive_of, b.status.redrive_of);
   EXPECT_EQ(a.status.redriven_as, b.status.redriven_as);
+  EXPECT_EQ(a.status.settled_at, b.status.settled_at);
   EXPECT_EQ(a.status.trouble, b.status.trouble);
 }
 

@@ -124,6 +124,7 @@ void put_status(object& to, const model::JobStatus& status) {
   to.emplace("version", status.version);
   if (status.redrive_of) to.emplace("redriveOf", text(status.redrive_of->str()));
   if (status.redriven_as) to.emplace("redrivenAs", text(status.redriven_as->str()));
+  put(to, "settledAt", status.settled_at);
 }
 
 }  // namespace
@@ -197,7 +198,8 @@ std::span<const std::string> job_fields() {
                                                 "cancelRequestedAt",
                                                 "version",
                                                 "redriveOf",
-                                                "redrivenAs"};
+                                                "redrivenAs",
+                                                "settledAt"};
   return kFields;
 }
 

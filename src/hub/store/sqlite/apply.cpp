@@ -196,6 +196,7 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   write_leases(database, changes);
   write_history(database, changes);
   add_counts(database, changes.counts);
+  add_dead_letters(database, changes.dead_letters);
   insert_list_keys(database, changes.list_keys);
   put_operations(database, changes.operations);
   remove_ids(database, "DELETE FROM operation WHERE id=?", changes.operations_removed);

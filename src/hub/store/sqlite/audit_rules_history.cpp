@@ -150,7 +150,7 @@ const Rule kRules[] = {
     {"operation-astray", "I9", "operation",
      "SELECT 'id=x''' || hex(o.id) || '''', 'its cursor ' || o.cursor || ' lies beyond its end ' || o.bound ||"
      " ', or it is of no kind, or its batch is not there' FROM operation o WHERE o.cursor > o.bound"
-     " OR o.kind NOT BETWEEN 0 AND 3 OR (o.kind = 0 AND json_valid(o.filter) AND NOT EXISTS"
+     " OR o.kind NOT BETWEEN 0 AND 5 OR (o.kind = 0 AND json_valid(o.filter) AND NOT EXISTS"
      " (SELECT 1 FROM batch b WHERE id_text(b.id) = json_extract(o.filter, '$.batch')))"},
     {"meta-row", "I11", "meta",
      "SELECT 'id=1', 'there are ' || count(*) || ' rows instead of one that names the log'"

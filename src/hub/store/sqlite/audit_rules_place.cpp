@@ -144,6 +144,15 @@ const Rule kRules[] = {
      "  UNION ALL SELECT batch, tenant, -s0, -s1, -s2, -s3, -s4, -s5, -s6, -s7 FROM batch_count)"
      " GROUP BY batch, tenant HAVING sum(s0) <> 0 OR sum(s1) <> 0 OR sum(s2) <> 0 OR sum(s3) <> 0 OR sum(s4) <> 0"
      " OR sum(s5) <> 0 OR sum(s6) <> 0 OR sum(s7) <> 0"},
+    {"dead-letters-miscounted", "I14", "dead_letter",
+     "SELECT 'tenant=''' || tenant || ''' AND reason=' || reason, 'tenant ' || tenant || ' has ' || sum(own) ||"
+     " ' open dead letters of one reason, counted are ' || sum(counted) FROM"
+     " (SELECT tenant, reason, 1 AS own, 0 AS counted FROM job WHERE state >= 6 AND state = 6 AND settled_at IS NULL"
+     "  UNION ALL SELECT tenant, reason, 0, n FROM dead_letter)"
+     " GROUP BY tenant, reason HAVING sum(own) <> sum(counted)"},
+    {"settled-unfailed", "I8", "job",
+     "SELECT 'seq=' || j.seq, " GERES_JOB " || ' is ' || state_text(j.state) || ', but settled like a dead letter'"
+     " FROM job j WHERE j.settled_at IS NOT NULL AND j.state <> 6"},
     {"host-name-twice", "I5", "host",
      "SELECT 'name=''' || h.name || '''', count(*) || ' hosts of the same tenants have the name ' || h.name"
      " FROM host h GROUP BY h.name, h.tenants HAVING count(*) > 1"},

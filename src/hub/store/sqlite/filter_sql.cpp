@@ -128,7 +128,11 @@ void FilterSql::add_places(const JobFilter& filter) {
         walks_ == Walk::dead || walks_ == Walk::few);
   }
   if (filter.reason) add("j.state = 6 AND j.reason = " + parameter(std::int64_t(*filter.reason)));
-  if (filter.not_redriven) add("j.redriven_as IS NULL");
+  if (filter.open) add("j.settled_at IS NULL");
+  if (filter.redrivable)
+    add("j.redriven_as IS NULL AND j.settled_at IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM batch b WHERE b.id = j.batch AND b.state = " +
+        std::to_string(int(model::BatchState::cancelled)) + ")");
   if (!filter.ids.empty()) {
     std::vector<std::int64_t> lows;
     for (const Uuid id : filter.ids) lows.push_back(std::int64_t(id.low));

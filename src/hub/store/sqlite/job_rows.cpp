@@ -99,6 +99,7 @@ model::Job read_job(const Statement& statement) {
   status.result_truncated = row.flag();
   status.redrive_of = row.maybe<Uuid>();
   status.redriven_as = row.maybe<Uuid>();
+  status.settled_at = row.maybe<Millis>();
   spec.package = row.text();
   spec.package_sha256 = digest_hex(row.text());
   spec.not_before = row.maybe<Millis>();
@@ -168,9 +169,9 @@ Sql insert_job_sql() {
          " exit_signal, cpu_seconds, max_rss, progressed, percent, result_truncated, redrive_of, redriven_as, package,"
          " package_sha256, not_before, delay, timeout, queue_timeout, lease, max_attempts, key, key_digest, "
          "submitted_by,"
-         " tags, extras, message, error, result, parameters, files_left_out, trouble, cause)"
+         " tags, extras, message, error, result, parameters, files_left_out, trouble, cause, settled_at)"
          " VALUES(?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, "
-         "?,?,?,?,?,?,?,?,?)";
+         "?,?,?,?,?,?,?,?,?,?)";
 }
 
 void insert_job(Statement& insert, const model::Job& job, const std::string& sha256) {
@@ -192,7 +193,7 @@ void insert_job(Statement& insert, const model::Job& job, const std::string& sha
             Unless{0, spec.queue_timeout}, Unless{0, spec.lease}, Unless{5, spec.max_attempts}, OrNull{spec.key},
             key_digest, OrNull{spec.submitted_by}, OrNull{tags}, OrNull{extras}, message_of(status.progress),
             OrNull{status.error}, status.result, OrNull{spec.parameters}, OrNull{left_out}, OrNull{trouble},
-            status.cause)
+            status.cause, status.settled_at)
       .run();
 }
 
@@ -201,7 +202,7 @@ Sql update_job_sql() {
          "ready_at=?9, due_at=?10, started_at=?11, finished_at=?12, cancel_requested_at=?13, exit_code=?14, "
          "exit_signal=?15, cpu_seconds=?16, max_rss=?17, progressed=?18, percent=?19, result_truncated=?20, "
          "redrive_of=?21, redriven_as=?22, message=?23, error=?24, result=?25, files_left_out=?26, "
-         "trouble=?27, cause=?28 WHERE seq=?1";
+         "trouble=?27, cause=?28, settled_at=?29 WHERE seq=?1";
 }
 
 void update_job(Statement& update, const JobUpdate& change) {
@@ -215,7 +216,7 @@ void update_job(Statement& update, const JobUpdate& change) {
             cpu_of(status.usage), rss_of(status.usage), Unless{0, status.progress.has_value()},
             percent_of(status.progress), Unless{0, status.result_truncated}, status.redrive_of, status.redriven_as,
             message_of(status.progress), OrNull{status.error}, status.result, OrNull{left_out}, OrNull{trouble},
-            status.cause)
+            status.cause, status.settled_at)
       .run();
 }
 

@@ -14,13 +14,14 @@ namespace geres::hub::store::sqlite {
   " j.attempt, j.failures, j.host_losses, j.ready_at, j.due_at, j.started_at, j.finished_at, j.cancel_requested_at,"  \
   " j.exit_code, j.exit_signal, j.cpu_seconds, j.max_rss, j.cause, j.progressed, j.percent, j.result_truncated, "     \
   "j.redrive_of,"                                                                                                     \
-  " j.redriven_as, j.package, j.package_sha256, j.not_before, j.delay, j.timeout, j.queue_timeout, j.lease,"          \
+  " j.redriven_as, j.settled_at, j.package, j.package_sha256, j.not_before, j.delay, j.timeout, j.queue_timeout, "    \
+  "j.lease,"                                                                                                          \
   " j.max_attempts, j.key, j.key_digest, j.submitted_by, j.tags, j.extras, j.message, j.error, j.trouble,"            \
   " l.seq, l.attempt, l.version, l.host_name, l.started_at, l.progressed, l.percent, l.message, l.cancel_requested_at"
 #define GERES_JOB_COLUMNS GERES_JOB_COLUMNS_FIXED ", j.result, j.parameters, j.files_left_out"
 #define GERES_JOB_COLUMNS_SLIM GERES_JOB_COLUMNS_FIXED ", NULL, NULL, NULL"
 #define GERES_JOB_FROM " FROM job j LEFT JOIN lease l ON l.seq = j.seq "
-constexpr int kJobColumnCount = 58;
+constexpr int kJobColumnCount = 59;
 
 model::Job read_job(const Statement& row);
 

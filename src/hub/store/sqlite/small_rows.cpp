@@ -328,6 +328,15 @@ void add_counts(Database& database, const std::vector<CountDelta>& deltas) {
     add.bind(key.first, key.second, n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]).run();
 }
 
+void add_dead_letters(Database& database, const std::vector<DeadLetterDelta>& deltas) {
+  if (deltas.empty()) return;
+  std::map<std::pair<std::string_view, model::Reason>, std::int64_t> sums;
+  for (const auto& delta : deltas) sums[{delta.tenant, delta.reason}] += delta.by;
+  auto add = database.cached("INSERT INTO dead_letter VALUES(?,?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n");
+  for (const auto& [key, n] : sums)
+    if (n != 0) add.bind(key.first, key.second, n).run();
+}
+
 std::vector<BatchCounts> read_counts(Database& database) {
   auto rows = database.cached("SELECT batch, tenant, s0, s1, s2, s3, s4, s5, s6, s7 FROM batch_count");
   std::vector<BatchCounts> counts;

@@ -20,6 +20,7 @@ void put_operations(Database& database, const std::vector<OperationRow>& operati
 void put_cursors(Database& database, const std::vector<CursorRow>& cursors);
 void insert_list_keys(Database& database, const std::vector<ListKeyRow>& keys);
 void add_counts(Database& database, const std::vector<CountDelta>& deltas);
+void add_dead_letters(Database& database, const std::vector<DeadLetterDelta>& deltas);
 
 std::vector<model::Tenant> read_tenants(Database& database);
 #define GERES_BATCH_COLUMNS \

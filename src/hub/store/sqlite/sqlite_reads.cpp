@@ -384,6 +384,11 @@ Totals SqliteReads::totals() {
   });
 }
 
+bool SqliteReads::has_tenant(const std::string& name) {
+  return read(
+      [&](Database& database) { return database.cached("SELECT 1 FROM tenant WHERE name = ?").bind(name).step(); });
+}
+
 std::vector<model::Tenant> SqliteReads::tenants() {
   return read(read_tenants);
 }
@@ -445,12 +450,11 @@ bool SqliteReads::blob_named(const std::string& tenant, const std::string& sha25
   });
 }
 
-std::map<model::Reason, std::int64_t> SqliteReads::failed_by_reason(const std::vector<std::string>& tenants) {
+std::map<model::Reason, std::int64_t> SqliteReads::dead_letters(const std::vector<std::string>& tenants) {
   return read([&](Database& database) {
     const std::string who = tenants_value(tenants);
-    auto rows =
-        database.prepare("SELECT reason, count(*) FROM job INDEXED BY job_dead WHERE state >= 6 AND state = 6 AND " +
-                         tenants_condition(tenants, "tenant", "?1") + " GROUP BY reason");
+    auto rows = database.prepare("SELECT reason, sum(n) FROM dead_letter WHERE " +
+                                 tenants_condition(tenants, "tenant", "?1") + " GROUP BY reason HAVING sum(n) <> 0");
     rows.bind(who);
     std::map<model::Reason, std::int64_t> counts;
     while (rows.step()) counts[model::Reason(rows.integer(0))] = rows.integer(1);

@@ -55,6 +55,7 @@ class SqliteReads final : public Reads {
   std::optional<StoredBatch> batch(Uuid id) override;
   Totals totals() override;
   std::vector<model::Tenant> tenants() override;
+  bool has_tenant(const std::string& name) override;
   std::vector<model::PackageVersion> packages() override;
   std::vector<model::Token> tokens() override;
   std::vector<model::Host> hosts() override;
@@ -65,7 +66,7 @@ class SqliteReads final : public Reads {
   std::vector<DeliveryRow> pending_deliveries(const std::optional<DeliveryRow>& after, std::size_t max) override;
   std::optional<CursorRow> cursor(const std::string& name) override;
   bool blob_named(const std::string& tenant, const std::string& sha256) override;
-  std::map<model::Reason, std::int64_t> failed_by_reason(const std::vector<std::string>& tenants) override;
+  std::map<model::Reason, std::int64_t> dead_letters(const std::vector<std::string>& tenants) override;
   std::optional<model::Job> oldest_ready(const std::vector<std::string>& tenants) override;
   std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) override;
   std::vector<EndedCount> ended_since(Millis from) override;

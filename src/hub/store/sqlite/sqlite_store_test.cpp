@@ -207,6 +207,34 @@ TEST_F(SqliteFile, AScheduledJobThatStandsNowhereIsDueAfterTheUpdate) {
   }
 }
 
+// Versions before 12 did not know that a redrive which succeeded settles what came before it.
+TEST_F(SqliteFile, DeadLettersThatWereRunAgainWithSuccessAreSettledByTheUpdate) {
+  auto all = migrations();
+  Database database(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "");
+  database.execute("PRAGMA journal_mode = WAL");
+  migrate(database, {all.begin(), all.begin() + 11}, file.string());
+  // 5 was run again as 6, that as 7, which finished; 8 was run again as 9, which failed too; 10 was left alone.
+  auto put = database.cached(
+      "INSERT INTO job(seq, lo, state, tenant, type, reason, submitted_at, finished_at, priority, version, attempt,"
+      " failures, host_losses, redrive_of, redriven_as)"
+      " VALUES(?, -5, ?, 'acme', 'Work', 2, 0, ?, 0, 1, 0, 0, 0, ?, ?)");
+  const auto id = [](std::uint64_t seq) { return std::optional(Uuid{seq, std::uint64_t(-5)}); };
+  const auto add = [&](std::int64_t seq, model::JobState state, std::optional<Uuid> of, std::optional<Uuid> as) {
+    put.bind(seq, state, 100 * seq, of, as).run();
+  };
+  using enum model::JobState;
+  add(5, failed, {}, id(6));
+  add(6, failed, id(5), id(7));
+  add(7, finished, id(6), {});
+  add(8, failed, {}, id(9));
+  add(9, failed, id(8), {});
+  add(10, failed, {}, {});
+  migrate(database, {all.begin(), all.end()}, file.string());
+  EXPECT_EQ(database.number("SELECT group_concat(seq, '') FROM job WHERE settled_at = 700"), 56);
+  EXPECT_EQ(database.number("SELECT count(*) FROM job WHERE settled_at IS NOT NULL"), 2);
+  EXPECT_EQ(database.number("SELECT n FROM dead_letter WHERE tenant = 'acme' AND reason = 2"), 3);
+}
+
 TEST_F(SqliteFile, AFullStoreSaysSoAndGoesOn) {
   auto store = open_sqlite(file, {.reserve_bytes = 0, .max_pages = 400});
   submit(*store, 100);
