@@ -391,7 +391,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
 }  // namespace
 
 cli::Services services() {
-  return {run_hub, run_host, run_up, try_host, check_store, backup_store, restore_store};
+  return {run_hub, run_host, run_up, try_host, check_store, backup_store, restore_store, backup_all, restore_all};
 }
 
 }  // namespace geres::apps
