@@ -87,8 +87,13 @@ void put_result(wire::FinishedItem& item, const std::string& text) {
 
 Crew::Crew(int threads, const Handlers& handlers, const Clock& clock, std::function<void()> nudge)
     : handlers_(handlers), clock_(clock), nudge_(std::move(nudge)) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
-  threads_.emplace_back([this] { set_stops(); });
+  try {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    threads_.emplace_back([this] { set_stops(); });
+  } catch (...) {  // no more threads to be had
+    close();
+    throw;
+  }
 }
 
 bool Crew::in_handler() {
