@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/run.h"
+#include "own_limits.h"
 #include "serve.h"
 
 #ifdef __GLIBC__
@@ -22,6 +23,7 @@ void fill_standard_descriptors() {
 
 int main(int argc, char** argv) {
   fill_standard_descriptors();
+  geres::apps::prepare_process();
 #ifdef __GLIBC__
   // The bins that this leaves out are walked whole each time that a large piece (a body, a list of jobs) comes or goes,
   // which cost a hub under load a sixth of its time.

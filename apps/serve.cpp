@@ -22,6 +22,7 @@
 #include "host/job_host.h"
 #include "hub/amqp/target.h"
 #include "hub/hub.h"
+#include "own_limits.h"
 #include "store.h"
 
 namespace geres::apps {
@@ -283,6 +284,7 @@ int finish(const Fatal& fatal) {
 }
 
 int run_hub(const HubSettings& settings, const LogSettings& logging) {
+  take_own_limits(0);
   check_amqp(settings);
   StopSignals signals;
   log::start("hub", log::Format::automatic, logging.level);
@@ -307,6 +309,7 @@ void open_to_tenants(const std::filesystem::path& directory) {
 }
 
 int run_host(const HostSettings& settings, const LogSettings& logging) {
+  take_own_limits(settings.slots);
   const auto options = host_options(settings);
   if (options.isolation == host::Isolation::user) open_to_tenants(settings.data.parent_path());
   auto prepared = host::JobHost::prepare(options);
@@ -332,6 +335,7 @@ int run_host(const HostSettings& settings, const LogSettings& logging) {
 }
 
 void try_host(const std::filesystem::path& directory, int slots) {
+  take_own_limits(slots);
   HostSettings settings;
   settings.data = directory / (".geres-doctor-" + random_hex(8)) / "host";
   settings.slots = slots;
@@ -344,6 +348,7 @@ void try_host(const std::filesystem::path& directory, int slots) {
 }
 
 int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, const LogSettings& logging) {
+  take_own_limits(host_settings.slots);
   check_amqp(hub_settings);
   auto options = host_options(host_settings);
   for (const auto* path : {&hub_settings.store, &hub_settings.blobs})
@@ -388,10 +393,34 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
   return finish(fatal);
 }
 
+// A thread that cannot be had, now that the limits have been looked at: others of this user, or of its cgroup, have
+// taken what there was.
+template <class... A>
+std::function<int(const A&...)> without_room_said(int (*serve)(const A&...)) {
+  return [serve](const A&... settings) {
+    try {
+      return serve(settings...);
+    } catch (const std::system_error& error) {
+      if (error.code() != std::errc::resource_unavailable_try_again) throw;
+      throw Trouble{cli::kFailed, "no more threads can be had here",
+                    "this user, or the cgroup or container around this process, has as many as it may",
+                    "ulimit -u, or TasksMax= in the unit"};
+    }
+  };
+}
+
 }  // namespace
 
 cli::Services services() {
-  return {run_hub, run_host, run_up, try_host, check_store, backup_store, restore_store};
+  return {without_room_said(run_hub),
+          without_room_said(run_host),
+          without_room_said(run_up),
+          try_host,
+          check_store,
+          backup_store,
+          restore_store,
+          backup_all,
+          restore_all};
 }
 
 }  // namespace geres::apps

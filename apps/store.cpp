@@ -7,6 +7,7 @@
 #include "base/sha256.h"
 #include "base/uuid.h"
 #include "cli/trouble.h"
+#include "hub/backup.h"
 #include "hub/store/sqlite/store_file.h"
 #include "hub/store/store.h"
 #include "model/job_transitions.h"
@@ -17,6 +18,11 @@ namespace {
 std::filesystem::path store_file(const cli::StoreSettings& settings) {
   if (settings.store.empty()) return settings.data / "geres.db";
   return std::filesystem::absolute(settings.store.substr(std::string_view("sqlite:").size())).lexically_normal();
+}
+
+std::filesystem::path blob_directory(const cli::StoreSettings& settings) {
+  if (settings.blobs.empty()) return settings.data / "blobs";
+  return std::filesystem::absolute(settings.blobs.substr(std::string_view("dir:").size())).lexically_normal();
 }
 
 // Runs a verb of the store; what fails is told as it says.
@@ -69,6 +75,20 @@ json::object as_json(const hub::store::Audit& audit, const std::filesystem::path
   return found;
 }
 
+json::object as_json(const hub::Pile& pile) {
+  return {{"files", pile.files}, {"bytes", pile.bytes}};
+}
+
+json::object as_json(const hub::BackupFound& all, const std::filesystem::path& file) {
+  auto found = as_json(all.audit, file);
+  found["blobs"] = as_json(all.blobs);
+  found["logs"] = as_json(all.logs);
+  found["adminToken"] = all.admin_token;
+  found["lostCount"] = all.lost_count;
+  found["lost"] = json::array(all.lost.begin(), all.lost.end());
+  return found;
+}
+
 }  // namespace
 
 json::object check_store(const cli::StoreSettings& settings) {
@@ -79,8 +99,28 @@ json::object check_store(const cli::StoreSettings& settings) {
 
 json::object backup_store(const cli::StoreSettings& settings, const std::filesystem::path& to) {
   const auto file = store_file(settings);
-  return told("another name, and --data DIR, the data directory of a hub",
-              [&] { return as_json(hub::store::backup_sqlite(file, to, audit_options()), to); });
+  return told("another name, and --data DIR, the data directory of a hub", [&] {
+    auto found = as_json(hub::store::backup_sqlite(file, to, audit_options()), to);
+    found["source"] = file.string();
+    return found;
+  });
+}
+
+json::object backup_all(const cli::StoreSettings& settings, const std::filesystem::path& to) {
+  const hub::HubPlaces places{settings.data, store_file(settings), blob_directory(settings)};
+  return told("a new directory, and --data DIR, the data directory of a hub", [&] {
+    auto found = as_json(hub::backup_hub(places, to, audit_options()), to);
+    found["source"] = places.store.string();
+    return found;
+  });
+}
+
+json::object restore_all(const cli::StoreSettings& settings, const std::filesystem::path& from) {
+  return told("--data DIR, a directory that is empty or not there yet", [&] {
+    auto found = as_json(hub::restore_hub(from, settings.data, audit_options()), settings.data);
+    found["source"] = from.string();
+    return found;
+  });
 }
 
 json::object restore_store(const cli::StoreSettings& settings, const std::filesystem::path& from, bool replace) {

@@ -11,4 +11,8 @@ json::object backup_store(const cli::StoreSettings& settings, const std::filesys
 // Afterwards the secret in DATA/admin.token is an admin's; it is drawn if there is none.
 json::object restore_store(const cli::StoreSettings& settings, const std::filesystem::path& from, bool replace);
 
+// All that a hub keeps, in a directory (hub/backup.h).
+json::object backup_all(const cli::StoreSettings& settings, const std::filesystem::path& to);
+json::object restore_all(const cli::StoreSettings& settings, const std::filesystem::path& from);
+
 }  // namespace geres::apps

@@ -107,6 +107,9 @@ function(geres_test name)
   endif()
 endfunction()
 
+# All that `cmake --install` puts somewhere.
+add_custom_target(installable)
+
 # geres_sdk(name SOURCES a.cpp … LINK lib …): what users link as geres::<name>, libgeres-<name>.so. All that it is made
 # of (Boost.JSON, libcurl) stays inside, so that a program needs nothing but the headers and the library.
 function(geres_sdk name)
@@ -126,6 +129,7 @@ function(geres_sdk name)
   target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL -Wl,--as-needed)
   install(TARGETS ${target} EXPORT geresTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk NAMELINK_COMPONENT sdk)
+  add_dependencies(installable ${target})
 endfunction()
 
 # geres_program(name SOURCES a.cpp … LINK lib …): a program that ships, into build/bin.
@@ -134,4 +138,5 @@ function(geres_program name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LINK})
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  add_dependencies(installable ${name})
 endfunction()

@@ -29,7 +29,7 @@
 //
 // Threads: handlers run on Options::concurrency threads of the worker's own. One more thread talks to the hub, so a
 // handler may compute or block as long as it likes. All of Worker and Job may be used from any thread. A handler ends
-// by returning or throwing: pthread_exit() in it ends the program. A child of fork() has none of these threads: there a
+// by returning or throwing: pthread_exit() in it fails its job. A child of fork() has none of these threads: there a
 // worker from before may only be destroyed.
 #pragma once
 

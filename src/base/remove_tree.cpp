@@ -79,6 +79,7 @@ class Removal {
 
 bool empty_directory(int directory) noexcept {
   try {
+    if (Removal::names_in(directory).empty()) return true;  // as most of those that attempts leave are
     const Fd top(::openat(directory, ".", kDirectoryFlags));
     if (!top) return false;
     Removal removal(top.get());

@@ -6,7 +6,12 @@
 namespace geres {
 
 WorkerPool::WorkerPool(unsigned threads) {
-  for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  try {
+    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  } catch (...) {  // a thread that cannot be had is an error, not the program's end
+    stop();
+    throw;
+  }
 }
 
 void WorkerPool::run(std::function<void()> task) {

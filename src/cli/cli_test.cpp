@@ -186,7 +186,9 @@ TEST(LeftToken, BelongsToItsHubAndToNoOther) {
   EXPECT_TRUE(left.belongs_to("http://10.0.0.7:8080"));
   EXPECT_FALSE(left.belongs_to("http://127.0.0.1:8080"));
   left.hub.clear();  // left by a hub of 0.1.0
-  EXPECT_TRUE(left.belongs_to("http://localhost:9000"));
+  EXPECT_TRUE(left.belongs_to("http://localhost:8080"));
+  EXPECT_FALSE(left.belongs_to("http://localhost:9000"));
+  EXPECT_FALSE(left.belongs_to("https://127.0.0.1:8080"));
   EXPECT_FALSE(left.belongs_to("http://10.0.0.7:8080"));
 }
 

@@ -52,7 +52,8 @@ std::string first_line(const std::filesystem::path& file) {
 bool LeftToken::belongs_to(std::string_view url) const {
   const auto asked = place_of(url);
   if (asked.host.empty()) return false;
-  if (hub.empty()) return is_loopback(asked.host);
+  // Who left no address is most likely where hubs are unless told otherwise; any other port may be anybody's.
+  if (hub.empty()) return asked.scheme == "http" && is_loopback(asked.host) && asked.port == "8080";
   const auto own = place_of(hub);
   if (asked.scheme != own.scheme || asked.port != own.port) return false;
   return asked.host == own.host || (is_loopback(asked.host) && (is_loopback(own.host) || is_every_address(own.host)));

@@ -12,6 +12,7 @@ namespace geres::cli {
 namespace {
 
 constexpr Millis kPatience = 30 * 60'000;  // with a hub that is away while a log is followed
+constexpr Millis kQuick = 1'000, kPause = 500;
 
 // Where in its attempt's log an answer begins.
 std::int64_t offset_of(const client::Reply& reply) {
@@ -36,12 +37,15 @@ std::optional<client::Failure> LogFollower::run() {
 }
 
 std::optional<client::Failure> LogFollower::follow() {
+  int quick = 0;  // answers in a row that came at once and brought nothing, from a proxy that lets nobody wait
   for (bool begun = false;; begun = true) {
+    if (quick > 2) pause();
     const auto had_ended = look();
     if (!had_ended) return had_ended.error();
     if (what_.follow) hub_.transport().options().patience = kPatience;
     if (auto failed = begun ? locate() : begin()) return failed;
     if (newest_ == 0 && !what_.follow && !what_.attempt) return std::nullopt;  // nothing was written yet
+    const auto asked = SystemClock().monotonic();
     const auto reply = ask(
         {{"offset", std::to_string(offset_)}},
         [this](std::string_view piece) {
@@ -52,10 +56,17 @@ std::optional<client::Failure> LogFollower::follow() {
         what_.follow);
     // A hub that stops ends its answers: all has come when the job had ended before the answer began.
     if (reply && (!what_.follow || *had_ended)) return std::nullopt;
+    quick = reply && came_ == 0 && SystemClock().monotonic() - asked < kQuick ? quick + 1 : 0;
     // What broke before a byte came was tried again for long enough.
     const bool broken = !reply && reply.error().kind == client::Failure::Kind::unreachable && came_ > 0;
     if (!reply && !broken) return reply.error();
   }
+}
+
+// Ends with Ctrl-C, which the next call then tells.
+void LogFollower::pause() {
+  const auto* stop = hub_.transport().options().stop;
+  for (Millis slept = 0; slept < kPause && (stop == nullptr || !stop->load()); slept += 50) ::usleep(50'000);
 }
 
 client::Answer<bool> LogFollower::look() {

@@ -40,6 +40,7 @@ class LogFollower {
   std::optional<client::Failure> locate();
 
   void print(std::string_view bytes);
+  void pause();
 
   client::Client hub_;
   const What what_;

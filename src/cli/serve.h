@@ -73,6 +73,7 @@ struct LogSettings {
 struct StoreSettings {
   std::filesystem::path data;
   std::string store;  // as in HubSettings
+  std::string blobs;  // likewise
 };
 
 // Each of the first three returns the exit code. They run until a signal ends them.
@@ -90,6 +91,9 @@ struct Services {
   std::function<json::object(const StoreSettings&, const std::filesystem::path& file)> backup;
   // The same of the store that was made; and, if one was there and is kept, `kept`: its new name.
   std::function<json::object(const StoreSettings&, const std::filesystem::path& file, bool replace)> restore;
+  // The same of all that a hub keeps and a directory, and besides blobs{files, bytes}, logs{files, bytes}, adminToken;
+  // of a backup lost[] and lostCount: the blobs that the store names and that are not there.
+  std::function<json::object(const StoreSettings&, const std::filesystem::path&directory)> backup_all, restore_all;
 };
 
 int machine_slots();                   // what a host has unless told otherwise

@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// hub check, hub backup, hub restore: what an operator does to a hub's store beside the hub. It works on the files of
-// this machine, with or without a hub that runs on them.
+// hub check, hub backup, hub restore: what an operator does to a hub's store, and to all that it keeps, beside the hub.
+// It works on the files of this machine, with or without a hub that runs on them.
+#include <cstdlib>
+
 #include "cli/context.h"
+#include "cli/credentials.h"
 #include "cli/serve.h"
 
 namespace geres::cli {
 namespace {
+
+// These commands work on files, and GERES_HUB may name a hub whose files are elsewhere: it is the one that is meant.
+// Whoever says --data has said which files.
+void check_whose(const Context& context, const std::filesystem::path& data) {
+  const char* named = std::getenv("GERES_HUB");
+  if (context.has("data") || context.has("store") || named == nullptr || *named == '\0') return;
+  const auto left = read_left_token(data);
+  if (left.belongs_to(named)) return;
+  throw Trouble{kUsage,
+                "GERES_HUB names " + std::string(named) + ", but " + home_short(data.string()) + " belongs to " +
+                    (left.hub.empty() ? "another hub" : left.hub),
+                "this command works on files of this machine",
+                "--data DIR, the data directory of the hub that is meant", "--data"};
+}
 
 StoreSettings store_settings(Context& context) {
   StoreSettings settings;
@@ -14,6 +31,10 @@ StoreSettings store_settings(Context& context) {
   settings.store = context.value_or("store", "");
   if (!settings.store.empty() && !settings.store.starts_with("sqlite:"))
     usage_error("--store '" + settings.store + "' is not a store", {}, "--store sqlite:FILE", "--store");
+  settings.blobs = context.value_or("blobs", "");
+  if (!settings.blobs.empty() && !settings.blobs.starts_with("dir:"))
+    usage_error("--blobs '" + settings.blobs + "' is not a place for blobs", {}, "--blobs dir:DIRECTORY", "--blobs");
+  check_whose(context, settings.data);
   return settings;
 }
 
@@ -37,6 +58,11 @@ std::string events_text(const json::object& found) {
   return number("kept") == "0" ? "none" + log : number("first") + " to " + number("last") + log;
 }
 
+std::string pile_text(const json::value& pile) {
+  const auto files = number_of(pile, "files");
+  return std::to_string(files) + (files == 0 ? "" : ", " + format_size(number_of(pile, "bytes")));
+}
+
 void print_check(Context& context, const json::object& found) {
   auto& output = context.output;
   std::size_t count = 0;
@@ -52,10 +78,15 @@ void print_check(Context& context, const json::object& found) {
     output.line("  " + output.grey(pad(name, 10)) + text);
   };
   output.line(output.bold("OK") + "  " + home_short(text_of(found, "store")));
+  if (found.contains("source")) row("From", home_short(text_of(found, "source")));
   row("Jobs", states_text(found.at("jobs")));
   row("Events", events_text(found));
   row("Tick", std::to_string(found.at("tick").to_number<std::int64_t>()));
   row("Rules", std::to_string(found.at("rules").to_number<std::int64_t>()) + ", and no row breaks one");
+  if (!found.contains("blobs")) return;
+  row("Files", pile_text(found.at("blobs")));
+  row("Logs", pile_text(found.at("logs")));
+  row("Token", found.at("adminToken").as_bool() ? "admin.token" : "none");
 }
 
 // The figures, or what is wrong and where.
@@ -91,20 +122,58 @@ std::filesystem::path file_argument(Context& context) {
   return std::filesystem::absolute(context.words.arguments.at(0)).lexically_normal();
 }
 
+// A name that looks like a store's is one for the store alone.
+bool is_store_name(const std::filesystem::path& path) {
+  const auto ending = path.extension();
+  return !std::filesystem::is_directory(path) && (ending == ".db" || ending == ".sqlite" || ending == ".sqlite3");
+}
+
+int judge_backup(const json::object& found) {
+  judge(found, "the backup is written, but the store that it is of is damaged", "geres hub check");
+  const auto* lost = found.if_contains("lostCount");
+  if (lost == nullptr || lost->as_int64() == 0) return kDone;
+  throw Trouble{kFailed,
+                "the backup is written, but " + plural(lost->as_int64(), "file") + " that the store names " +
+                    (lost->as_int64() == 1 ? "is" : "are") + " damaged or not there, the first " +
+                    std::string(found.at("lost").at(0).as_string()),
+                {},
+                "--blobs dir:DIRECTORY, if this hub keeps its blobs elsewhere",
+                "damaged"};
+}
+
 int backup(Context& context) {
   const auto settings = store_settings(context);
-  if (!context.services.backup) not_wired();
-  const auto found = context.services.backup(settings, file_argument(context));
+  const auto to = file_argument(context);
+  const bool store_alone = is_store_name(to);
+  const auto& service = store_alone ? context.services.backup : context.services.backup_all;
+  if (!service) not_wired();
+  const auto found = service(settings, to);
   show_check(context, found);
-  if (found.at("ok").as_bool())
-    context.output.talk("It names packages and files in DATA/blobs: copy that directory now, and DATA/admin.token.");
-  return judge(found, "the backup is written, but the store that it is of is damaged", "geres hub check");
+  if (store_alone && found.at("ok").as_bool())
+    context.output.talk("This is the store alone. With packages, files, logs and the token: geres hub backup DIR");
+  return judge_backup(found);
+}
+
+json::object restore_file(Context& context, const StoreSettings& settings) {
+  if (!context.services.restore) not_wired();
+  return context.services.restore(settings, file_argument(context), context.has("replace"));
+}
+
+json::object restore_directory(Context& context, const StoreSettings& settings) {
+  if (!context.services.restore_all) not_wired();
+  for (const auto* flag : {"store", "replace"})
+    if (context.has(flag))
+      usage_error("--" + std::string(flag) + " goes with the backup of a store alone",
+                  "the backup of a whole hub is restored into an empty directory",
+                  (file_argument(context) / "geres.db").string() + " instead of the directory",
+                  "--" + std::string(flag));
+  return context.services.restore_all(settings, file_argument(context));
 }
 
 int restore(Context& context) {
   const auto settings = store_settings(context);
-  if (!context.services.restore) not_wired();
-  const auto found = context.services.restore(settings, file_argument(context), context.has("replace"));
+  const bool all = std::filesystem::is_directory(file_argument(context));
+  const auto found = all ? restore_directory(context, settings) : restore_file(context, settings);
   show_check(context, found);
   if (const auto kept = text_of(found, "kept"); !kept.empty())
     context.output.talk("The store that was there is kept as " + home_short(kept));
@@ -118,6 +187,12 @@ std::vector<Flag> store_flags() {
            .environment = "GERES_DATA",
            .live = Live::files},
           {.name = "store", .value = "STORE", .help = "sqlite:FILE (default DATA/geres.db)"}};
+}
+
+std::vector<Flag> backup_flags() {
+  auto flags = store_flags();
+  flags.push_back({.name = "blobs", .value = "BLOBS", .help = "dir:DIRECTORY (default DATA/blobs)"});
+  return flags;
 }
 
 std::vector<Flag> restore_flags() {
@@ -137,19 +212,22 @@ std::vector<Command> store_commands() {
            .run = check,
            .remote = false},
           {.path = "hub backup",
-           .sentence = "Copy a hub's store into a file, consistent and checked, while the hub goes on",
-           .usage = {"<file> [--data <directory>] [--store <store>]"},
-           .examples = {"geres hub backup /backup/monday.db", "geres hub backup /backup/geres.db --data /srv/geres"},
-           .flags = store_flags(),
+           .sentence = "Copy all that a hub keeps into a directory, consistent and checked, while the hub goes on",
+           .usage = {"<directory> [--data <directory>] [--store <store>] [--blobs <blobs>]",
+                     "<file.db> [--data <directory>] [--store <store>]"},
+           .examples = {"geres hub backup /backup/monday", "geres hub backup /backup/monday --data /srv/geres",
+                        "geres hub backup /backup/store.db"},
+           .flags = backup_flags(),
            .run = backup,
            .arguments_min = 1,
            .arguments_max = 1,
            .live = Live::files,
            .remote = false},
           {.path = "hub restore",
-           .sentence = "Make a hub's store from a backup; no hub may run on it",
-           .usage = {"<file> [--data <directory>] [--store <store>] [--replace]"},
-           .examples = {"geres hub restore /backup/monday.db --data /srv/geres"},
+           .sentence = "Make a hub's data directory, or its store, from a backup; no hub may run on it",
+           .usage = {"<directory> [--data <directory>]", "<file> [--data <directory>] [--store <store>] [--replace]"},
+           .examples = {"geres hub restore /backup/monday --data /srv/geres",
+                        "geres hub restore /backup/store.db --data /srv/geres --replace"},
            .flags = restore_flags(),
            .run = restore,
            .arguments_min = 1,

@@ -194,6 +194,46 @@ TEST_F(AwayTest, ALogComesWholeOverBrokenConnections) {
   EXPECT_EQ(text, "abcdefghijkl");
 }
 
+TEST_F(AwayTest, ALogGoesOnBehindAConnectionThatIsDeadWithoutASign) {
+  auto options = options_of(ours);
+  options.answer_timeout = 1s;
+  Client hasty(options);
+  const auto job = hasty.submit({.type = "Work"});
+  Heard heard;
+  std::string text;
+  auto following = hasty.async().follow_log(job.id, {}, [&](std::string_view bytes) {
+    text += bytes;
+    heard.add(std::string(bytes));
+  });
+  const auto lease = start_next();
+  write_log(lease, 0, "abc");
+  heard.wait_for(1);
+  relay.freeze();
+  write_log(lease, 3, "def");
+  heard.wait_for(2);
+  finish(lease);
+  EXPECT_TRUE(following.get().finished());
+  EXPECT_EQ(text, "abcdef");
+}
+
+// Behind a proxy that cuts every wait short, "not yet" comes at once: it is not asked for in a tight loop.
+TEST_F(AwayTest, WaitsThatAreNotHeldArePaced) {
+  const auto job = client->submit({.type = "Work"});
+  const auto lease = start_next();
+  relay.make_hasty();
+  auto waiting = client->async().wait(job.id);
+  std::string text;
+  auto following = client->async().follow_log(job.id, {}, [&](std::string_view bytes) { text += bytes; });
+  const int before = relay.asked();
+  EXPECT_FALSE(waiting.wait_for(1'500ms));
+  EXPECT_LT(relay.asked() - before, 40);
+  write_log(lease, 0, "abc");
+  finish(lease);
+  EXPECT_TRUE(waiting.get().finished());
+  EXPECT_TRUE(following.get().finished());
+  EXPECT_EQ(text, "abc");
+}
+
 // The hub as it ships, killed without a word again and again while jobs are handed in.
 class HubProcess {
  public:

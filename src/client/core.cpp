@@ -47,7 +47,12 @@ Core::Core(Options options) : loop_(transport_options(options)), tokens_(options
 void Core::start() {
   auto self = shared_from_this();
   callback_thread_ = std::thread([self] { self->callbacks(); });
-  network_thread_ = std::thread([self] { self->network(); });
+  try {
+    network_thread_ = std::thread([self] { self->network(); });
+  } catch (...) {  // no more threads to be had
+    stop();
+    throw;
+  }
 }
 
 void Core::stop() {

@@ -2,10 +2,14 @@
 // A log followed to its end. The hub goes from attempt to attempt without a word, so after each connection it is found
 // out which byte of which attempt was the last: attempts before the newest do not grow any more, and the hub says how
 // long they are. Steps: look (at the job) → locate (the position) → follow → look → …
+//
+// A job that prints nothing and a connection that is dead without a sign look the same, so after some silence the log
+// is followed anew.
 #include <algorithm>
 #include <atomic>
 
 #include "client/ask.h"
+#include "client/pace.h"
 #include "client/write.h"
 #include "geres/client.h"
 
@@ -96,6 +100,8 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
     auto call = log_call({.offset = offset_});
     call.query.emplace_back("follow", "true");
     call.patience = 0;  // coming back is done here
+    call.silence_max = silence_max();
+    asked_ = heard_ = SystemClock().monotonic();
     call.sink = [self = shared_from_this()](std::string_view piece) { return self->hand_over(piece); };
     core_->call(promise_.task(), std::move(call),
                 [self = shared_from_this(), had_ended](Answer<transport::Reply> answer) {
@@ -107,16 +113,26 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
   void followed(Answer<transport::Reply> answer, bool had_ended) {
     if (answer && had_ended) return tell_end();
     const auto now = SystemClock().monotonic();
-    if (answer || came_ > 0) away_since_.reset(), pause_ = 0;
-    if (answer) return look();
+    const bool silent = !answer && now - heard_ >= silence_max();
+    if (answer || silent || came_ > 0) away_since_.reset(), pause_ = 0;
+    if (came_ > 0) pace_.news();
+    if (silent) return look();
+    if (answer) return look_after(pace_.after(now - asked_));
     const auto failure = answer.error();
     if (!away_since_) away_since_ = now;
     const bool away = (failure.kind == Failure::Kind::unreachable && failure.error.code == Code::unavailable) ||
                       (failure.status >= 502 && failure.status <= 504);
     if (!away || now - *away_since_ > core_->patience()) return promise_.fail(failure);
     pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
-    core_->after(core_->loop().jittered(pause_), [self = shared_from_this()] { self->look(); });
+    look_after(core_->loop().jittered(pause_));
   }
+
+  void look_after(Millis pause) {
+    if (pause == 0) return look();
+    core_->after(pause, [self = shared_from_this()] { self->look(); });
+  }
+
+  Millis silence_max() const { return core_->loop().options().answer_time_max; }
 
   transport::Take hand_over(std::string_view piece) {
     if (promise_.task()->cancelled()) return transport::Take::enough;
@@ -126,6 +142,7 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
       waiting_ = false;
     }
     const auto size = std::int64_t(piece.size());
+    heard_ = SystemClock().monotonic();
     came_ += size;
     queued_ += size;
     core_->tell([self = shared_from_this(), text = std::string(piece), size] {
@@ -155,6 +172,8 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
   std::atomic<bool> waiting_ = false;
   std::optional<Millis> away_since_;
   Millis pause_ = 0;
+  Millis asked_ = 0, heard_ = 0;  // the follow under way, and its last piece
+  Pace pace_;
 };
 
 }  // namespace

@@ -62,6 +62,11 @@ class Relay {
   // Answers are swallowed, and their connections ended: the hub does what it is told, and nobody hears.
   void swallow_answers(int count) { swallow_ = count; }
   int swallowed() const { return swallowed_; }
+  // Connections that there are stay open, and nothing comes through them any more.
+  void freeze() { frozen_ = int(accepted_); }
+  // As a proxy does that lets no call wait: the hub is not told that it may hold its answers back.
+  void make_hasty() { hasty_ = true; }
+  int asked() const { return asked_; }  // requests, roughly
 
  private:
   static sockaddr_in address(int port) {
@@ -79,14 +84,14 @@ class Relay {
         if (errno == EINTR || errno == ECONNABORTED) continue;
         return;
       }
-      ++accepted_;
+      const int number = ++accepted_;
       const std::lock_guard lock(mutex_);
       open_.insert(from);
-      pumps_.emplace_back([this, from] { serve(from); });
+      pumps_.emplace_back([this, from, number] { serve(from, number); });
     }
   }
 
-  void serve(int from) {
+  void serve(int from, int number) {
     const int to = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     auto at = address(target_);
     const bool there = target_ != 0 && ::connect(to, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
@@ -94,13 +99,19 @@ class Relay {
       const std::lock_guard lock(mutex_);
       open_.insert(to);
     }
-    while (there && pump(from, to)) {
+    while (there && pump(from, to, number)) {
     }
     const std::lock_guard lock(mutex_);
     for (const int fd : {from, to}) open_.erase(fd), ::close(fd);
   }
 
-  bool pump(int from, int to) {
+  static void leave_out(std::string& text, const std::string& what, const std::string& until) {
+    const auto at = text.find(what);
+    if (at == std::string::npos) return;
+    text.erase(at, text.find_first_of(until, at + what.size()) - at);
+  }
+
+  bool pump(int from, int to, int number) {
     pollfd both[] = {{from, POLLIN, 0}, {to, POLLIN, 0}};
     if (::poll(both, 2, -1) < 0) return errno == EINTR;
     char bytes[16 * 1024];
@@ -112,10 +123,17 @@ class Relay {
         ++swallowed_;
         return false;
       }
-      for (ssize_t sent = 0; sent < got;) {
-        const auto n = ::send(both[1 - i].fd, bytes + sent, std::size_t(got - sent), MSG_NOSIGNAL);
+      if (number <= frozen_) continue;
+      std::string text(bytes, std::size_t(got));
+      if (i == 0) ++asked_;
+      if (i == 0 && hasty_) {
+        leave_out(text, "wait=", "& ");
+        leave_out(text, "&follow=true", "& ");
+      }
+      for (std::size_t sent = 0; sent < text.size();) {
+        const auto n = ::send(both[1 - i].fd, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
         if (n <= 0) return false;
-        sent += n;
+        sent += std::size_t(n);
       }
     }
     return true;
@@ -126,6 +144,9 @@ class Relay {
   std::atomic<int> target_ = 0;
   std::atomic<bool> ending_ = false;
   std::atomic<int> accepted_ = 0;
+  std::atomic<int> frozen_ = 0;
+  std::atomic<bool> hasty_ = false;
+  std::atomic<int> asked_ = 0;
   std::atomic<int> swallow_ = 0;
   std::atomic<int> swallowed_ = 0;
   std::mutex mutex_;

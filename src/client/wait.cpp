@@ -7,6 +7,7 @@
 
 #include "client/ask.h"
 #include "client/event_stream.h"
+#include "client/pace.h"
 #include "client/write.h"
 #include "geres/client.h"
 
@@ -45,20 +46,28 @@ class OneWait : public std::enable_shared_from_this<OneWait> {
     call.time_max = wait + (deadline_ ? std::min(late_max, kLateMax) : late_max);
     call.lasting = true;
     if (deadline_) call.patience = std::clamp<Millis>(*deadline_ - now(), 0, core_->patience());
-    core_->call(promise_.task(), std::move(call), [self = shared_from_this()](Answer<transport::Reply> answer) {
+    const auto asked = now();
+    core_->call(promise_.task(), std::move(call), [self = shared_from_this(), asked](Answer<transport::Reply> answer) {
       const auto document = json_of(answer);
       if (!document) return self->promise_.fail(document.error());
       auto job = read_job(*document);
       const bool over = self->deadline_ && now() >= *self->deadline_;
       if (job.ended() || over) return self->promise_.keep(std::move(job));
-      self->poll();
+      self->poll_after(self->pace_.after(now() - asked));
     });
+  }
+
+  void poll_after(Millis pause) {
+    if (pause == 0) return poll();
+    if (deadline_) pause = std::clamp<Millis>(*deadline_ - now(), 0, pause);
+    core_->after(pause, [self = shared_from_this()] { self->poll(); });
   }
 
   std::shared_ptr<Core> core_;
   std::string path_;
   std::optional<Millis> deadline_;
   Promise<Job> promise_;
+  Pace pace_;
 };
 
 class ManyWait : public std::enable_shared_from_this<ManyWait> {

@@ -231,6 +231,14 @@ void Agent::say_which_limits_are_less() const {
   look(RLIMIT_NPROC, limits.processes, "processes and threads together", "u");
   look(RLIMIT_NOFILE, limits.openFiles, "open files each", "n");
   look(RLIMIT_FSIZE, limits.fileBytes, "bytes in a file", "f");
+  const auto say = [](int which, const char* what, const char* flag) {
+    rlimit own{};
+    if (::getrlimit(which, &own) != 0 || own.rlim_max == RLIM_INFINITY) return;
+    log::warn("jobs may have {} of {} each: this host has no more itself (ulimit -H{})",
+              format_size(std::int64_t(own.rlim_max)), what, flag);
+  };
+  say(RLIMIT_AS, "address space", "v");
+  say(RLIMIT_DATA, "data", "d");
 }
 
 void Agent::attach_runner() {

@@ -10,11 +10,13 @@
 #include "base/uuid.h"
 #include "host/host_fixture_test.h"
 #include "host/job_users.h"
+#include "host/leftovers.h"
 #include "host/uid_block.h"
 
 namespace geres::host {
 namespace {
 
+namespace fs = std::filesystem;
 using model::Outcome;
 using test::HostTest;
 
@@ -194,6 +196,96 @@ TEST_F(JobsAsUsers, LeaveNothingOutsideTheirWorkspace) {
                 .result,
             "done\n");
 }
+
+// Whether the kernel tells what comes into a place, or it is read.
+class Leftovers : public testing::TestWithParam<bool> {
+ protected:
+  static constexpr std::uint32_t kFirst = 1'900'000'000;
+  Leftovers() {
+    for (const char* place : {"/tmp", "/dev/shm", "/dev/mqueue"})
+      if (fs::is_directory(place)) places.push_back(place);
+  }
+  ~Leftovers() override {
+    for (const auto& path : made) fs::remove_all(path);
+  }
+  fs::path make(const fs::path& place, std::uint32_t uid, const char* as = "") {
+    const auto path = place / (word + std::to_string(made.size()));
+    made.push_back(path);
+    if (std::string_view(as) == "directory") {
+      fs::create_directory(path);
+      std::ofstream(path / "in") << "it";
+    } else {
+      std::ofstream(path) << "left";
+    }
+    EXPECT_EQ(::chown(path.c_str(), uid, 0), 0);
+    return path;
+  }
+  const std::string word = "geres-left-" + random_hex(4) + "-";
+  std::vector<fs::path> places, made;
+};
+
+TEST_P(Leftovers, GoWithTheirUserAndNobodyElses) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can make files of others";
+  SharedPlaces shared(kFirst, 4, GetParam());
+  shared.remove_all();
+  for (const auto& place : places) {
+    SCOPED_TRACE(place);
+    for (int round = 0; round < 2; ++round) {  // the second time nothing is read
+      const auto own = make(place, kFirst), running = make(place, kFirst + 2), foreign = make(place, 0);
+      shared.remove_left_by(kFirst);
+      EXPECT_FALSE(fs::exists(own));
+      EXPECT_TRUE(fs::exists(running));
+      EXPECT_TRUE(fs::exists(foreign));
+      shared.remove_left_by(kFirst);
+      shared.remove_left_by(kFirst + 2);
+      EXPECT_FALSE(fs::exists(running));
+      EXPECT_TRUE(fs::exists(foreign));
+    }
+    if (place == "/dev/mqueue") continue;
+    const auto whole = make(place, kFirst, "directory"), moved = make(whole, kFirst), to = make(place, kFirst);
+    fs::remove(to);
+    fs::rename(moved, to);
+    const auto foreign = make(place, 0);
+    shared.remove_left_by(kFirst + 2);
+    EXPECT_TRUE(fs::exists(to));
+    shared.remove_left_by(kFirst);
+    EXPECT_FALSE(fs::exists(to));
+    EXPECT_FALSE(fs::exists(whole));
+    fs::rename(make(place, kFirst), foreign);  // over what was known as another's
+    shared.remove_left_by(kFirst);
+    EXPECT_FALSE(fs::exists(foreign));
+  }
+}
+
+TEST_P(Leftovers, OfWhoWasThereBeforeGoAtTheStart) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can make files of others";
+  const auto own = make("/tmp", kFirst + 3, "directory"), foreign = make("/tmp", kFirst + 4);
+  SharedPlaces(kFirst, 4, GetParam()).remove_all();
+  EXPECT_FALSE(fs::exists(own));
+  EXPECT_TRUE(fs::exists(foreign));
+}
+
+// More comes than the kernel remembers.
+TEST_P(Leftovers, GoBehindMoreThanCanBeTold) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can make files of others";
+  std::ifstream limit("/proc/sys/fs/inotify/max_queued_events");
+  int most = 0;
+  limit >> most;
+  if (most > 20'000 || !fs::is_directory("/dev/shm")) GTEST_SKIP() << "it remembers very much here";
+  SharedPlaces shared(kFirst, 4, GetParam());
+  shared.remove_all();
+  const auto busy = make("/dev/shm", 0);
+  for (int i = 0; i <= most; ++i) {
+    const auto other = busy.string() + (i % 2 == 0 ? "a" : "b");
+    std::ofstream(other) << "x";
+    fs::remove(other);
+  }
+  const auto own = make("/dev/shm", kFirst);
+  shared.remove_left_by(kFirst);
+  EXPECT_FALSE(fs::exists(own));
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Leftovers, testing::Bool());
 
 TEST_F(JobsAsUsers, AreGoneWhereNothingContainsThem) {
   options.slots = 1;

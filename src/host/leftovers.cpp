@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
@@ -14,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -80,41 +82,85 @@ void as_user(std::uint32_t uid, std::uint32_t gid, Step step) {
 
 }  // namespace
 
-// What lies there is everybody's to make; below a directory of one user all is this user's.
-void SharedPlaces::clear(const char* path, Seen& seen, std::uint32_t first, std::uint32_t count) const {
-  constexpr std::time_t kSecondsToBeOld = 2;  // file systems keep times more coarsely than this clock
-  const Fd directory(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  struct stat now {};
-  if (!directory || ::fstat(directory.get(), &now) != 0) return;
-  const bool same = now.st_mtim.tv_sec == seen.changed.tv_sec && now.st_mtim.tv_nsec == seen.changed.tv_nsec;
-  if (seen.clean && same) return;
-  const std::time_t read_at = std::time(nullptr);
-  DIR* const stream = ::fdopendir(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+SharedPlaces::SharedPlaces(std::uint32_t first, std::uint32_t count, bool watch) : first_(first), count_(count) {
+  if (watch) events_ = Fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+}
+
+// Everything that has come into a place has been told by the kernel when whoever made it is gone.
+void SharedPlaces::hear() {
+  constexpr std::size_t kNamesMax = 10'000;
+  alignas(inotify_event) char bytes[16 * 1024];
+  for (ssize_t got; events_ && (got = ::read(events_.get(), bytes, sizeof bytes)) > 0;)
+    for (char* at = bytes; at < bytes + got;) {
+      const auto& event = *reinterpret_cast<const inotify_event*>(at);
+      at += sizeof event + event.len;
+      for (auto& place : places_) {
+        const bool lost = (event.mask & IN_Q_OVERFLOW) != 0;
+        if (!lost && place.watch != event.wd) continue;
+        if (!lost && (event.mask & IN_IGNORED) != 0) place.watch = -1;
+        if (event.len > 0) place.names.insert(event.name);
+        if (lost || place.watch < 0 || place.names.size() > kNamesMax) place.known = false;
+      }
+    }
+}
+
+// Something else may have been mounted there meanwhile.
+void SharedPlaces::watch(const char* path, const struct stat& facts, Place& place) const {
+  if (!events_ || (place.watch >= 0 && place.device == facts.st_dev && place.inode == facts.st_ino)) return;
+  if (place.watch >= 0) ::inotify_rm_watch(events_.get(), place.watch);
+  place.watch = ::inotify_add_watch(events_.get(), path, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+  place.device = facts.st_dev;
+  place.inode = facts.st_ino;
+  place.known = false;
+}
+
+void SharedPlaces::read_names(int directory, Place& place) const {
+  place.names.clear();
+  DIR* const stream = ::fdopendir(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (stream == nullptr) return;
-  const Users all{first_, count_}, ended{first, count};
-  std::vector<std::string> names;
-  bool others = false;
+  const Users all{first_, count_};
   while (const dirent* item = ::readdir(stream)) {
     const std::string_view name = item->d_name;
     struct stat facts {};
-    if (name == "." || name == ".." || ::fstatat(directory.get(), item->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0)
-      continue;
-    if (ended.have(facts.st_uid))
-      names.emplace_back(name);
-    else
-      others = others || all.have(facts.st_uid);
+    if (name != "." && name != ".." && ::fstatat(directory, item->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+        all.have(facts.st_uid))
+      place.names.emplace(name);
   }
   ::closedir(stream);
-  for (const auto& name : names) remove_tree_at(directory.get(), name);
-  seen.changed = now.st_mtim;
-  seen.clean = names.empty() && !others && read_at - now.st_mtim.tv_sec > kSecondsToBeOld;
+  place.known = place.watch >= 0;
+}
+
+// What lies there is everybody's to make; below a directory of one user all is this user's.
+void SharedPlaces::clear(const char* path, Place& place, std::uint32_t first, std::uint32_t count) const {
+  constexpr std::time_t kSecondsToBeOld = 2;  // file systems keep times more coarsely than this clock
+  struct stat now {};
+  if (::stat(path, &now) != 0) return;
+  watch(path, now, place);
+  if (place.known && place.names.empty()) return;
+  const bool same = now.st_mtim.tv_sec == place.changed.tv_sec && now.st_mtim.tv_nsec == place.changed.tv_nsec;
+  if (!events_ && place.clean && same) return;
+  const Fd directory(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return;
+  const std::time_t read_at = std::time(nullptr);
+  if (!place.known) read_names(directory.get(), place);
+  const Users all{first_, count_}, ended{first, count};
+  std::erase_if(place.names, [&](const std::string& name) {
+    struct stat facts {};
+    if (::fstatat(directory.get(), name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT;
+    if (ended.have(facts.st_uid)) return remove_tree_at(directory.get(), name);
+    return !all.have(facts.st_uid);
+  });
+  place.changed = now.st_mtim;
+  place.clean = place.names.empty() && read_at - now.st_mtim.tv_sec > kSecondsToBeOld;
 }
 
 void SharedPlaces::remove(std::uint32_t first, std::uint32_t count) noexcept {
   try {
-    for (std::size_t i = 0; i < std::size(kPlaces); ++i) clear(kPlaces[i], seen_[i], first, count);
+    hear();
+    for (std::size_t i = 0; i < std::size(kPlaces); ++i) clear(kPlaces[i], places_[i], first, count);
     clear_system_v({first, count});
   } catch (...) {  // there is no memory to remember names in: the next time
+    for (auto& place : places_) place.known = false;
   }
 }
 

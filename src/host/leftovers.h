@@ -3,33 +3,48 @@
 // find it as its own: everything that is the slot's user's.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <ctime>
 #include <iterator>
+#include <set>
+#include <string>
+
+#include "base/file.h"
 
 namespace geres::host {
 
 // The files in /tmp, /var/tmp, /dev/shm and /dev/mqueue, and the System V memory, semaphores and queues, of a host's
-// users: `first` to `first` + `count` - 1. Reading a large /tmp after each job costs more than the job, so a directory
-// that has not changed since it was read, and had nothing of them then, is not read again. One thread; never throws.
+// users: `first` to `first` + `count` - 1. Reading a large /tmp after each job costs more than the job, so each place
+// is read once, and from then on the kernel names what comes there (inotify), on a busy machine little of it ours.
+// Where it does not, a directory is read again when it has changed. One thread; never throws.
 class SharedPlaces {
  public:
-  SharedPlaces(std::uint32_t first, std::uint32_t count) : first_(first), count_(count) {}
+  SharedPlaces(std::uint32_t first, std::uint32_t count, bool watch = true);
   void remove_left_by(std::uint32_t uid) noexcept { remove(uid, 1); }
   void remove_all() noexcept { remove(first_, count_); }
 
  private:
   static constexpr const char* kPlaces[] = {"/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"};
-  struct Seen {
-    timespec changed{};
-    bool clean = false;  // nothing of these users was there, and the time above is too old to hide a later change
+  struct Place {
+    int watch = -1;  // what the kernel calls it; -1: it is not watched
+    std::uint64_t device = 0, inode = 0;
+    bool known = false;           // all that may be of these users is among the names
+    std::set<std::string> names;  // to be looked at
+    timespec changed{};           // when it was read …
+    bool clean = false;           // … and nothing of these users was there, and that is too long ago to hide a change
   };
 
   void remove(std::uint32_t first, std::uint32_t count) noexcept;
-  void clear(const char* path, Seen& seen, std::uint32_t first, std::uint32_t count) const;
+  void hear();
+  void watch(const char* path, const struct stat& facts, Place& place) const;
+  void clear(const char* path, Place& place, std::uint32_t first, std::uint32_t count) const;
+  void read_names(int directory, Place& place) const;
 
-  std::uint32_t first_, count_;
-  Seen seen_[std::size(kPlaces)];
+  const std::uint32_t first_, count_;
+  Fd events_;
+  Place places_[std::size(kPlaces)];
 };
 
 // Kills what runs as this user, for where a process can get away from its attempt. Any thread.

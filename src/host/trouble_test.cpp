@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -19,6 +20,7 @@
 #include <sstream>
 
 #include "host/data_lock.h"
+#include "host/link/claim_loop.h"
 #include "host/link/membership.h"
 #include "host/link/remembered.h"
 #include "host/outcome.h"
@@ -136,6 +138,69 @@ TEST_F(HostTest, AFetchThatHangsIsSentAgainWhenTheHubIsBack) {
   const Millis before = SystemClock().monotonic();
   EXPECT_EQ(run("true").outcome, Outcome::finished);
   EXPECT_LT(SystemClock().monotonic() - before, 15'000) << "not only when the call's time is over, after 30 s";
+}
+
+// A claim loop by itself, against a hub.
+struct Claims : testing::Test {
+  ~Claims() override { link.stop(); }
+  void begin() {
+    link.start([this] { loop.pump(slots); });
+    wire::RegisterHost host;
+    host.name = "claims";
+    host.slots = 8;
+    HubCall call;
+    call.path = "/v1/hosts";
+    call.bearer = "host-token";
+    call.body = json::write_text(host);
+    link.post(
+        [this, call] { link.send(call, [this](const HubAnswer& answer) { loop.begin(membership(answer).value()); }); });
+  }
+  void name(int n) {
+    link.post([this, n] { slots = n; });
+  }
+  bool await_fetches(std::size_t n) {
+    return hub.await([&] { return hub.fetches.size() >= n; });
+  }
+  SystemClock clock;
+  FakeHub hub;
+  HubLink link{{hub.url()}, clock};
+  std::atomic<int> leases{0};
+  int slots = 8;  // on the loop's thread
+  ClaimLoop loop{link,
+                 clock,
+                 {.fetched = [this](const wire::Fetched& answer, Millis) { leases += int(answer.leases.size()); },
+                  .heard = [](bool) {},
+                  .gone = [] {},
+                  .trouble = [](const std::string&) {}}};
+};
+
+// What is named changes (the host rests, it drains) while an older call hangs: the newer ones do not wait for it.
+TEST_F(Claims, BehindALostCallOthersGoOn) {
+  hub.deaf_fetch = 1;
+  begin();
+  ASSERT_TRUE(await_fetches(1));
+  const Millis before = clock.monotonic();
+  for (std::size_t n = 2; n <= 6; ++n) {  // the last one names all
+    name(n % 2 == 0 ? 0 : 8);
+    ASSERT_TRUE(await_fetches(n)) << n;
+  }
+  name(8);
+  hub.add_script("true");
+  ASSERT_TRUE(hub.await([&] { return leases == 1; }));
+  EXPECT_LT(clock.monotonic() - before, 5'000) << "not only when the newest call's time is over, after 20 s";
+}
+
+TEST_F(Claims, AReplacedCallThatIsNotAnsweredIsSentAgain) {
+  hub.deaf_fetch = 1;
+  begin();
+  ASSERT_TRUE(await_fetches(1));
+  const auto lost = hub.locked([&] { return hub.fetches[0].fetchId; });
+  name(0);
+  const Millis before = clock.monotonic();
+  ASSERT_TRUE(hub.await([&] {
+    return std::count_if(hub.fetches.begin(), hub.fetches.end(), [&](const auto& f) { return f.fetchId == lost; }) == 2;
+  }));
+  EXPECT_LT(clock.monotonic() - before, 5'000) << "not only when its own time is over, after 30 s";
 }
 
 TEST_F(HostTest, ALeaseWhoseAnswerWasLostCountsFromTheFirstTry) {

@@ -58,7 +58,7 @@ int Fences::kernel_abi() {
   return abi < 0 ? 0 : int(abi);
 }
 
-Fences::Fences(std::vector<std::string> hidden) : abi_(kernel_abi()) {
+Fences::Fences(std::vector<std::string> hidden, std::size_t names_max) : names_max_(names_max), abi_(kernel_abi()) {
   if (!usable()) return;
   handled_ = abi_ >= 3 ? kAll : kAll & ~kTruncate;
   // As they are found by walking down: without links on the way.
@@ -81,22 +81,33 @@ bool Fences::is_changed() const {
                      [](const Way& way) { return changed_ns(way.directory) != way.changed_ns; });
 }
 
+// What every program needs comes first, in case that not all of it can be held open.
 void Fences::list() {
   places_.clear();
   ways_.clear();
-  list_around("/");
   const auto has_nothing_hidden = [&](const std::string& path) {
     return !leads_to_hidden(path) && std::find(hidden_.begin(), hidden_.end(), path) == hidden_.end();
   };
   if (has_nothing_hidden("/dev")) allow("/dev", kRead | kWriteFile);
   for (const std::string path : kPassing)
     if (has_nothing_hidden(path)) allow(path, kAll);
+  std::vector<std::string> level{"/"};
+  while (!level.empty()) {
+    std::vector<std::string> below;
+    for (const auto& directory : level) {
+      const auto more = list_around(directory);
+      below.insert(below.end(), more.begin(), more.end());
+    }
+    level = std::move(below);
+  }
 }
 
-void Fences::list_around(const std::string& directory) {
+// Allows what is in it but for what is hidden, and returns what leads there.
+std::vector<std::string> Fences::list_around(const std::string& directory) {
+  std::vector<std::string> leading;
   ways_.push_back({directory, changed_ns(directory).value_or(0)});
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(directory.c_str()), &closedir);
-  if (!entries) return;
+  if (!entries) return leading;
   std::size_t count = 0;
   while (const dirent* entry = readdir(entries.get())) {
     const std::string name = entry->d_name;
@@ -104,10 +115,11 @@ void Fences::list_around(const std::string& directory) {
     const std::string path = (directory == "/" ? "/" : directory + "/") + name;
     if (std::find(hidden_.begin(), hidden_.end(), path) != hidden_.end()) continue;
     if (leads_to_hidden(path))
-      list_around(path);
-    else if (++count <= kEntriesMax)
+      leading.push_back(path);
+    else if (++count <= kEntriesMax && places_.size() < names_max_)
       allow(path, kRead);
   }
+  return leading;
 }
 
 // Not through a link: what it leads to may be hidden, and is allowed where it is if it is not.

@@ -29,8 +29,8 @@ class Fences {
   // The kernel's version of Landlock; 0: it has none, or it is switched off.
   static int kernel_abi();
 
-  // `hidden`: absolute paths, existing or not.
-  explicit Fences(std::vector<std::string> hidden);
+  // `hidden`: absolute paths, existing or not. `names_max`: how many names around them may be held open.
+  Fences(std::vector<std::string> hidden, std::size_t names_max);
   bool usable() const { return abi_ >= kAbiMin; }
   int abi() const { return abi_; }
 
@@ -54,12 +54,13 @@ class Fences {
 
   bool is_changed() const;
   void list();
-  void list_around(const std::string& directory);
+  std::vector<std::string> list_around(const std::string& directory);
   void allow(const std::string& path, std::uint64_t access);
   bool leads_to_hidden(const std::string& directory) const;
   bool add(int rules, const Place& place) const;
   bool add(int rules, const std::string& path, std::uint64_t access) const;
 
+  const std::size_t names_max_;
   int abi_;
   std::uint64_t handled_ = 0;
   std::vector<std::string> hidden_;

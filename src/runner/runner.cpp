@@ -50,6 +50,15 @@ bool can_switch_user() {
   return sum > 1;
 }
 
+// Open files that the fences may take: what attempts need is left.
+std::size_t names_max(std::uint32_t slots) {
+  constexpr rlim_t kOwn = 128, kOfSlot = 16, kLeast = 64;
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return kLeast;
+  const rlim_t others = kOwn + kOfSlot * slots;
+  return std::max(kLeast, files.rlim_cur > others ? files.rlim_cur - others : 0);
+}
+
 class Runner {
  public:
   Runner(const RunnerOptions& options, const rlimit& files, std::unique_ptr<ContainmentKind> containment,
@@ -58,7 +67,7 @@ class Runner {
         files_(files),
         containment_(std::move(containment)),
         limits_(std::move(limits)),
-        fences_(options.hidden),
+        fences_(options.hidden, names_max(options.slots)),
         slots_(options.slots) {
     prepare_process();
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));

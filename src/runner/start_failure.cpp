@@ -112,7 +112,7 @@ std::string start_failure_reason(const ChildPlan& plan, const ChildReport& repor
 }
 
 std::string exit_hint(const ChildPlan& plan, int exit_code) {
-  if (exit_code != 127) return {};
+  if (exit_code != 127 && exit_code != 126) return {};  // 126: a directory of PATH that it may not look into
   // `#!/usr/bin/env python3\r`: env was there, and looked for something that nobody has.
   for (const auto& candidate : plan.candidates) {
     const std::string head = head_of(absolute(plan, candidate));

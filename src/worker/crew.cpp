@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/crew.h"
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -32,6 +34,8 @@ Result call(const Handler& handler, Job& job) {
   } inside;
   try {
     return handler(job);
+  } catch (const abi::__forced_unwind&) {  // pthread_exit(): the thread ends, and must
+    throw;
   } catch (const Abort& abort) {
     return Result::abort(abort.what());
   } catch (const std::exception& error) {
@@ -87,8 +91,13 @@ void put_result(wire::FinishedItem& item, const std::string& text) {
 
 Crew::Crew(int threads, const Handlers& handlers, const Clock& clock, std::function<void()> nudge)
     : handlers_(handlers), clock_(clock), nudge_(std::move(nudge)) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
-  threads_.emplace_back([this] { set_stops(); });
+  try {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    threads_.emplace_back([this] { set_stops(); });
+  } catch (...) {  // no more threads to be had
+    close();
+    throw;
+  }
 }
 
 bool Crew::in_handler() {
@@ -204,26 +213,44 @@ void Crew::work() {
     ++load_.running;
     note(news_.started, attempt);
     lock.unlock();
-    auto end = run(*attempt);
+    wire::FinishedItem end;
+    try {
+      end = run(*attempt);
+    } catch (const abi::__forced_unwind&) {
+      lock.lock();
+      finish(attempt, ended(*attempt, Result::failure("the handler has ended its thread (pthread_exit)")));
+      if (!closed_) threads_.emplace_back([this] { work(); });
+      lock.unlock();
+      throw;
+    }
     lock.lock();
-    attempt->finished = std::move(end);
-    attempt->stage = Stage::ended;
-    --load_.running;
-    note(news_.ended, attempt);
+    finish(attempt, std::move(end));
   }
 }
 
+void Crew::finish(const AttemptPtr& attempt, wire::FinishedItem end) {
+  attempt->finished = std::move(end);
+  attempt->stage = Stage::ended;
+  --load_.running;
+  note(news_.ended, attempt);
+}
+
 wire::FinishedItem Crew::run(Attempt& attempt) const {
-  wire::FinishedItem item;
-  item.lease = attempt.lease;
   const auto handler = handlers_.find(attempt.type);
   if (handler == handlers_.end()) {
+    wire::FinishedItem item;
+    item.lease = attempt.lease;
     item.outcome = Outcome::type;
     item.error = "this worker has no handler for the type '" + attempt.type + "'";
     return item;
   }
   Job job(attempt);
-  const Result result = call(handler->second, job);
+  return ended(attempt, call(handler->second, job));
+}
+
+wire::FinishedItem Crew::ended(const Attempt& attempt, const Result& result) {
+  wire::FinishedItem item;
+  item.lease = attempt.lease;
   item.outcome = outcome_of(result, attempt.stopped);
   item.error = error_of(attempt, result, item.outcome);
   if (item.outcome != Outcome::released) put_result(item, result.text());

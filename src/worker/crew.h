@@ -52,6 +52,8 @@ class Crew {
   void work();
   void set_stops();
   wire::FinishedItem run(Attempt& attempt) const;
+  static wire::FinishedItem ended(const Attempt& attempt, const Result& result);
+  void finish(const AttemptPtr& attempt, wire::FinishedItem end);  // with the lock
   void note(std::vector<AttemptPtr>& kind, AttemptPtr attempt);
 
   const Handlers& handlers_;

@@ -3,6 +3,7 @@
 // unnoticed when the worker stops, the hub goes away, or an earlier life has died.
 #include "geres/worker.h"
 
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -150,6 +151,18 @@ TEST_F(WorkerTest, WhatFailsIsTriedAgainAndWhatAbortsIsNot) {
   job = ended(submit(R"(,"maxAttempts":1)"));
   EXPECT_EQ(text(job, "reason"), "error");
   EXPECT_NE(text(job, "error"), "");
+}
+
+TEST_F(WorkerTest, AHandlerThatEndsItsThreadFailsItsJobAlone) {
+  Worker worker(options_of());
+  worker.handle("Work", [](Job& job) {
+    if (job.attempt() < 4) ::pthread_exit(nullptr);
+    return Result::success("on another thread");
+  });
+  worker.start();
+  const auto job = ended(submit(R"(,"maxAttempts":5,"backoff":{"initial":"1ms","max":"1ms"})"));
+  EXPECT_EQ(text(job, "result"), "on another thread");
+  EXPECT_EQ(job.at("failures").as_int64(), 3);
 }
 
 TEST_F(WorkerTest, LongAndBrokenResultsAreCutAndMended) {

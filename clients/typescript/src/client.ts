@@ -3,7 +3,7 @@
 import type { HttpTransportType } from "@microsoft/signalr";
 import type { components } from "./schema.js";
 import { type EventFilter, type Gap, type GeresEvent, readEvents } from "./events.js";
-import { Http, type Options, type Query } from "./http.js";
+import { Http, type Options, Pace, type Query, sleep } from "./http.js";
 import { type Listener, Notifications } from "./notifications.js";
 import { packDirectory } from "./pack.js";
 
@@ -69,9 +69,13 @@ export class Geres {
   async wait(id: string, { timeout, signal }: Wait = {}): Promise<Job> {
     const waitUntil = performance.now() + (timeout ?? Number.POSITIVE_INFINITY);
     const path = `/v1/jobs/${encodeURIComponent(id)}`;
+    const pace = new Pace();
     for (;;) {
+      const asked = performance.now();
       const job = (await this.http.json({ method: "GET", path, repeatable: true, waitUntil, signal })) as Job;
-      if (ended(job) || performance.now() >= waitUntil) return job;
+      const now = performance.now();
+      if (ended(job) || now >= waitUntil) return job;
+      await sleep(Math.min(pace.after(now - asked), waitUntil - now), signal);
     }
   }
   async cancel(id: string, options: { grace?: string; reason?: string } = {}): Promise<Job> {

@@ -207,6 +207,19 @@ function reasonOf(trouble: unknown): string {
   return cause ? reasonOf(cause) : message || code || String(trouble);
 }
 
+/**
+ * For whoever asks again for what the hub holds back until there is news: a proxy between may cut waits short, and
+ * answers that come at once, one after the other, are not followed by the next call in a tight loop.
+ */
+export class Pace {
+  private quick = 0;
+  /** The pause before the next call, in ms; `took`: how long an answer without news was in coming. */
+  after(took: number): number {
+    this.quick = took < 1_000 ? this.quick + 1 : 0;
+    return this.quick < 3 ? 0 : Math.min(100 * 2 ** (this.quick - 3), 2_000);
+  }
+}
+
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

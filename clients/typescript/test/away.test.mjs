@@ -186,6 +186,14 @@ test("a wait that is interrupted goes on for what is left of it", () => {
   });
 });
 
+test("a wait that no hub holds back is not asked for in a tight loop", () => {
+  const running = says(200, JSON.stringify({ id: "j", state: "running" }), json);
+  return withHub([running], {}, async (geres, asked) => {
+    assert.equal((await geres.wait("j", { timeout: 1_500 })).state, "running");
+    assert.ok(asked.length < 15, `${asked.length} calls`);
+  });
+});
+
 test("a long poll that breaks late has all patience before it", () => {
   const late = (_, to) => setTimeout(() => to.destroy(), 700);
   return withHub([late, well], { patience: 500 }, async (geres) => assert.equal((await geres.wait("j")).id, "j"));

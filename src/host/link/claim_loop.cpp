@@ -12,8 +12,9 @@ namespace {
 constexpr Millis kWaitMax = 20'000;
 constexpr Millis kWaitMin = 2'000;
 constexpr Millis kRepeatMax = 2'000;
-constexpr Millis kDoubtAfter = 500;  // a call sent later than that is not doubted
-constexpr std::size_t kCallsMax = 4;
+constexpr Millis kDoubtAfter = 500;       // a call sent later than that is not doubted
+constexpr Millis kReplacedAfter = 1'000;  // a call that a newer one has replaced is answered at once
+constexpr std::ptrdiff_t kFlyingMax = 4;
 
 }  // namespace
 
@@ -37,7 +38,22 @@ void ClaimLoop::pump(int slots) {
   if (!membership_ || clock_.monotonic() < not_before_) return;
   if (calls_.empty() || calls_.back().settled) return open(slots);
   const Call& newest = calls_.back();
-  if (newest.slots != slots && newest.flying && calls_.size() < kCallsMax) open(slots);
+  if (newest.slots == slots || !newest.flying) return;
+  // Those that have been answered and wait for an older one to settle are in nobody's way.
+  if (std::count_if(calls_.begin(), calls_.end(), [](const Call& call) { return call.flying; }) >= kFlyingMax) return;
+  look_after(calls_.back());
+  open(slots);
+}
+
+// A newer call is about to take its place, so the hub answers it. If nothing comes, its connection is dead without a
+// sign, and what it was granted is asked for by another.
+void ClaimLoop::look_after(const Call& replaced) {
+  link_.after(kReplacedAfter, [this, id = replaced.id, tries = replaced.tries, generation = generation_] {
+    Call* call = generation == generation_ ? find(id) : nullptr;
+    if (call == nullptr || !call->flying || call->tries != tries) return;
+    call->reached = true;
+    send(*call);
+  });
 }
 
 int ClaimLoop::offered() const {

@@ -4,9 +4,9 @@
 // the report that frees it.
 //
 // When another number is to be named, a new fetch takes the place of the open one; the replaced call may still bring
-// leases, so both are waited for. A call that got no answer is repeated under its own id until there is one: that is
-// how leases whose answer was lost are found again. `fetched()` therefore only moves over calls that are settled, in
-// their order.
+// leases, so both are waited for, and one that is not answered soon is sent again. A call that got no answer is
+// repeated under its own id until there is one: that is how leases whose answer was lost are found again. `fetched()`
+// therefore only moves over calls that are settled, in their order.
 #pragma once
 
 #include <deque>
@@ -54,6 +54,7 @@ class ClaimLoop {
   };
 
   void open(int slots);
+  void look_after(const Call& replaced);
   void send(Call& call);
   Call* find(const std::string& id);
   void answered(const std::string& id, int tries, const HubAnswer& answer);

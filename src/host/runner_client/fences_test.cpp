@@ -2,6 +2,7 @@
 // An attempt that is kept to its own files by Landlock, beside a host's data as it lies on the disk: what it may not
 // touch, and that real programs run inside as they do outside.
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -79,6 +80,36 @@ TEST_F(Fences, WhatComesLaterCanBeRead) {
   fs::create_directories(data.parent_path() / "later");
   std::ofstream(data.parent_path() / "later/file") << "later\n";
   EXPECT_TRUE(can("cat $DATA/../later/file")) << said;
+}
+
+// Each name beside what is hidden is an open file; where there are more of these than the host may have, it begins all
+// the same, and the system's own can be read.
+TEST(FewDescriptors, AreLeftForAttempts) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  TestHost host;
+  const auto data = host.directory.path() / "data";
+  fs::create_directories(data / "own");
+  for (int i = 0; i < 500; ++i) std::ofstream(host.directory.path() / ("beside-" + std::to_string(i)));
+  RunnerClient::Options options;
+  options.hidden = {data.string()};
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit few{300, 300};
+    setrlimit(RLIMIT_NOFILE, &few);
+    if (!host.launch(options)) _exit(1);
+    if (host.client->hello().landlock == 0) _exit(77);
+    auto spec = host.spec("a", {"/bin/sh", "-c", "ls /usr/bin > /dev/null && echo x > own && cat own"});
+    spec.workDirectory = data / "own";
+    spec.fences.emplace();
+    spec.fences->writable = {data / "own"};
+    const auto result = host.run(spec, 60'000);
+    _exit(result.end == RunEnd::exited && result.exitCode == 0 ? 0 : 2);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "this kernel has no Landlock, or an old one";
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(Fences, WhatIsNotThereIsTold) {

@@ -345,6 +345,12 @@ TEST_P(Contained, SaysWhyAStartFailed) {
   const auto windows = host.run(host.spec("windows", {"./windows.sh"}));
   EXPECT_EQ(windows.exitCode, 127) << "env was found";
   EXPECT_EQ(windows.reason, "the script has Windows line ends");
+  std::ofstream(directory / "sh\r") << "text\n";  // as where a directory of PATH is closed to the job
+  auto closed = host.spec("closed", {"./windows.sh"});
+  closed.env = {"PATH=" + directory.string()};
+  const auto refused = host.run(closed);
+  EXPECT_EQ(refused.exitCode, 126);
+  EXPECT_EQ(refused.reason, "the script has Windows line ends");
 
   auto spec = host.shell("nowhere", "true");
   spec.workDirectory = directory / "absent";

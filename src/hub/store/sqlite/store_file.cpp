@@ -161,6 +161,29 @@ Audit backup_sqlite(const std::filesystem::path& file, const std::filesystem::pa
   return audit;
 }
 
+struct StoreNames::Parts {
+  std::unique_ptr<sqlite::Database> database;
+};
+
+StoreNames::StoreNames(const std::filesystem::path& file) : parts_(new Parts{sqlite::open_to_read(file)}) {}
+
+StoreNames::~StoreNames() = default;
+
+void StoreNames::each_blob(const std::function<void(const std::string&, const std::string&)>& visit) {
+  auto rows = parts_->database->prepare(
+      "SELECT tenant, lower(hex(sha256)) FROM (SELECT tenant, sha256 FROM package UNION SELECT tenant, sha256 FROM "
+      "package_use UNION SELECT tenant, sha256 FROM job_input UNION SELECT tenant, sha256 FROM job_file)");
+  while (rows.step()) visit(std::string(rows.view(0)), std::string(rows.view(1)));
+}
+
+int StoreNames::attempts(Uuid job) {
+  auto rows = parts_->database->cached(
+      "SELECT max(attempt) FROM (SELECT attempt FROM job WHERE seq=?1 AND lo=?2"
+      " UNION ALL SELECT attempt FROM lease WHERE seq=?1 AND lo=?2)");
+  rows.bind(job.seq(), std::int64_t(job.low)).step();
+  return rows.is_null(0) ? 0 : int(rows.integer(0));
+}
+
 Restored restore_sqlite(const std::filesystem::path& backup, const std::filesystem::path& file,
                         const RestoreOptions& options) {
   const Fd lock = try_lock_file(file.string() + ".lock");

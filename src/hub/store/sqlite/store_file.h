@@ -11,8 +11,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
 
+#include "base/uuid.h"
 #include "hub/store/audit.h"
 
 namespace geres::hub::store {
@@ -23,6 +26,19 @@ Audit audit_sqlite(const std::filesystem::path& file, const AuditOptions& option
 // Copies one committed state of the store to `to`, which must not exist: written beside it, synced, renamed; readable
 // by its owner alone, in one file without a log. What the audit of the copy found is told, and the backup kept.
 Audit backup_sqlite(const std::filesystem::path& file, const std::filesystem::path& to, const AuditOptions& options);
+
+// What a store that nobody writes names of what lies beside it.
+class StoreNames {
+ public:
+  explicit StoreNames(const std::filesystem::path& file);
+  ~StoreNames();
+  void each_blob(const std::function<void(const std::string& tenant, const std::string& sha256)>& visit);
+  int attempts(Uuid job);  // the number of its last one; 0: none, or no such job
+
+ private:
+  struct Parts;
+  const std::unique_ptr<Parts> parts_;
+};
 
 struct RestoreOptions {
   AuditOptions audit;
