@@ -119,6 +119,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.calls_per_tenant = settings.calls_per_tenant;
   options.calls_per_address = settings.calls_per_address;
   options.cors_origins = settings.cors_origins;
+  options.metrics_tenants = settings.metrics_tenants;
   options.webhook_allow = settings.webhook_allow;
   options.webhook_ca = settings.webhook_ca;
   options.webhook_retry = settings.webhook_retry;

@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structured logs: one line an event, on standard error. Text on a terminal, JSON lines elsewhere.
+// Structured logs: one line an event, on standard error. Text on a terminal, JSON lines elsewhere. What somebody may
+// look for (which host, which job, who) stands in members, the message is the same words each time:
+//
+//   log::event(log::Level::warn, "host lost", {{"host", name}, {"slots", 4}});
+//   {"time":…,"level":"warning","part":"hub","message":"host lost","host":"w1","slots":4}
+//   21:12:04.120 hub warning  host lost  host=w1 slots=4
+//
 // Never log a secret, a token, parameters or a job's output.
 #pragma once
 
 #include <spdlog/spdlog.h>
 
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
 #include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 namespace geres::log {
 
@@ -13,10 +26,42 @@ using spdlog::debug;
 using spdlog::error;
 using spdlog::info;
 using spdlog::warn;
+using Level = spdlog::level::level_enum;
 
 enum class Format { automatic, text, json };
 
 // Once, from main, before other threads. `part` names the program's part ("hub", "host") in each line.
 void start(const std::string& part, Format format = Format::automatic, const std::string& level = "info");
+
+// A member of a line: a name in camelCase, not one of `time`, `level`, `part` and `message`, and its value. An empty
+// text is left out.
+class Member {
+ public:
+  Member(std::string_view name, std::string_view text) : name_(name), value_(std::string(text)) {}
+  Member(std::string_view name, const char* text) : Member(name, std::string_view(text)) {}
+  Member(std::string_view name, const std::string& text) : Member(name, std::string_view(text)) {}
+  Member(std::string_view name, bool is) : name_(name), value_(is) {}
+  Member(std::string_view name, double number) : name_(name), value_(number) {}
+  Member(std::string_view name, std::integral auto number) : name_(name), value_(std::int64_t(number)) {}
+
+  const std::string& name() const { return name_; }
+  bool absent() const;
+  std::string json() const;   // the value
+  std::string plain() const;  // likewise for people: quoted only where it must be, and without control characters
+
+ private:
+  std::string name_;
+  std::variant<std::string, std::int64_t, double, bool> value_;
+};
+
+// Any thread.
+void event(Level level, std::string_view message, std::span<const Member> members);
+inline void event(Level level, std::string_view message, std::initializer_list<Member> members) {
+  event(level, message, std::span(members.begin(), members.size()));
+}
+
+// How a line looks, without a time in front of it: what start() sets up, to look at.
+std::string json_members(std::span<const Member> members);  // `,"host":"w1","slots":4`
+std::string text_members(std::span<const Member> members);  // `  host=w1 slots=4`
 
 }  // namespace geres::log

@@ -255,6 +255,44 @@ TEST_F(Cli, SaysWhereItLookedForAHub) {
   EXPECT_EQ(run({"status", "--hub", "ftp://x"}).exit, 2);
 }
 
+std::string status_answer(const std::string& takes, const std::string& hosts) {
+  return "{" + takes + R"("jobs":{"ready":3},"lastHour":{"finished":0,"failed":0,"cancelled":0},"failed":{},)" +
+         R"("oldestWaiting":null,"hosts":{)" + hosts + "}}";
+}
+
+TEST_F(Cli, StatusNamesHostsThatSomebodyShouldLookAt) {
+  hub_.answer("GET /v1/info", 200, R"({"version":"0.1.0","store":{"kind":"sqlite"}})");
+  hub_.answer("GET /v1/status", 200,
+              status_answer(R"("takesJobs":true,)",
+                            R"("live":2,"draining":1,"lost":5,"resting":1,"slots":8,"busy":4,"names":)"
+                            R"({"lost":["a1","a2","a3","a4","a5"],"draining":["d1"],"resting":["r1"]})"));
+  auto ran = run({"status"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("ok   0.1.0"));
+  EXPECT_THAT(ran.out,
+              HasSubstr("2 live, 8 slots, 4 busy, 5 lost (a1, a2, a3 and 2 more), 1 resting (r1), 1 draining (d1)"));
+}
+
+TEST_F(Cli, StatusSaysWhatToDoWithoutAHost) {
+  hub_.answer("GET /v1/info", 200, R"({"version":"0.1.0","store":{"kind":"sqlite"}})");
+  hub_.answer("GET /v1/status", 200,
+              status_answer(R"("takesJobs":true,)", R"("live":0,"draining":1,"lost":1,"resting":0,"slots":2,"busy":0,)"
+                                                    R"("names":{"lost":["h2"],"draining":["h1"],"resting":[]})"));
+  hub_.answer("GET /v1/status", 200,
+              status_answer(R"("takesJobs":true,)", R"("live":0,"draining":0,"lost":0,"slots":0,"busy":0)"));
+  EXPECT_THAT(run({"status"}).out,
+              HasSubstr("none: nothing can run, 1 lost (h2), 1 draining (h1)      geres hosts resume NAME"));
+  EXPECT_THAT(run({"status"}).out, HasSubstr("none: nothing can run      geres host --hub"));
+}
+
+TEST_F(Cli, StatusSaysWhyAHubTakesNoJobs) {
+  hub_.answer("GET /v1/info", 200, R"({"version":"0.1.0","store":{"kind":"sqlite"}})");
+  hub_.answer("GET /v1/status", 200,
+              status_answer(R"("takesJobs":false,"why":"the store's disk is full: 0 B free",)",
+                            R"("live":1,"draining":0,"lost":0,"slots":1,"busy":0)"));
+  EXPECT_THAT(run({"status"}).out, HasSubstr("takes no jobs: the store's disk is full: 0 B free   0.1.0"));
+}
+
 TEST_F(Cli, SaysWhoMayNotDoWhat) {
   hub_.answer("GET /v1/tokens", 403,
               R"({"code":"forbidden","status":403,"detail":"token 'ci' lacks the role admin","hint":"ask an admin"})");

@@ -30,6 +30,7 @@ struct HubSettings {
   double calls_per_token = 0, calls_per_tenant = 0, calls_per_address = 0;  // a second; 0: no limit
   Millis report_every = 0;                                                  // 0: as the lease wants it
   std::vector<std::string> cors_origins;                                    // whose web pages may call the hub
+  std::size_t metrics_tenants = 20;                                         // with series of their own at /metrics
   std::vector<std::string> webhook_allow;
   std::string webhook_ca;  // empty: the system's certificates alone
   Millis webhook_retry = 10'000;

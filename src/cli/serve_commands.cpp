@@ -177,6 +177,11 @@ HubSettings hub_settings(Context& context) {
   settings.calls_per_token = rate_of(context, "calls-per-token");
   settings.calls_per_tenant = rate_of(context, "calls-per-tenant");
   settings.calls_per_address = rate_of(context, "calls-per-address");
+  const auto tenants = context.integer("metrics-tenants").value_or(std::int64_t(settings.metrics_tenants));
+  if (tenants < 0 || tenants > 100)
+    usage_error("--metrics-tenants is 0 to 100", "each is some eight series at /metrics", "--metrics-tenants 20",
+                "--metrics-tenants");
+  settings.metrics_tenants = std::size_t(tenants);
   read_times(context, settings);
   read_webhooks(context, settings);
   read_amqp(context, settings);
@@ -307,6 +312,10 @@ std::vector<Flag> hub_flags() {
       {.name = "calls-per-address",
        .value = "N",
        .help = "the same for each address; not behind a proxy, where all have the proxy's",
+       .kind = Kind::integer},
+      {.name = "metrics-tenants",
+       .value = "N",
+       .help = "tenants with figures of their own at /metrics, those with the most open jobs (default 20)",
        .kind = Kind::integer},
       {.name = "client-patience",
        .value = "TIME",

@@ -58,6 +58,47 @@ std::string jobs_line(const json::value& status, const Output& output) {
   return text + (hour.is_object() ? " in the last hour" : "");
 }
 
+// " (h1, h2, h3 and 4 more)", or nothing: which hosts these are.
+std::string names_of(const json::value& hosts, const char* kind, std::int64_t count) {
+  constexpr std::size_t kShown = 3;
+  const auto& names = member_of(member_of(hosts, "names"), kind);
+  if (!names.is_array() || names.get_array().empty()) return {};
+  std::string text;
+  std::size_t shown = 0;
+  for (const auto& name : names.get_array()) {
+    if (shown == kShown) break;
+    if (name.is_string()) text += (shown++ > 0 ? ", " : "") + clean(std::string(name.get_string()));
+  }
+  if (count > std::int64_t(shown)) text += " and " + grouped(count - std::int64_t(shown)) + " more";
+  return " (" + text + ")";
+}
+
+// What keeps hosts from jobs, worst first.
+std::string trouble_words(const json::value& hosts, const Output& output) {
+  std::string text;
+  for (const auto& [kind, colour] :
+       {std::pair("lost", Colour::red), std::pair("resting", Colour::yellow), std::pair("draining", Colour::none)}) {
+    const auto count = number_of(hosts, kind);
+    if (count > 0)
+      text += (text.empty() ? "" : ", ") + paint(grouped(count) + " " + kind, colour, output.look.out_colour) +
+              names_of(hosts, kind, count);
+  }
+  return text;
+}
+
+std::string hosts_line(const json::value& hosts, const std::string& url, const Output& output) {
+  const auto live = number_of(hosts, "live"), draining = number_of(hosts, "draining");
+  const auto trouble = trouble_words(hosts, output);
+  const auto all_rest = live > 0 && number_of(hosts, "resting") == live;
+  const auto none = paint("none: nothing can run", Colour::red, output.look.out_colour);
+  if (live == 0 && draining == 0)
+    return none + (trouble.empty() ? "" : ", " + trouble) + "      geres host --hub " + url;
+  if (live == 0) return none + ", " + trouble + "      geres hosts resume NAME";
+  return std::to_string(live) + " live, " + plural(number_of(hosts, "slots"), "slot") + ", " +
+         std::to_string(number_of(hosts, "busy")) + " busy" + (trouble.empty() ? "" : ", " + trouble) +
+         (all_rest ? ": " + paint("nothing can start", Colour::red, output.look.out_colour) + "      geres hosts" : "");
+}
+
 void show(Context& context, const json::value& info, const json::value& status) {
   auto& output = context.output;
   constexpr std::size_t kNameColumns = 12;
@@ -67,20 +108,17 @@ void show(Context& context, const json::value& info, const json::value& status) 
     output.line(output.grey(pad(name, kNameColumns)) +
                 (wraps ? wrapped(text, width - kNameColumns, std::string(kNameColumns, ' ')) : text));
   };
-  std::string hub = paint("ok", Colour::green, output.look.out_colour) + "   " + text_of(info, "version");
+  const auto& takes = member_of(status, "takesJobs");
+  const bool ok = !takes.is_bool() || takes.get_bool();
+  std::string hub =
+      ok ? paint("ok", Colour::green, output.look.out_colour)
+         : paint("takes no jobs", Colour::red, output.look.out_colour) + ": " + clean(text_of(status, "why"));
+  hub += "   " + text_of(info, "version");
   if (const auto since = time_of(info, "startedAt")) hub += "   up " + took(context.now() - *since);
   row("hub", hub + "   " + context.hub_url());
   row("store", store_words(info));
   const auto& hosts = member_of(status, "hosts");
-  const auto live = number_of(hosts, "live");
-  std::string fleet = std::to_string(live) + " live, " + plural(number_of(hosts, "slots"), "slot") + ", " +
-                      std::to_string(number_of(hosts, "busy")) + " busy";
-  if (number_of(hosts, "draining") > 0) fleet += ", " + std::to_string(number_of(hosts, "draining")) + " draining";
-  if (number_of(hosts, "lost") > 0)
-    fleet += ", " + paint(std::to_string(number_of(hosts, "lost")) + " lost", Colour::red, output.look.out_colour);
-  row("hosts", live == 0 ? paint("none: nothing can run", Colour::red, output.look.out_colour) +
-                               "      geres host --hub " + context.hub_url()
-                         : fleet);
+  row("hosts", hosts_line(hosts, context.hub_url(), output));
   row("jobs", jobs_line(status, output));
   const auto& oldest = member_of(status, "oldestWaiting");
   if (oldest.is_object()) {

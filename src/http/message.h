@@ -83,6 +83,7 @@ struct Request {
   std::vector<std::pair<std::string_view, std::string>> captures;  // filled by the router
   const std::string& capture(std::string_view name) const;         // must be in the route's pattern
   std::any attachment;  // for who calls around handlers: the caller's identity
+  std::string id;       // likewise: names the call in its answer and in the log
 };
 
 class WebSocket;

@@ -164,7 +164,9 @@ awaitable<Response> Session::handle(Request& request) {
   } catch (...) {
     trouble = "something that is not a std::exception";
   }
-  log::error("http: {} {} failed: {}", request.method_text, request.route, trouble);
+  log::event(
+      log::Level::err, "a call failed for a reason that nobody expected",
+      {{"method", request.method_text}, {"route", request.route}, {"error", trouble}, {"requestId", request.id}});
   co_return router_.error(fail(Code::internal, "the request failed for a reason that is in the server's log"), 500);
 }
 

@@ -296,13 +296,40 @@ TEST_F(ApiTest, ShowsFiguresOfOnesOwnTenantsOnly) {
   submit();
   theirs.post("/v1/jobs", spec());
   const auto all = admin.get("/metrics").body;
-  EXPECT_NE(all.find(R"(geres_jobs{tenant="theirs",state="ready"} 1)"), std::string::npos) << all;
+  EXPECT_NE(all.find(R"(geres_tenant_jobs{tenant="theirs",state="ready"} 1)"), std::string::npos) << all;
   EXPECT_NE(all.find("geres_http_requests_total"), std::string::npos);
   const auto some = ours.get("/metrics").body;
   EXPECT_NE(some.find(R"(tenant="ours")"), std::string::npos);
   EXPECT_EQ(some.find("theirs"), std::string::npos);
   EXPECT_EQ(ours.get("/v1/status").json().at("jobs").at("ready"), 1);
   EXPECT_EQ(admin.get("/v1/status").json().at("jobs").at("ready"), 2);
+}
+
+// A call keeps the name that it came with, if that can stand in a log; else it gets one.
+TEST_F(ApiTest, NamesEveryCall) {
+  const auto id_of = [](const api::Reply& reply) { return reply.headers.at("x-request-id"); };
+  EXPECT_EQ(id_of(admin.get("/v1/info", {{"X-Request-Id", "shop/42.a"}})), "shop/42.a");
+  const auto wrong = admin.get("/v1/jobs/00000000-0000-0000-0000-000000000000", {{"X-Request-Id", "shop-43"}});
+  EXPECT_EQ(wrong.status, 404);
+  EXPECT_EQ(id_of(wrong), "shop-43");
+  EXPECT_EQ(wrong.text("requestId"), "shop-43");
+  for (const std::string bad :
+       {std::string("a\"b"), std::string(129, 'x'), std::string("a b"), std::string("\xc3\xa9")}) {
+    const auto made = admin.get("/v1/nothing", {{"X-Request-Id", bad}});
+    EXPECT_EQ(made.status, 404);
+    EXPECT_EQ(made.text("requestId"), id_of(made));
+    EXPECT_GE(id_of(made).size(), 10u);
+    EXPECT_NE(id_of(made), bad);
+  }
+  EXPECT_NE(id_of(admin.get("/v1/info")), id_of(admin.get("/v1/info")));
+}
+
+TEST_F(ApiTest, SaysThatItTakesJobs) {
+  const auto ready = admin.as("").get("/readyz");
+  EXPECT_EQ(ready.status, 200);
+  EXPECT_EQ(ready.body, R"({"takesJobs":true})");
+  EXPECT_EQ(admin.get("/v1/status").json().at("takesJobs"), true);
+  EXPECT_NE(admin.get("/metrics").body.find("geres_takes_jobs 1\n"), std::string::npos);
 }
 
 TEST_F(ApiTest, SpeaksGeRes2) {

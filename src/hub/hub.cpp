@@ -27,6 +27,7 @@
 #include "hub/amqp/publisher.h"
 #include "hub/api/metrics.h"
 #include "hub/api/routes.h"
+#include "hub/events/chronicle.h"
 #include "hub/packages/directory_blobs.h"
 #include "hub/store/sqlite/sqlite_store.h"
 #include "hub/webhooks/sender.h"
@@ -36,6 +37,7 @@ namespace {
 
 constexpr Millis kReportEvery = 5'000;
 constexpr Millis kHostLostAfter = 30'000;
+constexpr Millis kLookEvery = 1'000;          // at the disks
 constexpr std::int64_t kLogEndBytes = 4'096;  // a host's words, after what it kept, that there was more
 
 // "kind:place", or the default place.
@@ -176,6 +178,36 @@ void check_store_is_there(const std::filesystem::path& data, const std::filesyst
       data.string(), store.string(), std::filesystem::exists(store, ignored) ? "empty" : "missing", token.string()));
 }
 
+// Work that is done again and again, on a thread of its own.
+class Repeated {
+ public:
+  ~Repeated() { stop(); }
+  void start(Millis every, std::function<void()> work) {
+    thread_ = std::thread([this, every, work = std::move(work)] {
+      std::unique_lock lock(mutex_);
+      while (!wake_.wait_for(lock, std::chrono::milliseconds(every), [this] { return stop_; })) {
+        lock.unlock();
+        work();
+        lock.lock();
+      }
+    });
+  }
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
 }  // namespace
 
 // In the order in which they are made; each uses those above it only.
@@ -185,7 +217,9 @@ struct Hub::Parts {
         store(store::open_sqlite(store_file)),
         blobs(packages::open_directory_blobs(blob_directory, options.disk_reserve)),
         logs(options.data_dir / "logs", options.log_bytes_max + kLogEndBytes),
+        chronicle(store->reads(), clock, [this](std::function<void()> work) { purges.run(std::move(work)); }),
         engine(*store, clock, random, engine_options(options)),
+        readiness(engine.stats(), *blobs, store_file, 2 * options.disk_reserve, clock),
         pool(options.read_threads),
         explainer(1),
         walker(1),
@@ -211,14 +245,16 @@ struct Hub::Parts {
   api::LogStore logs;
   events::Feed feed;
   events::LastHour last_hour;
+  events::Chronicle chronicle;
   api::Access access;
   api::BatchNames batch_names;
   api::Metrics metrics;
   engine::Engine engine;
+  api::Readiness readiness;
   WorkerPool pool;
   WorkerPool explainer;
   WorkerPool walker;
-  WorkerPool purges;  // removes old logs and gives memory back, away from those who wait for reads
+  WorkerPool purges;  // removes old logs, gives memory back, looks jobs up: away from those who wait for reads
   events::Tail tail;
   std::optional<events::Teller> teller;  // once the log's name is known
   webhooks::Sender sender;
@@ -229,10 +265,8 @@ struct Hub::Parts {
   std::unique_ptr<http::Server> server;
   std::atomic<bool> ready = false;
 
-  std::mutex sweep_mutex;
-  std::condition_variable sweep_wake;
-  bool sweep_stop = false;
-  std::thread sweeper;
+  Repeated sweeper;
+  Repeated watcher;
 
   void set_up_api(const HubOptions& options, const std::filesystem::path& store_file);
   void start_engine(const HubOptions& options);
@@ -242,7 +276,7 @@ struct Hub::Parts {
   void give_memory_back() {
     purges.run([] { ::malloc_trim(0); });
   }
-  void start_sweeper(Millis every, Millis keep_unnamed);
+  void start_upkeep(const HubOptions& options);
   void sweep(Millis keep_unnamed);
   void stop(Millis deadline);
 };
@@ -252,6 +286,7 @@ void Hub::Parts::set_up_api(const HubOptions& options, const std::filesystem::pa
                 report_every(options)};
   api.about = {"sqlite", store_file.string(), options.data_dir.string(), clock.wall()};
   api.access_log = options.access_log;
+  api.metrics_tenants = std::min(options.metrics_tenants, api::Metrics::kTenantsMax);
   api.default_tenant = options.default_tenant;
   api.ready = [this] { return ready.load(); };
 }
@@ -259,6 +294,7 @@ void Hub::Parts::set_up_api(const HubOptions& options, const std::filesystem::pa
 void Hub::Parts::start_engine(const HubOptions& options) {
   engine.on_events([this](std::vector<store::EventRow> events) {
     last_hour.publish(events);
+    chronicle.publish(events);
     feed.publish(events);
     tail.publish(std::move(events));
   });
@@ -276,10 +312,12 @@ void Hub::Parts::start_engine(const HubOptions& options) {
   teller.emplace(api.reads, engine.log(), [this](Uuid batch) { return batch_names.find(batch); });
   api.teller = &*teller;
   api.webhooks = &sender;
+  api.readiness = &readiness;
+  api.chronicle = &chronicle;
   last_hour.seed(api.reads.ended_since(clock.wall() - 3'600'000));
   engine_thread = std::make_unique<engine::EngineThread>(engine, [this, options](const std::string& what) {
     ready = false;
-    log::error("the store failed: {}", what);
+    log::event(log::Level::err, "hub gives up: the store failed", {{"error", what}});
     if (options.on_fatal) options.on_fatal(what);
   });
   engine_thread->start();
@@ -295,7 +333,9 @@ void Hub::Parts::start_publisher() {
 
 void Hub::Parts::load_access() {
   for (const auto& token : api.reads.tokens()) access.put_token(token);
-  for (const auto& host : api.reads.hosts()) access.put_host(host);
+  const auto hosts = api.reads.hosts();
+  for (const auto& host : hosts) access.put_host(host);
+  chronicle.seed(hosts);
   for (const auto& stored : api.reads.batches({}, {}, std::numeric_limits<std::size_t>::max()))
     batch_names.put(stored.batch);
 }
@@ -332,21 +372,26 @@ void Hub::Parts::make_admin_token(const std::filesystem::path& file, bool anew) 
   for (int n = 2;; ++n) {
     auto made = ask_and_wait<model::Token>(
         [&](engine::Answer<model::Token> answer) { engine.create_token(token, std::move(answer)); });
-    if (made) return access.put_token(*made);
+    if (made) {
+      log::event(log::Level::info, "token made",
+                 {{"token", made->name},
+                  {"tokenId", made->id.str()},
+                  {"roles", "admin"},
+                  {"tenants", "*"},
+                  {"by", "the hub"}});
+      return access.put_token(*made);
+    }
     if (made.error().code != Code::nameTaken || n > 100)
       throw std::runtime_error(fmt::format("the admin token could not be stored: {}", made.error().message));
     token.name = fmt::format("admin-{}", n);
   }
 }
 
-void Hub::Parts::start_sweeper(Millis every, Millis keep_unnamed) {
-  sweeper = std::thread([this, every, keep_unnamed] {
-    std::unique_lock lock(sweep_mutex);
-    while (!sweep_wake.wait_for(lock, std::chrono::milliseconds(every), [this] { return sweep_stop; })) {
-      lock.unlock();
-      sweep(keep_unnamed);
-      lock.lock();
-    }
+void Hub::Parts::start_upkeep(const HubOptions& options) {
+  sweeper.start(options.sweep_every, [this, keep = options.blob_keep_unnamed] { sweep(keep); });
+  watcher.start(kLookEvery, [this] {
+    readiness.look();
+    chronicle.sum_up();
   });
 }
 
@@ -371,15 +416,12 @@ void Hub::Parts::stop(Millis deadline) {
   engine.stop_accepting();
   if (server) server->stop(left());
   if (engine_thread) engine_thread->stop();
-  {
-    const std::lock_guard lock(sweep_mutex);
-    sweep_stop = true;
-  }
-  sweep_wake.notify_all();
-  if (sweeper.joinable()) sweeper.join();
+  sweeper.stop();
+  watcher.stop();
   pool.stop();
   explainer.stop();
   purges.stop();
+  chronicle.sum_up_all();
 }
 
 Hub::Hub(HubOptions options) : options_(std::move(options)) {}
@@ -401,11 +443,18 @@ std::string Hub::start() {
     parts->make_admin_token(admin_token_file(), options_.new_admin_token);
     parts->server =
         std::make_unique<http::Server>(server_options(options_), api::make_router(parts->api, cors_origins(options_)));
+    parts->readiness.look();
     parts->ready = true;
     parts->server->start();
     // Beside the token: whose it is. The command line sends it there and nowhere else.
     replace_file(options_.data_dir / "admin.hub", parts->server->url() + "\n", 0600);
-    parts->start_sweeper(options_.sweep_every, options_.blob_keep_unnamed);
+    parts->start_upkeep(options_);
+    log::event(log::Level::info, "hub started",
+               {{"version", GERES_VERSION},
+                {"url", parts->server->url()},
+                {"data", options_.data_dir.string()},
+                {"store", store_file().string()},
+                {"ms", parts->clock.wall() - parts->api.about.started_at}});
   } catch (...) {
     parts->stop(0);
     throw;
@@ -416,7 +465,10 @@ std::string Hub::start() {
 
 void Hub::stop(Millis deadline) {
   if (!parts_) return;
+  const Millis start = parts_->clock.monotonic();
+  log::event(log::Level::info, "hub stops", {});
   parts_->stop(deadline);
+  log::event(log::Level::info, "hub stopped", {{"ms", parts_->clock.monotonic() - start}});
   parts_.reset();
 }
 

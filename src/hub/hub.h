@@ -49,6 +49,7 @@ struct HubOptions {
   Millis keep_key_min = 86'400'000;           // a job's key answers at least so long, however short jobs are kept
   Millis sweep_every = 3'600'000;             // unnamed uploads
   std::uint64_t disk_reserve = 256ULL << 20;  // uploads are refused as long as the disk has less than this free
+  std::size_t metrics_tenants = 20;           // with series of their own at /metrics, those with the most open jobs
   std::vector<std::string> webhook_allow;     // networks and hosts that webhooks may call though they are not public
   std::filesystem::path webhook_ca;           // certificates that webhooks trust beside the system's, PEM
   Millis webhook_retry = 10'000;              // before a webhook's event is told again; then three times as long each

@@ -91,6 +91,12 @@ std::string tenant_left_out(const Api& api, const Identity& who) {
   return who.sees(api.default_tenant) ? api.default_tenant : std::string();
 }
 
+void note(const Call& call, std::string_view message, std::vector<log::Member> members) {
+  members.emplace_back("by", call.who.name);
+  members.emplace_back("requestId", call.request.id);
+  log::event(log::Level::info, message, members);
+}
+
 Error no_such_job(std::string_view id) {
   return fail(Code::unknownJob, fmt::format("there is no job '{}'", id));
 }

@@ -9,19 +9,23 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "base/line_quota.h"
+#include "base/log.h"
+#include "base/uuid.h"
 #include "base/worker_pool.h"
 #include "http/message.h"
 #include "hub/amqp/publisher.h"
 #include "hub/api/access.h"
 #include "hub/api/batch_names.h"
 #include "hub/api/brake.h"
-#include "hub/api/line_quota.h"
 #include "hub/api/log_store.h"
 #include "hub/api/memory_budget.h"
 #include "hub/api/problem.h"
+#include "hub/api/readiness.h"
 #include "hub/api/turns.h"
 #include "hub/engine/engine.h"
 #include "hub/engine/snapshot.h"
+#include "hub/events/chronicle.h"
 #include "hub/events/feed.h"
 #include "hub/events/last_hour.h"
 #include "hub/events/tail.h"
@@ -52,6 +56,12 @@ struct About {
 
 class Metrics;
 
+// Of calls that come without a name of their own: which life of the hub, and which call of it.
+struct RequestIds {
+  std::string prefix = random_hex(5);
+  std::atomic<std::uint64_t> last = 0;
+};
+
 // The hub's parts as handlers use them; all of them may be called from any thread.
 struct Api {
   engine::Engine& engine;
@@ -78,12 +88,16 @@ struct Api {
   MemoryBudget large_answers{{.all = 256LL << 20, .each = 64LL << 20}};
   Turns walks = {};
   Brakes brakes = {};
+  RequestIds request_ids = {};
   LineQuota stranger_lines = {};  // about who shows no valid token
   LineQuota caller_lines = {};
   LineQuota trouble_lines = {};
   webhooks::Sender* webhooks = nullptr;        // before the first request
   const amqp::Publisher* publisher = nullptr;  // likewise, if there is one
-  std::string default_tenant = {};  // whose a job is that names none, where the token does not say it; empty: nobody's
+  const Readiness* readiness = nullptr;        // likewise
+  const events::Chronicle* chronicle = nullptr;
+  std::size_t metrics_tenants = 20;  // so many have series of their own
+  std::string default_tenant = {};   // whose a job is that names none, where the token does not say it; empty: nobody's
 };
 
 struct Call {
@@ -154,6 +168,9 @@ json::object show_job_here(Api& api, const model::Job& job);       // may block:
 std::string tenant_left_out(const Api& api, const Identity& who);  // stands in for an absent tenant; empty: none does
 // Room for an answer that is about to be made or was made: tooManyRequests if there is none now.
 Result<void> make_room(Call& call, std::size_t answer_bytes);
+
+// A line in the log about what this call has changed, with who asked for it and the call's id behind the members.
+void note(const Call& call, std::string_view message, std::vector<log::Member> members);
 
 Error no_such_job(std::string_view id);
 // Whether something of this tenant may be made: the token must have it; and it must be there, unless an admin asks, or

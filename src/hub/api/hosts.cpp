@@ -70,6 +70,9 @@ awaitable<Answered> set_mode(Call& call, model::HostMode mode) {
   };
   const auto now = co_await ask_engine<engine::HostInfo>(ask);
   if (!now) co_return now.error();
+  if (host.mode != mode)
+    note(call, mode == model::HostMode::run ? "host resumed" : "host drained",
+         {{"host", host.name}, {"hostId", host.id.str()}, {"busySlots", now->slots_busy}});
   co_return json_response(200, show_host(call, *now, found->last_seen));
 }
 

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/api/metrics.h"
 
-#include <prometheus/counter.h>
-#include <prometheus/histogram.h>
-#include <prometheus/registry.h>
+#include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <boost/describe/enum_to_string.hpp>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
 #include <tuple>
 
+#include "base/histogram.h"
+#include "hub/api/process_figures.h"
 #include "model/job_transitions.h"
 
 namespace geres::hub::api {
@@ -19,150 +21,331 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
+using Labels = std::vector<std::pair<std::string, std::string>>;
 
-MetricFamily figure(const char* name, const char* help, MetricType type, double value) {
-  MetricFamily family{name, help, type, {}};
+// Series of calls are bounded: what comes after these counts as the route "other".
+constexpr std::size_t kRequestSeries = 300;
+constexpr std::size_t kDurationSeries = 40;
+constexpr const char* kOther = "other";
+
+ClientMetric labelled(const Labels& labels) {
   ClientMetric metric;
-  (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
-  family.metric.push_back(std::move(metric));
-  return family;
+  for (const auto& [name, value] : labels) metric.label.push_back({name, value});
+  return metric;
 }
 
-void add_engine(std::vector<MetricFamily>& to, const engine::Stats& stats) {
-  const auto counter = [&to](const char* name, const char* help, std::int64_t value) {
-    to.push_back(figure(name, help, MetricType::Counter, double(value)));
-  };
-  const auto gauge = [&to](const char* name, const char* help, std::int64_t value) {
-    to.push_back(figure(name, help, MetricType::Gauge, double(value)));
-  };
-  counter("geres_engine_ticks_total", "Rounds of the engine", stats.ticks);
-  counter("geres_engine_commits_total", "Transactions committed", stats.commits);
-  counter("geres_engine_commands_total", "Commands done", stats.commands);
-  counter("geres_engine_refused_ticks_total", "Rounds that were rolled back", stats.refused_ticks);
-  counter("geres_engine_undone_commands_total", "Refused commands that had changed something, undone", stats.undone);
-  counter("geres_leases_granted_total", "Leases granted", stats.granted);
-  counter("geres_leases_expired_total", "Leases that ran out", stats.expired);
-  counter("geres_jobs_submitted_total", "Jobs handed in", stats.jobs_submitted);
-  counter("geres_jobs_finished_total", "Jobs that finished", stats.jobs_finished);
-  counter("geres_jobs_failed_total", "Jobs that failed for good", stats.jobs_failed);
-  counter("geres_jobs_cancelled_total", "Jobs that were cancelled", stats.jobs_cancelled);
-  counter("geres_jobs_retried_total", "Attempts that are to be tried again", stats.retried);
-  to.push_back(figure("geres_commit_seconds_total", "Time spent in commits", MetricType::Counter,
-                      double(stats.commit_micros) / 1'000'000));
-  gauge("geres_engine_queue_length", "Commands waiting", stats.queue_length);
-  gauge("geres_leases", "Leases held now", stats.leases);
-  gauge("geres_lanes", "Lanes in the scheduler", stats.lanes);
-  gauge("geres_hosts_alive", "Hosts that report", stats.hosts_alive);
-  MetricFamily hosts{"geres_hosts", "Hosts by state; only those that are well get jobs", MetricType::Gauge, {}};
-  for (const auto& [state, n] : {std::pair("well", &stats.hosts_well), std::pair("resting", &stats.hosts_resting),
-                                 std::pair("unfit", &stats.hosts_unfit), std::pair("lost", &stats.hosts_lost)}) {
-    ClientMetric metric;
-    metric.label = {{"state", state}};
-    metric.gauge.value = double(*n);
-    hosts.metric.push_back(std::move(metric));
+// Gathers families; those without a value are left out.
+class Page {
+ public:
+  void put(MetricFamily family) {
+    if (!family.metric.empty()) families_.push_back(std::move(family));
   }
-  to.push_back(std::move(hosts));
+  void counter(const char* name, const char* help, std::int64_t value) {
+    MetricFamily family{name, help, MetricType::Counter, {}};
+    add(family, {}, double(value));
+    put(std::move(family));
+  }
+  void gauge(const char* name, const char* help, double value) {
+    MetricFamily family{name, help, MetricType::Gauge, {}};
+    add(family, {}, value);
+    put(std::move(family));
+  }
+  void histogram(const char* name, const char* help, const Histogram& values) {
+    MetricFamily family{name, help, MetricType::Histogram, {}};
+    add(family, {}, values);
+    put(std::move(family));
+  }
+  static void add(MetricFamily& to, const Labels& labels, double value) {
+    auto metric = labelled(labels);
+    (to.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+    to.metric.push_back(std::move(metric));
+  }
+  static void add(MetricFamily& to, const Labels& labels, const Histogram& histogram) {
+    auto metric = labelled(labels);
+    const auto sums = histogram.cumulative();
+    for (std::size_t i = 0; i < histogram.bounds().size(); ++i)
+      metric.histogram.bucket.push_back({std::uint64_t(sums[i]), histogram.bounds()[i]});
+    metric.histogram.sample_count = std::uint64_t(sums.back());
+    metric.histogram.sample_sum = histogram.sum();
+    to.metric.push_back(std::move(metric));
+  }
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+template <class E>
+std::string name_of(E value) {
+  return boost::describe::enum_to_string(value, kOther);
 }
 
-void add_webhooks(std::vector<MetricFamily>& to, const webhooks::Figures& figures) {
-  const auto add = [&to](const char* name, const char* help, MetricType type, std::int64_t value) {
-    to.push_back(figure(name, help, type, double(value)));
-  };
-  add("geres_webhook_delivered_total", "Events that arrived", MetricType::Counter, figures.delivered);
-  add("geres_webhook_failed_total", "Calls in vain", MetricType::Counter, figures.failed);
-  add("geres_webhook_dead_total", "Events that became dead letters", MetricType::Counter, figures.dead);
-  add("geres_webhook_pending", "Events that are to be told again", MetricType::Gauge, figures.pending);
-  add("geres_webhook_in_flight", "Calls under way", MetricType::Gauge, figures.in_flight);
+void add_engine(Page& page, const engine::Stats& stats) {
+  page.counter("geres_engine_ticks_total", "Rounds of the engine", stats.ticks);
+  page.counter("geres_engine_commits_total", "Transactions committed", stats.commits);
+  page.counter("geres_engine_commands_total", "Commands done", stats.commands);
+  page.counter("geres_engine_refused_ticks_total", "Rounds that were rolled back", stats.refused_ticks);
+  page.counter("geres_engine_undone_commands_total", "Refused commands that had changed something, undone",
+               stats.undone);
+  page.histogram("geres_engine_tick_duration_seconds", "Rounds of the engine that wrote something, commit included",
+                 stats.round_seconds);
+  page.histogram("geres_store_commit_duration_seconds", "Commits of the store, until they are on disk",
+                 stats.commit_seconds);
+  page.counter("geres_leases_granted_total", "Leases granted", stats.granted);
+  page.counter("geres_leases_expired_total", "Leases that ran out", stats.expired);
+  page.counter("geres_jobs_submitted_total", "Jobs handed in", stats.jobs_submitted);
+  page.counter("geres_jobs_retried_total", "Attempts that are to be tried again", stats.retried);
+  page.gauge("geres_engine_queue_length", "Commands waiting", double(stats.queue_length));
+  page.gauge("geres_leases", "Leases held now", double(stats.leases));
+  page.gauge("geres_lanes", "Lanes in the scheduler", double(stats.lanes));
 }
 
-void add_amqp(std::vector<MetricFamily>& to, const amqp::Publisher& publisher) {
-  const auto add = [&to](const char* name, const char* help, MetricType type, std::int64_t value) {
-    to.push_back(figure(name, help, type, double(value)));
-  };
+// Ways to end that have not been seen yet are there with zero: a rate needs a beginning.
+void add_outcomes(Page& page, const engine::Outcomes& outcomes) {
+  auto counted = outcomes.jobs();
+  counted.try_emplace({model::JobState::finished, model::Reason::none}, 0);
+  counted.try_emplace({model::JobState::cancelled, model::Reason::none}, 0);
+  for (auto reason = int(model::Reason::error); reason <= int(model::Reason::internal); ++reason)
+    counted.try_emplace({model::JobState::failed, model::Reason(reason)}, 0);
+  MetricFamily jobs{"geres_jobs_ended_total",
+                    "Jobs that ended, by state and, of those that failed, the reason",
+                    MetricType::Counter,
+                    {}};
+  for (const auto& [how, n] : counted) {
+    const auto& [state, reason] = how;
+    const bool has_reason = state == model::JobState::failed;
+    Page::add(jobs, {{"state", std::string(model::state_name(state))}, {"reason", has_reason ? name_of(reason) : ""}},
+              double(n));
+  }
+  page.put(std::move(jobs));
+  MetricFamily attempts{"geres_attempts_ended_total", "Attempts that ended, by outcome", MetricType::Counter, {}};
+  for (auto outcome = 0; outcome <= int(model::Outcome::expired); ++outcome)
+    Page::add(attempts, {{"outcome", name_of(model::Outcome(outcome))}},
+              double(outcomes.attempts(model::Outcome(outcome))));
+  page.put(std::move(attempts));
+  MetricFamily wait{"geres_job_wait_seconds", "From ready to started, by type", MetricType::Histogram, {}};
+  MetricFamily run{
+      "geres_job_run_seconds", "Attempts from their start to their end, by type", MetricType::Histogram, {}};
+  outcomes.each_type([&](const std::string& type, const engine::Outcomes::OfType& figures) {
+    Page::add(wait, {{"type", type}}, figures.wait);
+    Page::add(run, {{"type", type}}, figures.run);
+  });
+  page.put(std::move(wait));
+  page.put(std::move(run));
+}
+
+// Each host and each slot once.
+void add_hosts(Page& page, const engine::Snapshot& fleet, std::int64_t lost_ever) {
+  std::map<std::string, std::int64_t> hosts{{"well", 0}, {"resting", 0}, {"unfit", 0}, {"draining", 0}, {"lost", 0}};
+  std::map<std::string, std::int64_t> slots{{"busy", 0}, {"free", 0}, {"closed", 0}};
+  for (const auto& host : fleet.hosts) {
+    const auto& info = *host.info;
+    const std::string state = !info.alive                              ? "lost"
+                              : info.host.mode != model::HostMode::run ? "draining"
+                                                                       : name_of(info.health);
+    ++hosts[state];
+    if (!info.alive) continue;
+    slots["busy"] += info.slots_busy;
+    slots[state == "well" ? "free" : "closed"] += std::max(0, info.host.slots - info.slots_busy);
+  }
+  MetricFamily host_family{"geres_hosts", "Hosts by state; only those that are well get jobs", MetricType::Gauge, {}};
+  for (const auto& [state, n] : hosts) Page::add(host_family, {{"state", state}}, double(n));
+  page.put(std::move(host_family));
+  MetricFamily slot_family{
+      "geres_slots", "Slots of hosts that report; closed: idle on a host that gets no jobs now", MetricType::Gauge, {}};
+  for (const auto& [state, n] : slots) Page::add(slot_family, {{"state", state}}, double(n));
+  page.put(std::move(slot_family));
+  page.counter("geres_hosts_lost_total", "Times that a host was lost", lost_ever);
+}
+
+void add_readiness(Page& page, const Readiness::Now& now) {
+  page.gauge("geres_takes_jobs", "1: jobs are taken; 0: GET /readyz says why not", now.takes_jobs ? 1 : 0);
+  MetricFamily free{
+      "geres_disk_free_bytes", "Free on the disk of the store, and of packages and files", MetricType::Gauge, {}};
+  MetricFamily size{"geres_disk_size_bytes", "The size of that disk", MetricType::Gauge, {}};
+  for (const auto& [of, space] : {std::pair("store", &now.store), std::pair("files", &now.files)}) {
+    if (!*space) continue;
+    Page::add(free, {{"of", of}}, double((*space)->free_bytes));
+    Page::add(size, {{"of", of}}, double((*space)->total_bytes));
+  }
+  page.put(std::move(free));
+  page.put(std::move(size));
+}
+
+void add_webhooks(Page& page, const webhooks::Figures& figures) {
+  page.counter("geres_webhook_delivered_total", "Events that arrived", figures.delivered);
+  page.counter("geres_webhook_failed_total", "Calls in vain", figures.failed);
+  page.counter("geres_webhook_dead_total", "Events that became dead letters", figures.dead);
+  page.gauge("geres_webhook_pending", "Events that are to be told again", double(figures.pending));
+  page.gauge("geres_webhook_in_flight", "Calls under way", double(figures.in_flight));
+}
+
+void add_amqp(Page& page, const amqp::Publisher& publisher) {
   const auto& figures = publisher.figures();
   const auto now = publisher.status();
-  add("geres_amqp_sent_total", "Messages sent, repeats included", MetricType::Counter, figures.sent);
-  add("geres_amqp_accepted_total", "Messages that the broker accepted", MetricType::Counter, figures.accepted);
-  add("geres_amqp_refused_total", "Messages that it rejected or gave back", MetricType::Counter, figures.refused);
-  add("geres_amqp_left_out_total", "Events left out after --amqp-tries", MetricType::Counter, figures.left_out);
-  add("geres_amqp_gaps_total", "Gaps told", MetricType::Counter, figures.gaps);
-  add("geres_amqp_connections_total", "Connections made", MetricType::Counter, figures.connections);
-  add("geres_amqp_connected", "1: the address can be sent to", MetricType::Gauge, now.connected ? 1 : 0);
-  add("geres_amqp_events_behind", "Events that the broker has not accepted yet", MetricType::Gauge, now.behind);
+  page.counter("geres_amqp_sent_total", "Messages sent, repeats included", figures.sent);
+  page.counter("geres_amqp_accepted_total", "Messages that the broker accepted", figures.accepted);
+  page.counter("geres_amqp_refused_total", "Messages that it rejected or gave back", figures.refused);
+  page.counter("geres_amqp_left_out_total", "Events left out after --amqp-tries", figures.left_out);
+  page.counter("geres_amqp_gaps_total", "Gaps told", figures.gaps);
+  page.counter("geres_amqp_connections_total", "Connections made", figures.connections);
+  page.gauge("geres_amqp_connected", "1: the address can be sent to", now.connected ? 1 : 0);
+  page.gauge("geres_amqp_events_behind", "Events that the broker has not accepted yet", double(now.behind));
 }
 
-MetricFamily jobs_by_state(const store::Totals& totals) {
-  MetricFamily family{"geres_jobs", "Jobs kept, by tenant and state", MetricType::Gauge, {}};
-  for (const auto& [tenant, counts] : totals.by_tenant) {
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-      ClientMetric metric;
-      metric.label = {{"tenant", tenant}, {"state", std::string(model::state_name(model::JobState(i)))}};
-      metric.gauge.value = double(counts[i]);
-      family.metric.push_back(std::move(metric));
-    }
+void add_process(Page& page) {
+  const auto now = process_figures();
+  MetricFamily cpu{"process_cpu_seconds_total", "Processor time of the hub's process", MetricType::Counter, {}};
+  Page::add(cpu, {}, now.cpu_seconds);
+  page.put(std::move(cpu));
+  page.gauge("process_resident_memory_bytes", "Memory that it has", double(now.resident_bytes));
+  page.gauge("process_virtual_memory_bytes", "Addresses that it has", double(now.virtual_bytes));
+  page.gauge("process_open_fds", "Files and connections that it has open", double(now.open_fds));
+  page.gauge("process_max_fds", "That it may have open", double(now.max_fds));
+  page.gauge("process_start_time_seconds", "When it started, since 1970", now.start_seconds);
+}
+
+void add_states(MetricFamily& to, Labels labels, const model::StateCounts& counts) {
+  labels.emplace_back("state", "");
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    labels.back().second = model::state_name(model::JobState(i));
+    Page::add(to, labels, double(counts[i]));
   }
-  return family;
+}
+
+std::int64_t open_jobs(const model::StateCounts& counts) {
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    if (!model::ended(model::JobState(i))) sum += counts[i];
+  return sum;
+}
+
+// The tenants with the most jobs that have not ended, and the rest in one; a tenant that is called like the rest is
+// part of it.
+void add_jobs(Page& page, const store::Totals& totals, std::size_t shown) {
+  model::StateCounts all{};
+  std::vector<std::pair<std::int64_t, const std::string*>> order;
+  for (const auto& [tenant, counts] : totals.by_tenant) {
+    for (std::size_t i = 0; i < counts.size(); ++i) all[i] += counts[i];
+    if (tenant != kOther) order.emplace_back(-open_jobs(counts), &tenant);
+  }
+  MetricFamily jobs{"geres_jobs", "Jobs kept, by state", MetricType::Gauge, {}};
+  add_states(jobs, {}, all);
+  page.put(std::move(jobs));
+  if (shown == 0) return;
+  shown = std::min(shown, order.size());
+  std::partial_sort(
+      order.begin(), order.begin() + std::ptrdiff_t(shown), order.end(),
+      [](const auto& a, const auto& b) { return std::tie(a.first, *a.second) < std::tie(b.first, *b.second); });
+  MetricFamily of_tenants{"geres_tenant_jobs",
+                          "Jobs kept, by tenant and state: of the tenants with the most open jobs, "
+                          "and of all others",
+                          MetricType::Gauge,
+                          {}};
+  auto rest = all;
+  for (std::size_t n = 0; n < shown; ++n) {
+    const auto& counts = totals.by_tenant.at(*order[n].second);
+    for (std::size_t i = 0; i < counts.size(); ++i) rest[i] -= counts[i];
+    add_states(of_tenants, {{"tenant", *order[n].second}}, counts);
+  }
+  if (shown < totals.by_tenant.size()) add_states(of_tenants, {{"tenant", kOther}}, rest);
+  page.put(std::move(of_tenants));
 }
 
 }  // namespace
 
 struct Metrics::Series {
-  prometheus::Registry registry;
-  prometheus::Family<prometheus::Counter>& requests =
-      prometheus::BuildCounter().Name("geres_http_requests_total").Help("HTTP calls answered").Register(registry);
-  prometheus::Family<prometheus::Histogram>& seconds = prometheus::BuildHistogram()
-                                                           .Name("geres_http_request_seconds")
-                                                           .Help("From request to answer, long polls included")
-                                                           .Register(registry);
-  // Looking a label set up hashes and locks: once per route and status is enough.
-  struct Pair {
-    prometheus::Counter* counter;
-    prometheus::Histogram* histogram;
-  };
+  using Call = std::tuple<std::string, std::string>;  // method, route
   std::shared_mutex mutex;
-  std::map<std::tuple<std::string, std::string, unsigned>, Pair, std::less<>> known;
+  std::map<std::tuple<std::string, std::string, unsigned>, std::atomic<std::int64_t>, std::less<>> requests;
+  std::map<Call, Histogram, std::less<>> seconds;
 
-  Pair find(std::string_view method, std::string_view route, unsigned status) {
-    const std::tuple<std::string_view, std::string_view, unsigned> key(method, route, status);
+  template <class Map, class Key, class Make>
+  auto& find(Map& map, const Key& key, Make make) {
     {
       const std::shared_lock lock(mutex);
-      if (const auto found = known.find(key); found != known.end()) return found->second;
+      if (const auto found = map.find(key); found != map.end()) return found->second;
     }
     const std::unique_lock lock(mutex);
-    const std::string m(method), r(route);
-    const Pair pair{&requests.Add({{"method", m}, {"route", r}, {"status", std::to_string(status)}}),
-                    &seconds.Add({{"method", m}, {"route", r}},
-                                 prometheus::Histogram::BucketBoundaries{0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60})};
-    known.emplace(std::tuple(m, r, status), pair);
-    return pair;
+    return make();
   }
 };
 
 Metrics::Metrics() : series_(std::make_unique<Series>()) {}
 Metrics::~Metrics() = default;
 
-void Metrics::answered(std::string_view method, std::string_view route, unsigned status, double seconds) {
-  const auto series = series_->find(method, route.empty() ? "none" : route, status);
-  series.counter->Increment();
-  series.histogram->Observe(seconds);
+void Metrics::answered(std::string_view method, std::string_view route, unsigned status,
+                       std::optional<double> seconds) {
+  if (route.empty()) route = "none";
+  auto& requests = series_->requests;
+  ++series_->find(
+      requests, std::tuple(method, route, status), [&]() -> auto& {
+        const bool room = requests.size() < kRequestSeries;
+        return requests[{std::string(room ? method : kOther), std::string(room ? route : kOther), status}];
+      });
+  if (!seconds) return;
+  auto& times = series_->seconds;
+  series_
+      ->find(
+          times, std::tuple(method, route),
+          [&]() -> auto& {
+            const bool room = times.size() < kDurationSeries;
+            return times
+                .try_emplace({std::string(room ? method : kOther), std::string(room ? route : kOther)}, kShortSeconds)
+                .first->second;
+          })
+      .observe(*seconds);
 }
 
 std::string Metrics::text(const Now& now) const {
-  std::vector<MetricFamily> families;
+  Page page;
   if (now.stats != nullptr) {
-    families = series_->registry.Collect();
-    add_engine(families, *now.stats);
-    if (now.webhooks != nullptr) add_webhooks(families, *now.webhooks);
-    if (now.publisher != nullptr) add_amqp(families, *now.publisher);
-    families.push_back(figure("geres_worker_queue_length", "File and database reads waiting for a thread",
-                              MetricType::Gauge, double(now.waiting_readers)));
-    families.push_back(
-        figure("geres_followers", "Long polls and log followers", MetricType::Gauge, double(now.followers)));
-    families.push_back(
-        figure("geres_store_bytes", "Size of the store on disk", MetricType::Gauge, double(now.store_bytes)));
+    MetricFamily built{"geres_build_info", "1; the version stands in the label", MetricType::Gauge, {}};
+    Page::add(built, {{"version", GERES_VERSION}}, 1);
+    page.put(std::move(built));
+    {
+      const std::shared_lock lock(series_->mutex);
+      MetricFamily requests{"geres_http_requests_total", "HTTP calls answered", MetricType::Counter, {}};
+      for (const auto& [call, n] : series_->requests)
+        Page::add(
+            requests,
+            {{"method", std::get<0>(call)}, {"route", std::get<1>(call)}, {"code", std::to_string(std::get<2>(call))}},
+            double(n));
+      page.put(std::move(requests));
+      MetricFamily seconds{"geres_http_request_duration_seconds",
+                           "From request to answer; without long polls and streams, in which somebody waits",
+                           MetricType::Histogram,
+                           {}};
+      for (const auto& [call, histogram] : series_->seconds)
+        Page::add(seconds, {{"method", std::get<0>(call)}, {"route", std::get<1>(call)}}, histogram);
+      page.put(std::move(seconds));
+    }
+    MetricFamily open{"geres_http_open",
+                      "Calls that are being answered, long polls among them; streams; SignalR's "
+                      "connections",
+                      MetricType::Gauge,
+                      {}};
+    Page::add(open, {{"kind", "call"}}, double(calls_open));
+    Page::add(open, {{"kind", "stream"}}, double(streams_open));
+    Page::add(open, {{"kind", "signalr"}}, double(now.signalr));
+    page.put(std::move(open));
+    add_engine(page, *now.stats);
+    add_outcomes(page, now.stats->outcomes);
+    if (now.fleet) add_hosts(page, *now.fleet, now.hosts_lost);
+    add_readiness(page, now.readiness);
+    if (now.webhooks != nullptr) add_webhooks(page, *now.webhooks);
+    if (now.publisher != nullptr) add_amqp(page, *now.publisher);
+    page.gauge("geres_worker_queue_length", "File and database reads waiting for a thread",
+               double(now.waiting_readers));
+    page.gauge("geres_followers", "Long polls and log followers", double(now.followers));
+    page.gauge("geres_store_bytes", "Size of the store on disk", double(now.store_bytes));
+    page.gauge("geres_store_wal_bytes", "Of which its log, not yet copied into it", double(now.store_wal_bytes));
+    add_process(page);
   }
-  families.push_back(jobs_by_state(now.totals));
-  return prometheus::TextSerializer().Serialize(families);
+  add_jobs(page, now.totals, now.tenants_shown);
+  page.gauge("geres_ready_oldest_age_seconds", "How long the job that is ready longest waits; 0: none is ready",
+             now.oldest_ready_seconds);
+  return page.text();
 }
 
 }  // namespace geres::hub::api

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Figures for Prometheus: HTTP calls as they are answered, and the engine's and the queue's at the moment of asking.
+// Figures for Prometheus: HTTP calls as they are answered, and everything else at the moment of asking. docs/metrics.md
+// lists them all. However many tenants, types and callers there are, an answer has fewer than 2,000 series.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "hub/amqp/publisher.h"
+#include "hub/api/readiness.h"
 #include "hub/engine/engine.h"
+#include "hub/engine/snapshot.h"
 #include "hub/store/reads.h"
 #include "hub/webhooks/sender.h"
 
@@ -16,16 +21,40 @@ namespace geres::hub::api {
 // Any thread.
 class Metrics {
  public:
+  static constexpr std::size_t kTenants = 20;  // with series of their own, unless the operator says another number
+  static constexpr std::size_t kTenantsMax = 100;
+
   Metrics();
   ~Metrics();
-  void answered(std::string_view method, std::string_view route, unsigned status, double seconds);
+  // `seconds`: nullopt where the time says nothing of the hub, as somebody waits (long polls, streams).
+  void answered(std::string_view method, std::string_view route, unsigned status, std::optional<double> seconds);
+
+  // One that is open now, as long as it lives.
+  class Open {
+   public:
+    explicit Open(std::atomic<std::int64_t>& count) : count_(count) { ++count_; }
+    ~Open() { --count_; }
+    Open(const Open&) = delete;
+    Open& operator=(const Open&) = delete;
+
+   private:
+    std::atomic<std::int64_t>& count_;
+  };
+  std::atomic<std::int64_t> calls_open{0}, streams_open{0};
 
   struct Now {
-    const engine::Stats* stats = nullptr;  // nullptr: not for this caller's eyes
+    const engine::Stats* stats = nullptr;  // nullptr: not for this caller's eyes, nor is what follows `tenants_shown`
     store::Totals totals;
+    double oldest_ready_seconds = 0;
+    std::size_t tenants_shown = kTenants;
     std::size_t waiting_readers = 0;
     std::size_t followers = 0;
+    std::size_t signalr = 0;
     std::int64_t store_bytes = 0;
+    std::int64_t store_wal_bytes = 0;
+    std::int64_t hosts_lost = 0;  // since start
+    engine::SnapshotPtr fleet;
+    Readiness::Now readiness;
     const webhooks::Figures* webhooks = nullptr;
     const amqp::Publisher* publisher = nullptr;  // nullptr: there is none
   };

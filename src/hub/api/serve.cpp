@@ -109,13 +109,17 @@ http::Response trouble(const Error& error, bool legacy) {
 bool may_write(LineQuota& quota) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   const auto left_out = quota.take(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-  if (left_out.value_or(0) > 0) log::info("{} lines like the next were left out", *left_out);
+  if (left_out.value_or(0) > 0)
+    log::event(log::Level::info, "lines like the next were left out", {{"lines", *left_out}});
   return left_out.has_value();
 }
 
 // The world failed in the middle of a handler.
 Error world_failed(Api& api, const http::Request& request, const std::exception& what) {
-  if (may_write(api.trouble_lines)) log::error("{} {}: {}", request.method_text, request.route, what.what());
+  if (may_write(api.trouble_lines))
+    log::event(
+        log::Level::err, "a call failed",
+        {{"method", request.method_text}, {"route", request.route}, {"error", what.what()}, {"requestId", request.id}});
   if (const auto* failed = dynamic_cast<const store::StoreFailed*>(&what)) {
     if (failed->failure == store::Failure::full) return fail(Code::storageFull, "the disk is full");
     return fail(Code::unavailable, "the store does not answer");
@@ -145,6 +149,7 @@ class Guarded final : public http::StreamWriter {
 
 awaitable<void> run_guarded(Api& api, IdentityPtr who, decltype(http::Response::stream) stream,
                             http::StreamWriter& out) {
+  const Metrics::Open open(api.metrics.streams_open);
   Guarded guarded(api, std::move(who), out);
   co_await stream(guarded);
 }
@@ -208,17 +213,64 @@ void write_access_log(Api& api, const http::Request& request, unsigned status, d
   auto& quota = failed ? api.trouble_lines : identity != nullptr ? api.caller_lines : api.stranger_lines;
   if (status >= 400 && !api.access_log && !may_write(quota)) return;
   const auto path = request.target.substr(0, request.target.find('?'));
-  spdlog::log(level, "{} {} status={} ms={:.1f} caller={} peer={}", request.method_text, path.substr(0, 200), status,
-              seconds * 1000, identity ? (*identity)->name : "-", request.peer);
+  log::event(level, "request",
+             {{"method", request.method_text},
+              {"path", path.substr(0, 200)},
+              {"status", status},
+              {"ms", seconds * 1000},
+              {"caller", identity ? (*identity)->name : ""},
+              {"peer", request.peer},
+              {"requestId", request.id}});
+}
+
+// A caller may name its call, so that its own logs and ours speak of the same; else it gets a name.
+constexpr std::string_view kRequestId = "X-Request-Id";
+constexpr std::size_t kRequestIdMax = 128;
+
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= kRequestIdMax && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-_.:/+=@~").find(c) != std::string_view::npos;
+  });
+}
+
+std::string request_id(Api& api, const http::Request& request) {
+  if (const auto given = request.headers.get(kRequestId); given && is_request_id(*given)) return std::string(*given);
+  return fmt::format("{}-{:x}", api.request_ids.prefix, ++api.request_ids.last);
+}
+
+// In the header of every answer, and in the text of those that say what went wrong.
+void name_call(const http::Request& request, http::Response& response) {
+  response.headers.emplace_back(kRequestId, request.id);
+  const auto is_problem = [](const auto& header) {
+    return header.first == "Content-Type" && header.second == "application/problem+json";
+  };
+  if (!std::any_of(response.headers.begin(), response.headers.end(), is_problem)) return;
+  if (!response.body.ends_with('}')) return;
+  response.body.pop_back();
+  response.body += ",\"requestId\":\"" + request.id + "\"}";
+}
+
+// In the call itself, so that its time says nothing of the hub.
+bool somebody_waits(const http::Request& request, const http::Response& response) {
+  return response.stream || response.websocket || request.query.get("wait") || request.route.ends_with("/fetch") ||
+         request.route == "/hubs/jobs";
 }
 
 awaitable<http::Response> watch(Api& api, http::Request& request, const http::Handler& next) {
   const auto start = std::chrono::steady_clock::now();
-  auto response = co_await next(request);
+  request.id = request_id(api, request);
+  http::Response response;
+  {
+    const Metrics::Open open(api.metrics.calls_open);
+    response = co_await next(request);
+  }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const unsigned status = response.status;
-  api.metrics.answered(http::method_name(request.method), request.route, status, seconds);
+  const auto work = somebody_waits(request, response) ? std::nullopt : std::optional(seconds);
+  api.metrics.answered(http::method_name(request.method), request.route, status, work);
   write_access_log(api, request, status, seconds);
+  name_call(request, response);
   co_return response;
 }
 
@@ -238,10 +290,10 @@ http::Cors cors_for(std::vector<std::string> origins) {
   cors.methods = "GET, HEAD, POST, PUT, PATCH, DELETE";
   cors.headers =
       "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, Cache-Control, X-Requested-With, "
-      "X-SignalR-User-Agent";
+      "X-Request-Id, X-SignalR-User-Agent";
   cors.exposed =
       "Accept-Ranges, Content-Disposition, Content-Range, ETag, Geres-Attempt, Geres-Offset, Geres-Package-Version, "
-      "Idempotency-Replayed, Location, Retry-After, WWW-Authenticate";
+      "Idempotency-Replayed, Location, Retry-After, WWW-Authenticate, X-Request-Id";
   return cors;
 }
 

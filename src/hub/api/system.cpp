@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "hub/api/embedded.h"
 #include "hub/api/handlers.h"
@@ -50,14 +51,47 @@ json::value caller_json(const Api& api, const Identity& who) {
   return caller;
 }
 
+// Hosts that somebody may want to look at, by what is the matter: the first few names of each, and how many there are.
+class Troubled {
+ public:
+  void add(const engine::HostInfo& info) {
+    const auto& name = info.host.name;
+    if (!info.alive)
+      lost_.add(name);
+    else if (info.host.mode != model::HostMode::run)
+      draining_.add(name);
+    else if (info.health != model::Health::well)
+      resting_.add(name);
+  }
+  std::int64_t resting() const { return resting_.count; }
+  json::object names() {
+    return {{"draining", std::move(draining_.names)},
+            {"lost", std::move(lost_.names)},
+            {"resting", std::move(resting_.names)}};
+  }
+
+ private:
+  static constexpr std::int64_t kNamesMax = 10;
+  struct List {
+    json::array names;
+    std::int64_t count = 0;
+    void add(const std::string& name) {
+      if (count++ < kNamesMax) names.push_back(json::value(std::string_view(name)));
+    }
+  };
+  List lost_, draining_, resting_;
+};
+
 json::object hosts_summary(const Identity& who, const engine::Snapshot& fleet) {
   int live = 0, draining = 0, lost = 0, slots = 0, busy = 0;
+  Troubled troubled;
   for (const auto& host : fleet.hosts) {
     const auto& info = *host.info;
     const auto& tenants = info.host.tenants;
     if (!who.all_tenants() && tenants &&
         std::none_of(tenants->begin(), tenants->end(), [&](const auto& t) { return who.sees(t); }))
       continue;
+    troubled.add(info);
     if (!info.alive) {
       ++lost;
       continue;
@@ -66,7 +100,8 @@ json::object hosts_summary(const Identity& who, const engine::Snapshot& fleet) {
     slots += info.host.slots;
     busy += info.slots_busy;
   }
-  return {{"live", live}, {"draining", draining}, {"lost", lost}, {"slots", slots}, {"busy", busy}};
+  return {{"live", live}, {"draining", draining},     {"lost", lost}, {"resting", troubled.resting()}, {"slots", slots},
+          {"busy", busy}, {"names", troubled.names()}};
 }
 
 json::object amqp_json(const amqp::Publisher& publisher, const std::string& log) {
@@ -79,14 +114,30 @@ json::object amqp_json(const amqp::Publisher& publisher, const std::string& log)
   return body;
 }
 
+Millis waits_since(const model::Job& job) {
+  return std::max(job.status.ready_at, job.status.submitted_at);
+}
+
 json::value oldest_waiting(store::Reads& reads, const std::vector<std::string>& tenants) {
   const auto job = reads.oldest_ready(tenants);
   if (!job) return nullptr;
-  return json::object{
-      {"id", std::string_view(job->id.str())},
-      {"type", std::string_view(job->spec.type)},
-      {"batch", std::string_view(model::batch_text(job->spec.batch))},
-      {"since", std::string_view(format_time(std::max(job->status.ready_at, job->status.submitted_at)))}};
+  return json::object{{"id", std::string_view(job->id.str())},
+                      {"type", std::string_view(job->spec.type)},
+                      {"batch", std::string_view(model::batch_text(job->spec.batch))},
+                      {"since", std::string_view(format_time(waits_since(*job)))}};
+}
+
+std::int64_t log_bytes(const About& about) {
+  std::error_code absent;
+  const auto size = std::filesystem::file_size(about.store_path + "-wal", absent);
+  return absent ? 0 : std::int64_t(size);
+}
+
+Readiness::Now readiness(const Api& api) {
+  if (api.ready()) return api.readiness->now();
+  Readiness::Now now;
+  now.takes_jobs = false, now.why = "the hub is stopping";
+  return now;
 }
 
 }  // namespace
@@ -122,7 +173,13 @@ awaitable<Answered> get_healthz(Call&) {
 }
 
 awaitable<Answered> get_readyz(Call& call) {
-  co_return call.api.ready() ? word(200, "ready") : word(503, "stopping");
+  // 503 only where another hub would do better; a full disk of this one is no reason to send its callers away.
+  const auto now = readiness(call.api);
+  json::object body{{"takesJobs", now.takes_jobs}};
+  if (!now.takes_jobs) body.emplace("why", std::string_view(now.why));
+  auto response = json_response(call.api.ready() ? 200 : 503, body);
+  response.headers.emplace_back("Cache-Control", "no-store");
+  co_return response;
 }
 
 awaitable<Answered> get_metrics(Call& call) {
@@ -131,9 +188,21 @@ awaitable<Answered> get_metrics(Call& call) {
   auto read = [&] {
     now.totals = visible(call.api.reads.totals(), call.who);
     now.store_bytes = call.api.reads.size_bytes();
+    now.store_wal_bytes = log_bytes(call.api.about);
+    if (const auto job = call.api.reads.oldest_ready(call.who.tenants))
+      now.oldest_ready_seconds = double(std::max<Millis>(0, call.api.clock.wall() - waits_since(*job))) / 1000;
   };
   co_await blocking(call, read);
-  if (call.who.all_tenants()) now.stats = &call.api.engine.stats();
+  if (call.who.all_tenants()) {
+    now.stats = &call.api.engine.stats();
+    const auto fleet = co_await fleet_now(call);
+    if (!fleet) co_return fleet.error();
+    now.fleet = *fleet;
+  }
+  now.readiness = readiness(call.api);
+  now.tenants_shown = call.api.metrics_tenants;
+  now.hosts_lost = call.api.chronicle->hosts_lost();
+  now.signalr = call.api.signalr.count();
   now.webhooks = &call.api.webhooks->figures();
   now.publisher = call.api.publisher;
   now.waiting_readers = call.api.pool.waiting();
@@ -187,12 +256,15 @@ awaitable<Answered> get_status(Call& call) {
   const auto hour = call.api.last_hour.counts(call.api.clock.wall(), [&](const std::string& owner) {
     return some && call.who.sees(owner) && (tenant.empty() || owner == tenant);
   });
-  const json::object body{
+  const auto now = readiness(call.api);
+  json::object body{
+      {"takesJobs", now.takes_jobs},
       {"jobs", wire::counts_json(sum)},
       {"lastHour", json::object{{"finished", hour.finished}, {"failed", hour.failed}, {"cancelled", hour.cancelled}}},
       {"failed", std::move(failed)},
       {"oldestWaiting", std::move(oldest)},
       {"hosts", hosts_summary(call.who, **fleet)}};
+  if (!now.takes_jobs) body.emplace("why", std::string_view(now.why));
   co_return json_response(200, body);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/sha256.h"
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
@@ -17,6 +18,19 @@ namespace {
 bool within(const Identity& who, const std::vector<std::string>& tenants) {
   if (who.all_tenants()) return true;
   return !tenants.empty() && std::all_of(tenants.begin(), tenants.end(), [&](const auto& t) { return who.sees(t); });
+}
+
+// What the log says of it: never its secret.
+std::vector<log::Member> members_of(const model::Token& token) {
+  std::string roles, tenants;
+  for (const auto role : token.roles) roles += (roles.empty() ? "" : ",") + std::string(role_name(role));
+  for (const auto& tenant : token.tenants) tenants += (tenants.empty() ? "" : ",") + tenant;
+  std::vector<log::Member> members{{"token", token.name},
+                                   {"tokenId", token.id.str()},
+                                   {"roles", roles},
+                                   {"tenants", tenants.empty() ? std::string_view("*") : utf8_prefix(tenants, 200)}};
+  if (token.expires) members.emplace_back("expires", format_time(*token.expires));
+  return members;
 }
 
 }  // namespace
@@ -40,6 +54,7 @@ awaitable<Answered> post_token(Call& call) {
   const auto made = co_await ask_engine<model::Token>(ask);
   if (!made) co_return made.error();
   call.api.access.put_token(*made);
+  note(call, "token made", members_of(*made));
   auto body = wire::token_json(*made);
   body.emplace("token", std::string_view(secret));
   auto response = json_response(201, body);
@@ -71,6 +86,7 @@ awaitable<Answered> delete_token(Call& call) {
   const auto done = co_await ask_engine<bool>(ask);
   if (!done) co_return done.error();
   call.api.access.remove_token(*id);
+  note(call, "token revoked", {{"token", found->name}, {"tokenId", id->str()}});
   http::Response response;
   response.status = 204;
   co_return response;

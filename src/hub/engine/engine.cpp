@@ -201,13 +201,16 @@ void Engine::tick() {
 void Engine::run(std::deque<std::unique_ptr<Command>> commands) {
   const bool growing = clock_.monotonic() >= clockwork_->full_until;
   if (!growing) refuse_growing(commands);
+  const auto submitted = stats_.jobs_submitted.load();
   switch (attempt(commands, growing)) {
     case Ran::committed:
+      if (stats_.jobs_submitted.load() != submitted) stats_.full_at = 0;
       return;
     case Ran::full:
       // Completions and cancels still go through; what would make the store larger is refused, and not tried again
       // for a second.
       clockwork_->full_until = clock_.monotonic() + kFullPause;
+      stats_.full_at = clock_.monotonic();
       refuse_growing(commands);
       if (attempt(commands, false) == Ran::committed) return;
       clockwork_->failed_until = clock_.monotonic() + kFailedPause;
@@ -248,6 +251,10 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
   Tick tick(*state_, work.desk, store_, work.ids, random_, options_, stats_, now());
   const auto number = state_->tick + 1;
   bool committing = false;
+  const auto start = std::chrono::steady_clock::now();
+  const auto since = [](std::chrono::steady_clock::time_point then) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
+  };
   try {
     store_.begin();
     for (auto& command : commands) {
@@ -273,9 +280,11 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
       const auto before = std::chrono::steady_clock::now();
       committing = true;
       store_.commit(number);
-      stats_.commit_micros +=
-          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - before).count();
+      const double took = since(before);
+      stats_.commit_micros += std::int64_t(took * 1'000'000);
       ++stats_.commits;
+      stats_.commit_seconds.observe(took);
+      stats_.round_seconds.observe(since(start));
       state_->tick = number;
     } else {
       store_.rollback();
@@ -288,7 +297,10 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
       commands.clear();
       throw;
     }
-    log::warn("tick {} failed: {}", number, failed.what());
+    // A full disk is said once, by who looks at disks; here it would be a line for each job that is refused.
+    const bool full = failed.failure == store::Failure::full;
+    log::event(full ? log::Level::debug : log::Level::warn, "round failed",
+               {{"round", number}, {"error", failed.what()}});
     store_.rollback();
     if (failed.failure != store::Failure::unknown || !committing) {
       load();
@@ -307,6 +319,7 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
 
 // Before the answers: who has one finds its events.
 void Engine::publish(Tick& tick) {
+  stats_.outcomes.add(tick.observed);
   if (event_sink_ && !tick.events.empty()) event_sink_(std::move(tick.events));
   if (webhook_sink_ && !tick.webhook_news.empty()) webhook_sink_(std::move(tick.webhook_news));
 }

@@ -90,8 +90,10 @@ void Tick::book_health(const LeaseState& lease, Outcome outcome, const Completio
     health.ended_well();
   }
   if (rests)
-    log::warn("host {} gets no jobs for {}: {}", lease.row.host_name, format_duration(health.until() - now_.monotonic),
-              health.reason());
+    log::event(log::Level::warn, "host rests",
+               {{"host", lease.row.host_name},
+                {"seconds", double(health.until() - now_.monotonic) / 1000},
+                {"reason", health.reason()}});
 }
 
 // Alive, well, at work, of the right kind, and not kept for another batch.

@@ -156,7 +156,6 @@ void Tick::watch_hosts() {
   if (now_.monotonic < state_.next_host_check) return;
   state_.next_host_check = now_.monotonic + 1'000;
   std::vector<Uuid> forgotten;
-  std::int64_t lost = 0, by_health[3] = {};
   for (auto& [id, host] : state_.hosts) {
     const auto fetch = desk_.fetches.find(id);
     if (fetch != desk_.fetches.end()) host.last_seen = now_.monotonic, host.last_seen_wall = now_.wall;
@@ -170,14 +169,8 @@ void Tick::watch_hosts() {
       emit_host(EventType::host_lost, host);
     }
     if (host.lost && host.leases.empty() && silent > options_.host_forgotten_after) forgotten.push_back(id);
-    ++(host.lost ? lost : by_health[std::size_t(host.health.state())]);
   }
   for (const auto id : forgotten) forget_host(id);
-  stats_.hosts_well = by_health[std::size_t(model::Health::well)];
-  stats_.hosts_resting = by_health[std::size_t(model::Health::resting)];
-  stats_.hosts_unfit = by_health[std::size_t(model::Health::unfit)];
-  stats_.hosts_lost = lost;
-  stats_.hosts_alive = std::int64_t(state_.hosts.size()) - lost;
 }
 
 // ---- fetches --------------------------------------------------------------------------------------------------------

@@ -168,6 +168,10 @@ void Tick::end_attempt(LeaseState& lease, Outcome outcome, const Completion* ite
   changes_.attempts.push_back(std::move(attempt));
   book_trouble(job, lease, outcome, item);
   book_health(lease, outcome, item);
+  observed.push_back({.what = Observed::What::attempt_ended,
+                      .type = job.spec.type,
+                      .seconds = lease.row.started_at ? double(now_.wall - *lease.row.started_at) / 1000 : -1,
+                      .outcome = outcome});
   const bool unstarted = was_not_started(lease, outcome, item);
   if (item != nullptr && !unstarted && outcome != Outcome::released) learn_duration(lane, took);
   state_.leases.erase(job.id.seq());  // `lease` is gone from here on
@@ -188,6 +192,9 @@ void Tick::end_attempt(LeaseState& lease, Outcome outcome, const Completion* ite
 void Tick::start(LeaseState& lease) {
   if (lease.job.status.state != JobState::leased) return;  // told already
   move(lease.job, Trigger::start);
+  observed.push_back({.what = Observed::What::started,
+                      .type = lease.job.spec.type,
+                      .seconds = double(now_.wall - lease.job.status.ready_at) / 1000});
   lease.job.status.started_at = now_.wall;
   lease.row.started_at = now_.wall;
   lease.row.version = lease.job.status.version;
@@ -196,7 +203,7 @@ void Tick::start(LeaseState& lease) {
   if (const auto host = state_.hosts.find(lease.row.host);
       host != state_.hosts.end() && host->second.health.started()) {
     host->second.shown.reset();
-    log::info("host {} is well again", lease.row.host_name);
+    log::event(log::Level::info, "host is well again", {{"host", lease.row.host_name}});
   }
 }
 

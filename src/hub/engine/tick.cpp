@@ -261,6 +261,7 @@ void Tick::move(model::Job& job, model::Trigger trigger) {
   job.status.finished_at = now_.wall;
   --batch.live;
   --tenant(job.spec.tenant).live;
+  observed.push_back({.what = Observed::What::job_ended, .state = *to, .reason = job.status.reason});
   if (*to == JobState::finished) ++stats_.jobs_finished;
   if (*to == JobState::failed) ++stats_.jobs_failed, count_dead_letter(job, +1);
   if (*to == JobState::cancelled) ++stats_.jobs_cancelled;

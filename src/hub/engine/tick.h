@@ -109,6 +109,7 @@ class Tick {
   std::vector<SliceDone> slices_done;
   std::vector<std::pair<Uuid, LeaseInfo>> leases_added;
   std::vector<Uuid> leases_gone;
+  std::vector<Observed> observed;
   bool more = false;  // there is work left for another tick at once
 
   const Now& now() const { return now_; }

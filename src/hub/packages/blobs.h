@@ -66,7 +66,8 @@ class Blobs {
   // Removes what was committed before `before` (wall time) and what `keep` does not want kept; returns how many. `keep`
   // is called without locks, blob by blob. A blob that is committed again meanwhile stays.
   virtual std::size_t sweep(Millis before, const Keep& keep) = 0;
-  virtual Space space() = 0;
+  virtual Space space() = 0;  // throws std::system_error where the place is gone or does not answer
+  virtual std::filesystem::path place() const = 0;
 };
 
 }  // namespace geres::hub::packages

@@ -121,10 +121,14 @@ class DirectoryBlobs final : public Blobs {
   }
 
   Space space() override {
+    // A mount that has gone leaves an empty directory behind.
+    if (::access((directory_ / "tmp").c_str(), W_OK | X_OK) != 0) throw_errno("look into " + directory_.string());
     struct statvfs status {};
     if (::statvfs(directory_.c_str(), &status) != 0) throw_errno("ask for free space in " + directory_.string());
     return {std::uint64_t(status.f_bavail) * status.f_frsize, std::uint64_t(status.f_blocks) * status.f_frsize};
   }
+
+  fs::path place() const override { return directory_; }
 
   bool has_room_for(std::uint64_t bytes) {
     const auto free = space().free_bytes;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many lines of one kind may go to the log: bursts of a hundred, ten a second in the long run. The rest is counted.
+// How many lines of one kind may go to the log: a burst, and so many a second in the long run. The rest is counted.
 #pragma once
 
 #include <algorithm>
@@ -10,14 +10,17 @@
 
 #include "base/clock.h"
 
-namespace geres::hub::api {
+namespace geres {
 
 class LineQuota {
  public:
+  LineQuota() : LineQuota(100, 10) {}
+  LineQuota(double burst, double per_second) : burst_(burst), per_second_(per_second), left_(burst) {}
+
   // Empty: do not write it. Else the number of lines left out since the last one. `now` is monotonic; any thread.
   std::optional<std::uint64_t> take(Millis now) {
     const std::lock_guard lock(mutex_);
-    left_ = std::min(kBurst, left_ + (now - std::exchange(at_, now)) * kPerSecond / 1000.0);
+    left_ = std::min(burst_, left_ + double(now - std::exchange(at_, now)) * per_second_ / 1000.0);
     if (left_ < 1) {
       ++left_out_;
       return std::nullopt;
@@ -27,12 +30,11 @@ class LineQuota {
   }
 
  private:
-  static constexpr double kBurst = 100;
-  static constexpr double kPerSecond = 10;
+  const double burst_, per_second_;
   std::mutex mutex_;
-  double left_ = kBurst;
+  double left_;
   Millis at_ = 0;
   std::uint64_t left_out_ = 0;
 };
 
-}  // namespace geres::hub::api
+}  // namespace geres
