@@ -9,6 +9,10 @@
 namespace geres::hub {
 namespace {
 
+bool changes_many(std::string_view pattern) {
+  return pattern == "/v1/jobs/cancel" || pattern == "/v1/jobs/redrive" || pattern == "/v1/jobs/dismiss";
+}
+
 using api::Reply;
 
 struct RefusalsTest : HubTest {
@@ -226,7 +230,7 @@ struct WalkTest : RefusalsTest {
     const std::string_view pattern = route.pattern;
     if (route.method == http::Method::get || route.method == http::Method::delete_) return "";
     if (pattern == "/v1/jobs") return R"({"type":"Work","tenant":"ours"})";
-    if (pattern == "/v1/jobs/cancel" || pattern == "/v1/jobs/redrive") return R"({"tenant":"ours"})";
+    if (changes_many(pattern)) return R"({"tenant":"ours"})";
     if (pattern == "/v1/batches") return R"({"name":"mine","tenant":"ours"})";
     if (pattern == "/v1/tokens") return R"({"name":"mine","roles":["viewer"],"tenants":["ours"]})";
     if (pattern == "/v1/webhooks") return R"({"url":"http://8.8.8.8/","tenant":"ours"})";
@@ -282,7 +286,7 @@ TEST_F(WalkTest, AnotherTenantsThingsAreAbsent) {
     if (route.token_in_query) continue;  // streams; see events_api_test.cpp
     const auto reply = call(route, theirs);
     const bool shows_own_only = route.method == http::Method::get && route.pattern.find('{') == std::string_view::npos;
-    const bool counts = route.pattern == "/v1/jobs/cancel" || route.pattern == "/v1/jobs/redrive";
+    const bool counts = changes_many(route.pattern);
     const std::string where = std::string(http::method_name(route.method)) + " " + std::string(route.pattern);
     if (shows_own_only) {
       EXPECT_EQ(reply.status, 200) << where << ": " << reply;
