@@ -343,8 +343,18 @@ class Restore {
     replace_file(file, token_ + "\n", 0600);
   }
 
+  // Root restores for whom the directory is.
+  void give_to_its_owner() const {
+    struct stat owner {};
+    if (::geteuid() != 0 || ::stat(data_.c_str(), &owner) != 0 || owner.st_uid == 0) return;
+    for (const auto& entry : fs::recursive_directory_iterator(draft_place_))
+      if (::lchown(entry.path().c_str(), owner.st_uid, owner.st_gid) != 0)
+        throw_errno("give " + entry.path().string() + " to the owner of " + data_.string());
+  }
+
   // The token first: beside it a hub does not begin anew without its store, which comes last.
   void put() {
+    give_to_its_owner();
     sync_all_of(draft_place_);
     for (const auto* name : {kToken, "blobs", "logs", kStore}) {
       if (::renameat2(AT_FDCWD, (draft_place_ / name).c_str(), AT_FDCWD, (data_ / name).c_str(), RENAME_NOREPLACE) !=

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import unittest
 
-from fleet import BIN, Fleet, wait_until
+from fleet import BIN, Fleet, nobody, wait_until
 
 
 class Load:
@@ -249,6 +249,38 @@ class Everything(unittest.TestCase):
             self.restore(fleet, backup, data)
             self.assertFalse((data / ".restore-left").exists())
             hub.terminate()
+
+    @unittest.skipUnless(nobody(), "only root can restore for others")
+    def test_root_restores_for_the_owner_of_the_directory(self):
+        with Fleet() as fleet:
+            hub = fleet.hub()
+            fleet.push_shell()
+            backup, data = fleet.directory / "backup", fleet.directory / "theirs"
+            self.backup(fleet, backup)
+            hub.terminate()
+            data.mkdir()
+            os.chown(data, nobody(), nobody())
+            self.restore(fleet, backup, data)
+            for file in data.rglob("*"):
+                self.assertEqual(file.lstat().st_uid, nobody(), file)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can mount")
+    def test_one_for_which_there_is_no_room_leaves_nothing(self):
+        with Fleet() as fleet:
+            fleet.hub()
+            fleet.push_shell()
+            small = fleet.directory / "small"
+            small.mkdir()
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], capture_output=True).returncode:
+                self.skipTest("cannot mount here")
+            try:
+                for place in (small, small / "below"):
+                    refused = self.backup(fleet, place, check=False)
+                    self.assertEqual(refused.returncode, 1, refused.stdout)
+                    self.assertRegex(refused.stdout, "No space left|disk is full")
+                    self.assertEqual(list(small.iterdir()), [])
+            finally:
+                subprocess.run(["umount", small], check=True)
 
     def test_a_blob_that_is_gone_or_damaged_is_told(self):
         with Fleet() as fleet:
