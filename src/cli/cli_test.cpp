@@ -139,7 +139,7 @@ TEST(Words, OfOtherToolsAreUnderstood) {
 
 TEST(Words, AGuessCrossesNoNounsAndStartsNoDaemon) {
   EXPECT_EQ(trouble_of({"hosts", "lst"}).next, "geres hosts --help");
-  EXPECT_EQ(trouble_of({"batch", "delete", "photos"}).next, "geres batch --help");
+  EXPECT_EQ(trouble_of({"batch", "rotate", "photos"}).next, "geres batch --help");
   for (const char* word : {"upp", "hubb", "hostt", "hos"}) {
     const auto next = trouble_of({word}).next;
     EXPECT_TRUE(next != "geres up" && next != "geres hub" && next != "geres host") << word << ": " << next;
