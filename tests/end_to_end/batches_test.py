@@ -53,6 +53,31 @@ class Batches(unittest.TestCase):
         self.assertEqual({fleet.ended(id)["state"] for id in ids}, {"cancelled"})
         self.assertEqual(fleet.cli("batch", "cancel", "batch0", check=False).returncode, 1, "batch0 refuses it")
 
+    def test_dead_letters_are_dismissed_and_a_batch_goes_with_all_it_has(self):
+        fleet = self.fleet
+        fleet.cli("batch", "create", "going", "--tenant", "demo")
+        dead = [fleet.shell("exit 3", batch="going", maxAttempts=1) for _ in range(2)]
+        kept = fleet.shell("echo kept", batch="going")
+        self.assertEqual([fleet.ended(id)["state"] for id in dead], ["failed", "failed"])
+        fleet.ended(kept)
+        listed = lambda *words: [line.split("\t")[0] for line in
+                                 fleet.cli("job", "list", "--batch", "going", *words).stdout.splitlines()]
+        fleet.cli("job", "dismiss", dead[0])
+        self.assertEqual(sorted(listed("--open")), sorted([dead[1], kept]))
+        self.assertIn("would dismiss 1 job", fleet.cli("job", "dismiss", "--batch", "going", "--dry-run").stdout)
+        fleet.cli("job", "dismiss", "--batch", "going")
+        self.assertEqual(listed("--open"), [kept])
+        self.assertEqual(len(listed()), 3, "they stay")
+        again = fleet.cli("job", "dismiss", kept, check=False)
+        self.assertEqual((again.returncode, "only a dead letter" in again.stderr), (1, True))
+
+        refused = fleet.cli("batch", "delete", "going", check=False)
+        self.assertEqual((refused.returncode, "is open" in refused.stderr), (1, True))
+        fleet.cli("batch", "close", "going")
+        self.assertIn("with 3 jobs", fleet.cli("batch", "delete", "going").stderr)
+        self.assertEqual(fleet.cli("batch", "show", "going", check=False).returncode, 1)
+        self.assertEqual(fleet.cli("job", "show", kept, check=False).returncode, 1)
+
     def test_a_drained_host_finishes_what_it_runs_and_starts_nothing_new(self):
         with Fleet() as fleet:
             fleet.hub()
