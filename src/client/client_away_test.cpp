@@ -274,7 +274,7 @@ class HubProcess {
     while (std::chrono::steady_clock::now() < until) {
       const auto text = read_file_if(file).value_or("");
       const auto at = text.find("http://127.0.0.1:");
-      const auto end = at == std::string::npos ? at : text.find_first_of(" \n/", at + 17);
+      const auto end = at == std::string::npos ? at : text.find_first_of(" \n/\"", at + 17);
       if (end != std::string::npos) return text.substr(at, end - at);
       std::this_thread::sleep_for(5ms);
     }

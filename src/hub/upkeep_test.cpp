@@ -140,6 +140,11 @@ TEST_F(UpkeepTest, TellsWhyTheDeadLettersDiedThatItRedrives) {
     EXPECT_EQ(answer.at("count"), 1);
     EXPECT_EQ(answer.at("byReason"), json::parse(R"({"error":1})").value());
   }
+  EXPECT_EQ(ours.get("/v1/status").json().at("failed"), json::parse(R"({"error":1})").value());
+  EXPECT_NE(ours.post("/v1/jobs/" + id + "/dismiss").text("settledAt"), "");
+  EXPECT_EQ(ours.get("/v1/status").json().at("failed"), json::parse("{}").value());
+  EXPECT_EQ(ours.get("/v1/jobs?state=failed&open=true").json().at("items").get_array().size(), 0u);
+  EXPECT_EQ(ours.get("/v1/jobs?state=failed").json().at("items").get_array().size(), 1u);
 }
 
 TEST_F(UpkeepTest, WhatIsPastItsTimeGoesWithItsLogsAndFiles) {

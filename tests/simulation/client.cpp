@@ -207,11 +207,11 @@ void Client::disturb() {
   const auto draw = dice_.draw(100);
   if (draw < 25) return read(job);
   if (draw < 40) return past_.empty() ? read(job) : repeat();
-  if (draw < 50) return redrive(job);
+  if (draw < 50) return dice_.percent(75) ? redrive(job) : dismiss(job);
   if (draw < 62) return plan_.fair ? read(job) : patch(job);
   if (draw < 66) return cancel_foreign();
   if (draw < 70) return redrive_many();
-  if (draw < 76 && plan_.batches) return close_or_pause();
+  if (draw < 76 && plan_.batches) return plan_.retention && dice_.percent(70) ? delete_batch() : close_or_pause();
   if (!plan_.cancels) return read(job);
   if (draw < 80) return cancel_many();
   if (draw < 83 && plan_.batches) return cancel_batch();
@@ -294,6 +294,26 @@ void Client::close_or_pause() {
       engine.close_batch(caller_, name, done);
     else
       engine.pause_batch(caller_, name, paused, done);
+  });
+}
+
+void Client::delete_batch() {
+  if (batches.empty()) return next();
+  begin([this, name = dice_.pick(batches)](Engine& engine, const Reply& reply) {
+    for (auto& [id, batch] : ledger_.batches)
+      if (batch.tenant == tenant_ && batch.name == name) batch.delete_asked = true;
+    engine.delete_batch(caller_, name,
+                        answer<BulkDone>(reply, [this](const BulkDone&) { ledger_.hit(Path::batch_deleted); }));
+  });
+}
+
+void Client::dismiss(Uuid id) {
+  begin([this, id](Engine& engine, const Reply& reply) {
+    engine.dismiss_job(caller_, id, answer<Job>(reply, [this](const Job& job) {
+                         if (!job.status.settled_at) ledger_.violate("I2", "a dismissed job is not settled");
+                         ledger_.hit(Path::dead_letter_dismissed);
+                         ledger_.answered(job);
+                       }));
   });
 }
 

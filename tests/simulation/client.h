@@ -40,6 +40,8 @@ class Client {
   void cancel_foreign();
   void cancel_many();
   void cancel_batch();
+  void delete_batch();
+  void dismiss(Uuid id);
   void close_or_pause();
   void redrive(Uuid job);
   void redrive_many();

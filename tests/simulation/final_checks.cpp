@@ -159,7 +159,9 @@ class FinalChecks {
     const auto found = jobs_.find(id);
     if (found == jobs_.end()) {
       const Millis now = hub_.clock().wall();
-      if (!plan_.retention || now - record.ended_at < kKeepKeyMin) wrong("I1", fmt::format("job {} is gone", id.str()));
+      const bool deleted = ledger_.batches[record.row.spec.batch].delete_asked;
+      if (!plan_.retention || (now - record.ended_at < kKeepKeyMin && !deleted))
+        wrong("I1", fmt::format("job {} is gone", id.str()));
       return;
     }
     const auto& status = found->second.status;

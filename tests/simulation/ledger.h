@@ -98,6 +98,7 @@ class Ledger {
     int executing = 0;
     store::EventNo cancelled_after = 0;
     bool cancel_asked = false;
+    bool delete_asked = false;
   };
   std::map<Uuid, BatchRecord> batches;
   FairShares fair{paths, [this](std::string text) { violate("I14", std::move(text)); }};

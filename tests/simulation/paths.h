@@ -19,7 +19,7 @@ namespace geres::simulation {
   X(lease_expired) X(lease_lost_told) X(report_out_of_order) X(stale_refused) X(conflict_refused) \
   X(completion_repeated) X(key_repeated) X(list_key_repeated) X(key_misused) X(list_refused) X(too_many_queued) \
   X(storage_full_answered) X(unknown_answered) X(foreign_job_hidden) X(job_patched) X(job_redriven) \
-  X(bulk_redriven) X(bulk_cancelled) X(batch_cancelled) X(batch_closed) X(batch_paused) \
+  X(bulk_redriven) X(bulk_cancelled) X(batch_cancelled) X(batch_deleted) X(dead_letter_dismissed) X(batch_closed) X(batch_paused) \
   X(slices_resumed_after_crash) X(cancel_while_waiting) X(cancel_while_running) X(cancel_raced_with_finish) \
   X(retried) X(attempts_used_up) X(queue_timeout) X(poison) X(tenant_at_its_limit) X(batch_at_its_limit) \
   X(share_compared) X(given_back_unstarted) X(sick_host_rested) X(sick_host_avoided) X(sick_host_tried_again) \

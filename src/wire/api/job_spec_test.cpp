@@ -60,7 +60,7 @@ TEST(JobJson, WritesNoFieldThatCannotBeAskedFor) {
   status.progress = model::Progress{1, "m"}, status.result = "r", status.result_truncated = true;
   status.exit = model::Exit{1, {}}, status.usage = model::Usage{}, status.cause = model::Cause::outOfMemory,
   status.files_left_out.add({"p", "w"}), status.host = "h", status.ready_at = 1;
-  status.due_at = status.started_at = status.finished_at = status.cancel_requested_at = 1;
+  status.due_at = status.started_at = status.finished_at = status.cancel_requested_at = status.settled_at = 1;
   status.redrive_of = status.redriven_as = Uuid{1, 1};
   const auto shown = job_json(job, "b");
   const auto fields = job_fields();
