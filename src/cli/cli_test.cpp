@@ -153,6 +153,40 @@ TEST(Words, NameTheWrongFlagAlsoBesideAMissingOne) {
   EXPECT_EQ(trouble.field, "--tenat");
 }
 
+TEST(Words, ThatCanNeverBeRightEndWithTwo) {
+  for (const auto& command : commands()) {
+    SCOPED_TRACE(command.path);
+    std::vector<std::string> words = split(command.path, ' ');
+    const auto with = [&](const std::vector<std::string>& more) {
+      auto all = words;
+      all.insert(all.end(), more.begin(), more.end());
+      return trouble_of(all);
+    };
+    if (!command.run) {
+      EXPECT_EQ(with({}).exit, kUsage);
+      continue;
+    }
+    if (command.arguments_min > 0) EXPECT_EQ(with({}).exit, kUsage);
+    for (std::size_t i = 0; i < command.arguments_min; ++i) words.push_back("x");
+    EXPECT_EQ(with({"--no-such-flag"}).exit, kUsage);
+    EXPECT_EQ(with({"--no-such-flag"}).field, "--no-such-flag");
+    if (command.arguments_max != kAnyNumber && !command.takes_words && subcommands(command.path).empty())
+      EXPECT_EQ(with(std::vector<std::string>(command.arguments_max - command.arguments_min + 1, "y")).exit, kUsage);
+    for (const auto* flag : all_flags(command)) {
+      const auto name = "--" + flag->name;
+      SCOPED_TRACE(name);
+      if (flag->value.empty()) {
+        EXPECT_EQ(with({name + "=yes"}).exit, kUsage);
+        continue;
+      }
+      EXPECT_EQ(with({name}).exit, kUsage);
+      EXPECT_EQ(with({name, ""}).exit, kUsage);
+      if (flag->kind != Kind::text) EXPECT_EQ(with({name, "=?"}).exit, kUsage);
+      if (flag->kind != Kind::text) EXPECT_EQ(with({name, "=?"}).field, name);
+    }
+  }
+}
+
 TEST(Words, SayWhatAValueShouldBe) {
   EXPECT_EQ(trouble_of({"submit", "--delay", "soon"}).error, "--delay 'soon' is not a duration");
   EXPECT_THAT(trouble_of({"submit", "--delay", "soon"}).next, HasSubstr("--delay 30s"));

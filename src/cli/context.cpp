@@ -25,8 +25,8 @@ std::filesystem::path home_directory(const char* variable, const char* below_hom
   std::filesystem::path base = environment(variable);
   if (!base.is_absolute()) base = std::filesystem::path(environment("HOME")) / below_home;
   if (!base.is_absolute())
-    usage_error(std::string("there is no home directory: neither ") + variable + " nor HOME is set", {},
-                std::string(variable) + "=/some/directory");
+    cannot(std::string("there is no home directory: neither ") + variable + " nor HOME is set", {},
+           std::string(variable) + "=/some/directory");
   return base / "geres";
 }
 
@@ -216,10 +216,14 @@ Trouble Context::trouble_of(const client::Failure& failure) {
             "what answers at " + hub_url() + " (from " + hub_source() + ") is not a GeRes hub", error.message,
             "geres doctor", "foreign"};
   }
-  Trouble trouble{kFailed,     error.message,  {}, error.hint, std::string(error_name(error.code)),
-                  error.field, failure.problem};
-  if (failure.status == 401 || failure.status == 403) {
-    trouble.exit = kNotAllowed;
+  Trouble trouble{exit_of_refusal(unsigned(failure.status)),
+                  error.message,
+                  {},
+                  error.hint,
+                  std::string(error_name(error.code)),
+                  error.field,
+                  failure.problem};
+  if (trouble.exit == kNotAllowed) {
     const bool sent = !hub().transport().options().token.empty();
     if (failure.status == 401) {
       const auto left = left_token();
@@ -234,8 +238,6 @@ Trouble Context::trouble_of(const client::Failure& failure) {
     }
     return trouble;
   }
-  // The hub refuses what was asked for: the command line was wrong, not the operation.
-  if (failure.status == 400 || failure.status == 422) trouble.exit = kUsage;
   const auto known = known_words(failure.problem);
   if (!known.empty()) {
     if (error.message.find(joined(known)) == std::string::npos) trouble.why = known_are(error.code) + joined(known);

@@ -24,7 +24,7 @@ std::string resolve_named(Context& context, const std::string& path, const std::
   }));
   if (found.size() == 1) return found.front();
   if (found.size() > 1)
-    throw Trouble{kUsage, "'" + text + "' could be " + plural(std::int64_t(found.size()), noun), list, "its id",
+    throw Trouble{kFailed, "'" + text + "' could be " + plural(std::int64_t(found.size()), noun), list, "its id",
                   "ambiguous"};
   const auto near = nearest(text, names);
   throw Trouble{kFailed,

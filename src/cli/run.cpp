@@ -38,7 +38,7 @@ bool wants_json(const std::vector<std::string>& args) {
 
 int run_words(const std::vector<std::string>& args, Output& output, const Services& services) {
   const Words words = parse_words(args);
-  if (words.has("version")) {
+  if (words.wants_version()) {
     output.line("geres " GERES_VERSION);
     return kDone;
   }

@@ -39,8 +39,7 @@ std::string text_of_file(const std::string& file, const std::string& flag) {
   try {
     return read_file(file == "-" ? "/dev/stdin" : file);
   } catch (const std::system_error& error) {
-    usage_error("the file '" + file + "' of " + flag + " cannot be read", error.code().message(), flag + " @FILE",
-                flag);
+    cannot("the file '" + file + "' of " + flag + " cannot be read", error.code().message(), flag + " @FILE", flag);
   }
 }
 
@@ -101,8 +100,8 @@ void check_file(const std::string& path, const std::string& flag) {
   std::error_code error;
   if (fs::is_regular_file(path, error)) return;
   const bool directory = fs::is_directory(path, error);
-  usage_error(flag + (directory ? " '" + path + "' is a directory" : ": there is no file '" + path + "'"), {},
-              directory ? flag + " FILE, once for each file" : "", flag);
+  cannot(flag + (directory ? " '" + path + "' is a directory" : ": there is no file '" + path + "'"), {},
+         directory ? flag + " FILE, once for each file" : "", flag);
 }
 
 // "FILE", or "PLACE=FILE" to lie somewhere else in the working directory.
@@ -130,7 +129,7 @@ std::vector<std::string> each_files(Context& context) {
   }
   for (const auto& file : files) {
     if (file.find_first_of("*?[") != std::string::npos && !fs::exists(file))
-      usage_error("--each-input: no file is like '" + file + "'", {}, {}, "--each-input");
+      cannot("--each-input: no file is like '" + file + "'", {}, {}, "--each-input");
     check_file(file, "--each-input");
   }
   return files;

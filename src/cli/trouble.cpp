@@ -9,6 +9,15 @@ void usage_error(std::string error, std::string why, std::string next, std::stri
   throw Trouble{kUsage, std::move(error), std::move(why), std::move(next), "usage", std::move(field)};
 }
 
+void cannot(std::string error, std::string why, std::string next, std::string field) {
+  throw Trouble{kFailed, std::move(error), std::move(why), std::move(next), {}, std::move(field)};
+}
+
+int exit_of_refusal(unsigned status) {
+  if (status == 401 || status == 403) return kNotAllowed;
+  return status == 400 ? kUsage : kFailed;
+}
+
 namespace {
 
 constexpr int kIndent = 7;  // of "error: " and "  why: "

@@ -194,7 +194,7 @@ Words parse_words(const std::vector<std::string>& given) {
     check_value(*flag, value, name);
     store(words, *flag, value);
   }
-  if (words.has("help") || words.has("version") || words.command == nullptr) return words;
+  if (words.has("help") || words.wants_version() || words.command == nullptr) return words;
   if (!command.run) {
     const auto known = subcommands(command.path);
     usage_error("'" + command.path + "' needs one more word", "it has " + joined(known),

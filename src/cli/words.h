@@ -23,6 +23,8 @@ struct Words {
   bool dashes = false;
 
   bool has(const std::string& flag) const { return flags.contains(flag); }
+  // The switch, not a command's own --version N.
+  bool wants_version() const { return value("version") == ""; }
   std::optional<std::string> value(const std::string& flag) const;  // the last one given
 };
 

@@ -72,7 +72,7 @@ class Run(unittest.TestCase):
         done = self.run_it("run", "--env", "FOO", "--", "sh", "-c", "echo $FOO $SECRET.", env=here)
         self.assertEqual(done.stdout, b"bar .\n")
         refused = self.run_it("run", "--env", "NOT_SET_HERE", "true")
-        self.assertEqual(refused.returncode, 2)
+        self.assertEqual(refused.returncode, 1)
         self.assertIn(b"NOT_SET_HERE", refused.stderr)
 
     def test_output_comes_while_it_runs(self):
