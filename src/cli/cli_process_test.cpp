@@ -342,6 +342,53 @@ TEST_F(Cli, TellsTheNearestOfWhatTheHubKnows) {
       "--type Thumbnail\n");
 }
 
+TEST_F(Cli, FindsAHubWithoutAScheme) {
+  hub_.answer("GET /v1/jobs", 200, list(job("ready")));
+  const auto bare = hub_.url().substr(7);
+  EXPECT_EQ(run({"job", "list", "--hub", bare}).exit, 0);
+  extra_environment_ = {"GERES_HUB=" + bare};
+  EXPECT_EQ(run({"job", "list"}).exit, 0);
+  EXPECT_THAT(run({"status", "--hub", "127.0.0.1:1"}).err, HasSubstr("no hub at http://127.0.0.1:1"));
+}
+
+TEST_F(Cli, SendsTimesAsTheHubReadsThem) {
+  extra_environment_ = {"TZ=UTC"};
+  hub_.answer("GET /v1/jobs", 200, list(""));
+  run({"job", "list", "--since", "2026-11-24 22:30"});
+  EXPECT_THAT(hub_.asked()[0].what, HasSubstr("submittedAfter=2026-11-24T22%3A30%3A00.000Z"));
+  EXPECT_EQ(run({"job", "list", "--before", "soon"}).exit, 2);
+}
+
+TEST_F(Cli, FindsAHostByWhatPeopleCallIt) {
+  const std::string lost = "0192f0c4-7d3a-7001-8f2e-0123aaaaaaaa", live = "0192f0c4-7d3a-7001-8f2e-0123bbbbbbbb",
+                    other = "0192f0c4-7d3a-7001-8f2e-0123cccccccc";
+  const auto host = [](const std::string& id, const char* name, const char* state) {
+    return R"({"id":")" + id + R"(","name":")" + name + R"(","state":")" + state + R"("})";
+  };
+  hub_.answer(
+      "GET /v1/hosts", 200,
+      list(host(lost, "rack7", "lost") + "," + host(live, "rack7", "live") + "," + host(other, "rack12", "live")));
+  const auto drained = [&](const std::string& word, const std::string& id) {
+    hub_.answer("POST /v1/hosts/" + id + "/drain", 200, host(id, "x", "live"));
+    const auto ran = run({"hosts", "drain", word});
+    EXPECT_EQ(ran.exit, 0) << word << ": " << ran.err;
+    EXPECT_EQ(hub_.asked().back().what, "POST /v1/hosts/" + id + "/drain") << word;
+  };
+  drained("rack7", live);
+  drained("…aaaaaaaa", lost);
+  drained("cccc", other);
+  drained("rack1", other);
+  const auto both = run({"hosts", "drain", "rack"});
+  EXPECT_EQ(both.exit, 1);
+  EXPECT_THAT(both.err, HasSubstr("'rack' could be 3 hosts"));
+  EXPECT_THAT(run({"hosts", "drain", "rack8"}).err, HasSubstr("try: rack7"));
+  hub_.answer("GET /v1/jobs", 200, list(""));
+  run({"job", "list", "--host", "cccc"});
+  EXPECT_THAT(hub_.asked().back().what, HasSubstr("host=rack12"));
+  run({"job", "list", "--host", "long-gone"});
+  EXPECT_THAT(hub_.asked().back().what, HasSubstr("host=long-gone"));
+}
+
 TEST_F(Cli, SubmitsTheSpecThatItsFlagsSay) {
   hub_.answer("POST /v1/jobs", 201, job("ready"));
   const auto ran = run({"submit",  "--tenant", "demo",    "--type",  "T",          "--package", "p",
@@ -515,7 +562,7 @@ TEST_F(Cli, ShowsAJobsHistory) {
   hub_.answer("GET /v1/jobs/" + kId + "/events", 200,
               R"({"items":[{"type":"geres.job.failed","time":"2026-01-02T03:04:05.000Z",)"
               R"("data":{"state":"failed","version":4,"attempt":2,"reason":"timeout"}}]})");
-  EXPECT_EQ(run({"job", "events", kId}).out, "2026-01-02T03:04:05.000Z\tfailed\t2\treason=timeout\n");
+  EXPECT_EQ(run({"job", "events", kId}).out, "2026-01-02T03:04:05.000Z\tfailed\t2\ttimeout\n");
 }
 
 TEST_F(Cli, KeepsFetchedFilesInside) {

@@ -14,7 +14,9 @@
 #include "cli/completion.h"
 #include "cli/context.h"
 #include "cli/credentials.h"
+#include "cli/event_words.h"
 #include "cli/help.h"
+#include "cli/moments.h"
 #include "cli/progress_view.h"
 #include "cli/terminal_filter.h"
 
@@ -187,9 +189,67 @@ TEST(Words, ThatCanNeverBeRightEndWithTwo) {
   }
 }
 
+// Twelve o'clock, 2026-11-29, where it is one hour later than in London.
+TEST(Moments, AreWhatPeopleType) {
+  ::setenv("TZ", "CET-1", 1);
+  ::tzset();
+  const auto at = [](const char* text) { return parse_time(text).value(); };
+  const Millis now = at("2026-11-29T11:00:00Z");
+  const auto ahead = [&](const char* text) { return moment_of(text, now, Toward::future); };
+  const auto behind = [&](const char* text) { return moment_of(text, now, Toward::past); };
+  EXPECT_EQ(ahead("now"), now);
+  EXPECT_EQ(ahead("1h 30m"), now + 5'400'000);
+  EXPECT_EQ(behind("2w"), now - 14 * 86'400'000);
+  EXPECT_EQ(ahead("18:00"), at("2026-11-29T17:00:00Z"));
+  EXPECT_EQ(behind("18:00"), at("2026-11-28T17:00:00Z"));
+  EXPECT_EQ(ahead("9:30"), at("2026-11-30T08:30:00Z"));
+  EXPECT_EQ(behind("9:30:15"), at("2026-11-29T08:30:15Z"));
+  EXPECT_EQ(ahead("tomorrow"), at("2026-11-29T23:00:00Z"));
+  EXPECT_EQ(ahead("tomorrow 18:00"), at("2026-11-30T17:00:00Z"));
+  EXPECT_EQ(behind("yesterday"), at("2026-11-27T23:00:00Z"));
+  EXPECT_EQ(behind("today"), at("2026-11-28T23:00:00Z"));
+  EXPECT_EQ(ahead("2026-12-01"), at("2026-11-30T23:00:00Z"));
+  EXPECT_EQ(ahead("2026-12-01 18:00"), at("2026-12-01T17:00:00Z"));
+  EXPECT_EQ(ahead("2026-12-01T18:00"), at("2026-12-01T17:00:00Z"));
+  EXPECT_EQ(ahead("2026-12-01T18:00:00Z"), at("2026-12-01T18:00:00Z"));
+  for (const char* text : {"", "soon", "25:00", "12:60", "12", "2026-13-01", "2026-02-30", "tomorrow 25:00",
+                           "tomorrow ", "18:00 tomorrow", "-2h", "1:2", "26-12-01", "today18:00"})
+    EXPECT_EQ(ahead(text), std::nullopt) << text;
+  for (const auto toward : {Toward::past, Toward::future})
+    EXPECT_THAT(moment_examples("--since", toward), HasSubstr("18:00"));
+  ::unsetenv("TZ");
+  ::tzset();
+}
+
+TEST(Events, SayWhatHappened) {
+  const auto said = [](const std::string& type, const char* data) {
+    return event_words(type, json::parse(data).value(), parse_time("2026-11-29T11:00:00Z").value());
+  };
+  EXPECT_EQ(said("job.submitted", R"({"type":"Greet","name":"a.jpg","submittedBy":"ci"})"), "Greet, a.jpg, by ci");
+  EXPECT_EQ(said("job.submitted", R"({"type":"Greet","dueAt":"2026-11-29T11:10:00Z"})"), "Greet, due in 10m 0s");
+  EXPECT_EQ(said("job.leased", R"({"host":"rack7"})"), "rack7 has it");
+  EXPECT_EQ(said("job.started", R"({"host":"rack7"})"), "on rack7");
+  EXPECT_EQ(said("job.progressed", R"({"progress":{"percent":42,"message":"resizing"}})"), "42% resizing");
+  EXPECT_EQ(
+      said("job.retrying", R"({"error":"oops","exit":{"code":3},"failures":2,"dueAt":"2026-11-29T11:00:02.500Z"})"),
+      "exit 3: oops; 2 failures so far; again in 2.5 s");
+  EXPECT_EQ(said("job.retrying", R"({"error":"the host was lost"})"), "the host was lost; again at once");
+  EXPECT_EQ(said("job.failed", R"({"reason":"error","error":"exit 3: oops","exit":{"code":3},"host":"rack7"})"),
+            "error: exit 3: oops, on rack7");
+  EXPECT_EQ(
+      said("job.finished", R"({"exit":{"code":0},"host":"rack7","result":"hello","startedAt":"2026-11-29T10:59:00Z",
+                                     "finishedAt":"2026-11-29T10:59:01.500Z"})"),
+      "exit 0, after 1.5 s, on rack7: hello");
+  EXPECT_EQ(said("host.joined", R"({"name":"rack7","slots":8})"), "rack7, 8 slots");
+}
+
 TEST(Words, SayWhatAValueShouldBe) {
   EXPECT_EQ(trouble_of({"submit", "--delay", "soon"}).error, "--delay 'soon' is not a duration");
   EXPECT_THAT(trouble_of({"submit", "--delay", "soon"}).next, HasSubstr("--delay 30s"));
+  EXPECT_EQ(trouble_of({"submit", "--not-before", "soon"}).error, "--not-before 'soon' is not a time");
+  EXPECT_THAT(trouble_of({"submit", "--not-before", "soon"}).next, HasSubstr("--not-before 18:00, tomorrow"));
+  EXPECT_THAT(trouble_of({"job", "list", "--since", "soon"}).next, HasSubstr("--since 2h (ago)"));
+  EXPECT_THAT(trouble_of({"submit", "--memory", "much"}).next, HasSubstr("2gb"));
   EXPECT_EQ(trouble_of({"submit", "--count", "ten"}).field, "--count");
   EXPECT_THAT(trouble_of({"submit", "--param", "x"}).error, HasSubstr("NAME=VALUE"));
   EXPECT_EQ(trouble_of({"job", "list", "--state", "faild"}).next, "--state failed");

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "base/origin.h"
 #include "base/similar.h"
 #include "cli/answer_fields.h"
 #include "cli/credentials.h"
@@ -127,6 +128,15 @@ std::filesystem::path state_directory() {
 }
 
 std::optional<std::string> Context::value(const std::string& name) const {
+  auto text = value_as_typed(name);
+  if (!text || words.command == nullptr) return text;
+  for (const auto* flag : all_flags(*words.command))
+    if (flag->name == name && (flag->kind == Kind::time || flag->kind == Kind::past_time))
+      return format_time(moment_of(*text, now(), toward_of(*flag)).value());
+  return text;
+}
+
+std::optional<std::string> Context::value_as_typed(const std::string& name) const {
   if (auto given = words.value(name)) return given;
   if (words.command == nullptr) return std::nullopt;
   for (const auto* flag : all_flags(*words.command)) {
@@ -172,7 +182,7 @@ std::string Context::tenant() {
 }
 
 std::string Context::hub_url() const {
-  return value_or("hub", "http://127.0.0.1:8080");
+  return hub_address(value_or("hub", "127.0.0.1:8080"));
 }
 
 std::string Context::hub_source() const {
@@ -186,7 +196,7 @@ client::Client& Context::hub() {
   options.hub = hub_url();
   if (!options.hub.starts_with("http://") && !options.hub.starts_with("https://"))
     usage_error("the hub's address '" + options.hub + "' (from " + hub_source() + ") is not an http or https address",
-                {}, "--hub http://127.0.0.1:8080", "--hub");
+                {}, "--hub 127.0.0.1:8080", "--hub");
   options.token = find_token(*this);
   options.stop = &interrupted();
   client_ = std::make_unique<client::Client>(std::move(options));

@@ -4,6 +4,7 @@
 
 #include "base/duration.h"
 #include "cli/context.h"
+#include "cli/event_words.h"
 #include "cli/job_filter.h"
 #include "cli/job_ids.h"
 #include "cli/job_words.h"
@@ -262,11 +263,9 @@ int job_events(Context& context) {
     auto type = text_of(event, "type");
     if (type.starts_with("geres.job.")) type.erase(0, 10);
     const auto& data = member_of(event, "data");
-    json::object rest = data.is_object() ? data.get_object() : json::object();
     const auto attempt = number_of(data, "attempt");
-    for (const char* known : {"state", "version", "attempt"}) rest.erase(known);
     table.add({at ? Cell(ago(*at, context.now()), text_of(event, "time"), Colour::grey) : Cell(""), type,
-               attempt > 0 ? std::to_string(attempt) : "", pairs(rest)});
+               attempt > 0 ? std::to_string(attempt) : "", event_words("job." + type, data, at)});
   }
   output.out(table.text(output.look, terminal_width(1)));
   return kDone;

@@ -6,6 +6,7 @@
 
 #include "base/duration.h"
 #include "base/similar.h"
+#include "cli/moments.h"
 #include "cli/text.h"
 #include "cli/trouble.h"
 
@@ -208,6 +209,10 @@ Words parse_words(const std::vector<std::string>& given) {
   return words;
 }
 
+Toward toward_of(const Flag& flag) {
+  return flag.kind == Kind::past_time ? Toward::past : Toward::future;
+}
+
 void check_value(const Flag& flag, const std::string& value, const std::string& source) {
   const auto wrong = [&](const std::string& what, const std::string& next) {
     usage_error(source + " '" + value + "' is not " + what, {}, next, source);
@@ -223,13 +228,15 @@ void check_value(const Flag& flag, const std::string& value, const std::string& 
       break;
     }
     case Kind::duration:
-      if (!parse_duration(value)) wrong("a duration", name + "30s (also 500ms, 10m, 2h, 1h30m)");
+      if (!parse_duration(value)) wrong("a duration", name + "30s (also 500ms, 10m, 1h30m, 2d, 2w)");
       break;
     case Kind::size:
-      if (!parse_size(value)) wrong("a size", name + "512MiB (also bytes, KiB, GiB)");
+      if (!parse_size(value)) wrong("a size", name + "512MiB (also 2gb, 64k, or bytes alone)");
       break;
     case Kind::time:
-      if (!parse_time(value)) wrong("a time", name + "2026-11-24T22:30:00Z");
+    case Kind::past_time:
+      if (!moment_of(value, SystemClock().wall(), toward_of(flag)))
+        wrong("a time", moment_examples("--" + flag.name, toward_of(flag)));
       break;
     case Kind::pair:
       if (value.find('=') == std::string::npos || value.front() == '=') wrong("NAME=VALUE", name + "NAME=VALUE");

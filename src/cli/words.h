@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/moments.h"
 
 namespace geres::cli {
 
@@ -31,6 +32,9 @@ struct Words {
 // `args` without the program's name. "--help" anywhere before "--" and "--version" are flags like others; a command
 // that is not there is null only with them, or when there are no words at all.
 Words parse_words(const std::vector<std::string>& args);
+
+// Where the times of a flag lie.
+Toward toward_of(const Flag& flag);
 
 // Is `value` right for the flag? Throws the usage error if not. `source` is "--delay" or "GERES_DELAY".
 void check_value(const Flag& flag, const std::string& value, const std::string& source);
