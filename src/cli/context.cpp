@@ -12,6 +12,7 @@
 #include "base/similar.h"
 #include "cli/answer_fields.h"
 #include "cli/credentials.h"
+#include "cli/terminal_state.h"
 #include "cli/text.h"
 
 namespace geres::cli {
@@ -112,6 +113,7 @@ void catch_interrupts() {
     if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
     ::sigaction(signal, &action, nullptr);
   }
+  mind_stops();
 }
 
 std::filesystem::path default_data() {

@@ -69,7 +69,7 @@ class Context {
   std::unique_ptr<client::Client> client_;
 };
 
-// SIGINT, SIGTERM, SIGQUIT and SIGHUP set this; calls to the hub end soon after.
+// SIGINT, SIGTERM, SIGQUIT and SIGHUP set this; calls to the hub end soon after. Ctrl-Z is no end, and minded as well.
 std::atomic<bool>& interrupted();
 int interrupt_signal();  // which one it was; 0: none was caught
 void catch_interrupts();
