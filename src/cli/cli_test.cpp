@@ -404,6 +404,58 @@ TEST(Help, TopicsShowCommandsThatParse) {
   EXPECT_GT(found, 5u);
 }
 
+// Where a shell would begin a command: behind a prompt, variables that are set, a pipe, "&&".
+std::vector<std::string> geres_commands(std::string shown) {
+  static const std::regex kComment("(^|\\s)#.*");
+  shown = std::regex_replace(shown, kComment, "");
+  static const std::regex kCommand(
+      R"((?:^|[|;] *|\$\( *|&& *|\$ +)(?:[A-Z_]+=\S+ +)*(?:build/bin/)?(geres (?:'[^']*'|[^|;&#)'])*))");
+  std::vector<std::string> found;
+  for (auto at = std::sregex_iterator(shown.begin(), shown.end(), kCommand); at != std::sregex_iterator(); ++at)
+    found.push_back((*at)[1]);
+  return found;
+}
+
+TEST(Help, DocumentsShowCommandsThatThereAre) {
+  EXPECT_THAT(geres_commands("hub$   GERES_TOKEN=x geres host --slots 8   # fine | geres no"),
+              ElementsAre("geres host --slots 8  "));
+  namespace fs = std::filesystem;
+  const fs::path source = GERES_SOURCE_DIR;
+  std::vector<fs::path> documents;
+  for (const char* directory : {".", "docs", "docs/help", "examples"})
+    for (const auto& entry : fs::directory_iterator(source / directory))
+      if (const auto kind = entry.path().extension(); kind == ".md" || kind == ".txt")
+        documents.push_back(entry.path());
+  static const std::regex kInline("`(geres [^`]*)`");
+  std::size_t tried = 0;
+  for (const auto& document : documents) {
+    // What has changed is told in the words of its time.
+    if (document.filename() == "CHANGELOG.md" || document.filename() == "CMakeLists.txt") continue;
+    std::string text = read_file(document);
+    for (std::size_t at; (at = text.find("\\\n")) != std::string::npos;) text.replace(at, 2, " ");
+    bool block = false;
+    for (const auto& line : split(text, '\n')) {
+      if (line.starts_with("```")) block = !block;
+      std::vector<std::string> shown = block ? geres_commands(line) : std::vector<std::string>();
+      for (auto at = std::sregex_iterator(line.begin(), line.end(), kInline); !block && at != std::sregex_iterator();
+           ++at)
+        shown.push_back((*at)[1]);
+      for (const auto& command : shown) {
+        auto words = shell_words(command);
+        words.erase(words.begin());
+        const auto trouble = trouble_of(words);
+        // In running text what goes without saying is left out.
+        if (!block && trouble.error.find("has no flag") == std::string::npos &&
+            trouble.error.find("there is no command") == std::string::npos)
+          continue;
+        EXPECT_EQ(trouble.exit, kDone) << document << ": " << command << "\n" << trouble.error;
+        ++tried;
+      }
+    }
+  }
+  EXPECT_GT(tried, 20u);
+}
+
 TEST(Help, FitsOnAScreen) {
   const auto top = top_help(false);
   EXPECT_LE(std::count(top.begin(), top.end(), '\n'), 24);

@@ -243,8 +243,9 @@ Trouble Context::trouble_of(const client::Failure& failure) {
                     : left.token.empty() ? "no token was sent"
                                          : "no token was sent: the one in " + home_short(left.file.string()) +
                                                " belongs to " + (left.hub.empty() ? "a hub on this machine" : left.hub);
-      trouble.next = "--token TOKEN or GERES_TOKEN; where `geres up` runs, its user has one in " +
-                     home_short((data_directory() / "admin.token").string());
+      trouble.next = "--token TOKEN or GERES_TOKEN";
+      if (!left.file.empty())
+        trouble.next += "; where `geres up` runs, its user has one in " + home_short(left.file.string());
     } else if (trouble.next.empty()) {
       trouble.next = "a token that may: geres token create (needs an admin)";
     }

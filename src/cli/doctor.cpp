@@ -121,6 +121,17 @@ void print(Context& context, const std::vector<Check>& checks) {
   output.out(text);
 }
 
+// Without a home directory there is none by default, which keeps nobody from being told the rest.
+std::filesystem::path data_of(Context& context, std::vector<Check>& checks) {
+  if (const auto given = context.value("data")) return *given;
+  try {
+    return data_directory();
+  } catch (const Trouble& trouble) {
+    checks.push_back({"home", Finding::failed, trouble.error, trouble.next + ", or --data DIR"});
+    return "/tmp";
+  }
+}
+
 int doctor(Context& context) {
   std::vector<Check> checks;
   json::value info = nullptr;
@@ -134,7 +145,7 @@ int doctor(Context& context) {
     }
     checks.push_back(check_hosts(context));
   }
-  const auto data = context.value("data") ? std::filesystem::path(*context.value("data")) : data_directory();
+  const auto data = data_of(context, checks);
   for (auto& check : check_machine(data)) checks.push_back(std::move(check));
   if (context.services.try_host) checks.push_back(check_trial(context, data));
   bool failed = false;

@@ -106,7 +106,15 @@ void print_result(Output& output, const json::value& job) {
 json::value watch_command_output(Context& context, const json::value& submitted, const WatchOptions& options) {
   auto& output = context.output;
   LiveOutput live(context.hub().transport().options(), text_of(submitted, "id"));
-  const auto job = watch_job(context, submitted, options);
+  const auto job = [&] {
+    try {
+      return watch_job(context, submitted, options);
+    } catch (const Trouble& trouble) {
+      // No key was pressed: what is printed cannot be written, which finish() tells better.
+      if (trouble.exit == kInterrupted && interrupt_signal() == 0) live.finish();
+      throw;
+    }
+  }();
   if (const auto failure = live.finish()) context.stop(*failure);
   if (state_of(job) != "finished" || output.look.err_terminal) output.talk(outcome_sentence(job, output, true));
   if (!live.shown(text_of(job, "result"))) print_result(output, job);

@@ -3,6 +3,7 @@
 
 #include <glob.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "cli/job_filter.h"
 
@@ -104,15 +105,24 @@ void check_file(const std::string& path, const std::string& flag) {
          directory ? flag + " FILE, once for each file" : "", flag);
 }
 
+// As check_file, and its name is what the job will call it.
+void check_named_file(const std::string& path, const std::string& flag) {
+  if (!valid_utf8(path))
+    cannot(flag + ": the name of the file '" + path + "' is not UTF-8", "a job's files have names in UTF-8",
+           "--input NAME=FILE, with the name that the job is to see", flag);
+  check_file(path, flag);
+}
+
 // "FILE", or "PLACE=FILE" to lie somewhere else in the working directory.
 InputFile input_of(const std::string& text) {
   std::error_code error;
   if (!fs::exists(text, error) && text.find('=') != std::string::npos) {
     const auto [place, file] = pair_of(text);
+    check_text(place, "--input");
     check_file(file, "--input");
     return {place, file};
   }
-  check_file(text, "--input");
+  check_named_file(text, "--input");
   return {fs::path(text).filename().string(), text};
 }
 
@@ -130,7 +140,7 @@ std::vector<std::string> each_files(Context& context) {
   for (const auto& file : files) {
     if (file.find_first_of("*?[") != std::string::npos && !fs::exists(file))
       cannot("--each-input: no file is like '" + file + "'", {}, {}, "--each-input");
-    check_file(file, "--each-input");
+    check_named_file(file, "--each-input");
   }
   return files;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/trouble.h"
 
+#include "base/bytes.h"
 #include "cli/text.h"
 
 namespace geres::cli {
@@ -44,11 +45,13 @@ json::value trouble_json(const Trouble& trouble) {
                         : trouble.exit == kUnreachable ? "unreachable"
                         : trouble.exit == kNotAllowed  ? "forbidden"
                                                        : "failed";
+  // What was typed may be of any encoding.
+  const auto text = [](const std::string& typed) { return replace_bad_utf8(typed); };
   json::object object;
   object["code"] = trouble.code.empty() ? by_exit : std::string_view(trouble.code);
-  object["detail"] = trouble.why.empty() ? trouble.error : trouble.error + ": " + trouble.why;
-  if (!trouble.field.empty()) object["field"] = trouble.field;
-  if (!trouble.next.empty()) object["hint"] = trouble.next;
+  object["detail"] = text(trouble.why.empty() ? trouble.error : trouble.error + ": " + trouble.why);
+  if (!trouble.field.empty()) object["field"] = text(trouble.field);
+  if (!trouble.next.empty()) object["hint"] = text(trouble.next);
   return object;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/bytes.h"
 #include "base/duration.h"
 #include "base/similar.h"
 #include "cli/moments.h"
@@ -206,7 +207,18 @@ Words parse_words(const std::vector<std::string>& given) {
     words.after_dashes.clear();
   }
   check_count(words);
+  if (command.live != Live::files || command.takes_words)
+    for (const auto* given : {&words.arguments, &words.after_dashes})
+      for (const auto& word : *given)
+        if (command.live != Live::files || given == &words.after_dashes) check_text(word, "");
   return words;
+}
+
+void check_text(const std::string& text, const std::string& source) {
+  if (valid_utf8(text)) return;
+  usage_error((source.empty() ? "'" : source + " '") + text + "' is not UTF-8",
+              "all text in GeRes is; these bytes are of another encoding, such as Latin-1",
+              "a terminal with UTF-8; other bytes go into a file: geres run ./script.sh", source);
 }
 
 Toward toward_of(const Flag& flag) {
@@ -217,6 +229,7 @@ void check_value(const Flag& flag, const std::string& value, const std::string& 
   const auto wrong = [&](const std::string& what, const std::string& next) {
     usage_error(source + " '" + value + "' is not " + what, {}, next, source);
   };
+  if (flag.live != Live::files) check_text(value, source);
   const std::string name = "--" + flag.name + " ";
   switch (flag.kind) {
     case Kind::text:

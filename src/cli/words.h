@@ -33,6 +33,9 @@ struct Words {
 // that is not there is null only with them, or when there are no words at all.
 Words parse_words(const std::vector<std::string>& args);
 
+// Throws the usage error if the text is not UTF-8, as nothing but names of files on this machine may be.
+void check_text(const std::string& text, const std::string& source);
+
 // Where the times of a flag lie.
 Toward toward_of(const Flag& flag);
 
