@@ -82,6 +82,16 @@ TEST(Fields, AreThoseOfTheContract) {
 }
 
 // At any width no id and no state is cut; what can be spared goes, what says the same in all rows first.
+TEST(Tables, HoldOnTheNarrowestTerminal) {
+  Table table({{"ID"}, {"TYPE", false, true}, {"STATE"}, {"NOTE", false, true}});
+  table.add({"…b2f41c77", "Thumbnail", "failed (maxAttempts)", "it says much"});
+  Look look;
+  look.out_terminal = true;
+  EXPECT_EQ(table.text(look, 40), "ID         TYPE     STATE\n…b2f41c77  Thumbn…  failed (maxAttempts)\n");
+  EXPECT_EQ(table.text(look, 32), "ID         STATE\n…b2f41c77  failed (maxAttempts)\n");
+  EXPECT_EQ(table.text(look, 20), "ID\n…b2f41c77\n");
+}
+
 TEST(Tables, FitNarrowTerminals) {
   const auto shown = [](int width, bool same_host) {
     Table table({{"ID"},

@@ -102,7 +102,6 @@ Check check_trial(Context& context, const std::filesystem::path& data) {
 
 void print(Context& context, const std::vector<Check>& checks) {
   auto& output = context.output;
-  std::string text;
   for (const auto& check : checks) {
     const char* word = check.finding == Finding::passed   ? "PASSED"
                        : check.finding == Finding::failed ? "FAILED"
@@ -111,14 +110,15 @@ void print(Context& context, const std::vector<Check>& checks) {
                         : check.finding == Finding::failed ? Colour::red
                                                            : Colour::yellow;
     if (!output.look.out_terminal) {
-      text += std::string(word) + "\t" + check.name + "\t" + clean(check.message) + "\t" + clean(check.fix) + "\n";
+      output.line(std::string(word) + "\t" + check.name + "\t" + clean(check.message) + "\t" + clean(check.fix));
       continue;
     }
-    text +=
-        paint(pad(word, 6), colour, output.look.out_colour) + "  " + pad(check.name, 15) + clean(check.message) + "\n";
-    if (!check.fix.empty()) text += std::string(23, ' ') + output.grey("fix: ") + clean(check.fix) + "\n";
+    output.prose(
+        paint(pad(word, 6), colour, output.look.out_colour) + "  " + pad(check.name, 15) + clean(check.message),
+        std::string(output.look.out_terminal && terminal_width(1) < 60 ? 8 : 23, ' '));
+    // Whole, so that it can be pasted.
+    if (!check.fix.empty()) output.line(std::string(23, ' ') + output.grey("fix: ") + clean(check.fix));
   }
-  output.out(text);
 }
 
 // Without a home directory there is none by default, which keeps nobody from being told the rest.

@@ -34,15 +34,17 @@ class EventLines {
     const auto subject = clean(text_of(*event, "subject")), tenant = clean(text_of(*event, "tenant"));
     if (!output_.look.out_terminal)
       return output_.line(joined({text_of(*event, "time"), type, subject, tenant, detail}, "\t"));
-    std::string line = output_.grey(text_of(*event, "time").substr(0, 19)) + "  " + pad(type, 15) + "  " +
-                       pad(short_id(subject), 9) + "  " + pad(tenant, 10) + "  ";
-    const auto width = std::size_t(std::max(terminal_width(1) - kDetailAt, 10));
-    output_.line(line + fit(detail, width));
+    // What is spared on a narrow terminal: the day and the tenant, then whose event it is.
+    const auto width = terminal_width(1);
+    const auto time = text_of(*event, "time").substr(0, 19);
+    std::string line = output_.grey(width < 80 ? time.substr(11) : time) + "  " + pad(type, 15) + "  ";
+    if (width >= 50) line += pad(short_id(subject), 9) + "  ";
+    if (width >= 80) line += pad(tenant, 10) + "  ";
+    const auto used = int(display_width(line));
+    output_.line(line + fit(detail, std::size_t(std::max(width - used, 1))));
   }
 
  private:
-  static constexpr int kDetailAt = 19 + 2 + 15 + 2 + 9 + 2 + 10 + 2;
-
   void gap(const json::value& gap) {
     if (output_.look.json) return output_.line(boost::json::serialize(json::object{{"type", "gap"}, {"data", gap}}));
     output_.talk("events up to " + text_of(gap, "until") + " are missing: they are no longer kept");
