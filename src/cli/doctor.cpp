@@ -113,9 +113,8 @@ void print(Context& context, const std::vector<Check>& checks) {
       output.line(std::string(word) + "\t" + check.name + "\t" + clean(check.message) + "\t" + clean(check.fix));
       continue;
     }
-    output.prose(
-        paint(pad(word, 6), colour, output.look.out_colour) + "  " + pad(check.name, 15) + clean(check.message),
-        std::string(output.look.out_terminal && terminal_width(1) < 60 ? 8 : 23, ' '));
+    output.prose(paint(pad(word, 6), colour, output.look.out_colour) + "  " + pad(check.name, 15), clean(check.message),
+                 23);
     // Whole, so that it can be pasted.
     if (!check.fix.empty()) output.line(std::string(23, ' ') + output.grey("fix: ") + clean(check.fix));
   }

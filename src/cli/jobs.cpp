@@ -185,12 +185,12 @@ void show_details(Context& context, const json::value& job, const json::array& a
                      paint(state_words(job), colour_of(state_of(job)), output.look.out_colour) + "   tenant " +
                      text_of(job, "tenant") + "   batch " + batch_name(job) + "   " + clean(text_of(job, "type"));
   if (!text_of(job, "package").empty()) head += " from " + clean(package_words(job));
-  output.prose(head, "    ");
+  output.prose("", head, 4);
   constexpr std::string_view kIndent = "              ";
   const auto row = [&](const std::string& name, const std::string& text) {
     if (text.empty()) return;
     const auto lines = clean_lines(text, terminal ? "" : kIndent);
-    output.prose("  " + output.grey(pad(name, 12)) + lines, kIndent);
+    output.prose("  " + output.grey(pad(name, 12)), lines, kIndent.size());
   };
   const auto when = [&](std::string_view member) {
     const auto at = time_of(job, member);
@@ -239,10 +239,10 @@ int why_job(Context& context) {
     return kDone;
   }
   context.output.prose(
-      "job " + (context.output.look.out_terminal ? short_id(id) : id) + ": " + clean(why_sentence(why)), "    ");
+      "", "job " + (context.output.look.out_terminal ? short_id(id) : id) + ": " + clean(why_sentence(why)), 4);
   for (const auto& reason : items_of(member_of(why, "reasons"))) {
     const auto message = text_of(reason, "message");
-    if (!message.empty()) context.output.prose("  " + clean(message), "    ");
+    if (!message.empty()) context.output.prose("  ", clean(message), 4);
   }
   return kDone;
 }

@@ -91,9 +91,9 @@ void Output::line(std::string_view text) {
   write_out(1, std::string(text) + "\n");
 }
 
-void Output::prose(std::string_view text, std::string_view indent) {
-  if (!look.out_terminal) return line(text);
-  line(wrapped(text, std::size_t(std::max(terminal_width(1) - int(indent.size()), 20)), indent));
+void Output::prose(std::string_view begin, std::string_view text, std::size_t indent) {
+  const auto width = std::size_t(std::max(terminal_width(1) - int(indent), 20));
+  line(std::string(begin) + (look.out_terminal ? wrapped(text, width, std::string(indent, ' ')) : std::string(text)));
 }
 
 void Output::json(const json::value& v) {
