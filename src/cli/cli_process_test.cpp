@@ -244,6 +244,12 @@ TEST_F(Cli, FindsAJobByPartOfItsId) {
   EXPECT_THAT(run({"job", "why", "hello"}).err, HasSubstr("'hello' is not a job"));
 }
 
+TEST_F(Cli, SaysAReasonOnce) {
+  hub_.answer("GET /v1/jobs/" + kId + "/why", 200,
+              R"({"summary":"1 host lacks label gpu=a100","reasons":[{"message":"1 host lacks label gpu=a100"}]})");
+  EXPECT_EQ(run({"job", "why", kId}).out, "job " + kId + ": 1 host lacks label gpu=a100\n");
+}
+
 TEST_F(Cli, ListsCandidatesOfAnAmbiguousId) {
   const std::string other = "0192f0c4-7d3a-7001-8f2e-9999b2f41c77";
   hub_.answer("GET /v1/jobs", 200, list(job("ready") + "," + job("failed", "", other)));

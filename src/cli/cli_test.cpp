@@ -439,8 +439,8 @@ TEST(Help, DocumentsShowCommandsThatThereAre) {
   static const std::regex kInline("`(geres [^`]*)`");
   std::size_t tried = 0;
   for (const auto& document : documents) {
-    // What has changed is told in the words of its time.
-    if (document.filename() == "CHANGELOG.md" || document.filename() == "CMakeLists.txt") continue;
+    // What has changed is told in the words of its time; screens are typed by a test of their own, errors too.
+    if (document.filename() == "CHANGELOG.md" || document.filename() == "screens.md") continue;
     std::string text = read_file(document);
     for (std::size_t at; (at = text.find("\\\n")) != std::string::npos;) text.replace(at, 2, " ");
     bool block = false;

@@ -39,8 +39,9 @@ std::string pause(const json::value& data, std::optional<Millis> at) {
 }
 
 std::string submitted(const json::value& data, std::optional<Millis> at) {
-  const auto name = text_of(data, "name"), by = text_of(data, "submittedBy"), due = pause(data, at);
-  return joined_said({text_of(data, "type"), name, by.empty() ? "" : "by " + by, due.empty() ? "" : "due " + due});
+  const auto type = text_of(data, "type"), name = text_of(data, "name"), by = text_of(data, "submittedBy"),
+             due = pause(data, at);
+  return joined_said({type, name == type ? "" : name, by.empty() ? "" : "by " + by, due.empty() ? "" : "due " + due});
 }
 
 std::string failures(const json::value& data) {

@@ -242,7 +242,7 @@ int why_job(Context& context) {
       "", "job " + (context.output.look.out_terminal ? short_id(id) : id) + ": " + clean(why_sentence(why)), 4);
   for (const auto& reason : items_of(member_of(why, "reasons"))) {
     const auto message = text_of(reason, "message");
-    if (!message.empty()) context.output.prose("  ", clean(message), 4);
+    if (!message.empty() && message != why_sentence(why)) context.output.prose("  ", clean(message), 4);
   }
   return kDone;
 }

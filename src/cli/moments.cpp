@@ -80,9 +80,8 @@ std::optional<Millis> moment_of(std::string_view text, Millis now, Toward toward
 }
 
 std::string moment_examples(const std::string& flag, Toward toward) {
-  const std::string rest =
-      toward == Toward::past ? "2h (ago), 18:00, yesterday, " : "18:00, tomorrow, 'tomorrow 9:00', 2h, ";
-  return flag + " " + rest + "2026-12-01, or 2026-12-01T18:00:00Z";
+  const std::string rest = toward == Toward::past ? "2h (ago), 18:00, yesterday, " : "18:00, tomorrow, 2h, ";
+  return flag + " " + rest + "2026-12-01, 2026-12-01T18:00:00Z";
 }
 
 }  // namespace geres::cli

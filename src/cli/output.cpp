@@ -92,7 +92,7 @@ void Output::line(std::string_view text) {
 }
 
 void Output::prose(std::string_view begin, std::string_view text, std::size_t indent) {
-  const auto width = std::size_t(std::max(terminal_width(1) - int(indent), 20));
+  const auto width = std::size_t(std::max(terminal_width(1) - int(indent), 10));
   line(std::string(begin) + (look.out_terminal ? wrapped(text, width, std::string(indent, ' ')) : std::string(text)));
 }
 

@@ -34,13 +34,13 @@ class Output {
  public:
   Look look;
 
-  void out(std::string_view text);                             // standard output, as it is
-  void line(std::string_view text);                            // and a line break
+  void out(std::string_view text);   // standard output, as it is
+  void line(std::string_view text);  // and a line break
   // A line, which a narrow terminal breaks between words; below `begin` it is indented.
   void prose(std::string_view begin, std::string_view text, std::size_t indent);
-  void json(const json::value& v);                             // one value; indented on a terminal
-  void talk(std::string_view text);                            // standard error, a line; not with --quiet or JSON
-  void hint(std::string_view text);                            // talk, but on a terminal only
+  void json(const json::value& v);   // one value; indented on a terminal
+  void talk(std::string_view text);  // standard error, a line; not with --quiet or JSON
+  void hint(std::string_view text);  // talk, but on a terminal only
   std::string grey(std::string_view text) const { return paint(text, Colour::grey, look.out_colour); }
   std::string bold(std::string_view text) const { return paint(text, Colour::bold, look.out_colour); }
 };
