@@ -36,7 +36,9 @@ TEST(Duration, ReadsAndWrites) {
   EXPECT_EQ(parse_duration("1h30m").value(), 5'400'000);
   EXPECT_EQ(parse_duration("1_000s").value(), 1'000'000);
   EXPECT_EQ(parse_duration("0.5s").value(), 500);
-  for (const char* text : {"", "5", "s", "5x", "-5s", "1..5s", "5 s", "99999999999d"})
+  EXPECT_EQ(parse_duration("1h 30m").value(), 5'400'000);
+  EXPECT_EQ(parse_duration("2w").value(), 14 * 86'400'000);
+  for (const char* text : {"", "5", "s", "5x", "-5s", "1..5s", "5 s", "5s ", " 5s", "1w2y", "99999999999d"})
     EXPECT_FALSE(parse_duration(text)) << text;
   for (const Millis ms : {0, 1, 1500, 30'000, 600'000, 7'200'000, 86'400'000})
     EXPECT_EQ(parse_duration(format_duration(ms)).value(), ms);
@@ -46,7 +48,9 @@ TEST(Size, ReadsAndWrites) {
   EXPECT_EQ(parse_size("512MiB").value(), 512 << 20);
   EXPECT_EQ(parse_size("1.5 KiB").value(), 1536);
   EXPECT_EQ(parse_size("77").value(), 77);
-  for (const char* text : {"", "MiB", "5 XiB", "-1", "1e3", "1499999999GiB", "8193TiB"})
+  for (const char* text : {"2gb", "2GB", "2g", "2GiB", "2 gib", "2048M", "2147483648B"})
+    EXPECT_EQ(parse_size(text).value(), 2'147'483'648) << text;
+  for (const char* text : {"", "MiB", "5 XiB", "5ib", "5bb", "5kbb", "-1", "1e3", "1499999999GiB", "8193TiB"})
     EXPECT_FALSE(parse_size(text)) << text;
   EXPECT_EQ(format_size(12 * 1024), "12 KiB");
 }

@@ -15,16 +15,10 @@ struct Unit {
   double factor;
 };
 
-constexpr std::array<Unit, 5> kDurations{{{"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}}};
-constexpr std::array<Unit, 9> kSizes{{{"B", 1},
-                                      {"KiB", 1024.0},
-                                      {"MiB", 1048576.0},
-                                      {"GiB", 1073741824.0},
-                                      {"TiB", 1099511627776.0},
-                                      {"K", 1024.0},
-                                      {"M", 1048576.0},
-                                      {"G", 1073741824.0},
-                                      {"T", 1099511627776.0}}};
+constexpr std::array<Unit, 6> kDurations{
+    {{"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}, {"w", 7 * 86400e3}}};
+constexpr std::array<Unit, 6> kSizes{
+    {{"", 1}, {"b", 1}, {"k", 1024.0}, {"m", 1048576.0}, {"g", 1073741824.0}, {"t", 1099511627776.0}}};
 
 // A number at the front of `text`, which is moved past it; NaN if there is none.
 double take_number(std::string_view& text) {
@@ -66,7 +60,7 @@ double factor_of(const std::array<Unit, N>& units, std::string_view name) {
 Result<Millis> parse_duration(std::string_view text) {
   const auto bad = [&] {
     return fail(Code::badValue, fmt::format("'{}' is not a duration", text), {},
-                "a number with a unit: 1500ms, 30s, 10m, 2h, 7d");
+                "a number with a unit: 1500ms, 30s, 10m, 1h30m, 7d, 2w");
   };
   std::string_view rest = text;
   double total = 0;
@@ -76,6 +70,7 @@ Result<Millis> parse_duration(std::string_view text) {
     const double factor = factor_of(kDurations, take_unit(rest));
     if (std::isnan(number) || std::isnan(factor)) return bad();
     total += number * factor;
+    while (rest.size() > 1 && rest.front() == ' ') rest.remove_prefix(1);
   }
   if (total > 100.0 * 365 * 86400e3)
     return fail(Code::badValue, fmt::format("'{}' is longer than 100 years", text), {}, "a shorter duration");
@@ -94,13 +89,16 @@ std::string format_duration(Millis duration) {
 Result<std::int64_t> parse_size(std::string_view text) {
   const auto bad = [&] {
     return fail(Code::badValue, fmt::format("'{}' is not a size", text), {},
-                "bytes, or a number with KiB, MiB, GiB, TiB");
+                "bytes, or a number with KiB, MiB, GiB, TiB (2gb is 2GiB)");
   };
   std::string_view rest = text;
   const double number = take_number(rest);
   while (!rest.empty() && rest.front() == ' ') rest.remove_prefix(1);
-  const auto unit = take_unit(rest);
-  const double factor = unit.empty() ? 1 : factor_of(kSizes, unit);
+  std::string unit(take_unit(rest));
+  for (auto& c : unit) c = char(c | 0x20);  // letters, to lower case
+  if ((unit.size() == 2 && unit[1] == 'b' && unit[0] != 'b') || (unit.size() == 3 && unit.ends_with("ib")))
+    unit.resize(1);
+  const double factor = factor_of(kSizes, unit);
   if (std::isnan(number) || std::isnan(factor) || !rest.empty()) return bad();
   // Doubles hold each whole number up to here: beyond it, bytes would be lost without a word.
   if (number * factor > 9007199254740992.0)

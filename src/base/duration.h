@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Durations and sizes as people write them. One parser for command line, JSON and configuration.
 //
-//   duration = 1*( number unit )     unit = "ms" | "s" | "m" | "h" | "d"        "1500ms"  "30s"  "1h30m"
-//   size     = number [ unit ]       unit = "B" | "KiB" | "MiB" | "GiB" | "TiB" (also K, M, G, T)
+//   duration = 1*( number unit )  unit = "ms" | "s" | "m" | "h" | "d" | "w"  "1500ms"  "1h30m"  "1h 30m"
+//   size     = number [ unit ]    unit = "B" | "KiB" | … "TiB" (also K, KB, … of 1024 as well; in any case: "2gb")
 //   number   = digits, "_" allowed between them, one "." allowed
 #pragma once
 

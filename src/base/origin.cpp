@@ -51,4 +51,8 @@ Result<void> check_origin(std::string_view text) {
   return {};
 }
 
+std::string hub_address(std::string_view text) {
+  return std::string(text.find("://") == std::string_view::npos ? "http://" : "") + std::string(text);
+}
+
 }  // namespace geres

@@ -7,6 +7,7 @@
 // port is 1 to 65535, but not the scheme's own (80, 443): browsers leave that out.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -16,5 +17,8 @@ namespace geres {
 // Nothing if a browser could send exactly this text; else badValue, whose message says why not. Browsers compare
 // origins byte by byte, so what is nearly right would never fit.
 Result<void> check_origin(std::string_view text);
+
+// A hub's address as people write it: without a scheme ("localhost:8080") it is http://.
+std::string hub_address(std::string_view text);
 
 }  // namespace geres

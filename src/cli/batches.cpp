@@ -104,14 +104,16 @@ void show_batch(Context& context, const json::value& batch) {
   if (client::flag_of(batch, "dedicated")) head += "   dedicated";
   if (const auto most = number_of(batch, "maxRunning"); most > 0)
     head += "   at most " + std::to_string(most) + " running";
-  output.line(head);
+  output.prose("", head, 4);
   if (scene.total() == 0) {
     output.line("  no jobs yet");
     return;
   }
-  output.line("  " + (output.look.out_terminal ? bar(scene, 30, output.look.out_colour) + "  " : "") +
-              std::to_string(scene.ended()) + "/" + std::to_string(scene.total()) + "   " +
-              counts_words(scene, output.look.out_colour));
+  output.prose("  ",
+               (output.look.out_terminal ? bar(scene, 30, output.look.out_colour) + "  " : "") +
+                   std::to_string(scene.ended()) + "/" + std::to_string(scene.total()) + "   " +
+                   counts_words(scene, output.look.out_colour),
+               2);
   const auto name = shell_quoted(text_of(batch, "name"));
   if (scene.count("failed") > 0) output.hint("  geres job list --batch " + name + " --state failed");
   if (scene.ended() < scene.total()) output.hint("  geres watch --batch " + name);

@@ -15,6 +15,9 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/command.h"
+#include "cli/text.h"
+#include "cli/words.h"
 #include "http/server.h"
 
 extern char** environ;
@@ -45,6 +48,10 @@ class FakeHub {
     const std::lock_guard lock(mutex_);
     answers_[what].push_back({status, body});
   }
+  void otherwise(unsigned status) {  // to what the script has no answer for
+    const std::lock_guard lock(mutex_);
+    otherwise_ = status;
+  }
   std::vector<Asked> asked() {
     const std::lock_guard lock(mutex_);
     return asked_;
@@ -69,15 +76,16 @@ class FakeHub {
                       std::string(request.headers.get("Idempotency-Key").value_or("")),
                       std::string(request.headers.get("Authorization").value_or(""))});
     const auto found = answers_.find(method + " " + target.substr(0, target.find('?')));
-    if (found == answers_.end())
-      co_return http::text_response(404, "application/problem+json",
-                                    R"({"code":"notFound","detail":"the script has no answer for this","status":404})");
+    if (found == answers_.end()) co_return http::text_response(otherwise_, "application/problem+json", kNoAnswer);
     const auto [status, text] = found->second.front();
     if (found->second.size() > 1) found->second.pop_front();
     co_return http::text_response(status, status >= 400 ? "application/problem+json" : "application/json", text);
   }
 
+  static constexpr const char* kNoAnswer = R"({"code":"notFound","detail":"the script has no answer for this"})";
+
   std::mutex mutex_;
+  unsigned otherwise_ = 404;
   std::map<std::string, std::deque<std::pair<unsigned, std::string>>> answers_;
   std::vector<Asked> asked_;
   http::Server server_;
@@ -236,11 +244,17 @@ TEST_F(Cli, FindsAJobByPartOfItsId) {
   EXPECT_THAT(run({"job", "why", "hello"}).err, HasSubstr("'hello' is not a job"));
 }
 
+TEST_F(Cli, SaysAReasonOnce) {
+  hub_.answer("GET /v1/jobs/" + kId + "/why", 200,
+              R"({"summary":"1 host lacks label gpu=a100","reasons":[{"message":"1 host lacks label gpu=a100"}]})");
+  EXPECT_EQ(run({"job", "why", kId}).out, "job " + kId + ": 1 host lacks label gpu=a100\n");
+}
+
 TEST_F(Cli, ListsCandidatesOfAnAmbiguousId) {
   const std::string other = "0192f0c4-7d3a-7001-8f2e-9999b2f41c77";
   hub_.answer("GET /v1/jobs", 200, list(job("ready") + "," + job("failed", "", other)));
   const auto ran = run({"job", "show", "b2f41c77"});
-  EXPECT_EQ(ran.exit, 2);
+  EXPECT_EQ(ran.exit, 1);
   EXPECT_THAT(ran.err, HasSubstr("could be 2 jobs"));
   EXPECT_THAT(ran.err, HasSubstr(kId));
   EXPECT_THAT(ran.err, HasSubstr(other));
@@ -293,6 +307,60 @@ TEST_F(Cli, StatusSaysWhyAHubTakesNoJobs) {
   EXPECT_THAT(run({"status"}).out, HasSubstr("takes no jobs: the store's disk is full: 0 B free   0.1.0"));
 }
 
+// Of a command that talks to a hub: the first example that is it, its files made to be there.
+std::vector<std::string> good_words(const Command& command, const std::filesystem::path& directory) {
+  for (const auto& example : command.examples) {
+    auto words = split(example, ' ');
+    words.erase(words.begin());
+    for (auto& word : words)
+      if (word == "./thumbnails") word = directory.string();
+    if (parse_words(words).command == &command) return words;
+  }
+  ADD_FAILURE() << command.path << " has no example";
+  return {};
+}
+
+TEST_F(Cli, EndsWithOneWhereTheHubSaysNoAndWithTwoWhereNoHubEverWould) {
+  const auto package = home_.path() / "thumbnails";
+  std::filesystem::create_directory(package);
+  replace_file(package / "geres.json", R"({"jobs":{"Greet":{"command":["./greet.sh"]}}})", 0600);
+  replace_file(package / "greet.sh", "#!/bin/sh\n", 0700);
+  std::filesystem::create_directories(home_.path() / ".local/state/geres");
+  replace_file(home_.path() / ".local/state/geres/last", kId + "\n", 0600);
+  std::size_t tried = 0;
+  for (const auto& command : commands()) {
+    if (!command.run || !command.remote || command.path == "host" || command.examples.empty()) continue;
+    SCOPED_TRACE(command.path);
+    auto words = good_words(command, package);
+    const bool looks = command.path == "doctor";  // its findings are its answer
+    for (const auto [status, exit] : {std::pair(404u, 1), {409u, 1}, {422u, 1}, {507u, 1}, {400u, 2}, {403u, 4}}) {
+      hub_.otherwise(status);
+      const auto ran = run(words);
+      EXPECT_EQ(ran.exit, looks ? 1 : exit) << status << ": " << ran.err;
+    }
+    words.insert(words.begin(), "--hub=http://127.0.0.1:1");
+    const auto ran = run(words);
+    EXPECT_EQ(ran.exit, looks ? 1 : 3) << ran.err;
+    words[0] = "--no-such-flag";
+    EXPECT_EQ(run(words).exit, 2);
+    ++tried;
+  }
+  EXPECT_GT(tried, 30u);
+  // Not here, but it may be another day.
+  for (const auto& words : std::vector<std::vector<std::string>>{{"run", "no-such-program"},
+                                                                 {"submit", "--type", "T", "--input", "no-such-file"},
+                                                                 {"submit", "--type", "T", "--params", "@no-such-file"},
+                                                                 {"package", "push", "demo", "no-such-directory"},
+                                                                 {"run", "--env", "NOT_SET_HERE", "true"}}) {
+    extra_environment_ = {"GERES_TENANT=demo"};
+    const auto ran = run(words);
+    EXPECT_EQ(ran.exit, 1) << words[0] << ": " << ran.err;
+  }
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"submit", "--"}, {"submit", "--type", "T", "--env", "A=b"}, {"submit", "--wait"}, {"job", "show", "zz"}})
+    EXPECT_EQ(run(words).exit, 2) << words[0];
+}
+
 TEST_F(Cli, SaysWhoMayNotDoWhat) {
   hub_.answer("GET /v1/tokens", 403,
               R"({"code":"forbidden","status":403,"detail":"token 'ci' lacks the role admin","hint":"ask an admin"})");
@@ -311,11 +379,58 @@ TEST_F(Cli, TellsTheNearestOfWhatTheHubKnows) {
       "POST /v1/jobs", 422,
       R"x({"code":"unknownType","status":422,"detail":"type 'Thumbnial' is not in demo/thumbnails (version 1)","field":"/type","known":["Rotate","Thumbnail"]})x");
   const auto ran = run({"submit", "--tenant", "demo", "--type", "Thumbnial", "--package", "thumbnails"});
-  EXPECT_EQ(ran.exit, 2);
+  EXPECT_EQ(ran.exit, 1);
   EXPECT_EQ(
       ran.err,
       "error: type 'Thumbnial' is not in demo/thumbnails (version 1)\n  why: the package has Rotate, Thumbnail\n  try: "
       "--type Thumbnail\n");
+}
+
+TEST_F(Cli, FindsAHubWithoutAScheme) {
+  hub_.answer("GET /v1/jobs", 200, list(job("ready")));
+  const auto bare = hub_.url().substr(7);
+  EXPECT_EQ(run({"job", "list", "--hub", bare}).exit, 0);
+  extra_environment_ = {"GERES_HUB=" + bare};
+  EXPECT_EQ(run({"job", "list"}).exit, 0);
+  EXPECT_THAT(run({"status", "--hub", "127.0.0.1:1"}).err, HasSubstr("no hub at http://127.0.0.1:1"));
+}
+
+TEST_F(Cli, SendsTimesAsTheHubReadsThem) {
+  extra_environment_ = {"TZ=UTC"};
+  hub_.answer("GET /v1/jobs", 200, list(""));
+  run({"job", "list", "--since", "2026-11-24 22:30"});
+  EXPECT_THAT(hub_.asked()[0].what, HasSubstr("submittedAfter=2026-11-24T22%3A30%3A00.000Z"));
+  EXPECT_EQ(run({"job", "list", "--before", "soon"}).exit, 2);
+}
+
+TEST_F(Cli, FindsAHostByWhatPeopleCallIt) {
+  const std::string lost = "0192f0c4-7d3a-7001-8f2e-0123aaaaaaaa", live = "0192f0c4-7d3a-7001-8f2e-0123bbbbbbbb",
+                    other = "0192f0c4-7d3a-7001-8f2e-0123cccccccc";
+  const auto host = [](const std::string& id, const char* name, const char* state) {
+    return R"({"id":")" + id + R"(","name":")" + name + R"(","state":")" + state + R"("})";
+  };
+  hub_.answer(
+      "GET /v1/hosts", 200,
+      list(host(lost, "rack7", "lost") + "," + host(live, "rack7", "live") + "," + host(other, "rack12", "live")));
+  const auto drained = [&](const std::string& word, const std::string& id) {
+    hub_.answer("POST /v1/hosts/" + id + "/drain", 200, host(id, "x", "live"));
+    const auto ran = run({"hosts", "drain", word});
+    EXPECT_EQ(ran.exit, 0) << word << ": " << ran.err;
+    EXPECT_EQ(hub_.asked().back().what, "POST /v1/hosts/" + id + "/drain") << word;
+  };
+  drained("rack7", live);
+  drained("…aaaaaaaa", lost);
+  drained("cccc", other);
+  drained("rack1", other);
+  const auto both = run({"hosts", "drain", "rack"});
+  EXPECT_EQ(both.exit, 1);
+  EXPECT_THAT(both.err, HasSubstr("'rack' could be 3 hosts"));
+  EXPECT_THAT(run({"hosts", "drain", "rack8"}).err, HasSubstr("try: rack7"));
+  hub_.answer("GET /v1/jobs", 200, list(""));
+  run({"job", "list", "--host", "cccc"});
+  EXPECT_THAT(hub_.asked().back().what, HasSubstr("host=rack12"));
+  run({"job", "list", "--host", "long-gone"});
+  EXPECT_THAT(hub_.asked().back().what, HasSubstr("host=long-gone"));
 }
 
 TEST_F(Cli, SubmitsTheSpecThatItsFlagsSay) {
@@ -491,7 +606,7 @@ TEST_F(Cli, ShowsAJobsHistory) {
   hub_.answer("GET /v1/jobs/" + kId + "/events", 200,
               R"({"items":[{"type":"geres.job.failed","time":"2026-01-02T03:04:05.000Z",)"
               R"("data":{"state":"failed","version":4,"attempt":2,"reason":"timeout"}}]})");
-  EXPECT_EQ(run({"job", "events", kId}).out, "2026-01-02T03:04:05.000Z\tfailed\t2\treason=timeout\n");
+  EXPECT_EQ(run({"job", "events", kId}).out, "2026-01-02T03:04:05.000Z\tfailed\t2\ttimeout\n");
 }
 
 TEST_F(Cli, KeepsFetchedFilesInside) {
@@ -512,7 +627,7 @@ TEST_F(Cli, FetchesFiles) {
   EXPECT_EQ(read_file(home_.path() / "results/thumb/a.png"), "png");
   replace_file(home_.path() / "file", "");
   const auto wrong = run({"job", "files", kId, "--out", (home_.path() / "file/sub").string()});
-  EXPECT_EQ(wrong.exit, 2);
+  EXPECT_EQ(wrong.exit, 1);
   EXPECT_THAT(wrong.err, HasSubstr("cannot be written"));
 }
 
@@ -556,7 +671,7 @@ TEST_F(Cli, SaysPlainlyWhatComesLater) {
 TEST_F(Cli, NamesADataDirectoryThatCannotBeWritten) {
   replace_file(home_.path() / "file", "");
   const auto ran = run({"up", "--data", (home_.path() / "file/data").string()});
-  EXPECT_EQ(ran.exit, 2);
+  EXPECT_EQ(ran.exit, 1);
   EXPECT_THAT(ran.err, HasSubstr("cannot be made"));
   EXPECT_THAT(ran.err, HasSubstr("--data"));
   EXPECT_THAT(run({"up", "--listen", "nowhere:80"}).err, HasSubstr("--listen"));

@@ -14,7 +14,9 @@
 #include "cli/completion.h"
 #include "cli/context.h"
 #include "cli/credentials.h"
+#include "cli/event_words.h"
 #include "cli/help.h"
+#include "cli/moments.h"
 #include "cli/progress_view.h"
 #include "cli/terminal_filter.h"
 
@@ -80,6 +82,16 @@ TEST(Fields, AreThoseOfTheContract) {
 }
 
 // At any width no id and no state is cut; what can be spared goes, what says the same in all rows first.
+TEST(Tables, HoldOnTheNarrowestTerminal) {
+  Table table({{"ID"}, {"TYPE", false, true}, {"STATE"}, {"NOTE", false, true}});
+  table.add({"…b2f41c77", "Thumbnail", "failed (maxAttempts)", "it says much"});
+  Look look;
+  look.out_terminal = true;
+  EXPECT_EQ(table.text(look, 40), "ID         TYPE     STATE\n…b2f41c77  Thumbn…  failed (maxAttempts)\n");
+  EXPECT_EQ(table.text(look, 32), "ID         STATE\n…b2f41c77  failed (maxAttempts)\n");
+  EXPECT_EQ(table.text(look, 20), "ID\n…b2f41c77\n");
+}
+
 TEST(Tables, FitNarrowTerminals) {
   const auto shown = [](int width, bool same_host) {
     Table table({{"ID"},
@@ -153,9 +165,101 @@ TEST(Words, NameTheWrongFlagAlsoBesideAMissingOne) {
   EXPECT_EQ(trouble.field, "--tenat");
 }
 
+TEST(Words, ThatCanNeverBeRightEndWithTwo) {
+  for (const auto& command : commands()) {
+    SCOPED_TRACE(command.path);
+    std::vector<std::string> words = split(command.path, ' ');
+    const auto with = [&](const std::vector<std::string>& more) {
+      auto all = words;
+      all.insert(all.end(), more.begin(), more.end());
+      return trouble_of(all);
+    };
+    if (!command.run) {
+      EXPECT_EQ(with({}).exit, kUsage);
+      continue;
+    }
+    if (command.arguments_min > 0) EXPECT_EQ(with({}).exit, kUsage);
+    for (std::size_t i = 0; i < command.arguments_min; ++i) words.push_back("x");
+    EXPECT_EQ(with({"--no-such-flag"}).exit, kUsage);
+    EXPECT_EQ(with({"--no-such-flag"}).field, "--no-such-flag");
+    if (command.arguments_max != kAnyNumber && !command.takes_words && subcommands(command.path).empty())
+      EXPECT_EQ(with(std::vector<std::string>(command.arguments_max - command.arguments_min + 1, "y")).exit, kUsage);
+    for (const auto* flag : all_flags(command)) {
+      const auto name = "--" + flag->name;
+      SCOPED_TRACE(name);
+      if (flag->value.empty()) {
+        EXPECT_EQ(with({name + "=yes"}).exit, kUsage);
+        continue;
+      }
+      EXPECT_EQ(with({name}).exit, kUsage);
+      EXPECT_EQ(with({name, ""}).exit, kUsage);
+      if (flag->kind != Kind::text) EXPECT_EQ(with({name, "=?"}).exit, kUsage);
+      if (flag->kind != Kind::text) EXPECT_EQ(with({name, "=?"}).field, name);
+    }
+  }
+}
+
+// Twelve o'clock, 2026-11-29, where it is one hour later than in London.
+TEST(Moments, AreWhatPeopleType) {
+  ::setenv("TZ", "CET-1", 1);
+  ::tzset();
+  const auto at = [](const char* text) { return parse_time(text).value(); };
+  const Millis now = at("2026-11-29T11:00:00Z");
+  const auto ahead = [&](const char* text) { return moment_of(text, now, Toward::future); };
+  const auto behind = [&](const char* text) { return moment_of(text, now, Toward::past); };
+  EXPECT_EQ(ahead("now"), now);
+  EXPECT_EQ(ahead("1h 30m"), now + 5'400'000);
+  EXPECT_EQ(behind("2w"), now - 14 * 86'400'000);
+  EXPECT_EQ(ahead("18:00"), at("2026-11-29T17:00:00Z"));
+  EXPECT_EQ(behind("18:00"), at("2026-11-28T17:00:00Z"));
+  EXPECT_EQ(ahead("9:30"), at("2026-11-30T08:30:00Z"));
+  EXPECT_EQ(behind("9:30:15"), at("2026-11-29T08:30:15Z"));
+  EXPECT_EQ(ahead("tomorrow"), at("2026-11-29T23:00:00Z"));
+  EXPECT_EQ(ahead("tomorrow 18:00"), at("2026-11-30T17:00:00Z"));
+  EXPECT_EQ(behind("yesterday"), at("2026-11-27T23:00:00Z"));
+  EXPECT_EQ(behind("today"), at("2026-11-28T23:00:00Z"));
+  EXPECT_EQ(ahead("2026-12-01"), at("2026-11-30T23:00:00Z"));
+  EXPECT_EQ(ahead("2026-12-01 18:00"), at("2026-12-01T17:00:00Z"));
+  EXPECT_EQ(ahead("2026-12-01T18:00"), at("2026-12-01T17:00:00Z"));
+  EXPECT_EQ(ahead("2026-12-01T18:00:00Z"), at("2026-12-01T18:00:00Z"));
+  for (const char* text : {"", "soon", "25:00", "12:60", "12", "2026-13-01", "2026-02-30", "tomorrow 25:00",
+                           "tomorrow ", "18:00 tomorrow", "-2h", "1:2", "26-12-01", "today18:00"})
+    EXPECT_EQ(ahead(text), std::nullopt) << text;
+  for (const auto toward : {Toward::past, Toward::future})
+    EXPECT_THAT(moment_examples("--since", toward), HasSubstr("18:00"));
+  ::unsetenv("TZ");
+  ::tzset();
+}
+
+TEST(Events, SayWhatHappened) {
+  const auto said = [](const std::string& type, const char* data) {
+    return event_words(type, json::parse(data).value(), parse_time("2026-11-29T11:00:00Z").value());
+  };
+  EXPECT_EQ(said("job.submitted", R"({"type":"Greet","name":"a.jpg","submittedBy":"ci"})"), "Greet, a.jpg, by ci");
+  EXPECT_EQ(said("job.submitted", R"({"type":"Greet","dueAt":"2026-11-29T11:10:00Z"})"), "Greet, due in 10m 0s");
+  EXPECT_EQ(said("job.leased", R"({"host":"rack7"})"), "rack7 has it");
+  EXPECT_EQ(said("job.started", R"({"host":"rack7"})"), "on rack7");
+  EXPECT_EQ(said("job.progressed", R"({"progress":{"percent":42,"message":"resizing"}})"), "42% resizing");
+  EXPECT_EQ(
+      said("job.retrying", R"({"error":"oops","exit":{"code":3},"failures":2,"dueAt":"2026-11-29T11:00:02.500Z"})"),
+      "exit 3: oops; 2 failures so far; again in 2.5 s");
+  EXPECT_EQ(said("job.retrying", R"({"error":"the host was lost"})"), "the host was lost; again at once");
+  EXPECT_EQ(said("job.failed", R"({"reason":"error","error":"exit 3: oops","exit":{"code":3},"host":"rack7"})"),
+            "error: exit 3: oops, on rack7");
+  EXPECT_EQ(
+      said("job.finished", R"({"exit":{"code":0},"host":"rack7","result":"hello","startedAt":"2026-11-29T10:59:00Z",
+                                     "finishedAt":"2026-11-29T10:59:01.500Z"})"),
+      "exit 0, after 1.5 s, on rack7: hello");
+  EXPECT_EQ(said("host.joined", R"({"name":"rack7","slots":8})"), "rack7, 8 slots");
+}
+
 TEST(Words, SayWhatAValueShouldBe) {
   EXPECT_EQ(trouble_of({"submit", "--delay", "soon"}).error, "--delay 'soon' is not a duration");
   EXPECT_THAT(trouble_of({"submit", "--delay", "soon"}).next, HasSubstr("--delay 30s"));
+  EXPECT_EQ(trouble_of({"submit", "--not-before", "soon"}).error, "--not-before 'soon' is not a time");
+  EXPECT_THAT(trouble_of({"submit", "--not-before", "soon"}).next, HasSubstr("--not-before 18:00, tomorrow"));
+  EXPECT_THAT(trouble_of({"job", "list", "--since", "soon"}).next, HasSubstr("--since 2h (ago)"));
+  EXPECT_THAT(trouble_of({"submit", "--memory", "much"}).next, HasSubstr("2gb"));
   EXPECT_EQ(trouble_of({"submit", "--count", "ten"}).field, "--count");
   EXPECT_THAT(trouble_of({"submit", "--param", "x"}).error, HasSubstr("NAME=VALUE"));
   EXPECT_EQ(trouble_of({"job", "list", "--state", "faild"}).next, "--state failed");
@@ -310,6 +414,58 @@ TEST(Help, TopicsShowCommandsThatParse) {
       ++found;
     }
   EXPECT_GT(found, 5u);
+}
+
+// Where a shell would begin a command: behind a prompt, variables that are set, a pipe, "&&".
+std::vector<std::string> geres_commands(std::string shown) {
+  static const std::regex kComment("(^|\\s)#.*");
+  shown = std::regex_replace(shown, kComment, "");
+  static const std::regex kCommand(
+      R"((?:^|[|;] *|\$\( *|&& *|\$ +)(?:[A-Z_]+=\S+ +)*(?:build/bin/)?(geres (?:'[^']*'|[^|;&#)'])*))");
+  std::vector<std::string> found;
+  for (auto at = std::sregex_iterator(shown.begin(), shown.end(), kCommand); at != std::sregex_iterator(); ++at)
+    found.push_back((*at)[1]);
+  return found;
+}
+
+TEST(Help, DocumentsShowCommandsThatThereAre) {
+  EXPECT_THAT(geres_commands("hub$   GERES_TOKEN=x geres host --slots 8   # fine | geres no"),
+              ElementsAre("geres host --slots 8  "));
+  namespace fs = std::filesystem;
+  const fs::path source = GERES_SOURCE_DIR;
+  std::vector<fs::path> documents;
+  for (const char* directory : {".", "docs", "docs/help", "examples"})
+    for (const auto& entry : fs::directory_iterator(source / directory))
+      if (const auto kind = entry.path().extension(); kind == ".md" || kind == ".txt")
+        documents.push_back(entry.path());
+  static const std::regex kInline("`(geres [^`]*)`");
+  std::size_t tried = 0;
+  for (const auto& document : documents) {
+    // What has changed is told in the words of its time; screens are typed by a test of their own, errors too.
+    if (document.filename() == "CHANGELOG.md" || document.filename() == "screens.md") continue;
+    std::string text = read_file(document);
+    for (std::size_t at; (at = text.find("\\\n")) != std::string::npos;) text.replace(at, 2, " ");
+    bool block = false;
+    for (const auto& line : split(text, '\n')) {
+      if (line.starts_with("```")) block = !block;
+      std::vector<std::string> shown = block ? geres_commands(line) : std::vector<std::string>();
+      for (auto at = std::sregex_iterator(line.begin(), line.end(), kInline); !block && at != std::sregex_iterator();
+           ++at)
+        shown.push_back((*at)[1]);
+      for (const auto& command : shown) {
+        auto words = shell_words(command);
+        words.erase(words.begin());
+        const auto trouble = trouble_of(words);
+        // In running text what goes without saying is left out.
+        if (!block && trouble.error.find("has no flag") == std::string::npos &&
+            trouble.error.find("there is no command") == std::string::npos)
+          continue;
+        EXPECT_EQ(trouble.exit, kDone) << document << ": " << command << "\n" << trouble.error;
+        ++tried;
+      }
+    }
+  }
+  EXPECT_GT(tried, 20u);
 }
 
 TEST(Help, FitsOnAScreen) {

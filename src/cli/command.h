@@ -13,7 +13,8 @@ namespace geres::cli {
 
 class Context;
 
-enum class Kind { text, integer, duration, size, time, pair, choice };
+// `time` lies ahead, `past_time` behind: "2h" is two hours from now, or ago.
+enum class Kind { text, integer, duration, size, time, past_time, pair, choice };
 
 // What the hub (or the program) can list to complete a value.
 enum class Live { none, jobs, batches, types, packages, tenants, hosts, tokens, webhooks, files, topics, shells };

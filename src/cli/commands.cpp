@@ -67,7 +67,7 @@ std::vector<std::string> subcommands(const std::string& path) {
 
 const std::vector<Flag>& remote_flags() {
   static const std::vector<Flag> flags = {
-      {.name = "hub", .value = "URL", .help = "the hub (default http://127.0.0.1:8080)", .environment = "GERES_HUB"},
+      {.name = "hub", .value = "URL", .help = "the hub (default 127.0.0.1:8080)", .environment = "GERES_HUB"},
       {.name = "token",
        .value = "TOKEN",
        .help = "who asks (default: the token that geres up keeps for its user)",

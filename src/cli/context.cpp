@@ -8,9 +8,11 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "base/origin.h"
 #include "base/similar.h"
 #include "cli/answer_fields.h"
 #include "cli/credentials.h"
+#include "cli/terminal_state.h"
 #include "cli/text.h"
 
 namespace geres::cli {
@@ -25,8 +27,8 @@ std::filesystem::path home_directory(const char* variable, const char* below_hom
   std::filesystem::path base = environment(variable);
   if (!base.is_absolute()) base = std::filesystem::path(environment("HOME")) / below_home;
   if (!base.is_absolute())
-    usage_error(std::string("there is no home directory: neither ") + variable + " nor HOME is set", {},
-                std::string(variable) + "=/some/directory");
+    cannot(std::string("there is no home directory: neither ") + variable + " nor HOME is set", {},
+           std::string(variable) + "=/some/directory");
   return base / "geres";
 }
 
@@ -111,6 +113,7 @@ void catch_interrupts() {
     if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
     ::sigaction(signal, &action, nullptr);
   }
+  mind_stops();
 }
 
 std::filesystem::path default_data() {
@@ -127,6 +130,15 @@ std::filesystem::path state_directory() {
 }
 
 std::optional<std::string> Context::value(const std::string& name) const {
+  auto text = value_as_typed(name);
+  if (!text || words.command == nullptr) return text;
+  for (const auto* flag : all_flags(*words.command))
+    if (flag->name == name && (flag->kind == Kind::time || flag->kind == Kind::past_time))
+      return format_time(moment_of(*text, now(), toward_of(*flag)).value());
+  return text;
+}
+
+std::optional<std::string> Context::value_as_typed(const std::string& name) const {
   if (auto given = words.value(name)) return given;
   if (words.command == nullptr) return std::nullopt;
   for (const auto* flag : all_flags(*words.command)) {
@@ -172,7 +184,7 @@ std::string Context::tenant() {
 }
 
 std::string Context::hub_url() const {
-  return value_or("hub", "http://127.0.0.1:8080");
+  return hub_address(value_or("hub", "127.0.0.1:8080"));
 }
 
 std::string Context::hub_source() const {
@@ -186,7 +198,7 @@ client::Client& Context::hub() {
   options.hub = hub_url();
   if (!options.hub.starts_with("http://") && !options.hub.starts_with("https://"))
     usage_error("the hub's address '" + options.hub + "' (from " + hub_source() + ") is not an http or https address",
-                {}, "--hub http://127.0.0.1:8080", "--hub");
+                {}, "--hub 127.0.0.1:8080", "--hub");
   options.token = find_token(*this);
   options.stop = &interrupted();
   client_ = std::make_unique<client::Client>(std::move(options));
@@ -216,10 +228,14 @@ Trouble Context::trouble_of(const client::Failure& failure) {
             "what answers at " + hub_url() + " (from " + hub_source() + ") is not a GeRes hub", error.message,
             "geres doctor", "foreign"};
   }
-  Trouble trouble{kFailed,     error.message,  {}, error.hint, std::string(error_name(error.code)),
-                  error.field, failure.problem};
-  if (failure.status == 401 || failure.status == 403) {
-    trouble.exit = kNotAllowed;
+  Trouble trouble{exit_of_refusal(unsigned(failure.status)),
+                  error.message,
+                  {},
+                  error.hint,
+                  std::string(error_name(error.code)),
+                  error.field,
+                  failure.problem};
+  if (trouble.exit == kNotAllowed) {
     const bool sent = !hub().transport().options().token.empty();
     if (failure.status == 401) {
       const auto left = left_token();
@@ -227,15 +243,14 @@ Trouble Context::trouble_of(const client::Failure& failure) {
                     : left.token.empty() ? "no token was sent"
                                          : "no token was sent: the one in " + home_short(left.file.string()) +
                                                " belongs to " + (left.hub.empty() ? "a hub on this machine" : left.hub);
-      trouble.next = "--token TOKEN or GERES_TOKEN; where `geres up` runs, its user has one in " +
-                     home_short((data_directory() / "admin.token").string());
+      trouble.next = "--token TOKEN or GERES_TOKEN";
+      if (!left.file.empty())
+        trouble.next += "; where `geres up` runs, its user has one in " + home_short(left.file.string());
     } else if (trouble.next.empty()) {
       trouble.next = "a token that may: geres token create (needs an admin)";
     }
     return trouble;
   }
-  // The hub refuses what was asked for: the command line was wrong, not the operation.
-  if (failure.status == 400 || failure.status == 422) trouble.exit = kUsage;
   const auto known = known_words(failure.problem);
   if (!known.empty()) {
     if (error.message.find(joined(known)) == std::string::npos) trouble.why = known_are(error.code) + joined(known);

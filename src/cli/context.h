@@ -33,8 +33,9 @@ class Context {
   const Services& services;
 
   bool has(const std::string& flag) const { return words.has(flag); }
-  // Given on the command line, else by the flag's environment variable.
+  // Given on the command line, else by the flag's environment variable. Of a time: as RFC 3339, whatever was typed.
   std::optional<std::string> value(const std::string& flag) const;
+  std::optional<std::string> value_as_typed(const std::string& name) const;
   std::string value_or(const std::string& flag, const std::string& otherwise) const {
     return value(flag).value_or(otherwise);
   }
@@ -44,7 +45,7 @@ class Context {
   std::optional<std::string> tenant_if() const;  // the first two; it may be absent
 
   client::Client& hub();
-  std::string hub_url() const;
+  std::string hub_url() const;     // with http:// where no scheme was given
   std::string hub_source() const;  // "--hub", "GERES_HUB" or "the default"
 
   // The value of an answer; ends the command if there is none.
@@ -68,7 +69,7 @@ class Context {
   std::unique_ptr<client::Client> client_;
 };
 
-// SIGINT, SIGTERM, SIGQUIT and SIGHUP set this; calls to the hub end soon after.
+// SIGINT, SIGTERM, SIGQUIT and SIGHUP set this; calls to the hub end soon after. Ctrl-Z is no end, and minded as well.
 std::atomic<bool>& interrupted();
 int interrupt_signal();  // which one it was; 0: none was caught
 void catch_interrupts();

@@ -102,7 +102,6 @@ Check check_trial(Context& context, const std::filesystem::path& data) {
 
 void print(Context& context, const std::vector<Check>& checks) {
   auto& output = context.output;
-  std::string text;
   for (const auto& check : checks) {
     const char* word = check.finding == Finding::passed   ? "PASSED"
                        : check.finding == Finding::failed ? "FAILED"
@@ -111,14 +110,25 @@ void print(Context& context, const std::vector<Check>& checks) {
                         : check.finding == Finding::failed ? Colour::red
                                                            : Colour::yellow;
     if (!output.look.out_terminal) {
-      text += std::string(word) + "\t" + check.name + "\t" + clean(check.message) + "\t" + clean(check.fix) + "\n";
+      output.line(std::string(word) + "\t" + check.name + "\t" + clean(check.message) + "\t" + clean(check.fix));
       continue;
     }
-    text +=
-        paint(pad(word, 6), colour, output.look.out_colour) + "  " + pad(check.name, 15) + clean(check.message) + "\n";
-    if (!check.fix.empty()) text += std::string(23, ' ') + output.grey("fix: ") + clean(check.fix) + "\n";
+    output.prose(paint(pad(word, 6), colour, output.look.out_colour) + "  " + pad(check.name, 15), clean(check.message),
+                 23);
+    // Whole, so that it can be pasted.
+    if (!check.fix.empty()) output.line(std::string(23, ' ') + output.grey("fix: ") + clean(check.fix));
   }
-  output.out(text);
+}
+
+// Without a home directory there is none by default, which keeps nobody from being told the rest.
+std::filesystem::path data_of(Context& context, std::vector<Check>& checks) {
+  if (const auto given = context.value("data")) return *given;
+  try {
+    return data_directory();
+  } catch (const Trouble& trouble) {
+    checks.push_back({"home", Finding::failed, trouble.error, trouble.next + ", or --data DIR"});
+    return "/tmp";
+  }
 }
 
 int doctor(Context& context) {
@@ -134,7 +144,7 @@ int doctor(Context& context) {
     }
     checks.push_back(check_hosts(context));
   }
-  const auto data = context.value("data") ? std::filesystem::path(*context.value("data")) : data_directory();
+  const auto data = data_of(context, checks);
   for (auto& check : check_machine(data)) checks.push_back(std::move(check));
   if (context.services.try_host) checks.push_back(check_trial(context, data));
   bool failed = false;

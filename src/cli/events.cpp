@@ -3,35 +3,19 @@
 // missed and nothing comes twice.
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <charconv>
+#include <deque>
 #include <utility>
 
-#include "base/duration.h"
 #include "cli/command.h"
+#include "cli/event_words.h"
 #include "cli/job_ids.h"
 #include "cli/job_words.h"
+#include "cli/moments.h"
 #include "transport/sse.h"
 
 namespace geres::cli {
 namespace {
-
-std::string detail_of(const std::string& type, const json::value& data) {
-  if (type == "job.progressed") {
-    const auto& progress = member_of(data, "progress");
-    const auto* percent = progress.is_object() ? progress.get_object().if_contains("percent") : nullptr;
-    const auto message = text_of(progress, "message");
-    if (percent == nullptr || percent->is_null()) return message;
-    return std::to_string(number_of(progress, "percent")) + "%" + (message.empty() ? "" : " " + message);
-  }
-  if (type == "job.leased" || type == "job.started") return text_of(data, "host");
-  if (type == "job.failed") {
-    const auto error = text_of(data, "error");
-    return text_of(data, "reason") + (error.empty() ? "" : ": " + error);
-  }
-  if (type == "job.retrying" || type == "job.cancelled") return text_of(data, "error");
-  if (type == "job.finished") return text_of(data, "result");
-  if (type.starts_with("job.")) return text_of(data, "type");
-  return text_of(data, "name");
-}
 
 class EventLines {
  public:
@@ -46,19 +30,21 @@ class EventLines {
     if (output_.look.json) return output_.line(boost::json::serialize(*event));
     auto type = text_of(*event, "type");
     if (type.starts_with("geres.")) type.erase(0, 6);
-    const auto detail = clean(detail_of(type, member_of(*event, "data")));
+    const auto detail = clean(event_words(type, member_of(*event, "data"), time_of(*event, "time")));
     const auto subject = clean(text_of(*event, "subject")), tenant = clean(text_of(*event, "tenant"));
     if (!output_.look.out_terminal)
       return output_.line(joined({text_of(*event, "time"), type, subject, tenant, detail}, "\t"));
-    std::string line = output_.grey(text_of(*event, "time").substr(0, 19)) + "  " + pad(type, 15) + "  " +
-                       pad(short_id(subject), 9) + "  " + pad(tenant, 10) + "  ";
-    const auto width = std::size_t(std::max(terminal_width(1) - kDetailAt, 10));
-    output_.line(line + fit(detail, width));
+    // What is spared on a narrow terminal: the day and the tenant, then whose event it is.
+    const auto width = terminal_width(1);
+    const auto time = text_of(*event, "time").substr(0, 19);
+    std::string line = output_.grey(width < 80 ? time.substr(11) : time) + "  " + pad(type, 15) + "  ";
+    if (width >= 50) line += pad(short_id(subject), 9) + "  ";
+    if (width >= 80) line += pad(tenant, 10) + "  ";
+    const auto used = int(display_width(line));
+    output_.line(line + fit(detail, std::size_t(std::max(width - used, 1))));
   }
 
  private:
-  static constexpr int kDetailAt = 19 + 2 + 15 + 2 + 9 + 2 + 10 + 2;
-
   void gap(const json::value& gap) {
     if (output_.look.json) return output_.line(boost::json::serialize(json::object{{"type", "gap"}, {"data", gap}}));
     output_.talk("events up to " + text_of(gap, "until") + " are missing: they are no longer kept");
@@ -68,21 +54,72 @@ class EventLines {
   const std::optional<Millis> since_;
 };
 
-// --since is a place in the log or an age.
+constexpr std::int64_t kTail = 20;
+constexpr std::int64_t kLookBackMax = 100'000;  // events of the log, to find that many that fit
+
+// Where to begin. --since is a place in the log or an age; --tail counts from the end.
 struct Since {
   std::string id = "start";
   std::optional<Millis> at;
+  std::optional<std::int64_t> tail;
 };
 
-Since since_of(Context& context, bool follow) {
+Since since_of(Context& context) {
+  const auto tail = context.integer("tail");
+  if (tail && *tail < 0) usage_error("--tail is at least 0", {}, "--tail 20", "--tail");
   const auto given = context.value("since");
-  if (!given) return {follow ? "" : "start", {}};
-  if (*given == "start" || given->find('-') != std::string::npos) return {*given, {}};
-  const auto age = parse_duration(*given);
-  if (!age)
-    usage_error("'" + *given + "' is neither an event id nor a duration", {},
-                "--since 10m, --since start, or an event's id", "--since");
-  return {"start", context.now() - *age};
+  if (given && tail) usage_error("--since and --tail do not go together", {}, "--tail 20", "--tail");
+  if (!given) return {"", {}, tail.value_or(kTail)};
+  if (*given == "start") return {*given, {}, {}};
+  if (const auto at = moment_of(*given, context.now(), Toward::past)) return {"start", *at, {}};
+  if (given->find('-') == std::string::npos)
+    usage_error("--since '" + *given + "' is neither an event's id nor a time", {},
+                moment_examples("--since", Toward::past) + ", --since start, or an event's id", "--since");
+  return {*given, {}, {}};
+}
+
+using Take = std::function<void(const transport::Frame&)>;
+
+// One answer of the hub, up to the newest event or, followed, until it breaks.
+client::Answer<client::Reply> read_events(Context& context, client::Query query, const std::string& after, bool follow,
+                                          const Take& take) {
+  if (!follow) query.emplace_back("follow", "false");
+  if (!after.empty()) query.emplace_back("lastEventId", after);
+  transport::SseParser parser;
+  bool sound = true;
+  auto reply = context.hub().stream("/v1/events", query,
+                                    [&](std::string_view piece) { return sound = parser.feed(piece, take); });
+  if (!sound) throw Trouble{kFailed, "the hub's answer is not a stream of events", {}, "geres doctor", "foreign"};
+  return reply;
+}
+
+// The last events that fit, shown; gives the place behind them. The log's numbers have no holes, so that its end can be
+// read by itself; where few events fit it is read from ever further back.
+std::string show_tail(Context& context, const client::Query& query, std::int64_t wanted, EventLines& lines) {
+  std::string end;
+  context.ask(read_events(context, query, "", false, [&](const transport::Frame& frame) { end = frame.id; }));
+  const auto dash = end.rfind('-');
+  std::int64_t newest = 0;
+  if (dash == std::string::npos ||
+      std::from_chars(end.data() + dash + 1, end.data() + end.size(), newest).ec != std::errc())
+    throw Trouble{kFailed, "the hub's answer is not a stream of events", {}, "geres doctor", "foreign"};
+  std::deque<transport::Frame> found;
+  bool all = wanted == 0;
+  for (std::int64_t back = wanted; !all; back *= 8) {
+    all = back >= newest || back >= kLookBackMax;
+    found.clear();
+    const auto from = std::max<std::int64_t>(newest - std::min(back, kLookBackMax), 0);
+    const auto after = from == 0 ? std::string("start") : end.substr(0, dash + 1) + std::to_string(from);
+    context.ask(read_events(context, query, after, false, [&](const transport::Frame& frame) {
+      if (!frame.id.empty()) end = frame.id;
+      if (!frame.has_data || frame.type == "gap") return;
+      found.push_back(frame);
+      if (std::int64_t(found.size()) > wanted) found.pop_front(), all = true;
+    }));
+    all = all || std::int64_t(found.size()) == wanted;
+  }
+  for (const auto& frame : found) lines.take(frame);
+  return end;
 }
 
 int events(Context& context) {
@@ -91,32 +128,24 @@ int events(Context& context) {
   for (const char* name : {"type", "tenant", "batch"})
     for (const auto& value : context.values(name)) query.emplace_back(name, value);
   for (const auto& job : context.values("job")) query.emplace_back("job", resolve_job(context, job));
-  if (!follow) query.emplace_back("follow", "false");
-  const auto since = since_of(context, follow);
+  const auto since = since_of(context);
   catch_interrupts();
 
   EventLines lines(context.output, since.at);
-  std::string position = since.id;
-  bool heard = false;  // on this connection
-  transport::SseParser parser;
+  std::string position = since.tail ? show_tail(context, query, *since.tail, lines) : since.id;
+  if (since.tail && !follow) return kDone;
+  bool heard = since.tail.has_value();  // on this connection
   for (;;) {
-    auto from = query;
-    if (!position.empty()) from.emplace_back("lastEventId", position);
-    bool sound = true;
-    const auto reply = context.hub().stream("/v1/events", from, [&](std::string_view piece) {
+    const auto reply = read_events(context, query, position, follow, [&](const transport::Frame& frame) {
       heard = true;
-      return sound = parser.feed(piece, [&](const transport::Frame& frame) {
-        lines.take(frame);
-        if (!frame.id.empty()) position = frame.id;
-      });
+      lines.take(frame);
+      if (!frame.id.empty()) position = frame.id;
     });
-    if (!sound) throw Trouble{kFailed, "the hub's answer is not a stream of events", {}, "geres doctor", "foreign"};
     if (reply && !follow) return kDone;
     if (!reply && reply.error().kind == client::Failure::Kind::stopped && follow) return kDone;
     if (!reply && reply.error().kind != client::Failure::Kind::unreachable) context.stop(reply.error());
     // The call itself was patient: a hub that was never heard, or not heard again, is told as any other call does.
     if (!reply && !std::exchange(heard, false)) context.stop(reply.error());
-    parser.reset();
     context.hub().transport().options().wait_for_first = true;
   }
 }
@@ -126,12 +155,16 @@ int events(Context& context) {
 std::vector<Command> event_commands() {
   return {
       {.path = "events",
-       .sentence = "Print what has happened, and follow what happens",
-       .usage = {"[-f] [--since <when>] [--type <type>...] [--batch <batch>...] [--job <job>...]"},
-       .examples = {"geres events --since 10m", "geres events -f --type geres.job.failed --type geres.job.retrying",
+       .sentence = "Print what happened last, and follow what happens",
+       .usage = {"[-f] [{--since <when> | --tail <n>}] [--type <type>...] [--batch <batch>...] [--job <job>...]"},
+       .examples = {"geres events", "geres events --since 10m",
+                    "geres events -f --type geres.job.failed --type geres.job.retrying",
                     "geres events -f --job last --output json"},
-       .flags = {{.name = "follow", .help = "go on; without --since from now", .letter = 'f'},
-                 {.name = "since", .value = "S", .help = "an age (10m), an event's id, or start (all that is kept)"},
+       .flags = {{.name = "follow", .help = "go on with what happens", .letter = 'f'},
+                 {.name = "tail", .value = "N", .help = "the last N (default 20)", .kind = Kind::integer},
+                 {.name = "since",
+                  .value = "S",
+                  .help = "all since then: 10m, 18:00, an event's id, or start (all that is kept)"},
                  {.name = "type", .value = "T", .help = "only these: geres.job.failed, geres.job.*", .many = true},
                  {.name = "tenant", .value = "T", .help = "only of this tenant", .many = true, .live = Live::tenants},
                  {.name = "batch", .value = "B", .help = "only of this batch", .many = true, .live = Live::batches},

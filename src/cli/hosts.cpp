@@ -2,6 +2,7 @@
 #include "base/duration.h"
 #include "cli/context.h"
 #include "cli/job_words.h"
+#include "cli/named.h"
 
 namespace geres::cli {
 namespace {
@@ -83,13 +84,13 @@ int list(Context& context) {
 }
 
 int change(Context& context, const std::string& verb, const std::string& done) {
-  const auto& name = context.words.arguments[0];
+  const auto meant = resolve_host(context, context.words.arguments[0]);
   const auto host =
-      context.ask(context.hub().post_again("/v1/hosts/" + client::escaped(name) + "/" + verb, json::object()));
+      context.ask(context.hub().post_again("/v1/hosts/" + text_of(meant, "id") + "/" + verb, json::object()));
   if (context.output.look.json)
     context.show_json(host, "Host");
   else
-    context.output.talk("host " + clean(name) + " " + done);
+    context.output.talk("host " + clean(text_of(meant, "name")) + " " + done);
   return kDone;
 }
 

@@ -63,8 +63,7 @@ void keep_chosen(std::vector<Wanted>& files, const std::vector<std::string>& arg
   for (const auto& file : files) names.push_back(escaped_name(file.path));
   for (auto word = first; word != arguments.end(); ++word)
     if (std::none_of(files.begin(), files.end(), [&](const Wanted& file) { return is_called(file, *word); }))
-      usage_error("the job has no file '" + *word + "'", names.empty() ? "it has none" : "it has " + joined(names), {},
-                  {});
+      cannot("the job has no file '" + *word + "'", names.empty() ? "it has none" : "it has " + joined(names), {}, {});
   std::erase_if(files, [&](const Wanted& file) {
     return std::none_of(first, arguments.end(), [&](const std::string& word) { return is_called(file, word); });
   });

@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/job_filter.h"
 
-#include "base/duration.h"
+#include "cli/named.h"
 
 namespace geres::cli {
 namespace {
 
 const std::vector<std::string> kStates = {"scheduled", "blocked",  "ready",  "leased",
                                           "running",   "finished", "failed", "cancelled"};
-
-// "2h" (ago) or a time, as a time.
-std::string moment(Context& context, const std::string& flag, const std::string& text) {
-  if (const auto ago = parse_duration(text)) return format_time(context.now() - *ago);
-  if (const auto at = parse_time(text)) return format_time(*at);
-  usage_error("--" + flag + " '" + text + "' is neither a time nor how long ago", {},
-              "--" + flag + " 2h, or --" + flag + " 2026-11-24T22:30:00Z", "--" + flag);
-}
 
 }  // namespace
 
@@ -50,15 +42,19 @@ std::vector<Flag> filter_flags() {
       {.name = "name", .value = "N", .help = "with this name"},
       {.name = "tag", .value = "K=V", .help = "with this tag", .kind = Kind::pair, .many = true},
       {.name = "host", .value = "H", .help = "last on this host", .live = Live::hosts},
-      {.name = "since", .value = "WHEN", .help = "submitted after: 2h (ago) or a time"},
-      {.name = "before", .value = "WHEN", .help = "submitted before"},
+      {.name = "since",
+       .value = "WHEN",
+       .help = "submitted after: 2h (ago), 18:00, yesterday",
+       .kind = Kind::past_time},
+      {.name = "before", .value = "WHEN", .help = "submitted before", .kind = Kind::past_time},
   };
 }
 
 client::Query filter_query(Context& context) {
   client::Query query;
-  for (const char* name : {"tenant", "batch", "type", "name", "host"})
+  for (const char* name : {"tenant", "batch", "type", "name"})
     if (const auto value = context.value(name)) query.emplace_back(name, *value);
+  if (const auto host = context.value("host")) query.emplace_back("host", host_name(context, *host));
   if (const auto reason = context.value("reason"); reason && context.words.command->path != "job cancel")
     query.emplace_back("reason", *reason);
   if (const auto states = context.values("state"); !states.empty()) query.emplace_back("state", joined(states, ","));
@@ -66,9 +62,8 @@ client::Query filter_query(Context& context) {
     const auto [name, value] = pair_of(tag);
     query.emplace_back("tag." + name, value);
   }
-  if (const auto since = context.value("since")) query.emplace_back("submittedAfter", moment(context, "since", *since));
-  if (const auto before = context.value("before"))
-    query.emplace_back("submittedBefore", moment(context, "before", *before));
+  if (const auto since = context.value("since")) query.emplace_back("submittedAfter", *since);
+  if (const auto before = context.value("before")) query.emplace_back("submittedBefore", *before);
   return query;
 }
 

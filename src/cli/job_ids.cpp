@@ -15,7 +15,7 @@ std::string last_job() {
   auto text = read_file_if(state_directory() / "last");
   while (text && !text->empty() && text->back() == '\n') text->pop_back();
   if (!text || !parse_uuid(*text))
-    usage_error("there is no last job", "nothing was submitted from here yet", "geres job list");
+    cannot("there is no last job", "nothing was submitted from here yet", "geres job list");
   return *text;
 }
 
@@ -43,14 +43,14 @@ std::string resolve_job(Context& context, const std::string& text) {
   const auto found = context.ask(context.hub().get("/v1/jobs", {{"id", hex}}));
   const auto& items = items_of(found);
   if (items.empty())
-    throw Trouble{kUsage, "no job's id starts or ends with '" + text + "'",
+    throw Trouble{kFailed, "no job's id starts or ends with '" + text + "'",
                   "it may be another tenant's, or no longer kept", "geres job list", "unknownJob"};
   if (items.size() == 1) return text_of(items[0], "id");
   std::string list;
   for (const auto& job : items)
     list += (list.empty() ? "" : "\n") + text_of(job, "id") + "  " + text_of(job, "type") + "  " +
             text_of(job, "name") + "  " + state_of(job);
-  throw Trouble{kUsage, "'" + text + "' could be " + plural(std::int64_t(items.size()), "job"), list, "one digit more",
+  throw Trouble{kFailed, "'" + text + "' could be " + plural(std::int64_t(items.size()), "job"), list, "one digit more",
                 "ambiguous"};
 }
 

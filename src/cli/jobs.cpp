@@ -4,6 +4,7 @@
 
 #include "base/duration.h"
 #include "cli/context.h"
+#include "cli/event_words.h"
 #include "cli/job_filter.h"
 #include "cli/job_ids.h"
 #include "cli/job_words.h"
@@ -185,9 +186,12 @@ void show_details(Context& context, const json::value& job, const json::array& a
                      paint(state_words(job), colour_of(state_of(job)), output.look.out_colour) + "   tenant " +
                      text_of(job, "tenant") + "   batch " + batch_name(job) + "   " + clean(text_of(job, "type"));
   if (!text_of(job, "package").empty()) head += " from " + clean(package_words(job));
-  output.line(head);
+  output.prose("", head, 4);
+  constexpr std::string_view kIndent = "              ";
   const auto row = [&](const std::string& name, const std::string& text) {
-    if (!text.empty()) output.line("  " + output.grey(pad(name, 12)) + clean_lines(text, std::string(14, ' ')));
+    if (text.empty()) return;
+    const auto lines = clean_lines(text, terminal ? "" : kIndent);
+    output.prose("  " + output.grey(pad(name, 12)), lines, kIndent.size());
   };
   const auto when = [&](std::string_view member) {
     const auto at = time_of(job, member);
@@ -236,11 +240,11 @@ int why_job(Context& context) {
     context.show_json(why);
     return kDone;
   }
-  context.output.line("job " + (context.output.look.out_terminal ? short_id(id) : id) + ": " +
-                      clean(why_sentence(why)));
+  context.output.prose(
+      "", "job " + (context.output.look.out_terminal ? short_id(id) : id) + ": " + clean(why_sentence(why)), 4);
   for (const auto& reason : items_of(member_of(why, "reasons"))) {
     const auto message = text_of(reason, "message");
-    if (!message.empty()) context.output.line("  " + clean(message));
+    if (!message.empty() && message != why_sentence(why)) context.output.prose("  ", clean(message), 4);
   }
   return kDone;
 }
@@ -264,11 +268,9 @@ int job_events(Context& context) {
     auto type = text_of(event, "type");
     if (type.starts_with("geres.job.")) type.erase(0, 10);
     const auto& data = member_of(event, "data");
-    json::object rest = data.is_object() ? data.get_object() : json::object();
     const auto attempt = number_of(data, "attempt");
-    for (const char* known : {"state", "version", "attempt"}) rest.erase(known);
     table.add({at ? Cell(ago(*at, context.now()), text_of(event, "time"), Colour::grey) : Cell(""), type,
-               attempt > 0 ? std::to_string(attempt) : "", pairs(rest)});
+               attempt > 0 ? std::to_string(attempt) : "", event_words("job." + type, data, at)});
   }
   output.out(table.text(output.look, terminal_width(1)));
   return kDone;

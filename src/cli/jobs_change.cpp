@@ -142,19 +142,12 @@ int change(Context& context, const Verb& verb) {
   return change_named(context, verb);
 }
 
-const Flag& not_before_flag() {
-  static const Flag flag{
-      .name = "not-before", .value = "WHEN", .help = "not before this time, or now", .kind = Kind::time};
-  return flag;
-}
-
 // What a job that waits may still have changed.
 int set_job(Context& context) {
   json::object body;
   if (const auto priority = context.integer("priority")) body["priority"] = *priority;
   if (const auto when = context.value("not-before")) {
-    if (*when != "now") check_value(not_before_flag(), *when, "--not-before");
-    body["notBefore"] = *when == "now" ? json::value(nullptr) : json::value(*when);
+    body["notBefore"] = context.value_as_typed("not-before") == "now" ? json::value(nullptr) : json::value(*when);
   }
   const auto tags = context.values("tag");
   if (body.empty() && tags.empty())
@@ -217,7 +210,10 @@ std::vector<Command> job_change_commands() {
        .examples = {"geres job set last --priority -5", "geres job set last --not-before now --tag customer=7"},
        .flags =
            {{.name = "priority", .value = "N", .help = "within its batch, lower first", .kind = Kind::integer},
-            {.name = "not-before", .value = "WHEN", .help = "not before this time; now: at once"},
+            {.name = "not-before",
+             .value = "WHEN",
+             .help = "not before then: 18:00, tomorrow; now: at once",
+             .kind = Kind::time},
             {.name = "tag", .value = "K=V", .help = "set this tag; the others stay", .kind = Kind::pair, .many = true}},
        .run = set_job,
        .arguments_min = 1,

@@ -7,6 +7,7 @@
 
 #include "cli/job_words.h"
 #include "cli/output.h"
+#include "cli/terminal_state.h"
 
 namespace geres::cli {
 namespace {
@@ -27,12 +28,18 @@ LogFollower::LogFollower(client::Options options, What what) : hub_(std::move(op
 
 void LogFollower::print(std::string_view bytes) {
   if (what_.on_bytes) what_.on_bytes(bytes);
-  write_out(what_.fd, filter_ ? filter_->pass(bytes) : bytes);
+  if (!filter_) return write_out(what_.fd, bytes);
+  const auto text = filter_->pass(bytes);
+  if (filter_->coloured()) is_coloured(what_.fd, true);  // before: a stop may come at any time
+  write_out(what_.fd, text);
+  is_coloured(what_.fd, filter_->coloured());
 }
 
 std::optional<client::Failure> LogFollower::run() {
   auto failure = follow();
-  if (filter_) write_out(what_.fd, filter_->finish());
+  if (!filter_) return failure;
+  write_out(what_.fd, filter_->finish());
+  is_coloured(what_.fd, false);
   return failure;
 }
 

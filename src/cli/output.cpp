@@ -91,6 +91,11 @@ void Output::line(std::string_view text) {
   write_out(1, std::string(text) + "\n");
 }
 
+void Output::prose(std::string_view begin, std::string_view text, std::size_t indent) {
+  const auto width = std::size_t(std::max(terminal_width(1) - int(indent), 10));
+  line(std::string(begin) + (look.out_terminal ? wrapped(text, width, std::string(indent, ' ')) : std::string(text)));
+}
+
 void Output::json(const json::value& v) {
   line(look.out_terminal ? indented(v) : boost::json::serialize(v));
 }
@@ -148,6 +153,7 @@ json::value with_fields(const json::value& objects, const std::vector<std::strin
 }
 
 constexpr std::size_t kElasticLeast = 10;  // what an elastic column keeps while others can be spared
+constexpr std::size_t kElasticMin = 4;     // and at all
 
 void Table::add(std::vector<Cell> row) {
   for (auto& cell : row) cell.shown = clean(cell.shown), cell.piped = tab_free(cell.piped);
@@ -164,14 +170,13 @@ std::vector<std::size_t> Table::natural_widths() const {
   return widths;
 }
 
-// Only elastic columns give way: an id or a state that is cut is of no use. A line that is still too long is wrapped by
-// the terminal.
+// Only elastic columns give way: an id or a state that is cut is of no use.
 std::vector<std::size_t> Table::widths(int width) const {
   auto widths = natural_widths();
   std::size_t total = 2 * (widths.size() - 1);
   for (const auto w : widths) total += w;
   const auto room = std::size_t(std::max(width, 20));
-  for (const std::size_t least : {kElasticLeast, std::size_t(4)}) {
+  for (const std::size_t least : {kElasticLeast, kElasticMin}) {
     while (total > room) {
       std::size_t widest = columns_.size();
       for (std::size_t i = 0; i < columns_.size(); ++i)
@@ -216,6 +221,14 @@ Table Table::fitted_to(int width) const {
       gone[*spared] = true;
       table = table.without(gone);
     }
+  // Narrower than anything: what is cut goes from the right, then the rest, and the first column stays.
+  while (!fits(kElasticMin) && table.columns_.size() > 1) {
+    std::size_t last = table.columns_.size() - 1;
+    while (last > 0 && !table.columns_[last].elastic) --last;
+    std::vector<bool> gone(table.columns_.size());
+    gone[last > 0 ? last : table.columns_.size() - 1] = true;
+    table = table.without(gone);
+  }
   return table;
 }
 

@@ -36,6 +36,8 @@ class Output {
 
   void out(std::string_view text);   // standard output, as it is
   void line(std::string_view text);  // and a line break
+  // A line, which a narrow terminal breaks between words; below `begin` it is indented.
+  void prose(std::string_view begin, std::string_view text, std::size_t indent);
   void json(const json::value& v);   // one value; indented on a terminal
   void talk(std::string_view text);  // standard error, a line; not with --quiet or JSON
   void hint(std::string_view text);  // talk, but on a terminal only

@@ -71,9 +71,9 @@ OutputDirectory::OutputDirectory(fs::path directory) : directory_(std::move(dire
   fs::create_directories(directory_, error);
   if (!error) root_ = Fd(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (error || !root_ || ::access(directory_.c_str(), W_OK) != 0)
-    usage_error("the directory '" + directory_.string() + "' cannot be written",
-                error ? error.message() : std::string(std::generic_category().message(errno)),
-                "--out DIR, one of your own", "--out");
+    cannot("the directory '" + directory_.string() + "' cannot be written",
+           error ? error.message() : std::string(std::generic_category().message(errno)), "--out DIR, one of your own",
+           "--out");
 }
 
 OutputDirectory::There OutputDirectory::look(const Wanted& file) const {

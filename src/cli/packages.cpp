@@ -22,7 +22,7 @@ std::string types_of(const json::value& package) {
 }
 
 [[noreturn]] void stop_on(const Error& error, const std::string& what) {
-  usage_error(what + ": " + error.message, error.field.empty() ? "" : "at " + error.field, error.hint, error.field);
+  cannot(what + ": " + error.message, error.field.empty() ? "" : "at " + error.field, error.hint, error.field);
 }
 
 std::string default_name(const fs::path& path) {
@@ -46,7 +46,7 @@ fs::path zip_of(Context& context, const fs::path& source, const fs::path& tempor
     return zip;
   }
   if (!fs::is_regular_file(source, error))
-    usage_error("there is no file or directory '" + source.string() + "'", {}, "geres package push TENANT DIR");
+    cannot("there is no file or directory '" + source.string() + "'", {}, "geres package push TENANT DIR");
   return source;
 }
 

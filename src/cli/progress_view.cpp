@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "cli/job_words.h"
+#include "cli/terminal_state.h"
 
 namespace geres::cli {
 namespace {
@@ -149,6 +150,11 @@ class BarView final : public ProgressView {
 
   void redraw() override {
     const auto now = clock_.monotonic();
+    if (was_stopped()) {
+      drawn_ = false;
+      lines_.clear();
+    }
+    if (in_background(fd_)) return;
     if (!known_ || (drawn_ && now - last_ < kRedraw)) return;
     draw();
     last_ = now;
@@ -157,6 +163,7 @@ class BarView final : public ProgressView {
   void end() override {
     if (!drawn_) return;
     write_all(fd_, back() + "\x1b[J\x1b[?25h");
+    cursor_is_hidden(-1);
     drawn_ = false;
     known_ = false;
     lines_.clear();
@@ -174,6 +181,7 @@ class BarView final : public ProgressView {
   void draw() {
     const int width = terminal_width(fd_);
     auto lines = scene_lines(scene_, places_, width, terminal_height(fd_), colour_, clock_.wall());
+    cursor_is_hidden(fd_);
     std::string text = drawn_ ? back() : "\x1b[?25l";
     for (auto& line : lines) {
       line = fit_painted(line, std::size_t(width - 1));

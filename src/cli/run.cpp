@@ -22,9 +22,14 @@ void show(Output& output, const Trouble& trouble) {
       // Full or gone: that may be the very trouble. There is the other stream.
     }
   }
-  if (trouble.exit == kInterrupted)
-    output.talk(trouble.why.empty() ? trouble.error : trouble.why + "      " + trouble.next);
-  else
+  if (trouble.exit == kInterrupted) {
+    try {
+      return output.talk(trouble.why.empty() ? trouble.error : trouble.why + "      " + trouble.next);
+    } catch (const std::exception&) {
+      // There is nobody left to tell.
+    }
+  }
+  if (trouble.exit != kInterrupted)
     std::fputs(trouble_text(trouble, output.look.err_colour, output.look.err_terminal ? terminal_width(2) : 0).c_str(),
                stderr);
 }
@@ -38,7 +43,7 @@ bool wants_json(const std::vector<std::string>& args) {
 
 int run_words(const std::vector<std::string>& args, Output& output, const Services& services) {
   const Words words = parse_words(args);
-  if (words.has("version")) {
+  if (words.wants_version()) {
     output.line("geres " GERES_VERSION);
     return kDone;
   }

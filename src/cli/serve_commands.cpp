@@ -28,12 +28,12 @@ std::filesystem::path data_of(Context& context) {
   try {
     make_private_directory(directory);
   } catch (const std::system_error& error) {
-    usage_error("the data directory '" + directory.string() + "' cannot be made", error.code().message(),
-                "--data DIR, one of your own", "--data");
+    cannot("the data directory '" + directory.string() + "' cannot be made", error.code().message(),
+           "--data DIR, one of your own", "--data");
   }
   if (::access(directory.c_str(), W_OK) != 0)
-    usage_error("the data directory '" + directory.string() + "' cannot be written",
-                std::generic_category().message(errno), "--data DIR, one of your own", "--data");
+    cannot("the data directory '" + directory.string() + "' cannot be written", std::generic_category().message(errno),
+           "--data DIR, one of your own", "--data");
   return directory;
 }
 
@@ -89,8 +89,8 @@ void read_webhooks(Context& context, HubSettings& settings) {
   settings.webhook_allow = context.values("webhook-allow");
   settings.webhook_ca = context.value_or("webhook-ca", "");
   if (!settings.webhook_ca.empty() && ::access(settings.webhook_ca.c_str(), R_OK) != 0)
-    usage_error("the file '" + settings.webhook_ca + "' cannot be read", std::generic_category().message(errno),
-                "--webhook-ca FILE, with certificates in PEM", "--webhook-ca");
+    cannot("the file '" + settings.webhook_ca + "' cannot be read", std::generic_category().message(errno),
+           "--webhook-ca FILE, with certificates in PEM", "--webhook-ca");
   if (const auto text = context.value("webhook-retry")) settings.webhook_retry = *parse_duration(*text);
   if (settings.webhook_retry < 10 || settings.webhook_retry > 3'600'000)
     usage_error("--webhook-retry is 10ms to 1h", "the pause before an event is told again; it grows with each attempt",
@@ -122,13 +122,13 @@ std::string amqp_password(Context& context) {
   try {
     password = read_file(*file);
   } catch (const std::system_error& error) {
-    usage_error("the --amqp-password-file '" + *file + "' cannot be read", error.code().message(),
-                "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
+    cannot("the --amqp-password-file '" + *file + "' cannot be read", error.code().message(),
+           "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
   }
   password = password.substr(0, password.find_first_of("\r\n"));
   if (password.empty())
-    usage_error("the --amqp-password-file '" + *file + "' is empty", {},
-                "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
+    cannot("the --amqp-password-file '" + *file + "' is empty", {},
+           "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
   return password;
 }
 

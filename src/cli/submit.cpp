@@ -29,7 +29,7 @@ constexpr std::size_t kListMax = 10'000;
 constexpr std::size_t kListBytesMax = 4u << 20;
 
 [[noreturn]] void stop_on(const Error& error) {
-  usage_error(error.message, {}, error.hint, error.field);
+  cannot(error.message, {}, error.hint, error.field);
 }
 
 // Pushes what the command's words need, unless the hub has it already; gives the package as NAME@SHA256.
@@ -106,7 +106,15 @@ void print_result(Output& output, const json::value& job) {
 json::value watch_command_output(Context& context, const json::value& submitted, const WatchOptions& options) {
   auto& output = context.output;
   LiveOutput live(context.hub().transport().options(), text_of(submitted, "id"));
-  const auto job = watch_job(context, submitted, options);
+  const auto job = [&] {
+    try {
+      return watch_job(context, submitted, options);
+    } catch (const Trouble& trouble) {
+      // No key was pressed: what is printed cannot be written, which finish() tells better.
+      if (trouble.exit == kInterrupted && interrupt_signal() == 0) live.finish();
+      throw;
+    }
+  }();
   if (const auto failure = live.finish()) context.stop(*failure);
   if (state_of(job) != "finished" || output.look.err_terminal) output.talk(outcome_sentence(job, output, true));
   if (!live.shown(text_of(job, "result"))) print_result(output, job);
@@ -186,9 +194,13 @@ void check_combination(Context& context) {
       if (context.has(flag))
         usage_error("--" + std::string(flag) + " does not go with a command",
                     "the words after -- are the package and the type", {}, "--" + std::string(flag));
-  } else if (!context.has("type")) {
-    usage_error("no job type and no command", {}, "--type X --package P, or a command: geres submit -- echo hello",
-                "--type");
+    if (context.words.after_dashes.empty() || context.words.after_dashes[0].empty())
+      usage_error(context.words.after_dashes.empty() ? "nothing follows the --" : "the command is empty", {},
+                  "geres submit -- echo hello", "--");
+  } else {
+    if (!context.has("type"))
+      usage_error("no job type and no command", {}, "--type X --package P, or a command: geres submit -- echo hello",
+                  "--type");
     for (const char* flag : {"stdin", "env"})
       if (context.has(flag))
         usage_error("--" + std::string(flag) + " is for a command", "a package's job gets parameters and inputs",
@@ -205,9 +217,10 @@ CommandAround around_of(Context& context) {
     const auto equals = text.find('=');
     const auto name = text.substr(0, equals);
     const char* here = equals == std::string::npos ? std::getenv(name.c_str()) : nullptr;
-    if (name.empty() || (equals == std::string::npos && here == nullptr))
-      usage_error("--env '" + text + "' has no value", "no variable '" + name + "' is set here", "--env NAME=VALUE",
-                  "--env");
+    if (name.empty()) usage_error("--env '" + text + "' has no name", {}, "--env NAME=VALUE", "--env");
+    if (equals == std::string::npos && here == nullptr)
+      cannot("--env '" + text + "' has no value", "no variable '" + name + "' is set here", "--env NAME=VALUE",
+             "--env");
     around.environment[name] = here != nullptr ? here : text.substr(equals + 1);
   }
   around.stdin_file = context.has("stdin");

@@ -3,6 +3,7 @@
 
 #include <glob.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "cli/job_filter.h"
 
@@ -39,8 +40,7 @@ std::string text_of_file(const std::string& file, const std::string& flag) {
   try {
     return read_file(file == "-" ? "/dev/stdin" : file);
   } catch (const std::system_error& error) {
-    usage_error("the file '" + file + "' of " + flag + " cannot be read", error.code().message(), flag + " @FILE",
-                flag);
+    cannot("the file '" + file + "' of " + flag + " cannot be read", error.code().message(), flag + " @FILE", flag);
   }
 }
 
@@ -101,8 +101,16 @@ void check_file(const std::string& path, const std::string& flag) {
   std::error_code error;
   if (fs::is_regular_file(path, error)) return;
   const bool directory = fs::is_directory(path, error);
-  usage_error(flag + (directory ? " '" + path + "' is a directory" : ": there is no file '" + path + "'"), {},
-              directory ? flag + " FILE, once for each file" : "", flag);
+  cannot(flag + (directory ? " '" + path + "' is a directory" : ": there is no file '" + path + "'"), {},
+         directory ? flag + " FILE, once for each file" : "", flag);
+}
+
+// As check_file, and its name is what the job will call it.
+void check_named_file(const std::string& path, const std::string& flag) {
+  if (!valid_utf8(path))
+    cannot(flag + ": the name of the file '" + path + "' is not UTF-8", "a job's files have names in UTF-8",
+           "--input NAME=FILE, with the name that the job is to see", flag);
+  check_file(path, flag);
 }
 
 // "FILE", or "PLACE=FILE" to lie somewhere else in the working directory.
@@ -110,10 +118,11 @@ InputFile input_of(const std::string& text) {
   std::error_code error;
   if (!fs::exists(text, error) && text.find('=') != std::string::npos) {
     const auto [place, file] = pair_of(text);
+    check_text(place, "--input");
     check_file(file, "--input");
     return {place, file};
   }
-  check_file(text, "--input");
+  check_named_file(text, "--input");
   return {fs::path(text).filename().string(), text};
 }
 
@@ -130,8 +139,8 @@ std::vector<std::string> each_files(Context& context) {
   }
   for (const auto& file : files) {
     if (file.find_first_of("*?[") != std::string::npos && !fs::exists(file))
-      usage_error("--each-input: no file is like '" + file + "'", {}, {}, "--each-input");
-    check_file(file, "--each-input");
+      cannot("--each-input: no file is like '" + file + "'", {}, {}, "--each-input");
+    check_named_file(file, "--each-input");
   }
   return files;
 }
@@ -203,7 +212,10 @@ std::vector<Flag> submit_flags() {
       {.name = "count", .value = "N", .help = "so many of them", .kind = Kind::integer},
       {.name = "priority", .value = "N", .help = "lower first within the batch (default 0)", .kind = Kind::integer},
       {.name = "delay", .value = "TIME", .help = "start that much later", .kind = Kind::duration},
-      {.name = "not-before", .value = "WHEN", .help = "not before this time", .kind = Kind::time},
+      {.name = "not-before",
+       .value = "WHEN",
+       .help = "not before then: 18:00, tomorrow, 2026-12-01",
+       .kind = Kind::time},
       {.name = "timeout", .value = "TIME", .help = "stop an attempt that runs longer", .kind = Kind::duration},
       {.name = "queue-timeout", .value = "TIME", .help = "fail if it waits longer", .kind = Kind::duration},
       {.name = "max-attempts",

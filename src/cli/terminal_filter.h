@@ -13,6 +13,7 @@ namespace geres::cli {
 class TerminalFilter {
  public:
   std::string pass(std::string_view piece);
+  bool coloured() const { return coloured_; }
   std::string finish();  // what is still held back, and the end of colours that were not ended
 
  private:

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens. The secret of a new one goes to standard output once, and nowhere else.
-#include "base/duration.h"
 #include "cli/context.h"
 #include "cli/job_words.h"
 #include "cli/named.h"
@@ -28,12 +27,7 @@ int create(Context& context) {
                 "--role submitter", "--role");
   body["roles"] = roles;
   if (!tenants.empty()) body["tenants"] = tenants;
-  if (const auto expires = context.value("expires")) {
-    const auto after = parse_duration(*expires);
-    if (!after && !parse_time(*expires))
-      usage_error("--expires '" + *expires + "' is neither a time nor a duration", {}, "--expires 90d", "--expires");
-    body["expires"] = after ? format_time(context.now() + *after) : *expires;
-  }
+  if (const auto expires = context.value("expires")) body["expires"] = *expires;
   const auto token = context.ask(context.hub().post("/v1/tokens", body));
   auto& output = context.output;
   if (output.look.json) {
@@ -111,7 +105,7 @@ std::vector<Command> token_commands() {
                   .help = "for this tenant only (default: all)",
                   .many = true,
                   .live = Live::tenants},
-                 {.name = "expires", .value = "WHEN", .help = "a time, or how long from now"}},
+                 {.name = "expires", .value = "WHEN", .help = "90d (from now), or a day or time", .kind = Kind::time}},
        .run = create,
        .arguments_min = 1,
        .arguments_max = 1},

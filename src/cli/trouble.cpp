@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/trouble.h"
 
+#include "base/bytes.h"
 #include "cli/text.h"
 
 namespace geres::cli {
 
 void usage_error(std::string error, std::string why, std::string next, std::string field) {
   throw Trouble{kUsage, std::move(error), std::move(why), std::move(next), "usage", std::move(field)};
+}
+
+void cannot(std::string error, std::string why, std::string next, std::string field) {
+  throw Trouble{kFailed, std::move(error), std::move(why), std::move(next), {}, std::move(field)};
+}
+
+int exit_of_refusal(unsigned status) {
+  if (status == 401 || status == 403) return kNotAllowed;
+  return status == 400 ? kUsage : kFailed;
 }
 
 namespace {
@@ -35,11 +45,13 @@ json::value trouble_json(const Trouble& trouble) {
                         : trouble.exit == kUnreachable ? "unreachable"
                         : trouble.exit == kNotAllowed  ? "forbidden"
                                                        : "failed";
+  // What was typed may be of any encoding.
+  const auto text = [](const std::string& typed) { return replace_bad_utf8(typed); };
   json::object object;
   object["code"] = trouble.code.empty() ? by_exit : std::string_view(trouble.code);
-  object["detail"] = trouble.why.empty() ? trouble.error : trouble.error + ": " + trouble.why;
-  if (!trouble.field.empty()) object["field"] = trouble.field;
-  if (!trouble.next.empty()) object["hint"] = trouble.next;
+  object["detail"] = text(trouble.why.empty() ? trouble.error : trouble.error + ": " + trouble.why);
+  if (!trouble.field.empty()) object["field"] = text(trouble.field);
+  if (!trouble.next.empty()) object["hint"] = text(trouble.next);
   return object;
 }
 

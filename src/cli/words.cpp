@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/bytes.h"
 #include "base/duration.h"
 #include "base/similar.h"
+#include "cli/moments.h"
 #include "cli/text.h"
 #include "cli/trouble.h"
 
@@ -194,7 +196,7 @@ Words parse_words(const std::vector<std::string>& given) {
     check_value(*flag, value, name);
     store(words, *flag, value);
   }
-  if (words.has("help") || words.has("version") || words.command == nullptr) return words;
+  if (words.has("help") || words.wants_version() || words.command == nullptr) return words;
   if (!command.run) {
     const auto known = subcommands(command.path);
     usage_error("'" + command.path + "' needs one more word", "it has " + joined(known),
@@ -205,13 +207,29 @@ Words parse_words(const std::vector<std::string>& given) {
     words.after_dashes.clear();
   }
   check_count(words);
+  if (command.live != Live::files || command.takes_words)
+    for (const auto* given : {&words.arguments, &words.after_dashes})
+      for (const auto& word : *given)
+        if (command.live != Live::files || given == &words.after_dashes) check_text(word, "");
   return words;
+}
+
+void check_text(const std::string& text, const std::string& source) {
+  if (valid_utf8(text)) return;
+  usage_error((source.empty() ? "'" : source + " '") + text + "' is not UTF-8",
+              "all text in GeRes is; these bytes are of another encoding, such as Latin-1",
+              "a terminal with UTF-8; other bytes go into a file: geres run ./script.sh", source);
+}
+
+Toward toward_of(const Flag& flag) {
+  return flag.kind == Kind::past_time ? Toward::past : Toward::future;
 }
 
 void check_value(const Flag& flag, const std::string& value, const std::string& source) {
   const auto wrong = [&](const std::string& what, const std::string& next) {
     usage_error(source + " '" + value + "' is not " + what, {}, next, source);
   };
+  if (flag.live != Live::files) check_text(value, source);
   const std::string name = "--" + flag.name + " ";
   switch (flag.kind) {
     case Kind::text:
@@ -223,13 +241,15 @@ void check_value(const Flag& flag, const std::string& value, const std::string& 
       break;
     }
     case Kind::duration:
-      if (!parse_duration(value)) wrong("a duration", name + "30s (also 500ms, 10m, 2h, 1h30m)");
+      if (!parse_duration(value)) wrong("a duration", name + "30s (also 500ms, 10m, 1h30m, 2d, 2w)");
       break;
     case Kind::size:
-      if (!parse_size(value)) wrong("a size", name + "512MiB (also bytes, KiB, GiB)");
+      if (!parse_size(value)) wrong("a size", name + "512MiB (also 2gb, 64k, or bytes alone)");
       break;
     case Kind::time:
-      if (!parse_time(value)) wrong("a time", name + "2026-11-24T22:30:00Z");
+    case Kind::past_time:
+      if (!moment_of(value, SystemClock().wall(), toward_of(flag)))
+        wrong("a time", moment_examples("--" + flag.name, toward_of(flag)));
       break;
     case Kind::pair:
       if (value.find('=') == std::string::npos || value.front() == '=') wrong("NAME=VALUE", name + "NAME=VALUE");

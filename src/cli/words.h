@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/moments.h"
 
 namespace geres::cli {
 
@@ -23,12 +24,20 @@ struct Words {
   bool dashes = false;
 
   bool has(const std::string& flag) const { return flags.contains(flag); }
+  // The switch, not a command's own --version N.
+  bool wants_version() const { return value("version") == ""; }
   std::optional<std::string> value(const std::string& flag) const;  // the last one given
 };
 
 // `args` without the program's name. "--help" anywhere before "--" and "--version" are flags like others; a command
 // that is not there is null only with them, or when there are no words at all.
 Words parse_words(const std::vector<std::string>& args);
+
+// Throws the usage error if the text is not UTF-8, as nothing but names of files on this machine may be.
+void check_text(const std::string& text, const std::string& source);
+
+// Where the times of a flag lie.
+Toward toward_of(const Flag& flag);
 
 // Is `value` right for the flag? Throws the usage error if not. `source` is "--delay" or "GERES_DELAY".
 void check_value(const Flag& flag, const std::string& value, const std::string& source);

@@ -465,6 +465,14 @@ TEST_F(ClientTest, MayBeEndedWhileACallbackWaits) {
   client.reset();
 }
 
+TEST_F(ClientTest, TakesAnAddressWithoutAScheme) {
+  auto options = options_of(ours);
+  ASSERT_TRUE(options.hub.starts_with("http://"));
+  options.hub.erase(0, 7);
+  Client bare(options);
+  EXPECT_EQ(bare.submit({.type = "Work"}).tenant, client->submit({.type = "Work"}).tenant);
+}
+
 TEST_F(ClientTest, RefusesOptionsThatCannotWork) {
   EXPECT_THROW(Client({.hub = "ftp://there"}), std::invalid_argument);
   EXPECT_THROW(Client({.token_file = directory.path() / "absent"}), std::invalid_argument);

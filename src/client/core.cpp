@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "base/origin.h"
 #include "base/uuid.h"
 
 namespace geres::client {
@@ -16,7 +17,7 @@ std::string hub_of(const Options& options) {
   std::string hub = options.hub;
   if (const char* from_environment = std::getenv("GERES_HUB"); hub.empty() && from_environment != nullptr)
     hub = from_environment;
-  if (hub.empty()) hub = "http://127.0.0.1:8080";
+  hub = hub_address(hub.empty() ? "127.0.0.1:8080" : hub);
   if (!hub.starts_with("http://") && !hub.starts_with("https://"))
     throw std::invalid_argument("the hub's address '" + hub + "' does not begin with http:// or https://");
   return hub;

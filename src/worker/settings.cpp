@@ -14,6 +14,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/origin.h"
 #include "base/uuid.h"
 #include "host/link/membership.h"
 #include "host/link/remembered.h"
@@ -40,7 +41,7 @@ void check_name(const std::string& name, const char* what) {
 
 std::string hub_of(const Options& options) {
   std::string hub = options.hub.empty() ? environment("GERES_HUB") : options.hub;
-  if (hub.empty()) hub = "http://127.0.0.1:8080";
+  hub = hub_address(hub.empty() ? "127.0.0.1:8080" : hub);
   if (!hub.starts_with("http://") && !hub.starts_with("https://"))
     wrong("Options::hub '" + hub + "' does not begin with http:// or https://", "http://127.0.0.1:8080, for example");
   return hub;

@@ -198,9 +198,10 @@ class Events(unittest.TestCase):
             printed = fleet.cli("events", "--since", "start", "--type", "geres.job.*").stdout.splitlines()
             self.assertEqual([line.split("\t")[1:4] for line in printed], [["job.submitted", first, "demo"]])
             self.assertEqual(fleet.cli("events", "--since", "0s").stdout, "")
-            self.assertEqual(fleet.cli("events", "--since", "yesterday", check=False).returncode, 2)
+            self.assertEqual(fleet.cli("events", "--since", "soon", check=False).returncode, 2)
             self.assertEqual(fleet.cli("events", "--type", "geres.job.ended", check=False).returncode, 2)
             newest = json.loads(fleet.cli("events", "--job", first, "--output", "json").stdout)["id"]
+            self.assertEqual(len(fleet.cli("events", "--since", "yesterday").stdout.splitlines()), 1)
             following = subprocess.Popen(
                 [str(BIN / "geres"), "events", "-f", "--since", newest, "--output", "json"], stdout=subprocess.PIPE,
                 text=True, env=fleet.environment())
@@ -229,6 +230,48 @@ class Events(unittest.TestCase):
             done = subprocess.run(["node", "--test", "--test-reporter=spec", "--test-timeout=100000", "test/"], cwd=CLIENT, capture_output=True,
                                   text=True, env={**os.environ, **fleet.environment()}, timeout=240)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+class Tails(unittest.TestCase):
+    def test_the_last_ones_come_first_and_what_happens_goes_on(self):
+        with Fleet() as fleet:
+            fleet.hub()
+            first = fleet.submit(type="First", delay="1h")
+            ids = [fleet.submit(type="Later", delay="1h") for _ in range(30)]
+            last = lambda *words: [line.split("\t")[2] for line in fleet.cli("events", *words).stdout.splitlines()]
+            self.assertEqual(last(), ids[-20:])
+            self.assertEqual(last("--tail", "3"), ids[-3:])
+            self.assertEqual(last("--tail", "0"), [])
+            self.assertEqual(last("--tail", "100"), [first] + ids)
+            self.assertEqual(last("--job", first, "--tail", "1"), [first], "further back than the last one of all")
+            self.assertEqual(last("--type", "geres.job.failed"), [])
+            self.assertEqual(fleet.cli("events", "--tail", "1", "--since", "1h", check=False).returncode, 2)
+            following = subprocess.Popen([str(BIN / "geres"), "events", "-f", "--tail", "2"], env=fleet.environment(),
+                                         stdout=subprocess.PIPE, text=True)
+            try:
+                line = lambda: following.stdout.readline().split("\t")[2]
+                self.assertEqual([line(), line()], ids[-2:])
+                new = fleet.submit(type="New", delay="1h")
+                self.assertEqual(line(), new)
+            finally:
+                following.kill()
+                following.wait()
+                following.stdout.close()
+
+    def test_a_jobs_history_says_what_happened(self):
+        with Fleet() as fleet:
+            fleet.hub()
+            fleet.host("rack7")
+            fleet.push_shell()
+            id = fleet.shell("echo oops >&2; exit 3", maxAttempts=2, backoff={"initial": "300ms", "max": "300ms"})
+            fleet.ended(id)
+            told = [line.split("\t")[1:] for line in fleet.cli("job", "events", id).stdout.splitlines()]
+            words = {kind: (attempt, text) for kind, attempt, text in told}
+            self.assertIn("Shell", words["submitted"][1])
+            self.assertEqual(words["leased"], ("2", "rack7 has it"))
+            self.assertEqual(words["started"], ("2", "on rack7"))
+            self.assertRegex(words["retrying"][1], r"^exit 3: oops; again in 0\.\d+ s$")
+            self.assertRegex(words["failed"][1], r"^maxAttempts: exit 3: oops, on rack7$")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,42 @@
 """`geres run CMD` behaves as CMD would: output, streams, standard input, exit code."""
 import os
 import pty
+import select
 import signal
 import subprocess
 import unittest
 
 from fleet import BIN, Fleet, wait_until
+
+
+class Terminal:
+    """A shell with job control on a terminal of its own; `until` gives all that was seen since it began."""
+
+    def __init__(self, environment):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], dict(environment, TERM="xterm", PS1="ready> "))
+        self.seen, self.at = b"", 0
+        self.until(b"ready>")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def until(self, wanted):
+        while wanted not in self.seen[self.at:]:
+            if not select.select([self.fd], [], [], 30)[0]:
+                raise AssertionError(f"{wanted} did not come: {self.seen!r}")
+            self.seen += os.read(self.fd, 4096)
+        self.at = self.seen.index(wanted, self.at) + len(wanted)
+        return self.seen
 
 
 class Run(unittest.TestCase):
@@ -72,7 +103,7 @@ class Run(unittest.TestCase):
         done = self.run_it("run", "--env", "FOO", "--", "sh", "-c", "echo $FOO $SECRET.", env=here)
         self.assertEqual(done.stdout, b"bar .\n")
         refused = self.run_it("run", "--env", "NOT_SET_HERE", "true")
-        self.assertEqual(refused.returncode, 2)
+        self.assertEqual(refused.returncode, 1)
         self.assertIn(b"NOT_SET_HERE", refused.stderr)
 
     def test_output_comes_while_it_runs(self):
@@ -114,6 +145,37 @@ class Run(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
         self.assertIn(b"\x1b[31mred", seen)
         self.assertNotIn(b"title", seen)
+
+    def test_keys_that_stop_or_end_it_leave_a_sane_terminal(self):
+        gate = self.fleet.directory / "gate"
+        os.mkfifo(gate)
+        script = self.fleet.directory / "red.sh"
+        script.write_text(f"#!/bin/sh\nprintf '\\033[31mred'\nread x < {gate}\n")
+        script.chmod(0o755)
+        geres = BIN / "geres"
+        for command, drawn in ((f"{geres} run {script}", b"\x1b[31mred"), (f"{geres} job log -f last", b"\x1b[31mred"),
+                               (f"{geres} watch last", b"\x1b[?25l")):
+            with self.subTest(command=command), Terminal(self.bare()) as terminal:
+                terminal.type(command + "\n")
+                terminal.until(drawn)
+                terminal.type("\x1a")
+                self.assert_sane(terminal.until(b"Stopped"))
+                terminal.until(b"ready>")
+                terminal.type("fg\n")
+                wait_until(lambda: os.tcgetpgrp(terminal.fd) != terminal.pid, "it has the terminal again")
+                if command.endswith("watch last"):
+                    terminal.until(drawn)
+                terminal.type("\x1c")
+                self.assert_sane(terminal.until(b"ready>"))
+                terminal.type("echo code=$?\n")
+                terminal.until(b"code=131")
+        gate.write_text("go\n")
+
+    def assert_sane(self, seen):
+        self.assertGreaterEqual(seen.rfind(b"\x1b[?25h"), seen.rfind(b"\x1b[?25l"), seen)
+        colours = [at for at in range(len(seen)) if seen[at:at + 2] == b"\x1b[" and seen[at:].split(b"m")[0][2:].isdigit()]
+        if colours:
+            self.assertTrue(seen[colours[-1]:].startswith(b"\x1b[0m"), seen)
 
     def test_a_token_of_one_tenant_names_it(self):
         token = self.fleet.api("POST", "/v1/tokens", {"name": "acme", "roles": ["submitter"], "tenants": ["acme"]})["token"]

@@ -88,7 +88,8 @@ export class Http {
   private readonly patience: number;
 
   constructor(options: Options) {
-    this.url = (options.url ?? environment("GERES_HUB") ?? "http://127.0.0.1:8080").replace(/\/+$/, "");
+    const address = options.url ?? environment("GERES_HUB") ?? "127.0.0.1:8080";
+    this.url = (address.includes("://") ? address : "http://" + address).replace(/\/+$/, "");
     this.token = options.token ?? environment("GERES_TOKEN") ?? "";
     this.answerTimeout = Math.min(options.answerTimeout ?? 30_000, 2 ** 30); // from 2^31 on, timers ring at once
     this.patience = options.patience ?? 30_000;
