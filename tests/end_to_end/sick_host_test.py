@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host that cannot start jobs, beside one that can: it has free slots all the time, and must not draw them all."""
+import json
 import os
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ class SickHost(unittest.TestCase):
     def test_a_removed_data_directory_costs_no_job(self):
         user = nobody() if os.geteuid() == 0 else None
         with Fleet() as fleet:
-            fleet.hub()
+            hub = fleet.hub()
             fleet.host("well", "--slots", "2", user=user)
             fleet.push_shell()
             fleet.ended(fleet.shell("true"))
@@ -38,6 +39,11 @@ class SickHost(unittest.TestCase):
             self.assertLess(given_back, 50, "it rests, longer each time")
             health = next(h for h in fleet.hosts() if h["name"] == "sick").get("health", {})
             self.assertIn(health.get("state"), ("resting", "unfit"), health)
+            lines = [json.loads(line) for line in hub.log.read_text().splitlines()]
+            rests = [line for line in lines if line["message"] == "host rests"]
+            self.assertTrue(rests, "the hub's log says so")
+            self.assertEqual({line["host"] for line in rests}, {"sick"})
+            self.assertTrue(all(line["reason"] for line in rests), rests)
             print(f"  {JOBS} jobs beside a sick host: none poison, {given_back} given back", flush=True)
 
     def test_a_package_too_large_for_one_hosts_disk_runs_on_another(self):

@@ -92,6 +92,7 @@ void Tick::book_health(const LeaseState& lease, Outcome outcome, const Completio
   if (rests)
     log::event(log::Level::warn, "host rests",
                {{"host", lease.row.host_name},
+                {"hostId", lease.row.host.str()},
                 {"seconds", double(health.until() - now_.monotonic) / 1000},
                 {"reason", health.reason()}});
 }

@@ -56,6 +56,13 @@ std::string lost_error(Outcome outcome, const std::string& host) {
   return {};
 }
 
+// To the log: it rests, by its own will or ours, or does not any more.
+void tell_health(const HostState& host) {
+  const bool well = host.health.state() == model::Health::well;
+  log::event(well ? log::Level::info : log::Level::warn, well ? "host is well again" : "host rests",
+             {{"host", host.row.name}, {"hostId", host.row.id.str()}, {"reason", well ? "" : host.health.reason()}});
+}
+
 }  // namespace
 
 // ---- what becomes of the job ----------------------------------------------------------------------------------------
@@ -203,7 +210,7 @@ void Tick::start(LeaseState& lease) {
   if (const auto host = state_.hosts.find(lease.row.host);
       host != state_.hosts.end() && host->second.health.started()) {
     host->second.shown.reset();
-    log::event(log::Level::info, "host is well again", {{"host", lease.row.host_name}});
+    if (host->second.health.state() == model::Health::well) tell_health(host->second);
   }
 }
 
@@ -328,6 +335,7 @@ Result<ReportAnswer> Tick::report(const ReportCall& call) {
     const auto before = std::pair(host->health.state(), host->health.reason());
     host->health.told(call.health, call.health_reason, 0);
     if (before != std::pair(host->health.state(), host->health.reason())) host->shown.reset();
+    if (before.first != host->health.state()) tell_health(*host);
   }
   answer.cancel = cancels_for(*host, false);
   answer.mode = host->row.mode;
