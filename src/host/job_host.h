@@ -52,7 +52,7 @@ struct Options {
 
   Millis grace_ms = 10'000;                       // between TERM and KILL at timeout, drain and end of lease
   Millis lock_wait_ms = 3'000;                    // for the data directory: an earlier agent's runner may be ending
-  std::int64_t log_bytes_max = 64 << 20;          // per attempt and stream
+  std::int64_t log_bytes_max = 128 << 20;         // per attempt and stream
   std::int64_t artifacts_max = 10'000;            // files of one attempt …
   std::int64_t artifact_bytes_max = 10LL << 30;   // … and their sum
   std::int64_t package_cache_bytes = 10LL << 30;  // unused packages beyond it are removed

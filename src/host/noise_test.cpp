@@ -81,7 +81,10 @@ TEST_F(Noise, WhoForksWithoutEndIsKilled) {
   options.processes_max = 40;
   const auto after = run("while :; do sleep 1000 & done 2>/dev/null");
   EXPECT_EQ(after.outcome, Outcome::failed);
-  EXPECT_EQ(after.error, "killed: it had more than 40 processes (--process-limit)");
+  // The watcher finds it, or it comes first to what the kernel lets it have.
+  EXPECT_TRUE(after.error == "killed: it had more than 40 processes (--process-limit)" ||
+              after.error.find("it came to its limit of 1104 processes") != std::string::npos)
+      << after.error;
   EXPECT_EQ(run("true").outcome, Outcome::finished);
 }
 

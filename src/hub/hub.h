@@ -34,7 +34,7 @@ struct HubOptions {
   std::int64_t list_bytes_max = 64 << 20;       // a list of job specs, and a host's report
   std::int64_t package_bytes_max = 1LL << 30;   // a package's ZIP
   std::int64_t file_bytes_max = 16LL << 30;     // an input or artifact
-  std::int64_t log_bytes_max = 64 << 20;        // of one attempt's stdout or stderr
+  std::int64_t log_bytes_max = 128 << 20;       // of one attempt's stdout or stderr
   std::size_t connections_max = 20'000;         // fewer where the process may not open so many files
   Millis client_patience = 0;                   // with a client that sends or takes nothing; 0: see http::Options
   Millis blob_keep_unnamed = 24 * 3'600'000LL;  // uploads that nothing came to name are swept after this

@@ -175,6 +175,11 @@ class FinalChecks {
       if (old == jobs_.end() || !old->second.status.redriven_as)
         wrong("I2", fmt::format("job {} runs one again that does not know it", id.str()));
     }
+    if (status.redrive_of && status.state == JobState::finished) {
+      const auto old = jobs_.find(*status.redrive_of);
+      if (old != jobs_.end() && old->second.status.state == JobState::failed && !old->second.status.settled_at)
+        wrong("I2", fmt::format("job {} is the redrive that succeeded of one that is not settled", id.str()));
+    }
     if (record.executing != 0) wrong("I6", fmt::format("job {} runs on", id.str()));
   }
 
