@@ -187,5 +187,12 @@ TEST(File, LocksOnce) {
   EXPECT_FALSE(try_lock_file(directory.path() / "lock"));
 }
 
+TEST(HubAddress, NeedsNoSchemeWhereAPortIsNamed) {
+  EXPECT_EQ(hub_address("localhost:8080"), "http://localhost:8080");
+  EXPECT_EQ(hub_address("[::1]:8080/"), "http://[::1]:8080/");
+  for (const std::string same : {"http://hub", "https://hub:1", "there", "there/", "", ":80", "a:b", "ftp://x:21"})
+    EXPECT_EQ(hub_address(same), same);
+}
+
 }  // namespace
 }  // namespace geres

@@ -52,7 +52,11 @@ Result<void> check_origin(std::string_view text) {
 }
 
 std::string hub_address(std::string_view text) {
-  return std::string(text.find("://") == std::string_view::npos ? "http://" : "") + std::string(text);
+  const auto authority = text.substr(0, text.find('/'));
+  const auto colon = authority.rfind(':');
+  const bool host_and_port = colon != std::string_view::npos && colon > 0 && colon + 1 < authority.size() &&
+                             authority.find_first_not_of("0123456789", colon + 1) == std::string_view::npos;
+  return (host_and_port ? "http://" : "") + std::string(text);
 }
 
 }  // namespace geres

@@ -18,7 +18,8 @@ namespace geres {
 // origins byte by byte, so what is nearly right would never fit.
 Result<void> check_origin(std::string_view text);
 
-// A hub's address as people write it: without a scheme ("localhost:8080") it is http://.
+// A hub's address as people write it: host and port without a scheme ("localhost:8080") are http://. All else stays as
+// it is; one word alone is more likely a slip.
 std::string hub_address(std::string_view text);
 
 }  // namespace geres

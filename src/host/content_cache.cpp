@@ -32,11 +32,15 @@ Error disk_trouble(const std::exception& trouble) {
 ContentCache::ContentCache(Options options, Kind kind, HubLink& link, WorkerPool& pool, const Clock& clock)
     : options_(std::move(options)), kind_(std::move(kind)), link_(link), pool_(pool), clock_(clock) {}
 
-void ContentCache::start() {
-  namespace fs = std::filesystem;
-  fs::create_directories(options_.directory);
+void ContentCache::make_directory() const {
+  std::filesystem::create_directories(options_.directory);
   if (::chmod(options_.directory.c_str(), options_.directory_mode) != 0)
     throw std::system_error(errno, std::generic_category(), "chmod " + options_.directory.string());
+}
+
+void ContentCache::start() {
+  namespace fs = std::filesystem;
+  make_directory();
   for (const auto& tenant : fs::directory_iterator(options_.directory)) {
     if (!tenant.is_directory()) continue;
     if (options_.own) options_.own(tenant.path().filename(), tenant.path());
@@ -142,6 +146,7 @@ void ContentCache::download(const Key& key) {
   auto file = temporary(key);
   auto fd = std::make_shared<Fd>();
   try {
+    if (!std::filesystem::exists(options_.directory)) make_directory();  // somebody has removed it
     if (std::filesystem::create_directory(tenant_directory) && options_.own) options_.own(key.first, tenant_directory);
     *fd = Fd(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!*fd) throw std::system_error(errno, std::generic_category(), "create " + file.string());

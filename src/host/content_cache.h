@@ -90,6 +90,7 @@ class ContentCache {
   };
 
   std::filesystem::path path(const Key& key) const { return options_.directory / key.first / key.second; }
+  void make_directory() const;
   std::filesystem::path temporary(const Key& key) const;
   CachedContent hold(const Key& key);
   void release(const Key& key);

@@ -35,6 +35,18 @@ using model::Outcome;
 using test::FakeHub;
 using test::HostTest;
 
+// As by somebody who cleans up /tmp every few days.
+TEST_F(HostTest, DirectoriesThatSomebodyRemovesAreMadeAnew) {
+  EXPECT_EQ(run("echo before > $GERES_RESULT").result, "before\n");
+  std::filesystem::remove_all(options.data / "work");
+  const auto after = run("echo after > $GERES_RESULT");
+  EXPECT_EQ(after.outcome, Outcome::finished) << after.error;
+  EXPECT_EQ(after.result, "after\n");
+  for (const auto& place : std::filesystem::directory_iterator(options.data))
+    if (place.is_directory() && place.path().filename() != "work") std::filesystem::remove_all(place.path());
+  EXPECT_EQ(run("true").outcome, Outcome::finished);
+}
+
 // What is left of an earlier life: a runner that was stopped, so that it never saw its agent's end.
 TEST_F(HostTest, ARunnerThatOutlivesItsAgentIsKilledBeforeTheHostReturns) {
   ::mkdir(options.data.c_str(), 0700);

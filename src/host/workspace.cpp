@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/uuid.h"
 
 namespace geres::host {
@@ -137,6 +138,13 @@ bool make_as_new(const Workspace& workspace, const JobUser& user) {
   return empty_but_for(*workspace.directory, {"job", "job.json"}) && empty_but_for(job, {"work", "out", "tmp"});
 }
 
+std::shared_ptr<const Fd> new_directory(const std::filesystem::path& path) {
+  if (::mkdir(path.c_str(), 0711) != 0) throw_errno("make directory " + path.string());
+  auto directory = std::make_shared<const Fd>(::open(path.c_str(), kDirectoryFlags | O_NOFOLLOW | O_CLOEXEC));
+  if (!*directory) throw_errno("open directory " + path.string());
+  return directory;
+}
+
 }  // namespace
 
 std::filesystem::path Workspaces::start() {
@@ -145,15 +153,32 @@ std::filesystem::path Workspaces::start() {
     leftovers = directory_.string() + ".old." + random_hex(4);
     std::filesystem::rename(directory_, leftovers);
   }
-  if (::mkdir(directory_.c_str(), 0711) != 0) throw_errno("make directory " + directory_.string());
-  descriptor_ = Fd(::open(directory_.c_str(), kDirectoryFlags | O_NOFOLLOW | O_CLOEXEC));
-  if (!descriptor_) throw_errno("open directory " + directory_.string());
+  descriptor_ = new_directory(directory_);
   return leftovers;
+}
+
+std::shared_ptr<const Fd> Workspaces::descriptor() const {
+  const std::lock_guard lock(mutex_);
+  return descriptor_;
+}
+
+// True: it is in its place again. What runs in one that is gone keeps it, by its descriptors.
+bool Workspaces::make_anew() {
+  const std::lock_guard lock(mutex_);
+  struct stat held {};
+  struct stat found {};
+  if (::lstat(directory_.c_str(), &found) == 0)
+    return ::fstat(descriptor_->get(), &held) == 0 && held.st_dev == found.st_dev && held.st_ino == found.st_ino;
+  descriptor_ = new_directory(directory_);
+  spare_.clear();
+  log::warn("{} was gone and is made anew: nobody else should clean up there", directory_.string());
+  return true;
 }
 
 Workspace Workspaces::make_directories(const JobUser& user) {
   const auto name = std::to_string(next_++);
-  Workspace workspace{directory_ / name, std::make_shared<const Fd>(make_directory(descriptor_.get(), name, kClosed))};
+  Workspace workspace{directory_ / name,
+                      std::make_shared<const Fd>(make_directory(descriptor()->get(), name, kClosed))};
   const Fd job = make_directory(workspace.directory->get(), "job", kClosed);
   for (const char* part : {"work", "out", "tmp"}) give(make_directory(job.get(), part, kClosed), user);
   give(job, user);
@@ -170,6 +195,15 @@ bool Workspaces::take_spare(const JobUser& user, Workspace& workspace) {
 }
 
 Workspace Workspaces::make(const JobUser& user, std::string_view job_text) {
+  try {
+    return make_here(user, job_text);
+  } catch (const std::system_error& trouble) {
+    if (trouble.code().value() != ENOENT || !make_anew()) throw;
+  }
+  return make_here(user, job_text);
+}
+
+Workspace Workspaces::make_here(const JobUser& user, std::string_view job_text) {
   Workspace workspace;
   if (!take_spare(user, workspace)) workspace = make_directories(user);
   // Not truncated when opened: giving blocks back and taking new ones is the slow part.
@@ -186,7 +220,7 @@ bool Workspaces::is_in_place(const Workspace& workspace) const {
   struct stat held {};
   struct stat found {};
   return ::fstat(workspace.directory->get(), &held) == 0 &&
-         ::fstatat(descriptor_.get(), workspace.root.filename().c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+         ::fstatat(descriptor()->get(), workspace.root.filename().c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 &&
          held.st_dev == found.st_dev && held.st_ino == found.st_ino;
 }
 
@@ -206,7 +240,7 @@ void Workspaces::discard(const Workspace& workspace) noexcept {
   if (!workspace.directory) return;
   close_to_job(workspace);
   empty_directory(workspace.directory->get());
-  remove_tree_at(descriptor_.get(), workspace.root.filename());
+  remove_tree_at(descriptor()->get(), workspace.root.filename());
 }
 
 bool open_to_job(const Workspace& workspace, const JobUser& user) {

@@ -67,7 +67,8 @@ class Workspaces {
   // removed at leisure); empty: there were none.
   std::filesystem::path start();
 
-  // Closed: neither the job nor any other can get into it yet.
+  // Closed: neither the job nor any other can get into it yet. Where somebody has removed the directory of them all
+  // (who cleans up temporary files, say), it is made anew.
   Workspace make(const JobUser& user, std::string_view job_text);
 
   // Nothing of the attempt runs any more. Empties the directories and keeps them, or removes them when anything about
@@ -78,15 +79,18 @@ class Workspaces {
   void discard(const Workspace& workspace) noexcept;
 
  private:
+  Workspace make_here(const JobUser& user, std::string_view job_text);
   Workspace make_directories(const JobUser& user);
+  bool make_anew();
+  std::shared_ptr<const Fd> descriptor() const;
   bool take_spare(const JobUser& user, Workspace& workspace);
 
   bool is_in_place(const Workspace& workspace) const;
 
   std::filesystem::path directory_;
-  Fd descriptor_;  // of directory_, from start() on
   std::atomic<std::uint64_t> next_ = 1;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Fd> descriptor_;                   // of directory_, from start() on
   std::map<std::uint32_t, std::vector<Workspace>> spare_;  // by uid
 };
 

@@ -57,6 +57,9 @@ TEST_F(WebhookApi, RefusesWhatCannotBe) {
   refused(R"({"url":"http://169.254.169.254/"})", "badValue", "/url");
   refused(R"({"url":"http://me:secret@8.8.8.8/"})", "badValue", "/url");
   refused(R"({"url":"http://8.8.8.8/","types":["geres.job.finshed"]})", "badValue", "/types");
+  for (const std::string name : {"types", "batches", "jobTypes"})
+    refused(R"({"url":"http://8.8.8.8/",")" + name + R"(":[]})", "emptyFilter", "/" + name);
+  refused(R"({"url":"http://8.8.8.8/","tags":{}})", "emptyFilter", "/tags");
   refused(R"({"url":"http://8.8.8.8/","batches":["none"]})", "unknownBatch", "/batches/0");
   refused(R"({"url":"http://8.8.8.8/","jobTypes":["Fine","no type"]})", "badValue", "/jobTypes/1");
   refused(R"({"url":"http://8.8.8.8/","tags":{"":"x"}})", "badValue", "/tags");

@@ -147,7 +147,7 @@ class Run(unittest.TestCase):
         self.assertNotIn(b"title", seen)
 
     def test_keys_that_stop_or_end_it_leave_a_sane_terminal(self):
-        gate = self.fleet.directory / "gate"
+        gate = self.fleet.directory / "stop-gate"
         os.mkfifo(gate)
         script = self.fleet.directory / "red.sh"
         script.write_text(f"#!/bin/sh\nprintf '\\033[31mred'\nread x < {gate}\n")

@@ -89,7 +89,7 @@ export class Http {
 
   constructor(options: Options) {
     const address = options.url ?? environment("GERES_HUB") ?? "127.0.0.1:8080";
-    this.url = (address.includes("://") ? address : "http://" + address).replace(/\/+$/, "");
+    this.url = (/^[^/]+:\d+(\/|$)/.test(address) ? "http://" + address : address).replace(/\/+$/, "");
     this.token = options.token ?? environment("GERES_TOKEN") ?? "";
     this.answerTimeout = Math.min(options.answerTimeout ?? 30_000, 2 ** 30); // from 2^31 on, timers ring at once
     this.patience = options.patience ?? 30_000;

@@ -107,8 +107,10 @@ awaitable<Answered> post_webhook(Call& call) {
   if (auto ok = co_await may_write(call, webhook.tenant, field); !ok) co_return ok.error();
   if (!shape->forJobs)
     if (auto ok = webhooks::check_target(shape->url, call.api.webhooks->rules(), "/url"); !ok) co_return ok.error();
-  if (auto ok = event_types_of(shape->types, "/types"); !ok) co_return ok.error();
-  auto look = [&] { return batch_ids(call.api, call.who, webhook.tenant, shape->batches); };
+  webhook.types = std::move(shape->types).value_or(std::vector<std::string>());
+  if (auto ok = event_types_of(webhook.types, "/types"); !ok) co_return ok.error();
+  const auto named = std::move(shape->batches).value_or(std::vector<std::string>());
+  auto look = [&] { return batch_ids(call.api, call.who, webhook.tenant, named); };
   auto batches = co_await blocking(call, look);
   if (!batches) co_return batches.error();
   auto secret = secret_of(shape->secret);
@@ -116,10 +118,9 @@ awaitable<Answered> post_webhook(Call& call) {
   webhook.for_jobs = shape->forJobs;
   webhook.name = shape->name;
   webhook.url = shape->url;
-  webhook.types = shape->types;
   webhook.batches = std::move(*batches);
-  webhook.job_types = std::move(shape->jobTypes);
-  webhook.tags = std::move(shape->tags);
+  webhook.job_types = std::move(shape->jobTypes).value_or(std::vector<std::string>());
+  webhook.tags = std::move(shape->tags).value_or(std::map<std::string, std::string>());
   webhook.secret = std::move(*secret);
   auto ask = [&](engine::Answer<model::Webhook> answer) {
     call.api.engine.create_webhook(call.who.caller(), webhook, std::move(answer));

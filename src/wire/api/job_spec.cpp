@@ -192,10 +192,14 @@ Result<void> take_webhook(const JobSpecShape& shape, model::JobSpec& spec) {
   }
   auto webhook = json::read<JobWebhookShape>(*shape.webhook);
   if (!webhook) return json::inside("webhook", webhook.error());
-  if (webhook->types.size() > kWebhookTypesMax)
-    return fail(Code::tooMany, fmt::format("{} types", webhook->types.size()), "/webhook/types",
+  auto types = std::move(webhook->types).value_or(std::vector<std::string>());
+  if (webhook->types && types.empty())
+    return fail(Code::emptyFilter, "the condition 'types' is empty", "/webhook/types",
+                "leave it out for all, or say which");
+  if (types.size() > kWebhookTypesMax)
+    return fail(Code::tooMany, fmt::format("{} types", types.size()), "/webhook/types",
                 fmt::format("at most {}", kWebhookTypesMax));
-  spec.webhook = {std::move(webhook->url), std::move(webhook->types)};
+  spec.webhook = {std::move(webhook->url), std::move(types)};
   if (spec.webhook.url.empty()) return fail(Code::badValue, "the address is empty", "/webhook/url");
   return {};
 }

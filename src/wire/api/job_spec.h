@@ -47,7 +47,7 @@ BOOST_DESCRIBE_STRUCT(RequiresShape, (), (slots, memory, labels))
 struct JobWebhookShape {
   static constexpr std::string_view kRequired[] = {"url"};
   std::string url;
-  std::vector<std::string> types;
+  std::optional<std::vector<std::string>> types;
 };
 BOOST_DESCRIBE_STRUCT(JobWebhookShape, (), (url, types))
 

@@ -29,28 +29,15 @@ Result<void> check_job_types(const std::vector<std::string>& types) {
   return {};
 }
 
-}  // namespace
-
-Result<void> check(const NewWebhookShape& shape) {
-  if (!shape.tenant.empty())
-    if (auto ok = model::check_name(shape.tenant, "tenant name", "/tenant"); !ok) return ok;
-  if (auto ok = check_name(shape.name); !ok) return ok;
-  const bool filtered =
-      !shape.types.empty() || !shape.batches.empty() || !shape.jobTypes.empty() || !shape.tags.empty();
-  if (shape.forJobs && (!shape.url.empty() || filtered))
-    return fail(Code::badValue, "a webhook for jobs has neither address nor filter: jobs bring their own", "/forJobs",
-                "give either forJobs or url");
-  if (!shape.forJobs && shape.url.empty())
-    return fail(Code::missingField, "'url' is missing", "/url", "where to call, such as https://example.com/hook");
-  if (auto ok = check_filter(shape.types, "/types"); !ok) return ok;
-  if (auto ok = check_filter(shape.batches, "/batches"); !ok) return ok;
-  if (auto ok = check_job_types(shape.jobTypes); !ok) return ok;
-  return check_tags(shape.tags, "/tags");
+template <class List>
+Result<void> not_empty(const std::optional<List>& list, const std::string& name) {
+  if (!list || !list->empty()) return {};
+  return fail(Code::emptyFilter, "the condition '" + name + "' is empty", "/" + name,
+              "leave it out for all, or say which");
 }
 
-Result<void> check(const WebhookPatchShape& shape) {
-  if (shape.name)
-    if (auto ok = check_name(*shape.name); !ok) return ok;
+template <class Shape>
+Result<void> check_conditions(const Shape& shape) {
   if (shape.types)
     if (auto ok = check_filter(*shape.types, "/types"); !ok) return ok;
   if (shape.batches)
@@ -58,6 +45,32 @@ Result<void> check(const WebhookPatchShape& shape) {
   if (shape.jobTypes)
     if (auto ok = check_job_types(*shape.jobTypes); !ok) return ok;
   return shape.tags ? check_tags(*shape.tags, "/tags") : Result<void>();
+}
+
+}  // namespace
+
+Result<void> check(const NewWebhookShape& shape) {
+  if (!shape.tenant.empty())
+    if (auto ok = model::check_name(shape.tenant, "tenant name", "/tenant"); !ok) return ok;
+  if (auto ok = check_name(shape.name); !ok) return ok;
+  const bool filtered = shape.types || shape.batches || shape.jobTypes || shape.tags;
+  if (shape.forJobs && (!shape.url.empty() || filtered))
+    return fail(Code::badValue, "a webhook for jobs has neither address nor filter: jobs bring their own", "/forJobs",
+                "give either forJobs or url");
+  if (!shape.forJobs && shape.url.empty())
+    return fail(Code::missingField, "'url' is missing", "/url", "where to call, such as https://example.com/hook");
+  // An empty list is a slip, not all: see the filters of bulk calls.
+  if (auto ok = not_empty(shape.types, "types"); !ok) return ok;
+  if (auto ok = not_empty(shape.batches, "batches"); !ok) return ok;
+  if (auto ok = not_empty(shape.jobTypes, "jobTypes"); !ok) return ok;
+  if (auto ok = not_empty(shape.tags, "tags"); !ok) return ok;
+  return check_conditions(shape);
+}
+
+Result<void> check(const WebhookPatchShape& shape) {
+  if (shape.name)
+    if (auto ok = check_name(*shape.name); !ok) return ok;
+  return check_conditions(shape);
 }
 
 json::object webhook_json(const model::Webhook& webhook, const std::string& cursor) {

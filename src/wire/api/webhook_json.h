@@ -18,10 +18,10 @@ struct NewWebhookShape {
   std::string tenant;
   std::string name;
   std::string url;
-  std::vector<std::string> types;
-  std::vector<std::string> batches;  // ids or names
-  std::vector<std::string> jobTypes;
-  std::map<std::string, std::string> tags;
+  std::optional<std::vector<std::string>> types;
+  std::optional<std::vector<std::string>> batches;  // ids or names
+  std::optional<std::vector<std::string>> jobTypes;
+  std::optional<std::map<std::string, std::string>> tags;
   bool forJobs = false;
   std::optional<std::string> secret;  // absent: one is drawn
 };
