@@ -43,7 +43,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
       link_({options_.hub_url, options_.ca_file}, clock_),
       runner_(std::move(prepared.runner)),
       users_(std::move(prepared.users)),
-      workspaces_(options_.data / "work"),
+      workspaces_(options_.data / "work", options_.data / "host.lock"),
       disk_(options_.scratch, options_.data,
             {[this](const std::string& lease, const std::string& reason) {
                link_.post([this, lease, reason] { over_scratch(lease, reason); });

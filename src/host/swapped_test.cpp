@@ -108,7 +108,7 @@ class Swapped : private InMemory, public testing::Test {
   }
 
   TemporaryDirectory directory;
-  Workspaces workspaces{directory.path() / "work"};
+  Workspaces workspaces{directory.path() / "work", directory.path() / "lock"};
   JobUser user;
 };
 

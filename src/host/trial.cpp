@@ -80,7 +80,7 @@ Result<void> try_attempt(const Options& options, RunnerClient& runner, std::opti
   job.tenant = job.type = "trial";
   job.parameters = "{}";
   job.attempt = 1;
-  Workspaces workspaces(options.data / "trial");
+  Workspaces workspaces(options.data / "trial", options.data / "host.lock");
   std::filesystem::path package;
   Result<void> outcome;
   try {

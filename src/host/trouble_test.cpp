@@ -46,9 +46,12 @@ TEST_F(HostTest, DirectoriesThatSomebodyRemovesAreMadeAnew) {
   const auto after = run("echo after > $GERES_RESULT");
   EXPECT_EQ(after.outcome, Outcome::finished) << after.error;
   EXPECT_EQ(after.result, "after\n");
-  for (const auto& place : std::filesystem::directory_iterator(options.data))
-    if (place.is_directory() && place.path().filename() != "work") remove(place.path());
+  for (const char* cache : {"packages", "inputs"}) remove(options.data / cache);
   EXPECT_EQ(run("true").outcome, Outcome::finished);
+  std::filesystem::remove(options.data / "host.lock");
+  remove(options.data / "work");
+  const auto none = run("true");
+  EXPECT_EQ(none.outcome, Outcome::released) << "the place may be another host's by now";
 }
 
 // What is left of an earlier life: a runner that was stopped, so that it never saw its agent's end.

@@ -169,6 +169,7 @@ bool Workspaces::make_anew() {
   struct stat found {};
   if (::lstat(directory_.c_str(), &found) == 0)
     return ::fstat(descriptor_->get(), &held) == 0 && held.st_dev == found.st_dev && held.st_ino == found.st_ino;
+  if (!std::filesystem::exists(lock_)) return false;
   descriptor_ = new_directory(directory_);
   spare_.clear();
   log::warn("{} was gone and is made anew: nobody else should clean up there", directory_.string());

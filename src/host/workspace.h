@@ -61,14 +61,16 @@ struct Workspace {
 // Any thread; throws std::system_error when the disk fails.
 class Workspaces {
  public:
-  explicit Workspaces(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  explicit Workspaces(std::filesystem::path directory, std::filesystem::path lock)
+      : directory_(std::move(directory)), lock_(std::move(lock)) {}
 
   // Moves what earlier lives left out of the way and makes the directory anew. Returns where the leftovers lie (to be
   // removed at leisure); empty: there were none.
   std::filesystem::path start();
 
   // Closed: neither the job nor any other can get into it yet. Where somebody has removed the directory of them all
-  // (who cleans up temporary files, say), it is made anew.
+  // (who cleans up temporary files, say), it is made anew, unless `lock` has gone with it: then the place may be
+  // another host's by now.
   Workspace make(const JobUser& user, std::string_view job_text);
 
   // Nothing of the attempt runs any more. Empties the directories and keeps them, or removes them when anything about
@@ -87,7 +89,7 @@ class Workspaces {
 
   bool is_in_place(const Workspace& workspace) const;
 
-  std::filesystem::path directory_;
+  const std::filesystem::path directory_, lock_;
   std::atomic<std::uint64_t> next_ = 1;
   mutable std::mutex mutex_;
   std::shared_ptr<const Fd> descriptor_;                   // of directory_, from start() on

@@ -96,6 +96,41 @@ http::Response done_response(const engine::BulkDone& done) {
   return json_response(200, body);
 }
 
+// What is done to ended jobs: dead letters, unless others of `fitting` are asked for by name.
+struct EndedVerb {
+  std::vector<model::JobState> fitting;
+  bool store::JobFilter::*meant;  // what a dry run counts beside: only those that would be changed
+  void (engine::Engine::*verb)(engine::Caller, store::JobFilter, engine::Answer<engine::BulkDone>);
+};
+
+awaitable<Answered> change_ended(Call& call, const EndedVerb& what) {
+  auto bulk = co_await read_bulk(call, true);
+  if (!bulk) co_return bulk.error();
+  if (bulk->shape.grace) co_return fail(Code::unknownField, "'grace' is for cancel only", "/grace", "leave it out");
+  if (!bulk->filter) co_return count_response(0, bulk->dry_run);
+  auto& filter = *bulk->filter;
+  if (bulk->shape.reason) {
+    const auto reason = json::read<model::Reason>(*bulk->shape.reason);
+    if (!reason) co_return json::inside("reason", reason.error());
+    filter.reason = *reason;
+  }
+  filter.states =
+      filter.states.empty() ? std::vector{model::JobState::failed} : narrow_states(filter.states, what.fitting);
+  if (filter.states.empty()) co_return count_response(0, bulk->dry_run);
+  if (bulk->dry_run) {
+    filter.*what.meant = true;
+    const auto counted = co_await count_jobs(call, filter);
+    if (!counted) co_return counted.error();
+    co_return count_response(counted->count, true, filter.reason ? json::object() : reasons_json(counted->by_reason));
+  }
+  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
+    (call.api.engine.*what.verb)(call.who.caller(), filter, std::move(answer));
+  };
+  const auto done = co_await ask_engine<engine::BulkDone>(ask);
+  if (!done) co_return done.error();
+  co_return done_response(*done);
+}
+
 }  // namespace
 
 awaitable<Answered> cancel_jobs(Call& call) {
@@ -128,60 +163,14 @@ awaitable<Answered> cancel_jobs(Call& call) {
 }
 
 awaitable<Answered> redrive_jobs(Call& call) {
-  auto bulk = co_await read_bulk(call, true);
-  if (!bulk) co_return bulk.error();
-  if (bulk->shape.grace) co_return fail(Code::unknownField, "'grace' is for cancel only", "/grace", "leave it out");
-  if (!bulk->filter) co_return count_response(0, bulk->dry_run);
-  auto& filter = *bulk->filter;
-  if (bulk->shape.reason) {
-    const auto reason = json::read<model::Reason>(*bulk->shape.reason);
-    if (!reason) co_return json::inside("reason", reason.error());
-    filter.reason = *reason;
-  }
   using enum model::JobState;
-  // Dead letters, unless ended jobs of another kind are asked for by name.
-  filter.states =
-      filter.states.empty() ? std::vector{failed} : narrow_states(filter.states, {finished, failed, cancelled});
-  if (filter.states.empty()) co_return count_response(0, bulk->dry_run);
-  if (bulk->dry_run) {
-    filter.redrivable = true;
-    const auto counted = co_await count_jobs(call, filter);
-    if (!counted) co_return counted.error();
-    co_return count_response(counted->count, true, filter.reason ? json::object() : reasons_json(counted->by_reason));
-  }
-  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
-    call.api.engine.redrive_where(call.who.caller(), filter, std::move(answer));
-  };
-  const auto done = co_await ask_engine<engine::BulkDone>(ask);
-  if (!done) co_return done.error();
-  co_return done_response(*done);
+  const EndedVerb redrive{{finished, failed, cancelled}, &store::JobFilter::redrivable, &engine::Engine::redrive_where};
+  co_return co_await change_ended(call, redrive);
 }
 
 awaitable<Answered> dismiss_jobs(Call& call) {
-  auto bulk = co_await read_bulk(call, true);
-  if (!bulk) co_return bulk.error();
-  if (bulk->shape.grace) co_return fail(Code::unknownField, "'grace' is for cancel only", "/grace", "leave it out");
-  if (!bulk->filter) co_return count_response(0, bulk->dry_run);
-  auto& filter = *bulk->filter;
-  if (bulk->shape.reason) {
-    const auto reason = json::read<model::Reason>(*bulk->shape.reason);
-    if (!reason) co_return json::inside("reason", reason.error());
-    filter.reason = *reason;
-  }
-  filter.states = narrow_states(filter.states, {model::JobState::failed});
-  if (filter.states.empty()) co_return count_response(0, bulk->dry_run);
-  if (bulk->dry_run) {
-    filter.open = true;
-    const auto counted = co_await count_jobs(call, filter);
-    if (!counted) co_return counted.error();
-    co_return count_response(counted->count, true, filter.reason ? json::object() : reasons_json(counted->by_reason));
-  }
-  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
-    call.api.engine.dismiss_where(call.who.caller(), filter, std::move(answer));
-  };
-  const auto done = co_await ask_engine<engine::BulkDone>(ask);
-  if (!done) co_return done.error();
-  co_return done_response(*done);
+  const EndedVerb dismiss{{model::JobState::failed}, &store::JobFilter::open, &engine::Engine::dismiss_where};
+  co_return co_await change_ended(call, dismiss);
 }
 
 }  // namespace geres::hub::api
