@@ -147,7 +147,7 @@ BUGS = [
         "", "I9"),
     Bug("batch-forgotten-with-jobs", CATALOGUE,
         "    if (std::any_of(counts.begin(), counts.end(), [](auto n) { return n != 0; })) return false;\n",
-        "    if (false) return false;\n", "I1 audit counters"),
+        "    if (false) return false;\n", "I1 I8 audit counters"),
     Bug("dead-letter-uncounted", TICK, "++stats_.jobs_failed, count_dead_letter(job, +1);", "++stats_.jobs_failed;",
         "audit"),
     Bug("redrive-settles-nothing", REPORT,
