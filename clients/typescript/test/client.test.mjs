@@ -56,6 +56,19 @@ test("lists are paged as they are read", async () => {
   assert.equal((await geres.cancelBatch(batch.id)).state, "cancelled");
 });
 
+test("a dead letter is dismissed, and its batch deleted with it", async () => {
+  const batch = await geres.createBatch({ name: `dead-${Date.now()}`, tenant: "demo" });
+  const { id } = await geres.submit(shell("exit 3", { batch: batch.id, maxAttempts: 1 }));
+  assert.equal((await geres.wait(id)).state, "failed");
+  const dismissed = await geres.dismiss(id);
+  assert.equal(dismissed.state, "failed");
+  assert.ok(dismissed.settledAt);
+  await assert.rejects(geres.deleteBatch(batch.id), /open/);
+  await geres.closeBatch(batch.id);
+  assert.equal(await geres.deleteBatch(batch.id), 1);
+  await assert.rejects(geres.job(id), /no job/);
+});
+
 test("a directory is packed and runs", async () => {
   const directory = await mkdtemp(join(tmpdir(), "geres-"));
   try {
