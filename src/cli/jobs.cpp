@@ -158,7 +158,7 @@ std::string advice(const json::value& job, const std::string& id) {
     std::string text = "geres job log " + id;
     if (items_of(member_of(job, "inputs")).size() > 0) text += " · geres job files " + id + " --inputs";
     if (reason == "package" || reason == "type") return "geres package list --tenant " + text_of(job, "tenant");
-    return text + " · geres job redrive " + id;
+    return text_of(job, "settledAt").empty() ? text + " · geres job redrive " + id : text;
   }
   if (state == "finished") return "geres job log " + id + " · geres job files " + id;
   if (state == "running") return "geres job log -f " + id + " · geres watch " + id;

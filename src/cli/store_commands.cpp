@@ -3,6 +3,7 @@
 // It works on the files of this machine, with or without a hub that runs on them.
 #include <cstdlib>
 
+#include "base/origin.h"
 #include "cli/context.h"
 #include "cli/credentials.h"
 #include "cli/serve.h"
@@ -16,7 +17,7 @@ void check_whose(const Context& context, const std::filesystem::path& data) {
   const char* named = std::getenv("GERES_HUB");
   if (context.has("data") || context.has("store") || named == nullptr || *named == '\0') return;
   const auto left = read_left_token(data);
-  if (left.belongs_to(named)) return;
+  if (left.belongs_to(hub_address(named))) return;
   throw Trouble{kUsage,
                 "GERES_HUB names " + std::string(named) + ", but " + home_short(data.string()) + " belongs to " +
                     (left.hub.empty() ? "another hub" : left.hub),

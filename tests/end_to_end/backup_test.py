@@ -320,6 +320,7 @@ class Everything(unittest.TestCase):
                 self.assertIn("192.0.2.1:1", refused.stderr)
             own = {**other, "GERES_HUB": fleet.url}
             fleet.cli("hub", "backup", fleet.directory / "own", env=own)
+            fleet.cli("hub", "check", env={**other, "GERES_HUB": fleet.url.removeprefix("http://")})
             told = fleet.cli("hub", "backup", fleet.directory / "named", "--data", fleet.data, env=other)
             self.assertIn(str(fleet.data / "geres.db"), told.stdout)
 
