@@ -11,10 +11,9 @@
 
 namespace geres::hub::engine {
 
-class Tick;
+struct Tick;
 
-Error not_done();   // for a command whose tick was refused
-Error host_gone();  // for a call of a host that is not registered any more
+Error not_done();  // for a command whose tick was refused
 
 class Command {
  public:

@@ -8,6 +8,8 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "hub/engine/charging.h"
+#include "hub/engine/command.h"
+#include "hub/engine/load.h"
 #include "hub/engine/tick.h"
 
 namespace geres::hub::engine {
@@ -248,7 +250,7 @@ void Engine::run_one_by_one(std::deque<std::unique_ptr<Command>> commands, bool 
 Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool growing) {
   auto& work = *clockwork_;
   if (!state_) load();
-  Tick tick(*state_, work.desk, store_, work.ids, random_, options_, stats_, now());
+  Tick tick(new_round());
   const auto number = state_->tick + 1;
   bool committing = false;
   const auto start = std::chrono::steady_clock::now();
@@ -258,25 +260,16 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
   try {
     store_.begin();
     for (auto& command : commands) {
-      const auto before = tick.written();
+      const auto before = tick.round.store.written();
       command->apply(tick);
-      if (command->refusal() && tick.written() != before) {
+      if (command->refusal() && tick.round.store.written() != before) {
         store_.rollback();
         load();
         return Ran::half_done;
       }
     }
-    tick.expire_leases();
-    tick.watch_hosts();
-    tick.write_progress();
-    tick.promote_due();
-    tick.expire_queued();
-    tick.run_operations(growing);
-    if (growing) tick.sweep();
-    tick.grant();
-    tick.answer_fetches();
-    tick.flush();
-    if (tick.wrote()) {
+    tick.run_steps(growing);
+    if (tick.round.store.wrote()) {
       const auto before = std::chrono::steady_clock::now();
       committing = true;
       store_.commit(number);
@@ -310,7 +303,7 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
     load();
     if (state_->tick < number) return Ran::refused;
   }
-  work.more = tick.more;
+  work.more = tick.round.more;
   publish(tick);
   for (auto& command : commands) command->settle(tick);
   settle(tick);
@@ -319,37 +312,37 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
 
 // Before the answers: who has one finds its events.
 void Engine::publish(Tick& tick) {
-  stats_.outcomes.add(tick.observed);
-  if (event_sink_ && !tick.events.empty()) event_sink_(std::move(tick.events));
-  if (webhook_sink_ && !tick.webhook_news.empty()) webhook_sink_(std::move(tick.webhook_news));
+  stats_.outcomes.add(tick.round.out.observed);
+  if (event_sink_ && !tick.round.out.events.empty()) event_sink_(std::move(tick.round.out.events));
+  if (webhook_sink_ && !tick.round.out.webhook_news.empty()) webhook_sink_(std::move(tick.round.out.webhook_news));
 }
 
 // One that a newer fetch of its host has replaced was granted nothing. Of several copies of one fetch only the newest
 // may say that: what it is told must not be taken for heard because another copy was told nothing.
 void Engine::answer_replaced(Tick& tick) {
-  for (auto& older : tick.replaced_fetches) {
+  for (auto& older : tick.round.out.replaced_fetches) {
     FetchAnswer empty;
-    empty.held = tick.now().monotonic - older.call.received_at;
+    empty.held = tick.round.now.monotonic - older.call.received_at;
     older.answer(std::move(empty));
   }
-  for (auto& older : tick.repeated_fetches)
+  for (auto& older : tick.round.out.repeated_fetches)
     older.answer(fail(Code::unavailable, "this fetch has come again, and its newer copy is answered"));
-  tick.replaced_fetches.clear();
-  tick.repeated_fetches.clear();
+  tick.round.out.replaced_fetches.clear();
+  tick.round.out.repeated_fetches.clear();
 }
 
 void Engine::settle(Tick& tick) {
   auto& desk = clockwork_->desk;
-  if (!tick.leases_added.empty() || !tick.leases_gone.empty()) {
+  if (!tick.round.out.leases_added.empty() || !tick.round.out.leases_gone.empty()) {
     const std::lock_guard lock(leases_mutex_);
-    for (auto& [name, info] : tick.leases_added) lease_index_[name] = std::move(info);
-    for (const auto name : tick.leases_gone) lease_index_.erase(name);
+    for (auto& [name, info] : tick.round.out.leases_added) lease_index_[name] = std::move(info);
+    for (const auto name : tick.round.out.leases_gone) lease_index_.erase(name);
   }
   answer_replaced(tick);
-  const Millis monotonic = tick.now().monotonic;
-  for (const auto id : tick.hosts_forgotten)
+  const Millis monotonic = tick.round.now.monotonic;
+  for (const auto id : tick.round.out.hosts_forgotten)
     if (auto fetch = desk.close(id)) fetch->answer(host_gone());
-  for (auto& reply : tick.fetch_replies) {
+  for (auto& reply : tick.round.out.fetch_replies) {
     const auto open = desk.fetches.find(reply.host);
     if (open == desk.fetches.end() || open->second.call.fetch_id != reply.fetch_id) continue;
     auto fetch = desk.close(reply.host);
@@ -361,7 +354,7 @@ void Engine::settle(Tick& tick) {
     reply.answer.held = std::max<Millis>(0, monotonic - fetch->call.received_at);
     fetch->answer(std::move(reply.answer));
   }
-  for (const auto& slice : tick.slices_done) {
+  for (const auto& slice : tick.round.out.slices_done) {
     const auto waiter = desk.operations.find(slice.operation);
     if (waiter == desk.operations.end()) continue;
     waiter->second.done.add(slice.done);
@@ -369,14 +362,18 @@ void Engine::settle(Tick& tick) {
     waiter->second.answer(std::move(waiter->second.done));
     desk.operations.erase(waiter);
   }
-  if (purge_sink_ && !tick.purged.empty()) purge_sink_(tick.purged);
-  if (batches_gone_sink_ && !tick.batches_gone.empty()) batches_gone_sink_(tick.batches_gone);
+  if (purge_sink_ && !tick.round.out.purged.empty()) purge_sink_(tick.round.out.purged);
+  if (batches_gone_sink_ && !tick.round.out.batches_gone.empty()) batches_gone_sink_(tick.round.out.batches_gone);
   stats_.leases = std::int64_t(state_->leases.size());
   stats_.lanes = std::int64_t(state_->lanes.size());
 }
 
+Round Engine::new_round() {
+  return {*state_, clockwork_->desk, clockwork_->ids, random_, options_, stats_, now(), BufferedStore(store_), {}};
+}
+
 SnapshotPtr Engine::make_snapshot() {
-  return Tick(*state_, clockwork_->desk, store_, clockwork_->ids, random_, options_, stats_, now()).snapshot();
+  return Tick(new_round()).granting.snapshot();
 }
 
 Millis Engine::until_next() const {

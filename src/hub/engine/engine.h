@@ -9,7 +9,6 @@
 // try again), unknown (it may have happened: repeat with the key), storageFull, unavailable (stopping).
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -18,54 +17,19 @@
 #include <unordered_map>
 
 #include "base/clock.h"
-#include "base/histogram.h"
 #include "base/uuid.h"
-#include "hub/engine/outcomes.h"
+#include "hub/engine/options.h"
+#include "hub/engine/stats.h"
 #include "hub/engine/verbs.h"
 #include "hub/store/store.h"
 
 namespace geres::hub::engine {
 
-struct Options {
-  Millis lease = 30'000;  // default; a job may ask for another
-  Millis lease_min = 2'000;
-  Millis lease_max = 24 * 3'600'000;
-  Millis host_lost_after = 30'000;        // silence
-  int host_losses_max = 3;                // the third ends a job as poison: see Tick::is_poison
-  Millis unstarted_max = 24 * 3'600'000;  // a job that hosts give back unstarted for so long fails
-  std::size_t lanes_per_tenant_max = 10'000;
-  std::size_t commands_per_tick_max = 2'000;
-  std::size_t jobs_per_tick_max = 20'000;
-  std::size_t slice = 1'000;  // rows of bulk work a tick
-  Millis keep_finished = 7 * 86'400'000LL;
-  Millis keep_failed = 30 * 86'400'000LL;
-  Millis keep_events = 7 * 86'400'000LL;
-  std::int64_t events_max = 10'000'000;
-  Millis keep_key_min = 86'400'000;
-  std::size_t webhooks_per_tenant_max = 100;
-  std::size_t dead_deliveries_max = 10'000;  // of one webhook
-  Millis old_secret_kept = 86'400'000;       // of a webhook, after a new one was set
-  Millis sweep_pause = 60'000;               // between two looks at what may be purged
-  Millis progress_pause = 1'000;             // between stored progress events of one job
-  Millis host_forgotten_after = 600'000;
-  Millis duration_guess = 60'000;  // of jobs when none of their tenant has ended yet
-};
-
-// Figures since start, for metrics. Any thread.
-struct Stats {
-  std::atomic<std::int64_t> ticks{0}, commits{0}, commands{0}, granted{0}, expired{0}, retried{0}, refused_ticks{0},
-      undone{0}, snapshots{0};
-  std::atomic<std::int64_t> jobs_submitted{0}, jobs_finished{0}, jobs_failed{0}, jobs_cancelled{0};
-  std::atomic<std::int64_t> commit_micros{0}, queue_length{0}, leases{0}, lanes{0};
-  std::atomic<Millis> full_at{0};  // monotonic: new jobs were refused for want of space, and none was taken since
-  Histogram commit_seconds{kShortSeconds}, round_seconds{kShortSeconds};  // of rounds that wrote something
-  Outcomes outcomes;
-};
-
 struct State;
-class Tick;
+struct Tick;
 class Command;
 struct Now;
+struct Round;
 
 class Engine {
  public:
@@ -163,6 +127,7 @@ class Engine {
   void answer_replaced(Tick& tick);
   void settle(Tick& tick);
   void take_up_fetches();
+  Round new_round();
   SnapshotPtr make_snapshot();
   bool readers_due() const;
   bool only_readers() const;

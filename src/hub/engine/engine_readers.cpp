@@ -2,34 +2,9 @@
 // What readers get of the engine: one snapshot for all that have asked, between two ticks, and not so often that ticks
 // would suffer.
 #include "base/log.h"
-#include "hub/engine/snapshot.h"
-#include "hub/engine/tick.h"
-#include "hub/engine/views.h"
+#include "hub/engine/engine.h"
 
 namespace geres::hub::engine {
-
-SnapshotPtr Tick::snapshot() {
-  auto views = this->views(false);
-  auto made = std::make_shared<Snapshot>();
-  for (Index i = 0; i < views.lanes.size(); ++i) {
-    auto& lane = *views.lane_states[i];
-    if (!lane.shown) lane.shown = std::make_shared<const store::LaneKey>(lane.row.key);
-    views.lanes[i].key = lane.shown.get();
-    if (views.lanes[i].avoid != nullptr) views.lanes[i].avoid = &lane.shown->avoid;
-    made->lanes.push_back({lane.row.no, lane.shown});
-  }
-  for (Index i = 0; i < views.hosts.size(); ++i) {
-    auto& host = *views.host_states[i];
-    if (!host.shown) host.shown = std::make_shared<const HostInfo>(info(host));
-    views.hosts[i].host = &host.shown->host;
-    made->hosts.push_back({host.shown, host.last_seen_wall});
-  }
-  made->tenants = std::move(views.tenants);
-  made->batches = std::move(views.batches);
-  made->lane_views = std::move(views.lanes);
-  made->host_views = std::move(views.hosts);
-  return made;
-}
 
 void Engine::snapshot(Answer<SnapshotPtr> answer) {
   std::unique_lock lock(queue_mutex_);

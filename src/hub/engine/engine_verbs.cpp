@@ -3,6 +3,7 @@
 // verb's answer comes after its last slice.
 #include <algorithm>
 
+#include "hub/engine/command.h"
 #include "hub/engine/engine.h"
 #include "hub/engine/tick.h"
 
@@ -23,14 +24,14 @@ class FetchCommand final : public Command {
  public:
   FetchCommand(FetchCall call, Answer<FetchAnswer> answer) : call_(std::move(call)), answer_(std::move(answer)) {}
   void apply(Tick& tick) override {
-    result_.emplace(tick.fetch_opened(call_));
+    result_.emplace(tick.fetches.open(call_));
     if (!*result_ || **result_ || parked_) return;
     parked_ = true;
-    if (auto older = tick.desk().close(call_.host)) {
+    if (auto older = tick.round.desk.close(call_.host)) {
       const bool repeated = older->call.fetch_id == call_.fetch_id;
-      (repeated ? tick.repeated_fetches : tick.replaced_fetches).push_back(std::move(*older));
+      (repeated ? tick.round.out.repeated_fetches : tick.round.out.replaced_fetches).push_back(std::move(*older));
     }
-    tick.desk().open({call_, std::move(answer_), call_.received_at + std::min(call_.wait, kFetchWaitMax)});
+    tick.round.desk.open({call_, std::move(answer_), call_.received_at + std::min(call_.wait, kFetchWaitMax)});
   }
   // Once it is parked the desk answers, also where a tick that is run again finds a newer fetch or no such host.
   void settle(Tick&) override {
@@ -56,10 +57,10 @@ class AbandonCommand final : public Command {
   AbandonCommand(Uuid host, std::string fetch_id, Millis received_at)
       : host_(host), fetch_id_(std::move(fetch_id)), received_at_(received_at) {}
   void apply(Tick& tick) override {
-    const auto open = tick.desk().fetches.find(host_);
-    if (open == tick.desk().fetches.end()) return;
+    const auto open = tick.round.desk.fetches.find(host_);
+    if (open == tick.round.desk.fetches.end()) return;
     const auto& call = open->second.call;
-    if (call.fetch_id == fetch_id_ && call.received_at == received_at_) tick.desk().close(host_);
+    if (call.fetch_id == fetch_id_ && call.received_at == received_at_) tick.round.desk.close(host_);
   }
   void settle(Tick&) override {}
   void fail(const Error&) override {}
@@ -78,7 +79,7 @@ class OperationCommand final : public Command {
   void apply(Tick& tick) override { started_.emplace(verb_(tick)); }
   void settle(Tick& tick) override {
     if (*started_)
-      tick.desk().operations[**started_] = {std::move(answer_), {}};
+      tick.round.desk.operations[**started_] = {std::move(answer_), {}};
     else
       answer_(started_->error());
   }
@@ -95,11 +96,11 @@ class OperationCommand final : public Command {
 class CloseDesk final : public Command {
  public:
   void apply(Tick& tick) override {
-    auto& desk = tick.desk();
-    while (!desk.fetches.empty()) tick.replaced_fetches.push_back(std::move(*desk.close(desk.fetches.begin()->first)));
+    auto& desk = tick.round.desk;
+    while (!desk.fetches.empty()) tick.round.out.replaced_fetches.push_back(std::move(*desk.close(desk.fetches.begin()->first)));
   }
   void settle(Tick& tick) override {
-    for (auto& [id, waiter] : std::exchange(tick.desk().operations, {}))
+    for (auto& [id, waiter] : std::exchange(tick.round.desk.operations, {}))
       waiter.answer(
           geres::fail(Code::unavailable, "the hub is stopping; what it has begun it goes on with when it runs again"));
   }
@@ -130,92 +131,92 @@ void Engine::call(F verb, Answer<Out> answer, bool grows, std::size_t weight) {
 
 void Engine::submit(Submit submit, Answer<Submitted> answer) {
   const auto weight = submit.jobs.size();
-  call<Submitted>([submit = std::move(submit)](Tick& tick) { return tick.submit(submit); }, std::move(answer), true,
+  call<Submitted>([submit = std::move(submit)](Tick& tick) { return tick.submitting.submit(submit); }, std::move(answer), true,
                   weight);
 }
 void Engine::patch_job(Caller caller, Uuid job, JobPatch patch, Answer<model::Job> answer) {
-  call<model::Job>([=](Tick& tick) { return tick.patch_job(caller, job, patch); }, std::move(answer));
+  call<model::Job>([=](Tick& tick) { return tick.jobs.patch_job(caller, job, patch); }, std::move(answer));
 }
 void Engine::cancel_job(Caller caller, Uuid job, CancelWhat what, Answer<model::Job> answer) {
-  call<model::Job>([=](Tick& tick) { return tick.cancel_job(caller, job, what); }, std::move(answer));
+  call<model::Job>([=](Tick& tick) { return tick.jobs.cancel_job(caller, job, what); }, std::move(answer));
 }
 void Engine::redrive_job(Caller caller, Uuid job, Answer<model::Job> answer) {
-  call<model::Job>([=](Tick& tick) { return tick.redrive_job(caller, job); }, std::move(answer), true);
+  call<model::Job>([=](Tick& tick) { return tick.jobs.redrive_job(caller, job); }, std::move(answer), true);
 }
 void Engine::cancel_where(Caller caller, store::JobFilter filter, CancelWhat what, Answer<BulkDone> answer) {
   post(std::make_unique<OperationCommand>(
-      [=](Tick& tick) { return tick.start_operation(caller, store::OperationKind::cancel_filter, filter, what); },
+      [=](Tick& tick) { return tick.operations.start(caller, store::OperationKind::cancel_filter, filter, what); },
       std::move(answer)));
 }
 void Engine::redrive_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer) {
   post(std::make_unique<OperationCommand>(
-      [=](Tick& tick) { return tick.start_operation(caller, store::OperationKind::redrive_filter, filter, {}); },
+      [=](Tick& tick) { return tick.operations.start(caller, store::OperationKind::redrive_filter, filter, {}); },
       std::move(answer)));
 }
 void Engine::dismiss_job(Caller caller, Uuid job, Answer<model::Job> answer) {
-  call<model::Job>([=](Tick& tick) { return tick.dismiss_job(caller, job); }, std::move(answer));
+  call<model::Job>([=](Tick& tick) { return tick.jobs.dismiss_job(caller, job); }, std::move(answer));
 }
 void Engine::dismiss_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer) {
   post(std::make_unique<OperationCommand>(
-      [=](Tick& tick) { return tick.start_operation(caller, store::OperationKind::dismiss_filter, filter, {}); },
+      [=](Tick& tick) { return tick.operations.start(caller, store::OperationKind::dismiss_filter, filter, {}); },
       std::move(answer)));
 }
 void Engine::create_batch(Caller caller, NewBatch batch, Answer<model::Batch> answer) {
-  call<model::Batch>([=](Tick& tick) { return tick.create_batch(caller, batch); }, std::move(answer), true);
+  call<model::Batch>([=](Tick& tick) { return tick.batches.create(caller, batch); }, std::move(answer), true);
 }
 void Engine::close_batch(Caller caller, std::string batch, Answer<model::Batch> answer) {
-  call<model::Batch>([=](Tick& tick) { return tick.close_batch(caller, batch); }, std::move(answer));
+  call<model::Batch>([=](Tick& tick) { return tick.batches.close(caller, batch); }, std::move(answer));
 }
 void Engine::cancel_batch(Caller caller, std::string batch, CancelWhat what, Answer<model::Batch> answer) {
-  call<model::Batch>([=](Tick& tick) { return tick.cancel_batch(caller, batch, what); }, std::move(answer));
+  call<model::Batch>([=](Tick& tick) { return tick.batches.cancel(caller, batch, what); }, std::move(answer));
 }
 void Engine::pause_batch(Caller caller, std::string batch, bool paused, Answer<model::Batch> answer) {
-  call<model::Batch>([=](Tick& tick) { return tick.pause_batch(caller, batch, paused); }, std::move(answer));
+  call<model::Batch>([=](Tick& tick) { return tick.batches.pause(caller, batch, paused); }, std::move(answer));
 }
 void Engine::delete_batch(Caller caller, std::string batch, Answer<BulkDone> answer) {
-  post(std::make_unique<OperationCommand>([=](Tick& tick) { return tick.delete_batch(caller, batch); },
+  post(std::make_unique<OperationCommand>([=](Tick& tick) { return tick.batches.remove(caller, batch); },
                                           std::move(answer)));
 }
 void Engine::put_tenant(std::string tenant, TenantSettings settings, Answer<model::Tenant> answer) {
-  call<model::Tenant>([=](Tick& tick) { return tick.put_tenant(tenant, settings); }, std::move(answer), true);
+  call<model::Tenant>([=](Tick& tick) { return tick.catalogue.put_tenant(tenant, settings); }, std::move(answer), true);
 }
 void Engine::put_package(model::PackageVersion package, Answer<KeptPackage> answer) {
-  call<KeptPackage>([=](Tick& tick) { return tick.put_package(package); }, std::move(answer), true);
+  call<KeptPackage>([=](Tick& tick) { return tick.catalogue.put_package(package); }, std::move(answer), true);
 }
 void Engine::delete_package(std::string tenant, std::string name, std::string sha256, Answer<std::int64_t> answer) {
-  call<std::int64_t>([=](Tick& tick) { return tick.delete_package(tenant, name, sha256); }, std::move(answer));
+  call<std::int64_t>([=](Tick& tick) { return tick.catalogue.delete_package(tenant, name, sha256); }, std::move(answer));
 }
 void Engine::create_token(model::Token token, Answer<model::Token> answer) {
-  call<model::Token>([=](Tick& tick) { return tick.create_token(token); }, std::move(answer), true);
+  call<model::Token>([=](Tick& tick) { return tick.catalogue.create_token(token); }, std::move(answer), true);
 }
 void Engine::delete_token(Uuid token, Answer<bool> answer) {
-  call<bool>([=](Tick& tick) { return tick.delete_token(token); }, std::move(answer));
+  call<bool>([=](Tick& tick) { return tick.catalogue.delete_token(token); }, std::move(answer));
 }
 void Engine::create_webhook(Caller caller, model::Webhook webhook, Answer<model::Webhook> answer) {
-  call<model::Webhook>([=](Tick& tick) { return tick.create_webhook(caller, webhook); }, std::move(answer), true);
+  call<model::Webhook>([=](Tick& tick) { return tick.webhooks.create(caller, webhook); }, std::move(answer), true);
 }
 void Engine::patch_webhook(Caller caller, Uuid webhook, WebhookPatch patch, Answer<model::Webhook> answer) {
-  call<model::Webhook>([=](Tick& tick) { return tick.patch_webhook(caller, webhook, patch); }, std::move(answer));
+  call<model::Webhook>([=](Tick& tick) { return tick.webhooks.patch(caller, webhook, patch); }, std::move(answer));
 }
 void Engine::delete_webhook(Caller caller, Uuid webhook, Answer<bool> answer) {
-  call<bool>([=](Tick& tick) { return tick.delete_webhook(caller, webhook); }, std::move(answer));
+  call<bool>([=](Tick& tick) { return tick.webhooks.remove(caller, webhook); }, std::move(answer));
 }
 void Engine::replay_webhook(Caller caller, Uuid webhook, ReplayWhat what, Answer<std::int64_t> answer) {
   if (what.from || !what.events.empty())
-    return call<std::int64_t>([=](Tick& tick) { return tick.replay_webhook(caller, webhook, what); },
+    return call<std::int64_t>([=](Tick& tick) { return tick.webhooks.replay(caller, webhook, what); },
                               std::move(answer));
   post(std::make_unique<OperationCommand>(
-      [=](Tick& tick) { return tick.replay_dead(caller, webhook); },
+      [=](Tick& tick) { return tick.webhooks.replay_dead(caller, webhook); },
       [answer = std::move(answer)](Result<BulkDone> done) { done ? answer(done->count) : answer(done.error()); }));
 }
 void Engine::settle_deliveries(DeliveryNews news, Answer<bool> answer) {
-  call<bool>([news = std::move(news)](Tick& tick) { return tick.settle_deliveries(news); }, std::move(answer));
+  call<bool>([news = std::move(news)](Tick& tick) { return tick.webhooks.settle_deliveries(news); }, std::move(answer));
 }
 void Engine::store_cursor(store::CursorRow cursor, Answer<bool> answer) {
-  call<bool>([cursor = std::move(cursor)](Tick& tick) { return tick.store_cursor(cursor); }, std::move(answer));
+  call<bool>([cursor = std::move(cursor)](Tick& tick) { return tick.webhooks.store_cursor(cursor); }, std::move(answer));
 }
 void Engine::register_host(RegisterHost host, Answer<model::Host> answer) {
-  call<model::Host>([=](Tick& tick) { return tick.register_host(host); }, std::move(answer));
+  call<model::Host>([=](Tick& tick) { return tick.hosts.join(host); }, std::move(answer));
 }
 void Engine::fetch(FetchCall call, Answer<FetchAnswer> answer) {
   post(std::make_unique<FetchCommand>(std::move(call), std::move(answer)));
@@ -224,10 +225,10 @@ void Engine::abandon_fetch(Uuid host, std::string fetch_id, Millis received_at) 
   post(std::make_unique<AbandonCommand>(host, std::move(fetch_id), received_at));
 }
 void Engine::report(ReportCall call, Answer<ReportAnswer> answer) {
-  this->call<ReportAnswer>([call = std::move(call)](Tick& tick) { return tick.report(call); }, std::move(answer));
+  this->call<ReportAnswer>([call = std::move(call)](Tick& tick) { return tick.reporting.report(call); }, std::move(answer));
 }
 void Engine::set_host_mode(std::string host, model::HostMode mode, Answer<HostInfo> answer) {
-  call<HostInfo>([=](Tick& tick) { return tick.set_host_mode(host, mode); }, std::move(answer));
+  call<HostInfo>([=](Tick& tick) { return tick.hosts.set_mode(host, mode); }, std::move(answer));
 }
 // ---- the end of the queue -------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 // What hosts cost jobs, and what that says of the hosts. A job that was given back before it started, or that was lost,
 // avoids those hosts while another one fits. What never started costs it nothing, but a pause. A host that only gives
 // back or loses rests (host_health.h).
+#include "hub/engine/host_trouble.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +12,6 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "hub/engine/placement.h"
-#include "hub/engine/tick.h"
 
 namespace geres::hub::engine {
 
@@ -45,16 +46,16 @@ std::string reasons_text(const model::HostTrouble& trouble) {
   return text;
 }
 
-bool Tick::was_not_started(const LeaseState& lease, Outcome outcome, const Completion* item) {
+bool was_not_started(const LeaseState& lease, Outcome outcome, const Completion* item) {
   return outcome == Outcome::released && item != nullptr && item->given_back != GivenBack::in_order &&
          !lease.row.started_at;
 }
 
-// On the job. Something that started ends a row of attempts that did not; what was given back in order says nothing.
-void Tick::book_trouble(model::Job& job, const LeaseState& lease, Outcome outcome, const Completion* item) {
+// Something that started ends a row of attempts that did not; what was given back in order says nothing.
+void book_trouble(model::Job& job, const LeaseState& lease, Outcome outcome, const Completion* item, Millis now) {
   auto& trouble = job.status.trouble;
   const auto& host = lease.row.host_name;
-  if (was_not_started(lease, outcome, item)) return book_unstarted(trouble, host, item->reason, now_.engine);
+  if (was_not_started(lease, outcome, item)) return book_unstarted(trouble, host, item->reason, now);
   if (outcome == Outcome::released && !lease.row.started_at) return;
   trouble.avoid.clear();
   trouble.unstarted = 0;
@@ -66,26 +67,25 @@ void Tick::book_trouble(model::Job& job, const LeaseState& lease, Outcome outcom
     trouble.lost_on.push_back(host);
 }
 
-// On the host.
-void Tick::book_health(const LeaseState& lease, Outcome outcome, const Completion* item) {
-  const auto found = state_.hosts.find(lease.row.host);
-  if (found == state_.hosts.end()) return;
+void book_health(State& state, const LeaseState& lease, Outcome outcome, const Completion* item, Millis now) {
+  const auto found = state.hosts.find(lease.row.host);
+  if (found == state.hosts.end()) return;
   auto& health = found->second.health;
   const bool started = lease.row.started_at.has_value();
   bool rests = false;
   if (was_not_started(lease, outcome, item)) {
-    rests = item->given_back == GivenBack::not_started && health.could_not_start(item->reason, now_.monotonic);
+    rests = item->given_back == GivenBack::not_started && health.could_not_start(item->reason, now);
   } else if (outcome == Outcome::lost && item != nullptr && !started) {  // so says a host of 0.1.0
-    rests = health.could_not_start(item->error, now_.monotonic);
+    rests = health.could_not_start(item->error, now);
   } else if (is_loss(outcome)) {
     HostHealth::Ends peers;
-    for (const auto& [id, other] : state_.hosts) {
+    for (const auto& [id, other] : state.hosts) {
       if (id == lease.row.host || other.lost) continue;
       const auto ends = other.health.recent();
       peers.all += ends.all;
       peers.bad += ends.bad;
     }
-    rests = health.lost("it loses more attempts than other hosts", peers, now_.monotonic);
+    rests = health.lost("it loses more attempts than other hosts", peers, now);
   } else if (started && outcome != Outcome::released) {
     health.ended_well();
   }
@@ -93,45 +93,35 @@ void Tick::book_health(const LeaseState& lease, Outcome outcome, const Completio
     log::event(log::Level::warn, "host rests",
                {{"host", lease.row.host_name},
                 {"hostId", lease.row.host.str()},
-                {"seconds", double(health.until() - now_.monotonic) / 1000},
+                {"seconds", double(health.until() - now) / 1000},
                 {"reason", health.reason()}});
 }
 
-// Alive, well, at work, of the right kind, and not kept for another batch.
-bool Tick::another_fits(const LaneState& lane, const std::string& avoided) const {
-  return std::any_of(state_.hosts.begin(), state_.hosts.end(), [&](const auto& entry) {
+void tell_health(const HostState& host) {
+  const bool well = host.health.state() == model::Health::well;
+  log::event(well ? log::Level::info : log::Level::warn, well ? "host is well again" : "host rests",
+             {{"host", host.row.name}, {"hostId", host.row.id.str()}, {"reason", well ? "" : host.health.reason()}});
+}
+
+bool another_fits(const State& state, const LaneState& lane, const std::string& avoided, Millis now) {
+  return std::any_of(state.hosts.begin(), state.hosts.end(), [&](const auto& entry) {
     const HostState& host = entry.second;
     if (is_among(host.row.name, avoided) || host.lost || host.let_a_lease_run_out ||
         host.health.state() != model::Health::well)
       return false;
-    if (now_.monotonic - host.last_took > kTakesNothing || bar(lane.row.key, host.row) != Bar::none) return false;
+    if (now - host.last_took > kTakesNothing || bar(lane.row.key, host.row) != Bar::none) return false;
     return std::none_of(host.leases.begin(), host.leases.end(), [&](auto seq) {
-      const auto* batch = state_.leases.at(seq).lane->batch;
+      const auto* batch = state.leases.at(seq).lane->batch;
       return batch->row.dedicated && batch != lane.batch;
     });
   });
 }
 
-// The third loss, if two hosts took part: one alone may be to blame for all of them, and the job is tried on another
-// where there is one. Twice as many are enough in any case.
-bool Tick::is_poison(const model::Job& job, const LaneState& lane) const {
+bool is_poison(const State& state, const model::Job& job, const LaneState& lane, int losses_max, Millis now) {
   const auto& status = job.status;
-  if (status.host_losses < options_.host_losses_max) return false;
-  return status.trouble.lost_on.size() > 1 || status.host_losses >= 2 * options_.host_losses_max ||
-         !another_fits(lane, status.trouble.avoid);
-}
-
-// Each time twice as long, so that a job that fits nowhere just now costs its hosts little.
-void Tick::settle_unstarted(model::Job& job) {
-  constexpr Millis kPauseMin = 1'000, kPauseMax = 60'000;
-  auto& status = job.status;
-  const auto& trouble = status.trouble;
-  if (now_.engine - trouble.since >= options_.unstarted_max) {
-    status.error = fmt::format("no host could start it for {}: {}", format_duration(options_.unstarted_max),
-                               reasons_text(trouble));
-    return fail_for_good(job, model::Reason::internal);
-  }
-  pause(job, std::min(kPauseMin << std::min(trouble.unstarted - 1, 10), kPauseMax));
+  if (status.host_losses < losses_max) return false;
+  return status.trouble.lost_on.size() > 1 || status.host_losses >= 2 * losses_max ||
+         !another_fits(state, lane, status.trouble.avoid, now);
 }
 
 }  // namespace geres::hub::engine

@@ -56,7 +56,7 @@ struct LaneState {
   std::int64_t leases = 0;
   Millis passed_over_since = 0;  // monotonic: hosts were open and it had ready jobs, but none fitted; 0: not so
   std::shared_ptr<const store::LaneKey> shown;  // its key, to readers; null: not shown yet
-  bool busy = false;                            // ready jobs or leases: see Tick::note_use
+  bool busy = false;                            // ready jobs or leases: see Lanes::note_use
   Millis idle_since = 0;                        // monotonic
   double duration_written = 0;                  // the mean as it stands in the store
   std::int64_t fleet_seen = -1;  // State::fleet when it was last asked whether a host could run it, with the answer
@@ -171,6 +171,10 @@ struct State {
   };
   std::vector<Retention> retention;   // of this sweep, a step each
   store::Store::KeyPlace swept_keys;  // of lists; a sweep that finds few to forget goes on there the next time
+
+  // As seen by a job of that tenant: its own batches and the shared ones; its own name wins. `text`: id or name; null:
+  // there is none.
+  BatchState* find_batch(const std::string& tenant, const std::string& text);
 };
 
 }  // namespace geres::hub::engine

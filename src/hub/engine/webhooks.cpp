@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Webhooks as the engine keeps them: who is to be called, how far each has read, and what was told in vain. The calls
-// themselves are made by hub/webhooks, which writes down here what came of them. A job's own webhook is a delivery that
-// is written in the transaction of its event. Other readers of the log (hub/amqp) have their place kept here, too.
+// What came of the calls is told by the sender; what is told to a webhook that is gone by then needs no row.
+#include "hub/engine/webhooks.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
 
-#include "hub/engine/tick.h"
 
 namespace geres::hub::engine {
 
 namespace {
-
-constexpr std::uint32_t kJobsEnd = store::type_bit(store::EventType::job_finished) |
-                                   store::type_bit(store::EventType::job_failed) |
-                                   store::type_bit(store::EventType::job_cancelled);
 
 Error no_webhook(Uuid id) {
   return fail(Code::notFound, fmt::format("there is no webhook '{}'", id.str()), {}, "geres webhook list shows them");
@@ -34,19 +29,19 @@ bool taken(const State& state, const model::Webhook& wanted) {
 
 }  // namespace
 
-Result<model::Webhook*> Tick::webhook_for(const Caller& caller, Uuid id) {
+Result<model::Webhook*> Webhooks::webhook_for(const Caller& caller, Uuid id) {
   const auto found = state_.webhooks.find(id);
   if (found == state_.webhooks.end() || found->second.removed || !caller.sees(found->second.tenant))
     return no_webhook(id);
   return &found->second;
 }
 
-void Tick::put_webhook(const model::Webhook& webhook) {
-  changes_.webhooks.push_back(webhook);
-  webhook_news.webhooks.push_back(webhook);
+void Webhooks::put_webhook(const model::Webhook& webhook) {
+  store_.changes().webhooks.push_back(webhook);
+  out_.webhook_news.webhooks.push_back(webhook);
 }
 
-Result<model::Webhook> Tick::create_webhook(const Caller& caller, model::Webhook webhook) {
+Result<model::Webhook> Webhooks::create(const Caller& caller, model::Webhook webhook) {
   const auto count = std::count_if(state_.webhooks.begin(), state_.webhooks.end(), [&](const auto& entry) {
     return !entry.second.removed && entry.second.tenant == webhook.tenant;
   });
@@ -61,14 +56,14 @@ Result<model::Webhook> Tick::create_webhook(const Caller& caller, model::Webhook
   webhook.created_at = now_.wall;
   webhook.created_by = caller.name;
   webhook.cursor = state_.last_event;
-  tenant(webhook.tenant);
+  lanes_.tenant(webhook.tenant);
   state_.webhooks.emplace(webhook.id, webhook);
   if (webhook.for_jobs) state_.job_webhooks[webhook.tenant] = webhook.id;
   put_webhook(webhook);
   return webhook;
 }
 
-Result<model::Webhook> Tick::patch_webhook(const Caller& caller, Uuid id, const WebhookPatch& patch) {
+Result<model::Webhook> Webhooks::patch(const Caller& caller, Uuid id, const WebhookPatch& patch) {
   const auto found = webhook_for(caller, id);
   if (!found) return found.error();
   auto changed = **found;
@@ -97,7 +92,7 @@ Result<model::Webhook> Tick::patch_webhook(const Caller& caller, Uuid id, const 
   return changed;
 }
 
-Result<bool> Tick::delete_webhook(const Caller& caller, Uuid id) {
+Result<bool> Webhooks::remove(const Caller& caller, Uuid id) {
   const auto found = webhook_for(caller, id);
   if (!found) return found.error();
   auto& webhook = **found;
@@ -107,7 +102,7 @@ Result<bool> Tick::delete_webhook(const Caller& caller, Uuid id) {
   return true;
 }
 
-Result<std::int64_t> Tick::replay_webhook(const Caller& caller, Uuid id, const ReplayWhat& what) {
+Result<std::int64_t> Webhooks::replay(const Caller& caller, Uuid id, const ReplayWhat& what) {
   const auto found = webhook_for(caller, id);
   if (!found) return found.error();
   auto& webhook = **found;
@@ -120,10 +115,9 @@ Result<std::int64_t> Tick::replay_webhook(const Caller& caller, Uuid id, const R
     put_webhook(webhook);
     return behind;
   }
-  flush();
   std::int64_t revived = 0;
   for (const auto event : std::set(what.events.begin(), what.events.end())) {
-    auto rows = store_.deliveries(id, store::DeliveryState::dead, event - 1, 1);
+    auto rows = store_.read().deliveries(id, store::DeliveryState::dead, event - 1, 1);
     if (rows.empty() || rows[0].key.event != event) continue;
     revive(std::move(rows[0]));
     ++revived;
@@ -131,33 +125,31 @@ Result<std::int64_t> Tick::replay_webhook(const Caller& caller, Uuid id, const R
   return revived;
 }
 
-void Tick::revive(store::DeliveryRow row) {
+void Webhooks::revive(store::DeliveryRow row) {
   row.state = store::DeliveryState::pending;
   row.attempts = 0;
   row.due = now_.wall;
-  changes_.deliveries.push_back(row);
-  webhook_news.deliveries.push_back(std::move(row));
+  store_.put(row);
+  out_.webhook_news.deliveries.push_back(std::move(row));
 }
 
-Result<Uuid> Tick::replay_dead(const Caller& caller, Uuid id) {
+Result<Uuid> Webhooks::replay_dead(const Caller& caller, Uuid id) {
   if (const auto found = webhook_for(caller, id); !found) return found.error();
   store::OperationRow operation;
   operation.id = ids_.next(now_.wall);
   operation.kind = store::OperationKind::replay_dead;
   operation.bound = state_.last_event;
   operation.text = id.str();
-  changes_.operations.push_back(operation);
+  store_.changes().operations.push_back(operation);
   state_.operations.emplace(operation.id, operation);
   return operation.id;
 }
 
-// True: that was its last.
-bool Tick::replay_slice(store::OperationRow& operation) {
+Outbox::SliceDone Webhooks::replay_slice(store::OperationRow& operation) {
   const auto webhook = state_.webhooks.find(*parse_uuid(operation.text));
-  SliceDone done{operation.id, {}, true};
+  Outbox::SliceDone done{operation.id, {}, true};
   if (webhook != state_.webhooks.end() && !webhook->second.removed) {
-    flush();
-    auto rows = store_.deliveries(webhook->first, store::DeliveryState::dead, operation.cursor, options_.slice);
+    auto rows = store_.read().deliveries(webhook->first, store::DeliveryState::dead, operation.cursor, options_.slice);
     done.last = rows.size() < options_.slice;
     for (auto& row : rows) {
       if (row.key.event > operation.bound) {
@@ -169,23 +161,22 @@ bool Tick::replay_slice(store::OperationRow& operation) {
       revive(std::move(row));
     }
   }
-  return settle_slice(operation, std::move(done));
+  return done;
 }
 
-// What was told to a webhook that is gone by now needs no row.
-Result<bool> Tick::settle_deliveries(const DeliveryNews& news) {
+Result<bool> Webhooks::settle_deliveries(const DeliveryNews& news) {
   const auto known = [&](Uuid id) {
     const auto found = state_.webhooks.find(id);
     return found == state_.webhooks.end() || found->second.removed ? nullptr : &found->second;
   };
   for (const auto& row : news.put)
-    if (known(row.key.webhook) != nullptr) changes_.deliveries.push_back(row);
-  changes_.deliveries_removed.insert(changes_.deliveries_removed.end(), news.removed.begin(), news.removed.end());
+    if (known(row.key.webhook) != nullptr) store_.put(row);
+  for (const auto& key : news.removed) store_.remove(key);
   for (const auto& cursor : news.cursors) {
     auto* webhook = known(cursor.webhook);
     if (webhook == nullptr || webhook->rewinds != cursor.rewinds || webhook->cursor >= cursor.at) continue;
     webhook->cursor = cursor.at;
-    changes_.webhooks.push_back(*webhook);
+    store_.changes().webhooks.push_back(*webhook);
   }
   for (const auto& disabled : news.disabled) {
     auto* webhook = known(disabled.webhook);
@@ -194,39 +185,23 @@ Result<bool> Tick::settle_deliveries(const DeliveryNews& news) {
     webhook->reason = disabled.reason;
     put_webhook(*webhook);
   }
-  flush();  // what else this tick does to the same rows comes after it
   return true;
 }
 
-Result<bool> Tick::store_cursor(const store::CursorRow& cursor) {
-  changes_.cursors.push_back(cursor);
+Result<bool> Webhooks::store_cursor(const store::CursorRow& cursor) {
+  store_.changes().cursors.push_back(cursor);
   return true;
 }
 
-void Tick::deliver(const model::Job& job, const store::EventRow& event) {
-  const auto& wanted = job.spec.webhook;
-  const auto types = wanted.types.empty() ? kJobsEnd : store::event_types_of(wanted.types, {}).value();
-  if ((types & store::type_bit(event.type)) == 0) return;
-  const auto webhook = state_.job_webhooks.find(job.spec.tenant);
-  if (webhook == state_.job_webhooks.end()) return;  // the tenant has withdrawn its secret
-  store::DeliveryRow row;
-  row.key = {webhook->second, event.no};
-  row.url = wanted.url;
-  row.due = row.at = now_.wall;
-  changes_.deliveries.push_back(row);
-  webhook_news.deliveries.push_back(std::move(row));
-}
-
-bool Tick::sweep_webhooks() {
+bool Webhooks::sweep() {
   bool all = true;
   for (auto it = state_.webhooks.begin(); it != state_.webhooks.end();) {
     const auto& webhook = it->second;
     const auto gone = store_.purge_deliveries(webhook.id, webhook.removed, now_.ages - options_.keep_events,
                                               options_.dead_deliveries_max, options_.slice);
-    if (gone > 0) wrote_ = true;
     if (gone == options_.slice) all = false;
     if (webhook.removed && gone < options_.slice) {
-      changes_.webhooks_removed.push_back(webhook.id);
+      store_.changes().webhooks_removed.push_back(webhook.id);
       it = state_.webhooks.erase(it);
     } else {
       ++it;

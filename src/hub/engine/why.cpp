@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "hub/engine/host_trouble.h"
 #include "hub/engine/snapshot.h"
-#include "hub/engine/tick.h"
 
 namespace geres::hub::engine {
 

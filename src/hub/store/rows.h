@@ -277,14 +277,14 @@ struct Changes {
   std::vector<model::Job> jobs;  // insert
   std::vector<JobUpdate> updates;
   std::vector<JobEdit> edits;
-  std::vector<ReadyRow> ready;  // insert
   std::vector<ReadyRow> ready_removed;
-  std::vector<ScheduledRow> scheduled;  // insert or replace
+  std::vector<ReadyRow> ready;  // insert
   std::vector<Seq> scheduled_removed;
-  std::vector<QueueDeadlineRow> deadlines;  // insert
+  std::vector<ScheduledRow> scheduled;  // insert or replace
   std::vector<Seq> deadlines_removed;
-  std::vector<LeaseRow> leases;               // insert or replace
+  std::vector<QueueDeadlineRow> deadlines;    // insert or replace
   std::vector<Uuid> leases_removed;           // by job id
+  std::vector<LeaseRow> leases;               // insert or replace
   std::vector<AttemptRow> attempts;           // insert
   std::vector<JobFileRow> files;              // insert or replace
   std::vector<CountDelta> counts;             // summed up by the store
@@ -294,8 +294,8 @@ struct Changes {
   std::vector<Uuid> operations_removed;
   std::vector<model::Webhook> webhooks;  // insert or replace
   std::vector<Uuid> webhooks_removed;
-  std::vector<DeliveryRow> deliveries;  // insert or replace
   std::vector<DeliveryKey> deliveries_removed;
+  std::vector<DeliveryRow> deliveries;  // insert or replace
   std::vector<CursorRow> cursors;  // insert or replace
   std::vector<Uuid> jobs_purged;   // with attempts, files, keys
   std::vector<EventRow> events;    // insert; last, so that readers see them only with their state

@@ -76,7 +76,49 @@ struct Taken {
   std::optional<ReadyRow> next;  // the lane's new head
 };
 
-class Store {
+// Reads inside the transaction: they see what was applied in it before.
+class TickReads {
+ public:
+  virtual std::vector<std::optional<model::Job>> jobs_by_key(std::span<const KeyRef> keys) = 0;
+  virtual std::optional<ListKeyRow> list_key(const std::string& scope, const std::string& key) = 0;
+  // Full rows, in the order asked for, with the place they have now (a leased job's status is the lease's).
+  virtual std::vector<std::optional<model::Job>> jobs(std::span<const Uuid> ids) = 0;
+  virtual std::vector<model::Job> jobs_by_seq(std::span<const Seq> seqs) = 0;  // absent ones left out
+  // The ended attempt that ran under this lease; nullopt if there was none.
+  virtual std::optional<AttemptRow> ended_attempt(Uuid lease) = 0;
+  // Where a waiting job stands, if it waits.
+  virtual std::optional<ReadyRow> ready_row(Uuid id) = 0;
+  virtual std::optional<ScheduledRow> scheduled_row(Uuid id) = 0;
+  // The first n rows of a lane, left where they are.
+  virtual std::vector<ReadyRow> peek_ready(LaneNo lane, std::size_t n) = 0;
+  virtual std::optional<ReadyRow> head(LaneNo lane) = 0;
+  // Due ones first; those by wall and those by the engine's clock have times of their own.
+  virtual std::vector<ScheduledRow> due(Millis engine_now, Millis wall_now, std::size_t max) = 0;
+  virtual std::optional<Millis> next_due(bool by_wall) = 0;
+  virtual std::vector<QueueDeadlineRow> deadlines_due(Millis engine_now, std::size_t max) = 0;
+  virtual std::optional<Millis> next_deadline() = 0;
+  // Ids of jobs in (after, bound] in order that fit the filter, from at most `scan` rows looked at.
+  struct Slice {
+    std::vector<Uuid> ids;
+    Seq cursor = 0;     // the last row looked at
+    bool last = false;  // nothing left up to the bound
+  };
+  virtual Slice slice(const JobFilter& filter, Seq after, Seq bound, std::size_t scan) = 0;
+  // Jobs that ended in `state` before `before`, for one tenant or (empty) all but `except`; oldest first.
+  virtual std::vector<Uuid> ended_before(model::JobState state, Millis before, const std::string& tenant,
+                                         const std::vector<std::string>& except, std::size_t max) = 0;
+  virtual bool package_in_use(const std::string& tenant, const std::string& sha256) = 0;  // by a job not ended
+  // Is there a token of this name for these tenants (in order; empty: all) that has not expired?
+  virtual bool token_named(const std::string& name, const std::vector<std::string>& tenants, Millis now) = 0;
+
+  // In the order of their events.
+  virtual std::vector<DeliveryRow> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) = 0;
+
+ protected:
+  ~TickReads() = default;
+};
+
+class Store : public TickReads {
  public:
   virtual ~Store() = default;
 
@@ -88,39 +130,9 @@ class Store {
   virtual void commit(std::int64_t tick) = 0;  // stores the tick number with it; returns when it is on disk
   virtual void rollback() noexcept = 0;        // safe to call without a transaction
 
-  // --- reads inside the transaction
-  virtual std::vector<std::optional<model::Job>> jobs_by_key(std::span<const KeyRef> keys) = 0;
-  virtual std::optional<ListKeyRow> list_key(const std::string& scope, const std::string& key) = 0;
-  // Full rows, in the order asked for, with the place they have now (a leased job's status is the lease's).
-  virtual std::vector<std::optional<model::Job>> jobs(std::span<const Uuid> ids) = 0;
-  virtual std::vector<model::Job> jobs_by_seq(std::span<const Seq> seqs) = 0;  // absent ones left out
-  // The ended attempt that ran under this lease; nullopt if there was none.
-  virtual std::optional<AttemptRow> ended_attempt(Uuid lease) = 0;
-  // Where a waiting job stands, if it waits.
-  virtual std::optional<ReadyRow> ready_row(Uuid id) = 0;
-  virtual std::optional<ScheduledRow> scheduled_row(Uuid id) = 0;
+  // --- inside the transaction: what a store takes away by itself
   // Removes and returns up to n first rows of a lane.
   virtual Taken take_ready(LaneNo lane, std::size_t n) = 0;
-  // The first n rows of a lane, left where they are.
-  virtual std::vector<ReadyRow> peek_ready(LaneNo lane, std::size_t n) = 0;
-  virtual std::optional<ReadyRow> head(LaneNo lane) = 0;
-  // Due ones first; those by wall and those by the engine's clock have times of their own.
-  virtual std::vector<ScheduledRow> due(Millis engine_now, Millis wall_now, std::size_t max) = 0;
-  virtual std::optional<Millis> next_due(bool by_wall) = 0;
-  virtual std::vector<QueueDeadlineRow> deadlines_due(Millis engine_now, std::size_t max) = 0;
-  virtual std::optional<Millis> next_deadline() = 0;
-  // At start: durations are due at min(stored, now + full duration). Bounded by one UPDATE.
-  virtual void cap_durations(Millis engine_now) = 0;
-  // Ids of jobs in (after, bound] in order that fit the filter, from at most `scan` rows looked at.
-  struct Slice {
-    std::vector<Uuid> ids;
-    Seq cursor = 0;     // the last row looked at
-    bool last = false;  // nothing left up to the bound
-  };
-  virtual Slice slice(const JobFilter& filter, Seq after, Seq bound, std::size_t scan) = 0;
-  // Jobs that ended in `state` before `before`, for one tenant or (empty) all but `except`; oldest first.
-  virtual std::vector<Uuid> ended_before(model::JobState state, Millis before, const std::string& tenant,
-                                         const std::vector<std::string>& except, std::size_t max) = 0;
   // Drops events up to `keep_from` (exclusive) or older than `before`; looks at `max` rows at most; returns how many.
   // One that is later than `now` was told by a clock that was wrong for a while: it goes with those around it.
   virtual std::size_t purge_events(EventNo keep_from, Millis before, Millis now, std::size_t max) = 0;
@@ -136,16 +148,13 @@ class Store {
     bool last = false;  // nothing left that is older than `before`
   };
   virtual KeySlice purge_list_keys(Millis before, KeyPlace after, std::size_t max) = 0;
-  virtual bool package_in_use(const std::string& tenant, const std::string& sha256) = 0;  // by a job not ended
-  // Is there a token of this name for these tenants (in order; empty: all) that has not expired?
-  virtual bool token_named(const std::string& name, const std::vector<std::string>& tenants, Millis now) = 0;
-
-  // In the order of their events.
-  virtual std::vector<DeliveryRow> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) = 0;
   // Drops dead letters made before `before` and those behind the newest `dead_max`; with `all`, any. At most `max`
   // rows; returns how many.
   virtual std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max,
                                        std::size_t max) = 0;
+
+  // At start: durations are due at min(stored, now + full duration). Bounded by one UPDATE.
+  virtual void cap_durations(Millis engine_now) = 0;
 
   // Everybody else's door; the object lives as long as the store.
   virtual Reads& reads() = 0;

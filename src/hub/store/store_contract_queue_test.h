@@ -42,6 +42,33 @@ TEST_P(StoreContract, TakesTheFirstOfALaneInOrder) {
   EXPECT_TRUE(inside([&] { return store->take_ready(1, 1); }).rows.empty());
 }
 
+// One row may be taken away and put in the same tick: it has left its place and come back to it.
+TEST_P(StoreContract, TakesAwayFirstAndPutsThen) {
+  const auto jobs = new_jobs(3);
+  insert(jobs);
+  Changes changes;
+  changes.ready_removed = {ready(jobs[0]), ready(jobs[1])};
+  changes.ready = {ready(jobs[0])};
+  changes.scheduled_removed = {jobs[1].id.seq()};
+  changes.scheduled = {{jobs[1].id.seq(), 50, true, 0}};
+  changes.deadlines_removed = {jobs[0].id.seq()};
+  changes.deadlines = {{jobs[0].id.seq(), 70}};
+  changes.leases_removed = {jobs[2].id};
+  changes.leases = {lease_of(jobs[2])};
+  const DeliveryKey key{next_id(), 1};
+  changes.deliveries_removed = {key};
+  changes.deliveries = {{.key = key, .due = 5}};
+  tick(changes);
+  store->begin();
+  EXPECT_EQ(store->ready_row(jobs[0].id), ready(jobs[0]));
+  EXPECT_FALSE(store->ready_row(jobs[1].id));
+  EXPECT_EQ(store->next_due(true), 50);
+  EXPECT_EQ(store->next_deadline(), 70);
+  EXPECT_EQ(store->deliveries(key.webhook, DeliveryState::pending, 0, 9).size(), 1u);
+  store->rollback();
+  ASSERT_EQ(reads().leases().size(), 1u);
+}
+
 TEST_P(StoreContract, FindsAWaitingJobsPlace) {
   auto jobs = new_jobs(4);
   jobs[0].spec.requirements = {2, 0, {{"gpu", "yes"}}};

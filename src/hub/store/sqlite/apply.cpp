@@ -96,31 +96,31 @@ void edit_jobs(Database& database, const std::vector<JobEdit>& edits) {
            });
 }
 
+// Taken away first: a job may leave one place and come to another, or to the same again, in one tick.
 void write_queue(Database& database, const Changes& changes) {
-  for_each(database, "INSERT INTO ready VALUES(?,?,?)", changes.ready,
-           [](Statement& s, const ReadyRow& r) { s.bind(r.lane, r.priority, r.seq); });
   for_each(database, "DELETE FROM ready WHERE lane=? AND priority=? AND seq=?", changes.ready_removed,
            [](Statement& s, const ReadyRow& r) { s.bind(r.lane, r.priority, r.seq); });
+  for_each(database, "INSERT INTO ready VALUES(?,?,?)", changes.ready,
+           [](Statement& s, const ReadyRow& r) { s.bind(r.lane, r.priority, r.seq); });
+  for_each(database, "DELETE FROM scheduled WHERE seq=?", changes.scheduled_removed,
+           [](Statement& s, Seq seq) { s.bind(seq); });
   for_each(database, "INSERT OR REPLACE INTO scheduled VALUES(?,?,?,?)", changes.scheduled,
            [](Statement& s, const ScheduledRow& r) { s.bind(r.seq, r.due, r.by_wall, r.duration); });
-  for_each(database, "DELETE FROM scheduled WHERE seq=?", changes.scheduled_removed,
+  for_each(database, "DELETE FROM queue_deadline WHERE seq=?", changes.deadlines_removed,
            [](Statement& s, Seq seq) { s.bind(seq); });
   // The full duration is the job's own; cap_durations needs it.
   for_each(database,
            "INSERT OR REPLACE INTO queue_deadline"
            " VALUES(?1, ?2, coalesce((SELECT queue_timeout FROM job WHERE seq=?1), 0))",
            changes.deadlines, [](Statement& s, const QueueDeadlineRow& r) { s.bind(r.seq, r.due); });
-  for_each(database, "DELETE FROM queue_deadline WHERE seq=?", changes.deadlines_removed,
-           [](Statement& s, Seq seq) { s.bind(seq); });
 }
 
 void write_leases(Database& database, const Changes& changes) {
-  if (!changes.leases.empty()) {
-    auto put = database.cached(put_lease_sql());
-    for (const auto& lease : changes.leases) put_lease(put, lease);
-  }
   for_each(database, "DELETE FROM lease WHERE seq=?", changes.leases_removed,
            [](Statement& s, Uuid job) { s.bind(job.seq()); });
+  if (changes.leases.empty()) return;
+  auto put = database.cached(put_lease_sql());
+  for (const auto& lease : changes.leases) put_lease(put, lease);
 }
 
 void insert_attempt(Statement& insert, const AttemptRow& row) {
@@ -202,8 +202,8 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   remove_ids(database, "DELETE FROM operation WHERE id=?", changes.operations_removed);
   put_webhooks(database, changes.webhooks);
   remove_ids(database, "DELETE FROM webhook WHERE id=?", changes.webhooks_removed);
-  put_deliveries(database, changes.deliveries);
   remove_deliveries(database, changes.deliveries_removed);
+  put_deliveries(database, changes.deliveries);
   put_cursors(database, changes.cursors);
   for (const Uuid id : changes.jobs_purged) purge_job(database, id, use);
   use.write();

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// From open fetches to leases: show lanes and hosts to the scheduler, take the rows it chose, grant the leases.
+// Who is shown to the scheduler, where newcomers begin, and what is done with its plan.
+#include "hub/engine/granting.h"
+
 #include <algorithm>
 
 #include "base/log.h"
 #include "hub/engine/charging.h"
+#include "hub/engine/host_trouble.h"
 #include "hub/engine/placement.h"
-#include "hub/engine/tick.h"
-#include "hub/engine/views.h"
+#include "hub/engine/snapshot.h"
 
 namespace geres::hub::engine {
 
@@ -23,12 +25,12 @@ bool at_limit(const auto& view) {
 
 }  // namespace
 
-bool Tick::has_unstarted(const HostState& host) const {
+bool Granting::has_unstarted(const HostState& host) const {
   return std::any_of(host.leases.begin(), host.leases.end(),
                      [&](auto seq) { return !state_.leases.at(seq).row.started_at; });
 }
 
-Tick::Views Tick::views(bool all_lanes) {
+Views Granting::views() {
   Views views;
   const auto number = ++state_.views;
   const auto is_new = [number](ViewPlace& place, std::size_t next) {
@@ -54,8 +56,8 @@ Tick::Views Tick::views(bool all_lanes) {
   views.lanes.reserve(state_.lanes.size());
   views.lane_states.reserve(state_.lanes.size());
   for (auto& [key, lane] : state_.lanes) {
-    if (lane.ready == 0 && !all_lanes) continue;
-    if (lane.ready > 0 && !lane.head) lane.head = store_.head(lane.row.no);
+    if (lane.ready == 0) continue;
+    if (lane.ready > 0 && !lane.head) lane.head = store_.read().head(lane.row.no);
     LaneView view;
     view.key = &lane.row.key;
     view.tenant = tenant_index(*lane.tenant);
@@ -63,7 +65,7 @@ Tick::Views Tick::views(bool all_lanes) {
     view.ready = lane.ready;
     view.expected = expected_duration(lane, options_.duration_guess);
     if (lane.head) view.head = *lane.head;
-    if (!lane.row.key.avoid.empty() && another_fits(lane, lane.row.key.avoid)) view.avoid = &lane.row.key.avoid;
+    if (!lane.row.key.avoid.empty() && another_fits(state_, lane, lane.row.key.avoid, now_.monotonic)) view.avoid = &lane.row.key.avoid;
     view.starving = lane.passed_over_since != 0 && now_.monotonic - lane.passed_over_since >= kStarvingAfter;
     views.lanes.push_back(view);
     views.lane_states.push_back(&lane);
@@ -99,7 +101,7 @@ Tick::Views Tick::views(bool all_lanes) {
 }
 
 // Whether any host that is there could run it.
-bool Tick::has_host(LaneState& lane) {
+bool Granting::has_host(LaneState& lane) {
   if (lane.fleet_seen == state_.fleet) return lane.has_host;
   lane.fleet_seen = state_.fleet;
   lane.has_host = std::any_of(state_.hosts.begin(), state_.hosts.end(), [&](const auto& entry) {
@@ -111,7 +113,7 @@ bool Tick::has_host(LaneState& lane) {
 // A tenant gets no credit for the time in which it wanted nothing, or could get nothing for reasons of its own: a
 // pause, a limit, no host for it. When that ends it stands where those stand that are being served. This is an edge:
 // one that has waited all the time keeps its place, however long nothing of it runs.
-void Tick::let_in(Views& views) {
+void Granting::let_in(Views& views) {
   ++state_.pass;
   state_.fleet_of_pass = state_.fleet;
   std::vector<std::optional<std::int64_t>> ranks(views.tenants.size());  // of those that contend: their best
@@ -151,7 +153,7 @@ void Tick::let_in(Views& views) {
 }
 
 // Who was served tells where newcomers begin; a host that is held for a dedicated batch is paid for.
-void Tick::note_service(const Views& views, const Schedule& plan) {
+void Granting::note_service(const Views& views, const Schedule& plan) {
   std::map<std::int64_t, std::pair<double, TenantState*>> served;
   for (const auto& grant : plan.grants) {
     const auto& lane = views.lanes[grant.lane];
@@ -168,88 +170,13 @@ void Tick::note_service(const Views& views, const Schedule& plan) {
   keep_free(state_, kept, now_.monotonic);
 }
 
-void Tick::lease_out(model::Job job, LaneState& lane, HostState& host, FetchAnswer& answer) {
-  auto& status = job.status;
-  ++status.attempt;
-  status.host = host.row.name;
-  status.started_at.reset();
-  status.progress.reset();
-  move(job, model::Trigger::grant);
-  if (job.spec.queue_timeout > 0) changes_.deadlines_removed.push_back(job.id.seq());
-
-  store::LeaseRow row;
-  // Its first half names the job, so that a late report finds the attempt; the second half is the secret.
-  row.name = {job.id.high, random_.next()};
-  row.job = job.id;
-  row.lane = lane.row.no;
-  row.host = host.row.id;
-  row.host_name = host.row.name;
-  row.attempt = status.attempt;
-  row.version = status.version;
-  row.ttl = job.spec.lease > 0 ? std::clamp(job.spec.lease, options_.lease_min, options_.lease_max) : options_.lease;
-  row.granted_at = now_.wall;
-  row.fetch_id = host.fetch_id;
-  changes_.leases.push_back(row);
-
-  const auto& needs = lane.row.key.requirements;
-  auto& lease = state_.leases[job.id.seq()];
-  lease = {};
-  lease.row = row;
-  lease.job = job;
-  lease.job.spec.parameters.clear();
-  lease.job.spec.inputs.clear();
-  lease.lane = &lane;
-  lease.deadline = now_.lease + row.ttl;
-  state_.deadlines.emplace(lease.deadline, row.name);
-  host.leases.insert(job.id.seq());
-  host.shown.reset();
-  host.slots_used += needs.slots;
-  host.memory_used += needs.memory;
-  ++lane.leases;
-  note_use(lane);
-  ++lane.tenant->running;
-  lane.tenant->slots += needs.slots;
-  ++lane.batch->running;
-  charge_lease(state_, lease, now_.monotonic, options_.duration_guess);
-  if (lane.batch->row.dedicated || host.payer != nullptr) charge_idle_slots(state_, host, now_.monotonic);
-  leases_added.push_back({row.name, {row.job, row.host, job.spec.tenant, row.attempt}});
-  emit(store::EventType::job_leased, job, "\"host\":\"" + host.row.name + "\"");
-  ++stats_.granted;
-  answer.leases.push_back({std::move(row), std::move(job)});
-}
-
-// Takes the lease out of every counter and table; the entry itself goes with the caller.
-void Tick::end_lease(LeaseState& lease) {
-  const auto& needs = lease.lane->row.key.requirements;
-  const auto seq = lease.row.job.seq();
-  if (const auto host = state_.hosts.find(lease.row.host); host != state_.hosts.end()) {
-    host->second.leases.erase(seq);
-    host->second.shown.reset();
-    host->second.cancels_told.erase(seq);
-    host->second.slots_used -= needs.slots;
-    host->second.memory_used -= needs.memory;
-    if (host->second.payer != nullptr) charge_idle_slots(state_, host->second, now_.monotonic);
-  }
-  settle_charge(lease, now_.monotonic);
-  newcomers_ |= lease.lane->tenant->contended_in != state_.pass;  // one that was at its limit
-  --lease.lane->leases;
-  note_use(*lease.lane);
-  --lease.lane->tenant->running;
-  lease.lane->tenant->slots -= needs.slots;
-  --lease.lane->batch->running;
-  if (lease.unwritten_progress) state_.progress_due.erase({lease.progress_written + options_.progress_pause, seq});
-  changes_.leases_removed.push_back(lease.row.job);
-  leases_gone.push_back(lease.row.name);
-}
-
-void Tick::grant() {
+void Granting::grant() {
   const bool offers = std::any_of(desk_.fetches.begin(), desk_.fetches.end(),
                                   [](const auto& entry) { return entry.second.call.slots > 0; });
   if (!offers) keep_free(state_, {}, now_.monotonic);
-  if (!offers && !newcomers_ && state_.fleet == state_.fleet_of_pass) return;
-  flush();
+  if (!offers && !round_.newcomers && state_.fleet == state_.fleet_of_pass) return;
   charge_overruns(state_, now_.monotonic);
-  auto views = this->views(false);
+  auto views = this->views();
   let_in(views);
   if (!offers) return;
   if (views.lanes.empty() || std::none_of(views.hosts.begin(), views.hosts.end(), [](const auto& h) { return h.open; }))
@@ -260,7 +187,7 @@ void Tick::grant() {
     auto& rows = peeked[lane];
     if (i >= rows.size()) {
       if (!rows.empty() && std::int64_t(rows.size()) >= views.lanes[lane].ready) return std::nullopt;
-      rows = store_.peek_ready(views.lane_states[lane]->row.no, std::max(kPeek, i * 2 + 1));
+      rows = store_.read().peek_ready(views.lane_states[lane]->row.no, std::max(kPeek, i * 2 + 1));
     }
     return i < rows.size() ? std::optional(rows[i]) : std::nullopt;
   };
@@ -274,12 +201,11 @@ void Tick::grant() {
   for (const auto& [index, n] : wanted) {
     auto& lane = *views.lane_states[index];
     auto rows = store_.take_ready(lane.row.no, n);
-    wrote_ = true;
     lane.ready = rows.rows.size() == n ? lane.ready - std::int64_t(n) : 0;
     if (rows.rows.size() != n)
       log::error("lane {} counts jobs that are not there: its counter is put right", lane.row.no);
     lane.head = rows.next;
-    note_use(lane);
+    lanes_.note_use(lane);
     lane.passed_over_since = 0;
     for (const auto& row : rows.rows) {
       taken[index].push_back(row.seq);
@@ -291,7 +217,7 @@ void Tick::grant() {
       views.lane_states[i]->passed_over_since = now_.monotonic;
 
   std::unordered_map<store::Seq, model::Job> jobs;
-  for (auto& job : store_.jobs_by_seq(seqs)) {
+  for (auto& job : store_.read().jobs_by_seq(seqs)) {
     const auto seq = job.id.seq();
     jobs.emplace(seq, std::move(job));
   }
@@ -306,9 +232,34 @@ void Tick::grant() {
       continue;
     }
     auto& host = *views.host_states[grant.host];
-    lease_out(std::move(job->second), *views.lane_states[grant.lane], host, reply_to(host).answer);
+    fetches_.reply_to(host).answer.leases.push_back(
+        attempts_.grant(std::move(job->second), *views.lane_states[grant.lane], host));
   }
-  flush();
+}
+
+// ---- for readers ----------------------------------------------------------------------------------------------------
+
+SnapshotPtr Granting::snapshot() {
+  auto views = this->views();
+  auto made = std::make_shared<Snapshot>();
+  for (Index i = 0; i < views.lanes.size(); ++i) {
+    auto& lane = *views.lane_states[i];
+    if (!lane.shown) lane.shown = std::make_shared<const store::LaneKey>(lane.row.key);
+    views.lanes[i].key = lane.shown.get();
+    if (views.lanes[i].avoid != nullptr) views.lanes[i].avoid = &lane.shown->avoid;
+    made->lanes.push_back({lane.row.no, lane.shown});
+  }
+  for (Index i = 0; i < views.hosts.size(); ++i) {
+    auto& host = *views.host_states[i];
+    if (!host.shown) host.shown = std::make_shared<const HostInfo>(host_info(state_, host, now_));
+    views.hosts[i].host = &host.shown->host;
+    made->hosts.push_back({host.shown, host.last_seen_wall});
+  }
+  made->tenants = std::move(views.tenants);
+  made->batches = std::move(views.batches);
+  made->lane_views = std::move(views.lanes);
+  made->host_views = std::move(views.hosts);
+  return made;
 }
 
 }  // namespace geres::hub::engine

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Submit: resolve what a job names, check it all, then insert; a list is all or nothing. A key that exists answers with
 // the job it made.
+#include "hub/engine/submitting.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/duration.h"
 #include "base/similar.h"
-#include "hub/engine/tick.h"
 
 namespace geres::hub::engine {
 
 // A job of the list on its way in: either a repeat of one that exists, or all that insert() needs.
-struct Tick::Prepared {
+struct Submitting::Prepared {
   std::optional<Uuid> existing;
   std::optional<std::size_t> same_as;  // an earlier item of the list with the same key
   model::JobSpec spec;
@@ -79,13 +80,13 @@ Result<void> check_memory(const model::JobSpec& spec, const State& state) {
 
 }  // namespace
 
-Result<void> Tick::prepare(const Submit& submit, std::size_t index, Prepared& prepared) {
+Result<void> Submitting::prepare(const Submit& submit, std::size_t index, Prepared& prepared) {
   const auto& job = submit.jobs[index];
   prepared.spec = job.spec;
   auto& spec = prepared.spec;
   spec.submitted_by = submit.caller.name;
   if (auto ok = check_memory(spec, state_); !ok) return ok;
-  prepared.batch = find_batch(spec.tenant, job.batch);
+  prepared.batch = state_.find_batch(spec.tenant, job.batch);
   if (prepared.batch == nullptr)
     return fail(Code::unknownBatch, fmt::format("tenant {} has no batch '{}'", spec.tenant, job.batch), "/batch",
                 "create it first: geres batch create");
@@ -102,29 +103,18 @@ Result<void> Tick::prepare(const Submit& submit, std::size_t index, Prepared& pr
   return resolve_package(job, spec, state_);
 }
 
-// So many jobs more of this tenant.
-Result<void> Tick::check_room(const std::string& tenant, std::int64_t jobs) const {
-  const auto found = state_.tenants.find(tenant);
-  if (found == state_.tenants.end() || found->second.row.max_queued == 0) return {};
-  const auto& own = found->second;
-  if (own.live + jobs <= own.row.max_queued) return {};
-  return fail(Code::tooManyQueued,
-              fmt::format("tenant {} has {} unfinished jobs of at most {}", tenant, own.live, own.row.max_queued),
-              "/tenant", "try again when some have ended");
-}
-
-Result<void> Tick::check_queue_limits(const std::vector<Prepared>& prepared, const Submit& submit) {
+Result<void> Submitting::check_queue_limits(const std::vector<Prepared>& prepared, const Submit& submit) {
   std::map<std::string, std::int64_t> added;
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     if (prepared[i].existing || prepared[i].same_as) continue;
     const auto& name = prepared[i].spec.tenant;
-    if (auto ok = check_room(name, ++added[name]); !ok) return at_item(submit, i, ok.error());
+    if (auto ok = book_.has_room(name, ++added[name]); !ok) return at_item(submit, i, ok.error());
   }
   return {};
 }
 
 // All lanes that the list needs, before the first is made.
-Result<void> Tick::check_lanes(const std::vector<Prepared>& prepared, const Submit& submit) {
+Result<void> Submitting::check_lanes(const std::vector<Prepared>& prepared, const Submit& submit) {
   struct Wanted {
     std::set<store::LaneKey> lanes;
     std::size_t last = 0;  // item that needs one
@@ -140,45 +130,16 @@ Result<void> Tick::check_lanes(const std::vector<Prepared>& prepared, const Subm
     if (wanted.lanes.insert(store::lane_key(spec)).second) wanted.last = i;
   }
   for (const auto& [tenant, wanted] : tenants)
-    if (auto room = has_room(tenant, wanted.lanes); !room) return at_item(submit, wanted.last, room.error());
+    if (auto room = lanes_.has_room(tenant, wanted.lanes); !room) return at_item(submit, wanted.last, room.error());
   return {};
 }
 
-model::Job Tick::insert(const model::JobSpec& spec, LaneState& lane, std::optional<Uuid> redrive_of) {
-  model::Job job;
-  job.id = ids_.next(now_.wall);
-  job.spec = spec;
-  auto& status = job.status;
-  status.submitted_at = now_.wall;
-  status.redrive_of = redrive_of;
-  const bool later = spec.delay > 0 || (spec.not_before && *spec.not_before > now_.wall);
-  status.state = *model::next_state(std::nullopt, later ? model::Trigger::delay : model::Trigger::submit);
-  auto& batch = *lane.batch;
-  if (later) {
-    const bool by_wall = spec.delay == 0;
-    status.due_at = by_wall ? *spec.not_before : now_.wall + spec.delay;
-    make_scheduled(job, by_wall ? *spec.not_before : now_.engine + spec.delay, by_wall, spec.delay);
-  } else {
-    status.ready_at = now_.wall;
-    make_ready(job, lane);
-  }
-  count(batch, spec.tenant, status.state, +1);
-  ++batch.live;
-  ++lane.tenant->live;
-  batch.completed = false;
-  changes_.jobs.push_back(job);
-  emit(store::EventType::job_submitted, job);
-  ++stats_.jobs_submitted;
-  return job;
-}
-
-Result<Submitted> Tick::submit(const Submit& submit) {
+Result<Submitted> Submitting::submit(const Submit& submit) {
   Submitted answer;
   std::string scope;
   if (!submit.list_key.empty()) {
     scope = submit.caller.tenants.size() == 1 ? submit.caller.tenants.front() : "token:" + submit.caller.name;
-    flush();
-    if (auto known = store_.list_key(scope, submit.list_key)) {
+    if (auto known = store_.read().list_key(scope, submit.list_key)) {
       if (known->digest != submit.list_digest)
         return fail(Code::keyReused, fmt::format("the key '{}' was used for another list", submit.list_key),
                     "Idempotency-Key", "a key of its own for each list");
@@ -200,10 +161,7 @@ Result<Submitted> Tick::submit(const Submit& submit) {
   for (std::size_t i = 0; i < submit.jobs.size(); ++i) {
     const auto& spec = submit.jobs[i].spec;
     if (spec.key.empty()) continue;
-    if (const auto fresh = fresh_keys_.find({spec.tenant, spec.key}); fresh != fresh_keys_.end()) {
-      if (fresh->second.second != spec.key_digest) return reused(i, spec.key);
-      prepared[i].existing = fresh->second.first;
-    } else if (const auto [same, first] = in_list.try_emplace({spec.tenant, spec.key}, i); !first) {
+    if (const auto [same, first] = in_list.try_emplace({spec.tenant, spec.key}, i); !first) {
       if (submit.jobs[same->second].spec.key_digest != spec.key_digest) return reused(i, spec.key);
       prepared[i].same_as = same->second;
     } else {
@@ -215,7 +173,7 @@ Result<Submitted> Tick::submit(const Submit& submit) {
     const auto found = store_.jobs_by_key(asked);
     for (std::size_t k = 0; k < found.size(); ++k) {
       if (!found[k]) continue;
-      if (found[k]->spec.key_digest != submit.jobs[askers[k]].spec.key_digest) return reused(askers[k], asked[k].key);
+      if (found[k]->digest != submit.jobs[askers[k]].spec.key_digest) return reused(askers[k], asked[k].key);
       prepared[askers[k]].existing = found[k]->id;
     }
   }
@@ -233,7 +191,7 @@ Result<Submitted> Tick::submit(const Submit& submit) {
     if (prepared[i].existing || prepared[i].same_as) continue;
     auto key = store::lane_key(prepared[i].spec);
     if (last == nullptr || !(key == last_key)) {
-      last = *lane(key);
+      last = *lanes_.lane(key);
       last_key = std::move(key);
     }
     lanes[i] = last;
@@ -251,17 +209,15 @@ Result<Submitted> Tick::submit(const Submit& submit) {
       continue;
     }
     answer.replayed = false;
-    auto job = insert(prepared[i].spec, *lanes[i], std::nullopt);
-    if (!job.spec.key.empty()) fresh_keys_[{job.spec.tenant, job.spec.key}] = {job.id, job.spec.key_digest};
+    auto job = book_.insert(prepared[i].spec, *lanes[i], std::nullopt);
     answer.ids.push_back(job.id);
     if (!submit.list) answer.jobs.push_back(std::move(job));
   }
   if (!submit.list && answer.jobs.empty()) {
-    flush();
-    if (auto job = store_.jobs(answer.ids).front()) answer.jobs.push_back(std::move(*job));
+    if (auto job = store_.read().jobs(answer.ids).front()) answer.jobs.push_back(std::move(*job));
   }
   if (!submit.list_key.empty())
-    changes_.list_keys.push_back({scope, submit.list_key, submit.list_digest, answer.ids, now_.wall});
+    store_.changes().list_keys.push_back({scope, submit.list_key, submit.list_digest, answer.ids, now_.wall});
   return answer;
 }
 

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hosts: joining, being heard of, falling silent, going.
+#pragma once
+
+#include "hub/engine/attempts.h"
+
+namespace geres::hub::engine {
+
+class Hosts {
+ public:
+  Hosts(Round& round, EventLog& events, Attempts& attempts)
+      : state_(round.state),
+        desk_(round.desk),
+        store_(round.store),
+        ids_(round.ids),
+        options_(round.options),
+        now_(round.now),
+        out_(round.out),
+        events_(events),
+        attempts_(attempts) {}
+
+  Result<model::Host> join(const RegisterHost& host);
+  Result<HostInfo> set_mode(const std::string& text, model::HostMode mode);
+  // The host whose call this is, now known to be alive. Null: it is not registered (any more).
+  HostState* seen(Uuid id);
+  void leave(Uuid id);  // by its own will
+
+  void watch();  // a step
+
+ private:
+  void emit_host(store::EventType type, const HostState& host);
+  void forget(Uuid id);
+
+  State& state_;
+  Desk& desk_;
+  BufferedStore& store_;
+  IdSource& ids_;
+  const Options& options_;
+  const Now& now_;
+  Outbox& out_;
+  EventLog& events_;
+  Attempts& attempts_;
+};
+
+Error host_gone();  // for a call of a host that is not registered any more
+
+HostInfo host_info(const State& state, const HostState& host, const Now& now);
+
+}  // namespace geres::hub::engine
