@@ -371,7 +371,7 @@ void Hub::Parts::make_admin_token(const std::filesystem::path& file, bool anew) 
   token.roles = {model::Role::admin};
   for (int n = 2;; ++n) {
     auto made = ask_and_wait<model::Token>(
-        [&](engine::Answer<model::Token> answer) { engine.create_token(token, std::move(answer)); });
+        [&](engine::Answer<model::Token> answer) { engine.ask(engine::CreateToken{token}, std::move(answer)); });
     if (made) {
       log::event(log::Level::info, "token made",
                  {{"token", made->name},

@@ -151,7 +151,7 @@ void Client::send_submit(int op, Submit submit) {
   begin([this, op, submit](Engine& engine, const Reply& reply) {
     auto& record = ledger_.submits[std::size_t(op)];
     const bool again = record.received++ > 0;
-    engine.submit(submit, hub_.answer<Submitted>([this, op, submit, reply, again](Result<Submitted>& result) {
+    engine.ask(submit, hub_.answer<Submitted>([this, op, submit, reply, again](Result<Submitted>& result) {
       auto& record = ledger_.submits[std::size_t(op)];
       if (result) {
         ledger_.submitted(op, *result);
@@ -188,7 +188,7 @@ void Client::repeat() {
   else
     submit.list_digest = "b";
   begin([this, submit, op = past.op](Engine& engine, const Reply& reply) {
-    engine.submit(submit, hub_.answer<Submitted>([this, submit, op, reply](Result<Submitted>& result) {
+    engine.ask(submit, hub_.answer<Submitted>([this, submit, op, reply](Result<Submitted>& result) {
       const auto code = result ? Code::internal : result.error().code;
       const auto& ids = ledger_.submits[std::size_t(op)].ids;
       const auto kept = [this](Uuid id) { return ledger_.kept(id); };
@@ -222,10 +222,10 @@ void Client::cancel(Uuid id) {
   begin([this, id](Engine& engine, const Reply& reply) {
     if (auto* job = ledger_.find(id)) job->cancel_asked = true;
     const CancelWhat what{dice_.between(10, 1'500), "no need"};
-    engine.cancel_job(caller_, id, what, answer<Job>(reply, [this](const Job& job) {
-                        trace_("cancel of job {} is acknowledged", brief(job.id));
-                        ledger_.cancel_acknowledged(job, hub_.told());
-                      }));
+    engine.ask(hub::engine::CancelJob{caller_, id, what}, answer<Job>(reply, [this](const Job& job) {
+                 trace_("cancel of job {} is acknowledged", brief(job.id));
+                 ledger_.cancel_acknowledged(job, hub_.told());
+               }));
   });
 }
 
@@ -235,7 +235,7 @@ void Client::cancel_foreign() {
     if (job.row.spec.tenant != tenant_) others.push_back(id);
   if (others.empty()) return next();
   begin([this, id = dice_.pick(others)](Engine& engine, const Reply& reply) {
-    engine.cancel_job(caller_, id, {}, hub_.answer<Job>([this, reply](Result<Job>& result) {
+    engine.ask(hub::engine::CancelJob{caller_, id, {}}, hub_.answer<Job>([this, reply](Result<Job>& result) {
       if (result)
         ledger_.violate("I13", "another tenant's job was seen");
       else if (result.error().code == Code::unknownJob)
@@ -254,15 +254,15 @@ void Client::cancel_many() {
     asked.insert("Other");
     if (filter.type.empty()) asked.insert("Work");
     const auto upto = hub_.told();
-    engine.cancel_where(
-        caller_, filter, {200, "none of these"}, answer<BulkDone>(reply, [this, filter, upto](const BulkDone&) {
-          ledger_.hit(Path::bulk_cancelled);
-          for (auto& [id, job] : ledger_.jobs) {
-            const bool meant =
-                job.row.spec.tenant == tenant_ && (filter.type.empty() || job.row.spec.type == filter.type);
-            if (meant && job.first_event <= upto) job.cancelled_after = std::max<store::EventNo>(hub_.told(), 1);
-          }
-        }));
+    engine.ask(hub::engine::CancelWhere{caller_, filter, {200, "none of these"}},
+               answer<BulkDone>(reply, [this, filter, upto](const BulkDone&) {
+                 ledger_.hit(Path::bulk_cancelled);
+                 for (auto& [id, job] : ledger_.jobs) {
+                   const bool meant =
+                       job.row.spec.tenant == tenant_ && (filter.type.empty() || job.row.spec.type == filter.type);
+                   if (meant && job.first_event <= upto) job.cancelled_after = std::max<store::EventNo>(hub_.told(), 1);
+                 }
+               }));
   });
 }
 
@@ -271,15 +271,16 @@ void Client::cancel_batch() {
   begin([this, name = dice_.pick(batches)](Engine& engine, const Reply& reply) {
     for (auto& [id, batch] : ledger_.batches)
       if (batch.tenant == tenant_ && batch.name == name) batch.cancel_asked = true;
-    engine.cancel_batch(caller_, name, {300, "enough"}, answer<model::Batch>(reply, [this](const model::Batch& batch) {
-                          ledger_.hit(Path::batch_cancelled);
-                          for (const auto& [seq, lease] : hub_.engine().state().leases)
-                            if (lease.job.spec.batch == batch.id && !lease.row.cancel_requested_at)
-                              ledger_.violate("I9", fmt::format("job {} runs, its batch's cancel is acknowledged, and "
-                                                                "nobody tells its host",
-                                                                lease.row.job.str()));
-                          ledger_.batches[batch.id].cancelled_after = std::max<store::EventNo>(hub_.told(), 1);
-                        }));
+    engine.ask(hub::engine::CancelBatch{caller_, name, {300, "enough"}},
+               answer<model::Batch>(reply, [this](const model::Batch& batch) {
+                 ledger_.hit(Path::batch_cancelled);
+                 for (const auto& [seq, lease] : hub_.engine().state().leases)
+                   if (lease.job.spec.batch == batch.id && !lease.row.cancel_requested_at)
+                     ledger_.violate("I9", fmt::format("job {} runs, its batch's cancel is acknowledged, and "
+                                                       "nobody tells its host",
+                                                       lease.row.job.str()));
+                 ledger_.batches[batch.id].cancelled_after = std::max<store::EventNo>(hub_.told(), 1);
+               }));
   });
 }
 
@@ -291,9 +292,9 @@ void Client::close_or_pause() {
     const auto done = answer<model::Batch>(
         reply, [this, close](const model::Batch&) { ledger_.hit(close ? Path::batch_closed : Path::batch_paused); });
     if (close)
-      engine.close_batch(caller_, name, done);
+      engine.ask(hub::engine::CloseBatch{caller_, name}, done);
     else
-      engine.pause_batch(caller_, name, paused, done);
+      engine.ask(hub::engine::PauseBatch{caller_, name, paused}, done);
   });
 }
 
@@ -302,34 +303,34 @@ void Client::delete_batch() {
   begin([this, name = dice_.pick(batches)](Engine& engine, const Reply& reply) {
     for (auto& [id, batch] : ledger_.batches)
       if (batch.tenant == tenant_ && batch.name == name) batch.delete_asked = true;
-    engine.delete_batch(caller_, name,
-                        answer<BulkDone>(reply, [this](const BulkDone&) { ledger_.hit(Path::batch_deleted); }));
+    engine.ask(hub::engine::DeleteBatch{caller_, name},
+               answer<BulkDone>(reply, [this](const BulkDone&) { ledger_.hit(Path::batch_deleted); }));
   });
 }
 
 void Client::dismiss(Uuid id) {
   begin([this, id](Engine& engine, const Reply& reply) {
-    engine.dismiss_job(caller_, id, answer<Job>(reply, [this](const Job& job) {
-                         if (!job.status.settled_at) ledger_.violate("I2", "a dismissed job is not settled");
-                         ledger_.hit(Path::dead_letter_dismissed);
-                         ledger_.answered(job);
-                       }));
+    engine.ask(hub::engine::DismissJob{caller_, id}, answer<Job>(reply, [this](const Job& job) {
+                 if (!job.status.settled_at) ledger_.violate("I2", "a dismissed job is not settled");
+                 ledger_.hit(Path::dead_letter_dismissed);
+                 ledger_.answered(job);
+               }));
   });
 }
 
 void Client::resume_batch(const std::string& id) {
   begin([this, id](Engine& engine, const Reply& reply) {
-    engine.pause_batch(caller_, id, false, answer<model::Batch>(reply, [](const model::Batch&) {}));
+    engine.ask(hub::engine::PauseBatch{caller_, id, false}, answer<model::Batch>(reply, [](const model::Batch&) {}));
   });
 }
 
 void Client::redrive(Uuid id) {
   begin([this, id](Engine& engine, const Reply& reply) {
-    engine.redrive_job(caller_, id, answer<Job>(reply, [this](const Job& job) {
-                         ledger_.hit(Path::job_redriven);
-                         ledger_.answered(job);
-                         known_.push_back(job.id);
-                       }));
+    engine.ask(hub::engine::RedriveJob{caller_, id}, answer<Job>(reply, [this](const Job& job) {
+                 ledger_.hit(Path::job_redriven);
+                 ledger_.answered(job);
+                 known_.push_back(job.id);
+               }));
   });
 }
 
@@ -338,9 +339,9 @@ void Client::redrive_many() {
   filter.tenants = {tenant_};
   filter.states = {model::JobState::failed};
   begin([this, filter](Engine& engine, const Reply& reply) {
-    engine.redrive_where(caller_, filter, answer<BulkDone>(reply, [this](const BulkDone& done) {
-                           if (done.count > 0) ledger_.hit(Path::bulk_redriven);
-                         }));
+    engine.ask(hub::engine::RedriveWhere{caller_, filter}, answer<BulkDone>(reply, [this](const BulkDone& done) {
+                 if (done.count > 0) ledger_.hit(Path::bulk_redriven);
+               }));
   });
 }
 
@@ -351,10 +352,10 @@ void Client::patch(Uuid id) {
   if (dice_.percent(30)) patch.not_before.emplace(hub_.clock().wall() + dice_.between(100, 2'000));
   if (dice_.percent(20)) patch.tags = std::map<std::string, std::string>{{"changed", "yes"}};
   begin([this, id, patch](Engine& engine, const Reply& reply) {
-    engine.patch_job(caller_, id, patch, answer<Job>(reply, [this](const Job& job) {
-                       ledger_.hit(Path::job_patched);
-                       ledger_.answered(job);
-                     }));
+    engine.ask(hub::engine::PatchJob{caller_, id, patch}, answer<Job>(reply, [this](const Job& job) {
+                 ledger_.hit(Path::job_patched);
+                 ledger_.answered(job);
+               }));
   });
 }
 

@@ -127,7 +127,7 @@ void Host::enrol() {
   const auto try_no = ++boots_;
   network_.up(link, [this, life = life_, try_no, wanted] {
     hub_.receive([this, life, try_no, wanted](Engine& engine) {
-      engine.register_host(wanted, hub_.answer<model::Host>([this, life, try_no, wanted](Result<model::Host>& answer) {
+      engine.ask(wanted, hub_.answer<model::Host>([this, life, try_no, wanted](Result<model::Host>& answer) {
         if (answer && wanted.replaces) ledger_.hit(Path::host_replaced);
         network_.down(link, hub_.held_up(), [this, life, try_no, answer] {
           if (life == life_ && try_no == boots_ && up_) agent(0, [this, answer] { enrolled(answer); });
@@ -224,8 +224,8 @@ void Host::send_fetch(FetchCall& call) {
     hub_.receive([this, life, body, mine](Engine& engine) mutable {
       body.received_at = hub_.clock().monotonic();
       trace_("hub takes fetch {} for {} slots", body.fetch_id, body.slots);
-      engine.fetch(body, hub_.answer<FetchAnswer>([this, life, host = body.host, id = body.fetch_id,
-                                                   mine](Result<FetchAnswer>& answer) {
+      engine.ask(body, hub_.answer<FetchAnswer>([this, life, host = body.host, id = body.fetch_id,
+                                                 mine](Result<FetchAnswer>& answer) {
         // A copy that was on its way for long is of no use to its host, nor of harm.
         const bool awaited =
             std::any_of(calls_.begin(), calls_.end(), [&](const auto& call) { return call.id == id && !call.settled; });

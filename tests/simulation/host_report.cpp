@@ -58,7 +58,7 @@ void Host::send_report() {
       if (life == life_ && call.seq < seq_) ledger_.hit(Path::report_out_of_order);
       trace_("hub takes report {} of {}: fetched {}, {} run, {} ended", call.seq, kind_.name, call.fetched,
              call.running.size(), call.finished.size());
-      engine.report(call, hub_.answer<ReportAnswer>([this, life, no, call](Result<ReportAnswer>& answer) {
+      engine.ask(call, hub_.answer<ReportAnswer>([this, life, no, call](Result<ReportAnswer>& answer) {
         if (answer)
           for (const auto& item : call.finished)
             if (std::find(answer->accepted.begin(), answer->accepted.end(), item.lease) != answer->accepted.end())
@@ -156,7 +156,7 @@ void Host::rogue(const Completion& item) {
   if (!same) call.finished[0].outcome = item.outcome == Outcome::finished ? Outcome::failed : Outcome::finished;
   network_.up({}, [this, same, call] {
     hub_.receive([this, same, call](Engine& engine) {
-      engine.report(call, hub_.answer<ReportAnswer>([this, same, call](Result<ReportAnswer>& answer) {
+      engine.ask(call, hub_.answer<ReportAnswer>([this, same, call](Result<ReportAnswer>& answer) {
         if (!answer) return;
         if (!answer->accepted.empty()) ledger_.accepted(call.finished[0]);
         if (answer->refused.empty()) return;

@@ -92,20 +92,20 @@ void World::set_up_tenants() {
     if (plan_.limits && dice_.percent(50)) settings.max_running = record.max_running = int(dice_.between(1, 4));
     ledger_.fair.add_tenant(name, record.weight, record.max_running);
     if (plan_.limits && dice_.percent(30)) settings.max_queued = dice_.between(5, 30);
-    engine.put_tenant(name, settings, [](auto) {});
+    engine.ask(hub::engine::PutTenant{name, settings}, [](auto) {});
     model::PackageVersion package;
     package.tenant = name;
     package.name = "tools";
     package.sha256 = std::string(64, 'c');
     package.types = {"Work", "Other"};
-    engine.put_package(package, [](auto) {});
+    engine.ask(hub::engine::PutPackage{package}, [](auto) {});
     const int share = i + 1 == plan_.tenants ? jobs_left : int(dice_.draw(std::uint64_t(jobs_left) + 1));
     jobs_left -= share;
     clients_.push_back(std::make_unique<Client>(timeline_, dice_, plan_, ledger_, network_, hub_, trace_, name, share));
     for (int b = 0; plan_.batches && b < 2; ++b) {
       hub::engine::NewBatch batch{name, fmt::format("b{}", b), dice_.between(300, 700), dice_.percent(15), 0};
       if (plan_.limits && dice_.percent(50)) batch.max_running = int(dice_.between(1, 3));
-      engine.create_batch(admin, batch, [this](const Result<model::Batch>& made) {
+      engine.ask(hub::engine::CreateBatch{admin, batch}, [this](const Result<model::Batch>& made) {
         ledger_.batches[made->id] = {made->tenant, made->name, made->max_running};
         operators_.push_back(std::make_unique<Client>(timeline_, dice_, plan_, ledger_, network_, hub_, trace_, "", 0));
       });
@@ -186,7 +186,7 @@ void World::host_trouble() {
     const auto mode = dice_.percent(30)   ? model::HostMode::run
                       : dice_.percent(50) ? model::HostMode::drain
                                           : model::HostMode::stop;
-    hub_.engine().set_host_mode(any_host().name(), mode, [](auto) {});
+    hub_.engine().ask(hub::engine::SetHostMode{any_host().name(), mode}, [](auto) {});
   });
 }
 
@@ -224,7 +224,8 @@ void World::heal() {
   // Hosts that an operator had drained are wanted again.
   timeline_.after(200, [this] {
     if (!hub_.alive()) return;
-    for (auto& host : hosts_) hub_.engine().set_host_mode(host->name(), model::HostMode::run, [](auto) {});
+    for (auto& host : hosts_)
+      hub_.engine().ask(hub::engine::SetHostMode{host->name(), model::HostMode::run}, [](auto) {});
   });
 }
 

@@ -235,7 +235,7 @@ void Publisher::Impl::begin() {
     const auto [first, last] = reads.event_range();
     stored = {kCursorName, log, options.from_start && first > 0 ? first - 1 : tail.last()};
     std::promise<Result<bool>> promise;
-    engine.store_cursor(stored, [&promise](Result<bool> done) { promise.set_value(std::move(done)); });
+    engine.ask(engine::StoreCursor{stored}, [&promise](Result<bool> done) { promise.set_value(std::move(done)); });
     if (const auto done = promise.get_future().get(); !done)
       throw std::runtime_error("where AMQP begins could not be stored: " + done.error().message);
   }
@@ -521,7 +521,7 @@ void Publisher::Impl::commit() {
   const store::CursorRow now{kCursorName, teller->log(), window.cursor()};
   if (now == stored) return;
   storing = true;
-  engine.store_cursor(now, [this, now](Result<bool> done) {
+  engine.ask(engine::StoreCursor{now}, [this, now](Result<bool> done) {
     const bool good = done.has_value();
     queue.add([this, now, good] {
       storing = false;

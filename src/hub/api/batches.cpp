@@ -30,15 +30,15 @@ awaitable<Result<store::StoredBatch>> find_here(Call& call) {
   co_return co_await blocking(call, look);
 }
 
-// A verb on one batch: find it, `ask` the engine, show it as it is then.
-template <class Ask>
-awaitable<Answered> change_batch(Call& call, Ask ask) {
+// A verb on one batch: find it, ask the engine, show it as it is then. Caller and batch are filled in here.
+template <class Verb>
+awaitable<Answered> change_batch(Call& call, Verb verb) {
   if (auto ok = only_parameters(call.request.query, {"tenant"}); !ok) co_return ok.error();
   const auto stored = co_await find_here(call);
   if (!stored) co_return stored.error();
-  const std::string id = model::batch_text(stored->batch.id);
-  auto ask_it = [&](engine::Answer<model::Batch> answer) { ask(id, std::move(answer)); };
-  const auto batch = co_await ask_engine<model::Batch>(ask_it);
+  verb.caller = call.who.caller();
+  verb.batch = model::batch_text(stored->batch.id);
+  const auto batch = co_await ask_engine(call, verb);
   if (!batch) co_return batch.error();
   auto read = [&] { return call.api.reads.batch(batch->id); };
   const auto now = co_await blocking(call, read);
@@ -52,13 +52,6 @@ Result<std::optional<Uuid>> batch_cursor(const http::Query& query) {
   const auto id = text ? parse_uuid(*text) : std::nullopt;
   if (id) return std::optional(*id);
   return bad_cursor();
-}
-
-awaitable<Answered> set_paused(Call& call, bool paused) {
-  auto ask = [&call, paused](const std::string& id, engine::Answer<model::Batch> answer) {
-    call.api.engine.pause_batch(call.who.caller(), id, paused, std::move(answer));
-  };
-  co_return co_await change_batch(call, ask);
 }
 
 }  // namespace
@@ -81,11 +74,9 @@ awaitable<Answered> post_batch(Call& call) {
     error.field = "/priority";
     co_return error;
   }
-  engine::NewBatch batch{std::move(tenant), shape->name, shape->priority, shape->dedicated, shape->maxRunning};
-  auto ask = [&](engine::Answer<model::Batch> answer) {
-    call.api.engine.create_batch(call.who.caller(), std::move(batch), std::move(answer));
-  };
-  const auto made = co_await ask_engine<model::Batch>(ask);
+  const engine::NewBatch batch{std::move(tenant), shape->name, shape->priority, shape->dedicated, shape->maxRunning};
+  const engine::CreateBatch verb{call.who.caller(), batch};
+  const auto made = co_await ask_engine(call, verb);
   if (!made) co_return made.error();
   call.api.batch_names.put(*made);
   auto response = json_response(201, wire::batch_json(*made, {}));
@@ -137,21 +128,15 @@ awaitable<Answered> delete_batch(Call& call) {
   if (auto ok = only_parameters(call.request.query, {"tenant"}); !ok) co_return ok.error();
   const auto stored = co_await find_here(call);
   if (!stored) co_return stored.error();
-  const std::string id = model::batch_text(stored->batch.id);
-  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
-    call.api.engine.delete_batch(call.who.caller(), id, std::move(answer));
-  };
-  const auto done = co_await ask_engine<engine::BulkDone>(ask);
+  const engine::DeleteBatch verb{call.who.caller(), model::batch_text(stored->batch.id)};
+  const auto done = co_await ask_engine(call, verb);
   if (!done) co_return done.error();
   const json::object body{{"deleted", done->count}};
   co_return json_response(200, body);
 }
 
 awaitable<Answered> close_batch(Call& call) {
-  auto ask = [&call](const std::string& id, engine::Answer<model::Batch> answer) {
-    call.api.engine.close_batch(call.who.caller(), id, std::move(answer));
-  };
-  co_return co_await change_batch(call, ask);
+  return change_batch(call, engine::CloseBatch{});
 }
 
 awaitable<Answered> cancel_batch(Call& call) {
@@ -161,18 +146,16 @@ awaitable<Answered> cancel_batch(Call& call) {
   if (shape->grace) what.grace = shape->grace->ms;
   if (what.grace > 3'600'000) co_return fail(Code::badValue, "the grace is too long", "/grace", "at most 1h");
   what.reason = shape->reason;
-  auto ask = [&call, &what](const std::string& id, engine::Answer<model::Batch> answer) {
-    call.api.engine.cancel_batch(call.who.caller(), id, what, std::move(answer));
-  };
-  co_return co_await change_batch(call, ask);
+  const engine::CancelBatch verb{.what = what};
+  co_return co_await change_batch(call, verb);
 }
 
 awaitable<Answered> pause_batch(Call& call) {
-  return set_paused(call, true);
+  return change_batch(call, engine::PauseBatch{.paused = true});
 }
 
 awaitable<Answered> resume_batch(Call& call) {
-  return set_paused(call, false);
+  return change_batch(call, engine::PauseBatch{.paused = false});
 }
 
 }  // namespace geres::hub::api

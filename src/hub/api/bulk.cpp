@@ -97,13 +97,13 @@ http::Response done_response(const engine::BulkDone& done) {
 }
 
 // What is done to ended jobs: dead letters, unless others of `fitting` are asked for by name.
-struct EndedVerb {
+struct Ended {
   std::vector<model::JobState> fitting;
   bool store::JobFilter::*meant;  // what a dry run counts beside: only those that would be changed
-  void (engine::Engine::*verb)(engine::Caller, store::JobFilter, engine::Answer<engine::BulkDone>);
 };
 
-awaitable<Answered> change_ended(Call& call, const EndedVerb& what) {
+template <class Verb>
+awaitable<Answered> change_ended(Call& call, Ended what) {
   auto bulk = co_await read_bulk(call, true);
   if (!bulk) co_return bulk.error();
   if (bulk->shape.grace) co_return fail(Code::unknownField, "'grace' is for cancel only", "/grace", "leave it out");
@@ -123,10 +123,8 @@ awaitable<Answered> change_ended(Call& call, const EndedVerb& what) {
     if (!counted) co_return counted.error();
     co_return count_response(counted->count, true, filter.reason ? json::object() : reasons_json(counted->by_reason));
   }
-  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
-    (call.api.engine.*what.verb)(call.who.caller(), filter, std::move(answer));
-  };
-  const auto done = co_await ask_engine<engine::BulkDone>(ask);
+  const Verb verb{call.who.caller(), filter};
+  const auto done = co_await ask_engine(call, verb);
   if (!done) co_return done.error();
   co_return done_response(*done);
 }
@@ -154,23 +152,19 @@ awaitable<Answered> cancel_jobs(Call& call) {
     if (!counted) co_return counted.error();
     co_return count_response(counted->count, true);
   }
-  auto ask = [&](engine::Answer<engine::BulkDone> answer) {
-    call.api.engine.cancel_where(call.who.caller(), filter, what, std::move(answer));
-  };
-  const auto done = co_await ask_engine<engine::BulkDone>(ask);
+  const engine::CancelWhere verb{call.who.caller(), filter, what};
+  const auto done = co_await ask_engine(call, verb);
   if (!done) co_return done.error();
   co_return done_response(*done);
 }
 
 awaitable<Answered> redrive_jobs(Call& call) {
   using enum model::JobState;
-  const EndedVerb redrive{{finished, failed, cancelled}, &store::JobFilter::redrivable, &engine::Engine::redrive_where};
-  co_return co_await change_ended(call, redrive);
+  return change_ended<engine::RedriveWhere>(call, {{finished, failed, cancelled}, &store::JobFilter::redrivable});
 }
 
 awaitable<Answered> dismiss_jobs(Call& call) {
-  const EndedVerb dismiss{{model::JobState::failed}, &store::JobFilter::open, &engine::Engine::dismiss_where};
-  co_return co_await change_ended(call, dismiss);
+  return change_ended<engine::DismissWhere>(call, {{model::JobState::failed}, &store::JobFilter::open});
 }
 
 }  // namespace geres::hub::api

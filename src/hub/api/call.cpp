@@ -51,8 +51,10 @@ http::Response list_response(json::array items, const std::string& next) {
 }
 
 awaitable<Result<engine::SnapshotPtr>> fleet_now(Call& call) {
-  auto ask = [&](engine::Answer<engine::SnapshotPtr> answer) { call.api.engine.snapshot(std::move(answer)); };
-  co_return co_await ask_engine<engine::SnapshotPtr>(ask);
+  http::Promise<Result<engine::SnapshotPtr>> promise;
+  auto future = promise.future();
+  call.api.engine.snapshot([promise](Result<engine::SnapshotPtr> made) { promise.set(std::move(made)); });
+  return answer_of(std::move(future));
 }
 
 awaitable<Result<model::Job>> visible_job(Call& call, Uuid id) {

@@ -131,16 +131,23 @@ Result<Uuid> job_id(const Call& call);  // {id} of a path: unknownJob if it is n
 
 // ---- asking
 
-// One verb of the engine: `ask` gets the Answer to hand over. The answer is waited for whatever the client does.
-template <class T, class Ask>
-awaitable<Result<T>> ask_engine(Ask ask) {
-  http::Promise<Result<T>> promise;
-  auto future = promise.future();
-  ask(engine::Answer<T>([promise](Result<T> answer) { promise.set(std::move(answer)); }));
-  promise = http::Promise<Result<T>>();
+// What the engine has been asked. It is waited for whatever the client does.
+template <class T>
+awaitable<Result<T>> answer_of(http::Future<Result<T>> future) {
   auto answer = co_await future.get();
   if (!answer) co_return fail(Code::unavailable, "the hub is stopping");
   co_return std::move(*answer);
+}
+
+// One verb of the engine.
+template <class Verb>
+awaitable<Result<typename Verb::Out>> ask_engine(Call& call, Verb verb) {
+  http::Promise<Result<typename Verb::Out>> promise;
+  auto future = promise.future();
+  call.api.engine.ask(std::move(verb), engine::Answer<typename Verb::Out>([promise](Result<typename Verb::Out> answer) {
+                        promise.set(std::move(answer));
+                      }));
+  return answer_of(std::move(future));
 }
 
 // Lanes and hosts as they are after all that this caller has done.

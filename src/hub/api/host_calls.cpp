@@ -335,10 +335,7 @@ awaitable<Answered> register_host(Call& call) {
   const auto replaces = co_await blocking(call, look);
   if (!replaces) co_return replaces.error();
   what.replaces = *replaces;
-  auto ask = [&](engine::Answer<model::Host> answer) {
-    call.api.engine.register_host(std::move(what), std::move(answer));
-  };
-  const auto host = co_await ask_engine<model::Host>(ask);
+  const auto host = co_await ask_engine(call, std::move(what));
   if (!host) co_return host.error();
   if (*replaces) call.api.access.remove_host(**replaces);
   call.api.access.put_host(*host);
@@ -356,8 +353,8 @@ awaitable<Answered> host_fetch(Call& call) {
   engine::FetchCall fetch{call.who.id, shape->fetchId, shape->slots, shape->wait.ms, received};
   http::Promise<Result<engine::FetchAnswer>> promise;
   auto future = promise.future();
-  call.api.engine.fetch(std::move(fetch),
-                        [promise](Result<engine::FetchAnswer> answer) { promise.set(std::move(answer)); });
+  call.api.engine.ask(std::move(fetch),
+                      [promise](Result<engine::FetchAnswer> answer) { promise.set(std::move(answer)); });
   promise = {};
   auto answer = co_await future.get(call.request.cancellation);
   if (!answer) {
@@ -384,10 +381,7 @@ awaitable<Answered> host_report(Call& call) {
     auto look = [&] { find_missing_files(call.api, *report); };
     co_await blocking(call, look);
   }
-  auto ask = [&](engine::Answer<engine::ReportAnswer> answer) {
-    call.api.engine.report(std::move(*report), std::move(answer));
-  };
-  const auto answer = co_await ask_engine<engine::ReportAnswer>(ask);
+  const auto answer = co_await ask_engine(call, std::move(*report));
   if (!answer) co_return forgotten(call, answer.error());
   co_return reported_response(*answer);
 }

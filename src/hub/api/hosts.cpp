@@ -65,10 +65,8 @@ awaitable<Answered> set_mode(Call& call, model::HostMode mode) {
     co_return fail(Code::forbidden,
                    fmt::format("host '{}' works for tenants that token '{}' has not", host.name, call.who.name), {},
                    "use a token for all tenants");
-  auto ask = [&](engine::Answer<engine::HostInfo> answer) {
-    call.api.engine.set_host_mode(host.id.str(), mode, std::move(answer));
-  };
-  const auto now = co_await ask_engine<engine::HostInfo>(ask);
+  const engine::SetHostMode verb{host.id.str(), mode};
+  const auto now = co_await ask_engine(call, verb);
   if (!now) co_return now.error();
   if (host.mode != mode)
     note(call, mode == model::HostMode::run ? "host resumed" : "host drained",

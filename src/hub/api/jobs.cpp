@@ -142,10 +142,8 @@ awaitable<Answered> patch_job(Call& call) {
     if (auto ok = wire::check_tags(*shape->tags, "/tags"); !ok) co_return ok.error();
     patch.tags = *shape->tags;
   }
-  auto ask = [&](engine::Answer<model::Job> answer) {
-    call.api.engine.patch_job(call.who.caller(), *id, patch, std::move(answer));
-  };
-  auto job = co_await ask_engine<model::Job>(ask);
+  const engine::PatchJob verb{call.who.caller(), *id, patch};
+  auto job = co_await ask_engine(call, verb);
   if (!job) co_return job.error();
   co_return json_response(200, co_await show_job(call, *job));
 }
@@ -157,10 +155,8 @@ awaitable<Answered> cancel_job(Call& call) {
   if (!shape) co_return shape.error();
   const auto what = cancel_what(*shape);
   if (!what) co_return what.error();
-  auto ask = [&](engine::Answer<model::Job> answer) {
-    call.api.engine.cancel_job(call.who.caller(), *id, *what, std::move(answer));
-  };
-  auto job = co_await ask_engine<model::Job>(ask);
+  const engine::CancelJob verb{call.who.caller(), *id, *what};
+  auto job = co_await ask_engine(call, verb);
   if (!job) co_return job.error();
   co_return json_response(200, co_await show_job(call, *job));
 }
@@ -172,10 +168,8 @@ awaitable<Answered> redrive_job(Call& call) {
   if (!shape) co_return shape.error();
   if (shape->dependants)
     co_return fail(Code::notSupported, "dependencies are not supported by this version", "/dependants");
-  auto ask = [&](engine::Answer<model::Job> answer) {
-    call.api.engine.redrive_job(call.who.caller(), *id, std::move(answer));
-  };
-  auto job = co_await ask_engine<model::Job>(ask);
+  const engine::RedriveJob verb{call.who.caller(), *id};
+  auto job = co_await ask_engine(call, verb);
   if (!job) co_return job.error();
   auto response = json_response(201, co_await show_job(call, *job));
   response.headers.emplace_back("Location", "/v1/jobs/" + job->id.str());
@@ -186,10 +180,8 @@ awaitable<Answered> dismiss_job(Call& call) {
   const auto id = job_id(call);
   if (!id) co_return id.error();
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
-  auto ask = [&](engine::Answer<model::Job> answer) {
-    call.api.engine.dismiss_job(call.who.caller(), *id, std::move(answer));
-  };
-  auto job = co_await ask_engine<model::Job>(ask);
+  const engine::DismissJob verb{call.who.caller(), *id};
+  auto job = co_await ask_engine(call, verb);
   if (!job) co_return job.error();
   co_return json_response(200, co_await show_job(call, *job));
 }

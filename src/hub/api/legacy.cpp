@@ -104,10 +104,8 @@ awaitable<Answered> legacy_post_jobs(Call& call) {
 awaitable<Answered> legacy_delete_job(Call& call) {
   const auto id = job_id(call);
   if (!id) co_return id.error();
-  auto ask = [&](engine::Answer<model::Job> answer) {
-    call.api.engine.cancel_job(call.who.caller(), *id, {}, std::move(answer));
-  };
-  const auto job = co_await ask_engine<model::Job>(ask);
+  const engine::CancelJob verb{call.who.caller(), *id, {}};
+  const auto job = co_await ask_engine(call, verb);
   if (!job) co_return job.error();
   co_return done();
 }
@@ -125,10 +123,8 @@ awaitable<Answered> legacy_put_batch(Call& call) {
   if (batch.priority && *batch.priority < 100 && !operates)
     co_return lacks_role(call.who, role_name(model::Role::operator_));
   engine::NewBatch what{batch.tenant, batch.name, batch.priority, batch.dedicated, 0};
-  auto ask = [&](engine::Answer<model::Batch> answer) {
-    call.api.engine.create_batch(call.who.caller(), std::move(what), std::move(answer));
-  };
-  const auto made = co_await ask_engine<model::Batch>(ask);
+  engine::CreateBatch verb{call.who.caller(), std::move(what)};
+  const auto made = co_await ask_engine(call, std::move(verb));
   if (!made) co_return made.error();
   call.api.batch_names.put(*made);
   co_return json_response(200, id_json(made->id));
@@ -137,10 +133,8 @@ awaitable<Answered> legacy_put_batch(Call& call) {
 awaitable<Answered> legacy_close_batch(Call& call) {
   const auto stored = co_await batch_here(call, call.capture("id"));
   if (!stored) co_return stored.error();
-  auto ask = [&](engine::Answer<model::Batch> answer) {
-    call.api.engine.close_batch(call.who.caller(), model::batch_text(stored->batch.id), std::move(answer));
-  };
-  const auto batch = co_await ask_engine<model::Batch>(ask);
+  const engine::CloseBatch verb{call.who.caller(), model::batch_text(stored->batch.id)};
+  const auto batch = co_await ask_engine(call, verb);
   if (!batch) co_return batch.error();
   co_return done();
 }
@@ -148,10 +142,8 @@ awaitable<Answered> legacy_close_batch(Call& call) {
 awaitable<Answered> legacy_cancel_batch(Call& call) {
   const auto stored = co_await batch_here(call, call.capture("id"));
   if (!stored) co_return stored.error();
-  auto ask = [&](engine::Answer<model::Batch> answer) {
-    call.api.engine.cancel_batch(call.who.caller(), model::batch_text(stored->batch.id), {}, std::move(answer));
-  };
-  const auto batch = co_await ask_engine<model::Batch>(ask);
+  const engine::CancelBatch verb{call.who.caller(), model::batch_text(stored->batch.id), {}};
+  const auto batch = co_await ask_engine(call, verb);
   if (!batch) co_return batch.error();
   co_return done();
 }

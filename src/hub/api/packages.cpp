@@ -73,10 +73,8 @@ awaitable<Answered> put_package(Call& call) {
   version.types = contents->types;
   version.open = contents->open;
   version.created_at = call.api.clock.wall();
-  auto ask = [&](engine::Answer<engine::KeptPackage> answer) {
-    call.api.engine.put_package(std::move(version), std::move(answer));
-  };
-  const auto kept = co_await ask_engine<engine::KeptPackage>(ask);
+  engine::PutPackage verb{std::move(version)};
+  const auto kept = co_await ask_engine(call, std::move(verb));
   if (!kept) co_return kept.error();
   co_return json_response(kept->was_there ? 200 : 201, wire::package_json(kept->version));
 }
@@ -102,10 +100,8 @@ awaitable<Answered> delete_package(Call& call) {
   const auto found = co_await find_here(call);
   if (!found) co_return found.error();
   const bool one = call.request.query.get("sha256") || call.request.query.get("version");
-  auto ask = [&](engine::Answer<std::int64_t> answer) {
-    call.api.engine.delete_package(tenant, name, one ? found->sha256 : std::string(), std::move(answer));
-  };
-  const auto deleted = co_await ask_engine<std::int64_t>(ask);
+  const engine::DeletePackage verb{tenant, name, one ? found->sha256 : std::string()};
+  const auto deleted = co_await ask_engine(call, verb);
   if (!deleted) co_return deleted.error();
   const json::object body{{"deleted", *deleted}};
   co_return json_response(200, body);

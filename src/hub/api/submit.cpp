@@ -203,10 +203,7 @@ awaitable<Result<engine::Submitted>> submit(Call& call, engine::Submit what) {
     auto resolve = [&call, &what] { return resolve_inputs(call.api, what); };
     if (auto ok = co_await blocking(call, resolve); !ok) co_return ok.error();
   }
-  auto ask = [&call, &what](engine::Answer<engine::Submitted> answer) {
-    call.api.engine.submit(std::move(what), std::move(answer));
-  };
-  co_return co_await ask_engine<engine::Submitted>(ask);
+  co_return co_await ask_engine(call, std::move(what));
 }
 
 awaitable<Answered> post_jobs(Call& call) {

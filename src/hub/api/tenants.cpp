@@ -62,10 +62,8 @@ awaitable<Answered> put_tenant(Call& call) {
   };
   settings.keep_finished = keep(shape->keepFinished);
   settings.keep_failed = keep(shape->keepFailed);
-  auto ask = [&](engine::Answer<model::Tenant> answer) {
-    call.api.engine.put_tenant(name, settings, std::move(answer));
-  };
-  const auto tenant = co_await ask_engine<model::Tenant>(ask);
+  const engine::PutTenant verb{name, settings};
+  const auto tenant = co_await ask_engine(call, verb);
   if (!tenant) co_return tenant.error();
   co_return json_response(200, wire::tenant_json(*tenant));
 }

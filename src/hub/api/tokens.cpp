@@ -50,8 +50,8 @@ awaitable<Answered> post_token(Call& call) {
   token.roles = shape->roles;
   token.tenants = tenants;
   if (shape->expires) token.expires = shape->expires->at;
-  auto ask = [&](engine::Answer<model::Token> answer) { call.api.engine.create_token(token, std::move(answer)); };
-  const auto made = co_await ask_engine<model::Token>(ask);
+  const engine::CreateToken verb{token};
+  const auto made = co_await ask_engine(call, verb);
   if (!made) co_return made.error();
   call.api.access.put_token(*made);
   note(call, "token made", members_of(*made));
@@ -82,8 +82,8 @@ awaitable<Answered> delete_token(Call& call) {
       std::find_if(tokens.begin(), tokens.end(), [&](const auto& token) { return id && token.id == *id; });
   if (found == tokens.end() || !within(call.who, found->tenants))
     co_return fail(Code::notFound, fmt::format("there is no token '{}'", text));
-  auto ask = [&](engine::Answer<bool> answer) { call.api.engine.delete_token(*id, std::move(answer)); };
-  const auto done = co_await ask_engine<bool>(ask);
+  const engine::DeleteToken verb{*id};
+  const auto done = co_await ask_engine(call, verb);
   if (!done) co_return done.error();
   call.api.access.remove_token(*id);
   note(call, "token revoked", {{"token", found->name}, {"tokenId", id->str()}});

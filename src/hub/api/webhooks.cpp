@@ -122,10 +122,8 @@ awaitable<Answered> post_webhook(Call& call) {
   webhook.job_types = std::move(shape->jobTypes).value_or(std::vector<std::string>());
   webhook.tags = std::move(shape->tags).value_or(std::map<std::string, std::string>());
   webhook.secret = std::move(*secret);
-  auto ask = [&](engine::Answer<model::Webhook> answer) {
-    call.api.engine.create_webhook(call.who.caller(), webhook, std::move(answer));
-  };
-  const auto made = co_await ask_engine<model::Webhook>(ask);
+  const engine::CreateWebhook verb{call.who.caller(), webhook};
+  const auto made = co_await ask_engine(call, verb);
   if (!made) co_return made.error();
   auto response = show_secret(call.api, 201, *made);
   response.headers.emplace_back("Location", "/v1/webhooks/" + made->id.str());
@@ -181,10 +179,8 @@ awaitable<Answered> patch_webhook(Call& call) {
     if (!secret) co_return secret.error();
     patch.secret = std::move(*secret);
   }
-  auto ask = [&](engine::Answer<model::Webhook> answer) {
-    call.api.engine.patch_webhook(call.who.caller(), webhook->id, patch, std::move(answer));
-  };
-  const auto changed = co_await ask_engine<model::Webhook>(ask);
+  const engine::PatchWebhook verb{call.who.caller(), webhook->id, patch};
+  const auto changed = co_await ask_engine(call, verb);
   if (!changed) co_return changed.error();
   co_return patch.secret ? show_secret(call.api, 200, *changed) : json_response(200, show(call.api, *changed));
 }
@@ -193,10 +189,8 @@ awaitable<Answered> delete_webhook(Call& call) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
   const auto webhook = co_await find_here(call);
   if (!webhook) co_return webhook.error();
-  auto ask = [&](engine::Answer<bool> answer) {
-    call.api.engine.delete_webhook(call.who.caller(), webhook->id, std::move(answer));
-  };
-  const auto done = co_await ask_engine<bool>(ask);
+  const engine::DeleteWebhook verb{call.who.caller(), webhook->id};
+  const auto done = co_await ask_engine(call, verb);
   if (!done) co_return done.error();
   http::Response response;
   response.status = 204;
@@ -272,10 +266,8 @@ awaitable<Answered> replay_webhook(Call& call) {
     if (!no) co_return no.error();
     what.events.push_back(*no);
   }
-  auto ask = [&](engine::Answer<std::int64_t> answer) {
-    call.api.engine.replay_webhook(call.who.caller(), webhook->id, what, std::move(answer));
-  };
-  const auto count = co_await ask_engine<std::int64_t>(ask);
+  const engine::ReplayWebhook verb{call.who.caller(), webhook->id, what};
+  const auto count = co_await ask_engine(call, verb);
   if (!count) co_return count.error();
   co_return json_response(200, json::object{{"replayed", *count}});
 }

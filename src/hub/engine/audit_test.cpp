@@ -68,7 +68,7 @@ class EngineAudit : public EngineTest {
     ends(host, "retrying", Outcome::failed, 3);
     poison();
     Slot<model::Job> again;
-    engine->redrive_job(admin(), ends(host, "first", Outcome::failed), again.answer());
+    engine->ask(RedriveJob{admin(), ends(host, "first", Outcome::failed)}, again.answer());
     tick();
     grant(host, again.value().id);
     start(host, grant_of(submit(named("running")), host).name);
@@ -89,7 +89,7 @@ class EngineAudit : public EngineTest {
       webhook.url = for_jobs ? "" : "https://example.com/";
       webhook.secret = "whsec_x";
       Slot<model::Webhook> slot;
-      engine->create_webhook(admin(), webhook, slot.answer());
+      engine->ask(CreateWebhook{admin(), webhook}, slot.answer());
       tick();
       EXPECT_EQ(slot.value().for_jobs, for_jobs);
     }
@@ -100,7 +100,7 @@ class EngineAudit : public EngineTest {
 
   void cursor() {
     Slot<bool> slot;
-    engine->store_cursor({"amqp", engine->log(), engine->last_event()}, slot.answer());
+    engine->ask(StoreCursor{{"amqp", engine->log(), engine->last_event()}}, slot.answer());
     tick();
     EXPECT_TRUE(slot.value());
   }
@@ -157,7 +157,7 @@ class EngineAudit : public EngineTest {
     list.list = true;
     list.list_key = "list";
     list.jobs = {named("of-list"), named("of-list-too")};
-    engine->submit(std::move(list), slot.answer());
+    engine->ask(std::move(list), slot.answer());
     tick();
     slot.value();
   }

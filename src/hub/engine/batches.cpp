@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-
 namespace geres::hub::engine {
 
 using store::EventType;

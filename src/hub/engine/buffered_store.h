@@ -22,8 +22,8 @@ class BufferedStore {
   // Rows to write. What has a verb of its own below goes through that.
   store::Changes& changes() { return changes_; }
   void insert(const model::Job& job);
-  // Places of jobs, leases and deliveries come and go within one tick: of several writes of one row the last one counts,
-  // in whatever order a store applies them.
+  // Places of jobs, leases and deliveries come and go within one tick: of several writes of one row the last one
+  // counts, in whatever order a store applies them.
   void put(const store::ReadyRow& row) { put(ready_, row, row); }
   void put(const store::ScheduledRow& row) { put(scheduled_, row.seq, row); }
   void put(const store::QueueDeadlineRow& row) { put(deadlines_, row.seq, row); }
@@ -83,7 +83,7 @@ class BufferedStore {
   Fates<store::Seq, store::QueueDeadlineRow> deadlines_;
   Fates<Uuid, store::LeaseRow> leases_;
   Fates<store::DeliveryKey, store::DeliveryRow> deliveries_;
-  std::map<std::pair<Uuid, std::string>, model::StateCounts> counts_;         // by (batch, tenant)
+  std::map<std::pair<Uuid, std::string>, model::StateCounts> counts_;   // by (batch, tenant)
   std::map<std::pair<std::string, std::string>, KeyedJob> fresh_keys_;  // by (tenant, key): of this tick
   std::size_t flushed_ = 0, keyed_ = 0;
   bool wrote_ = false;

@@ -35,7 +35,7 @@ TEST_F(EngineBulk, AFiltersAnswerComesAfterItsLastSliceAndCoversOnlyWhatWasThere
   Slot<BulkDone> slot;
   store::JobFilter filter;
   filter.type = "Work";
-  engine->cancel_where(admin(), filter, {}, slot.answer());
+  engine->ask(CancelWhere{admin(), filter, {}}, slot.answer());
   tick();
   EXPECT_FALSE(slot.answered());
   EXPECT_LE(count(JobState::cancelled), 10);
@@ -53,7 +53,7 @@ TEST_F(EngineBulk, ABatchStopsInTheTickOfItsCancelAndItsJobsFollow) {
   auto host = join("h");
   const auto running = fetch(host).leases.at(0);
   Slot<model::Batch> slot;
-  engine->cancel_batch(admin(), "photos", {}, slot.answer());
+  engine->ask(CancelBatch{admin(), "photos", {}}, slot.answer());
   tick();
   EXPECT_EQ(slot.value().state, model::BatchState::cancelled);
   EXPECT_TRUE(fetch(host, 4).leases.empty()) << "no attempt starts after the answer";
@@ -111,10 +111,10 @@ TEST_F(EngineBulk, WhatRunsHearsOfACancelInTheTickOfItsAnswer) {
   std::vector<Slot<BulkDone>> others(5);
   store::JobFilter ended;
   ended.states = {JobState::finished};
-  for (auto& other : others) engine->redrive_where(admin(), ended, other.answer());
+  for (auto& other : others) engine->ask(RedriveWhere{admin(), ended}, other.answer());
   Slot<FetchAnswer> open;
   open_fetch(host, 0, open);
-  engine->cancel_batch(admin(), "photos", {}, [](auto) {});
+  engine->ask(CancelBatch{admin(), "photos", {}}, [](auto) {});
   tick();
   ASSERT_EQ(open.value().cancel.size(), 1u);
   EXPECT_EQ(open.value().cancel[0].lease, running.lease.name);
@@ -126,7 +126,7 @@ TEST_F(EngineBulk, WhatRunsHearsOfACancelInTheTickOfItsAnswer) {
   Slot<BulkDone> cancelled;
   store::JobFilter all;
   all.tenants = {"acme"};
-  engine->cancel_where(admin(), all, {}, cancelled.answer());
+  engine->ask(CancelWhere{admin(), all, {}}, cancelled.answer());
   tick();
   ASSERT_EQ(open.value().cancel.size(), 1u);
   EXPECT_EQ(open.value().cancel[0].lease, another.lease.name);
@@ -147,12 +147,12 @@ TEST_F(EngineBulk, OperationsTakeTurnsAndCancelsComeFirst) {
   std::vector<Slot<BulkDone>> redrives(6);
   store::JobFilter ended;
   ended.states = {JobState::finished};
-  for (auto& redrive : redrives) engine->redrive_where(admin(), ended, redrive.answer());
+  for (auto& redrive : redrives) engine->ask(RedriveWhere{admin(), ended}, redrive.answer());
   tick();
   store::JobFilter waiting;
   waiting.ids.push_back(many(1)[0]);
   Slot<BulkDone> cancel;
-  engine->cancel_where(admin(), waiting, {}, cancel.answer());
+  engine->ask(CancelWhere{admin(), waiting, {}}, cancel.answer());
   tick();
   EXPECT_EQ(cancel.value().count, 1) << "it does not wait for the end of six redrives";
   EXPECT_FALSE(redrives[0].answered());
@@ -176,7 +176,7 @@ TEST_F(EngineBulk, AStopWaitsForTheTickUnderWayAndNoLonger) {
   Slot<BulkDone> cancel;
   store::JobFilter all;
   all.tenants = {"acme"};
-  engine->cancel_where(admin(), all, {}, cancel.answer());
+  engine->ask(CancelWhere{admin(), all, {}}, cancel.answer());
   tick();
   {
     EngineThread thread(*engine, [](const std::string& why) { FAIL() << why; });
@@ -200,15 +200,15 @@ TEST_F(EngineBulk, ARedriveKeepsToTheQueuesLimit) {
   }
   TenantSettings settings;
   settings.max_queued = 2;
-  engine->put_tenant("acme", settings, [](auto) {});
+  engine->ask(PutTenant{"acme", settings}, [](auto) {});
   Slot<BulkDone> bulk;
   store::JobFilter filter;
   filter.states = {JobState::failed};
-  engine->redrive_where(admin(), filter, bulk.answer());
+  engine->ask(RedriveWhere{admin(), filter}, bulk.answer());
   settle();
   EXPECT_EQ(bulk.value().count, 2);
   Slot<model::Job> one;
-  engine->redrive_job(admin(), failed[3], one.answer());
+  engine->ask(RedriveJob{admin(), failed[3]}, one.answer());
   tick();
   EXPECT_EQ(one.error(), Code::tooManyQueued);
   EXPECT_EQ(count(JobState::ready), 2);
@@ -222,7 +222,7 @@ TEST_F(EngineBulk, ABatchIsDeletedWithItsJobsOnceTheyHaveEnded) {
   const auto other = many(1);
   const auto remove = [&](const std::string& name) {
     auto slot = std::make_unique<Slot<BulkDone>>();
-    engine->delete_batch(admin(), name, slot->answer());
+    engine->ask(DeleteBatch{admin(), name}, slot->answer());
     tick();
     return slot;
   };
@@ -230,10 +230,10 @@ TEST_F(EngineBulk, ABatchIsDeletedWithItsJobsOnceTheyHaveEnded) {
   EXPECT_EQ(remove("absent")->error(), Code::unknownBatch);
   EXPECT_EQ(remove("photos")->error(), Code::batchOpen);
   Slot<model::Batch> closed, cancelled;
-  engine->close_batch(admin(), "photos", closed.answer());
+  engine->ask(CloseBatch{admin(), "photos"}, closed.answer());
   tick();
   EXPECT_EQ(remove("photos")->error(), Code::notEnded);
-  engine->cancel_batch(admin(), "photos", {}, cancelled.answer());
+  engine->ask(CancelBatch{admin(), "photos", {}}, cancelled.answer());
   settle();
   ASSERT_EQ(count(JobState::cancelled), 25);
 
@@ -256,7 +256,7 @@ TEST_F(EngineBulk, ABatchGoesWithItsLastJobUnlessItIsOpen) {
   const auto in_closed = many(3, "closed"), in_open = many(1, "open");
   const auto close = [&](const std::string& name) {
     Slot<model::Batch> slot;
-    engine->close_batch(admin(), name, slot.answer());
+    engine->ask(CloseBatch{admin(), name}, slot.answer());
     tick();
   };
   close("closed");
@@ -280,7 +280,7 @@ TEST_F(EngineBulk, AClosedBatchStillRunsWhatIsQueued) {
   batch("photos");
   many(3, "photos");
   Slot<model::Batch> slot;
-  engine->close_batch(admin(), "photos", slot.answer());
+  engine->ask(CloseBatch{admin(), "photos"}, slot.answer());
   tick();
   auto host = join("h");
   for (const auto& granted : fetch(host, 4).leases) finish(host, granted.lease.name);
@@ -290,12 +290,12 @@ TEST_F(EngineBulk, AClosedBatchStillRunsWhatIsQueued) {
 
 TEST_F(EngineBulk, Batch0IsAlwaysOpen) {
   Slot<model::Batch> closed, cancelled, paused;
-  engine->close_batch(admin(), "batch0", closed.answer());
-  engine->cancel_batch(admin(), "batch0", {}, cancelled.answer());
+  engine->ask(CloseBatch{admin(), "batch0"}, closed.answer());
+  engine->ask(CancelBatch{admin(), "batch0", {}}, cancelled.answer());
   tick();
   EXPECT_EQ(closed.error(), Code::batchFixed);
   EXPECT_EQ(cancelled.error(), Code::batchFixed);
-  engine->pause_batch(admin(), "batch0", true, paused.answer());
+  engine->ask(PauseBatch{admin(), "batch0", true}, paused.answer());
   tick();
   many(1);
   auto host = join("h");
@@ -303,7 +303,7 @@ TEST_F(EngineBulk, Batch0IsAlwaysOpen) {
   restart();
   EXPECT_TRUE(fetch(host).leases.empty()) << "a pause outlives the hub";
   Slot<model::Batch> resumed;
-  engine->pause_batch(admin(), "batch0", false, resumed.answer());
+  engine->ask(PauseBatch{admin(), "batch0", false}, resumed.answer());
   tick();
   EXPECT_EQ(fetch(host).leases.size(), 1u);
 }
@@ -321,7 +321,7 @@ TEST_F(EngineBulk, LimitsCountLeasesExactly) {
   Slot<model::Tenant> tenant;
   TenantSettings settings;
   settings.max_running = 3;
-  engine->put_tenant("acme", settings, tenant.answer());
+  engine->ask(PutTenant{"acme", settings}, tenant.answer());
   tick();
   many(10);
   EXPECT_EQ(fetch(a, 8).leases.size(), 1u);
@@ -359,7 +359,7 @@ TEST_F(EngineBulk, SharesFollowTheWeights) {
   Slot<model::Tenant> slot;
   TenantSettings heavy;
   heavy.weight = 3;
-  engine->put_tenant("globex", heavy, slot.answer());
+  engine->ask(PutTenant{"globex", heavy}, slot.answer());
   tick();
   many(400);
   many(400, {}, "globex");
@@ -402,7 +402,7 @@ TEST_F(EngineBulk, RedriveByFilterLinksEachOnce) {
     Slot<BulkDone> slot;
     store::JobFilter filter;
     filter.states = {JobState::failed};
-    engine->redrive_where(admin(), filter, slot.answer());
+    engine->ask(RedriveWhere{admin(), filter}, slot.answer());
     settle();
     EXPECT_EQ(slot.value().count, expected);
     EXPECT_EQ(std::int64_t(slot.value().ids.size()), expected);
@@ -439,7 +439,7 @@ TEST_F(EngineBulk, AListsKeyAnswersAsLongAsOneOfItsJobsIsKept) {
     submit.list_digest = "d";
     submit.jobs = {job(), job()};
     submit.jobs[1].spec.delay = 100 * options.keep_finished;
-    engine->submit(std::move(submit), slot.answer());
+    engine->ask(std::move(submit), slot.answer());
     tick();
     return slot.value();
   };
@@ -463,7 +463,7 @@ TEST_F(EngineBulk, APackageThatAJobNeedsStays) {
   const auto id = many(1)[0];
   const auto remove = [&] {
     auto slot = std::make_unique<Slot<std::int64_t>>();
-    engine->delete_package("acme", "tools", "", slot->answer());
+    engine->ask(DeletePackage{"acme", "tools", ""}, slot->answer());
     tick();
     return slot;
   };
@@ -496,7 +496,7 @@ TEST_F(EngineBulk, EveryWaitingJobCanSayWhy) {
   batch("held");
   const auto in_held = many(1, "held")[0];
   Slot<model::Batch> paused;
-  engine->pause_batch(admin(), "held", true, paused.answer());
+  engine->ask(PauseBatch{admin(), "held", true}, paused.answer());
   tick();
   EXPECT_TRUE(codes(in_held).contains("batchPaused"));
   EXPECT_TRUE(why(first).reasons.empty());
@@ -517,7 +517,7 @@ TEST_F(EngineBulk, LanesAreCappedAndIdleOnesGo) {
   Slot<BulkDone> slot;
   store::JobFilter filter;
   filter.tenants = {"acme"};
-  engine->cancel_where(admin(), filter, {}, slot.answer());
+  engine->ask(CancelWhere{admin(), filter, {}}, slot.answer());
   settle();
   pass(700'000);
   EXPECT_EQ(engine->state().lanes.size(), 0u);

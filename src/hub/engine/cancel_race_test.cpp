@@ -31,7 +31,7 @@ class EngineCancelRace : public EngineTest {
   }
   void pause(const std::string& name) {
     Slot<model::Batch> slot;
-    engine->pause_batch(admin(), name, true, slot.answer());
+    engine->ask(PauseBatch{admin(), name, true}, slot.answer());
     tick();
     slot.value();
   }
@@ -205,9 +205,9 @@ TEST_F(EngineCancelRace, InBulkEveryStateIsReached) {
     store::JobFilter filter;
     filter.type = "Work";
     if (by_filter)
-      engine->cancel_where(admin(), filter, {}, filtered.answer());
+      engine->ask(CancelWhere{admin(), filter, {}}, filtered.answer());
     else
-      engine->cancel_batch(admin(), "photos", {}, whole.answer());
+      engine->ask(CancelBatch{admin(), "photos", {}}, whole.answer());
     settle();
     EXPECT_TRUE(by_filter ? filtered.answered() : whole.answered());
     EXPECT_EQ(beat(host).cancel.size(), 2u);
@@ -228,7 +228,7 @@ TEST_F(EngineCancelRace, AnOperationUnderWayAndACancelOfOneMeetOnce) {
   Slot<BulkDone> bulk;
   store::JobFilter filter;
   filter.type = "Work";
-  engine->cancel_where(admin(), filter, {}, bulk.answer());
+  engine->ask(CancelWhere{admin(), filter, {}}, bulk.answer());
   tick();
   ASSERT_FALSE(bulk.answered());
   for (const auto id : ids) EXPECT_EQ(cancel(id).status.state, JobState::cancelled);
@@ -249,7 +249,7 @@ class EngineCancelMeets : public EngineCancelRace, public testing::WithParamInte
   template <class Other>
   void meet(Uuid id, Other other) {
     if (!cancel_first()) other();
-    engine->cancel_job(admin(), id, {}, cancelled.answer());
+    engine->ask(CancelJob{admin(), id, {}}, cancelled.answer());
     if (cancel_first()) other();
     tick();
     EXPECT_TRUE(cancelled.answered());
@@ -260,7 +260,7 @@ class EngineCancelMeets : public EngineCancelRace, public testing::WithParamInte
     call.fetched = host.fetched;
     call.running = host.running;
     for (const auto& item : call.finished) std::erase(call.running, item.lease);
-    engine->report(call, reported.answer());
+    engine->ask(call, reported.answer());
   }
   void meet_end(Uuid id, Outcome outcome, int code = 0) {
     meet(id, [&] {
@@ -360,7 +360,7 @@ TEST_P(EngineCancelMeets, AHostsComingBackAnew) {
     again.host.name = "h";
     again.host.slots = 4;
     again.replaces = host.id;
-    engine->register_host(again, joined.answer());
+    engine->ask(again, joined.answer());
   });
   EXPECT_TRUE(joined.answered());
   EXPECT_EQ(state_of(id), JobState::cancelled);
@@ -371,7 +371,7 @@ TEST_P(EngineCancelMeets, AClose) {
   batch("photos");
   const auto id = fresh("photos");
   Slot<model::Batch> closed;
-  meet(id, [&] { engine->close_batch(admin(), "photos", closed.answer()); });
+  meet(id, [&] { engine->ask(CloseBatch{admin(), "photos"}, closed.answer()); });
   settle();
   EXPECT_TRUE(closed.answered());
   EXPECT_EQ(state_of(id), JobState::cancelled);
@@ -382,7 +382,7 @@ TEST_P(EngineCancelMeets, ACancelOfItsBatch) {
   batch("photos");
   const auto id = fresh("photos");
   Slot<model::Batch> gone;
-  meet(id, [&] { engine->cancel_batch(admin(), "photos", {}, gone.answer()); });
+  meet(id, [&] { engine->ask(CancelBatch{admin(), "photos", {}}, gone.answer()); });
   settle();
   EXPECT_EQ(state_of(id), JobState::cancelled);
   const auto names = history(id);
@@ -396,7 +396,7 @@ TEST_P(EngineCancelMeets, AChangeThatWouldStartIt) {
   Slot<model::Job> patched;
   JobPatch now_please;
   now_please.not_before.emplace();
-  meet(id, [&] { engine->patch_job(admin(), id, now_please, patched.answer()); });
+  meet(id, [&] { engine->ask(PatchJob{admin(), id, now_please}, patched.answer()); });
   EXPECT_EQ(state_of(id), JobState::cancelled);
   EXPECT_EQ(starts_after(id), 0);
 }
@@ -420,7 +420,7 @@ TEST_P(EngineCancelMeets, ACommitOfUnknownOutcome) {
     const auto id = running();
     store->next_commit = FaultyStore::CommitFault{store::Failure::unknown, done};
     Slot<model::Job> slot;
-    engine->cancel_job(admin(), id, {}, slot.answer());
+    engine->ask(CancelJob{admin(), id, {}}, slot.answer());
     if (cancel_first()) beat(host);
     settle();
     ASSERT_TRUE(slot.answered());

@@ -37,11 +37,11 @@ TEST_F(EngineCancel, SubmitAndCancelInOneTick) {
   Slot<FetchAnswer> open;
   open_fetch(host, 1, open);
   tick();
-  engine->submit(std::move(submit), submitted.answer());
+  engine->ask(std::move(submit), submitted.answer());
   Slot<BulkDone> cancelled;
   store::JobFilter filter;
   filter.tenants = {"acme"};
-  engine->cancel_where(admin(), filter, {}, cancelled.answer());
+  engine->ask(CancelWhere{admin(), filter, {}}, cancelled.answer());
   tick();
   EXPECT_EQ(cancelled.value().count, 1);
   EXPECT_EQ(state_of(submitted.value().ids[0]), JobState::cancelled);
@@ -198,11 +198,11 @@ TEST_F(EngineCancel, AnotherTenantsJobIsNotThere) {
   push();
   const auto id = submit(job());
   Slot<model::Job> slot;
-  engine->cancel_job(caller("globex"), id, {}, slot.answer());
+  engine->ask(CancelJob{caller("globex"), id, {}}, slot.answer());
   Slot<BulkDone> bulk;
   store::JobFilter filter;
   filter.tenants = {"acme"};
-  engine->cancel_where(caller("globex"), filter, {}, bulk.answer());
+  engine->ask(CancelWhere{caller("globex"), filter, {}}, bulk.answer());
   tick();
   EXPECT_EQ(slot.error(), Code::unknownJob);
   EXPECT_EQ(bulk.value().count, 0);

@@ -48,7 +48,7 @@ Result<KeptPackage> Catalogue::put_package(const model::PackageVersion& package)
 }
 
 Result<std::int64_t> Catalogue::delete_package(const std::string& owner, const std::string& name,
-                                          const std::string& sha256) {
+                                               const std::string& sha256) {
   const auto found = state_.packages.find({owner, name});
   std::vector<model::PackageVersion> doomed;
   if (found != state_.packages.end())

@@ -9,12 +9,7 @@ namespace geres::hub::engine {
 class Catalogue {
  public:
   Catalogue(Round& round, Lanes& lanes)
-      : round_(round),
-        state_(round.state),
-        store_(round.store),
-        ids_(round.ids),
-        now_(round.now),
-        lanes_(lanes) {}
+      : round_(round), state_(round.state), store_(round.store), ids_(round.ids), now_(round.now), lanes_(lanes) {}
 
   Result<model::Tenant> put_tenant(const std::string& tenant, const TenantSettings& settings);
   Result<KeptPackage> put_package(const model::PackageVersion& package);

@@ -27,7 +27,7 @@ void DurableWorld::submit(const std::vector<NewJob>& list, const std::string& li
   call.list = list.size() > 1;
   call.list_key = list_key;
   call.list_digest = list_key;
-  const auto made = ask<Submitted>([&](auto answer) { engine->submit(call, std::move(answer)); });
+  const auto made = ask<Submitted>([&](auto answer) { engine->ask(call, std::move(answer)); });
   if (!made && last != Code::unknown)
     for (const auto& one : list) refused.insert(one.spec.name);
   if (!made) return;
@@ -45,7 +45,7 @@ void DurableWorld::push() {
   package.name = "tools";
   package.sha256 = std::string(64, 'a');
   package.types = {"Work"};
-  ask<KeptPackage>([&](auto answer) { engine->put_package(package, std::move(answer)); });
+  ask<KeptPackage>([&](auto answer) { engine->ask(PutPackage{package}, std::move(answer)); });
 }
 
 void DurableWorld::join() {
@@ -55,7 +55,7 @@ void DurableWorld::join() {
   for (const auto& known : store->reads().hosts())
     if (known.name == "h") call.replaces = known.id;
   held.clear();
-  const auto made = ask<model::Host>([&](auto answer) { engine->register_host(call, std::move(answer)); });
+  const auto made = ask<model::Host>([&](auto answer) { engine->ask(call, std::move(answer)); });
   if (made) host = made->id;
   report_seq = 0;
   ++host_lives;
@@ -68,7 +68,7 @@ void DurableWorld::fetch(int slots) {
   call.slots = slots;
   call.wait = 0;
   call.received_at = clock.monotonic();
-  const auto found = ask<FetchAnswer>([&](auto answer) { engine->fetch(call, std::move(answer)); });
+  const auto found = ask<FetchAnswer>([&](auto answer) { engine->ask(call, std::move(answer)); });
   if (!found) return;
   for (const auto& granted : found->leases) {
     held.push_back({granted.lease.name, granted.lease.job});
@@ -81,7 +81,7 @@ void DurableWorld::report(ReportCall call) {
   call.seq = ++report_seq;
   for (const auto& one : held) call.running.push_back(one.lease);
   for (const auto& item : call.finished) std::erase(call.running, item.lease);
-  const auto found = ask<ReportAnswer>([&](auto answer) { engine->report(call, std::move(answer)); });
+  const auto found = ask<ReportAnswer>([&](auto answer) { engine->ask(call, std::move(answer)); });
   if (!found) return;
   for (const auto& item : call.finished)
     if (std::find(found->accepted.begin(), found->accepted.end(), item.lease) != found->accepted.end())
@@ -109,8 +109,9 @@ void DurableWorld::end(std::size_t which, Outcome outcome, int) {
 void DurableWorld::cancel(const std::string& name) {
   const auto found = jobs.find(name);
   if (found == jobs.end()) return;  // its submit was refused
-  const auto made =
-      ask<model::Job>([&](auto answer) { engine->cancel_job(admin(), found->second, {}, std::move(answer)); });
+  const auto made = ask<model::Job>([&](auto answer) {
+    engine->ask(CancelJob{admin(), found->second, {}}, std::move(answer));
+  });
   if (!made) return;
   seen[found->second] = made->status.version;
   if (!model::ended(made->status.state) || made->status.state == JobState::cancelled) cancelled.insert(found->second);
@@ -121,8 +122,9 @@ void DurableWorld::redrive(const std::string& name) {
   if (found == jobs.end() || purged.contains(found->second)) return;
   const auto old = store->reads().job(found->second);
   if (!old || !model::ended(old->status.state)) return;
-  const auto made =
-      ask<model::Job>([&](auto answer) { engine->redrive_job(admin(), found->second, std::move(answer)); });
+  const auto made = ask<model::Job>([&](auto answer) {
+    engine->ask(RedriveJob{admin(), found->second}, std::move(answer));
+  });
   if (made) redriven[found->second] = made->id;
 }
 
@@ -130,7 +132,7 @@ void DurableWorld::batch(const std::string& name) {
   NewBatch call;
   call.tenant = "acme";
   call.name = name;
-  if (ask<model::Batch>([&](auto answer) { engine->create_batch(admin(), call, std::move(answer)); }))
+  if (ask<model::Batch>([&](auto answer) { engine->ask(CreateBatch{admin(), call}, std::move(answer)); }))
     batches.insert(name);
 }
 
@@ -181,8 +183,9 @@ const std::vector<DurableWorld::Step>& DurableWorld::script() {
       },
       [](World& w) {
         if (!w.batches.contains("night")) return;
-        const auto made =
-            w.ask<model::Batch>([&](auto answer) { w.engine->cancel_batch(admin(), "night", {}, std::move(answer)); });
+        const auto made = w.ask<model::Batch>([&](auto answer) {
+          w.engine->ask(CancelBatch{admin(), "night", {}}, std::move(answer));
+        });
         w.settle();  // its slices
         for (const auto* name : {"n1", "n2", "n3", "n4", "n5"})
           if (made && w.jobs.contains(name)) w.cancelled.insert(w.jobs.at(name));
@@ -193,7 +196,7 @@ const std::vector<DurableWorld::Step>& DurableWorld::script() {
       [](World& w) {
         store::JobFilter filter;
         filter.states = {JobState::failed, JobState::cancelled};
-        w.ask<BulkDone>([&](auto answer) { w.engine->redrive_where(admin(), filter, std::move(answer)); });
+        w.ask<BulkDone>([&](auto answer) { w.engine->ask(RedriveWhere{admin(), filter}, std::move(answer)); });
       },
       [](World& w) { w.pass(2'700); },  // the delay and the pause before a retry are over
       [](World& w) { w.close(), w.open(); },

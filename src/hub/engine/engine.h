@@ -4,9 +4,7 @@
 // and the store come in as arguments. It owns no durable state: what it keeps in memory is built from committed rows
 // and is dropped and read again whenever a commit fails.
 //
-// The verbs below may be called from any thread; each answers once, on the thread that runs tick(). Everything else
-// is for that thread alone. What can go wrong: the Error that the verb's comment names; notDone (nothing has happened:
-// try again), unknown (it may have happened: repeat with the key), storageFull, unavailable (stopping).
+// Verbs may be asked from any thread; each is answered once, on the thread that runs tick().
 #pragma once
 
 #include <condition_variable>
@@ -38,57 +36,15 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // ---- jobs
-  // unknownBatch, batchClosed, unknownPackage, unknownType, unknownFile, keyReused, tooManyQueued, tooManyLanes
-  void submit(Submit submit, Answer<Submitted> answer);
-  void patch_job(Caller caller, Uuid job, JobPatch patch, Answer<model::Job> answer);    // unknownJob, notWaiting
-  void cancel_job(Caller caller, Uuid job, CancelWhat what, Answer<model::Job> answer);  // unknownJob
-  void redrive_job(Caller caller, Uuid job, Answer<model::Job> answer);  // unknownJob, notEnded, batchClosed
-  void dismiss_job(Caller caller, Uuid job, Answer<model::Job> answer);  // unknownJob, notEnded, conflict
-  // The answer comes after the last slice: which jobs were changed.
-  void cancel_where(Caller caller, store::JobFilter filter, CancelWhat what, Answer<BulkDone> answer);
-  void redrive_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer);
-  void dismiss_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer);
-
-  // ---- batches: `batch` is an id or a name
-  void create_batch(Caller caller, NewBatch batch, Answer<model::Batch> answer);    // nameTaken, forbidden
-  void close_batch(Caller caller, std::string batch, Answer<model::Batch> answer);  // unknownBatch, batchFixed
-  void cancel_batch(Caller caller, std::string batch, CancelWhat what, Answer<model::Batch> answer);
-  void pause_batch(Caller caller, std::string batch, bool paused, Answer<model::Batch> answer);
-  // With its jobs, which must have ended: answers how many there were. batchOpen, notEnded
-  void delete_batch(Caller caller, std::string batch, Answer<BulkDone> answer);
-
-  // ---- tenants, packages, tokens
-  void put_tenant(std::string tenant, TenantSettings settings, Answer<model::Tenant> answer);
-  // The blob must be stored already. Pushing the newest version's digest again changes nothing.
-  void put_package(model::PackageVersion package, Answer<KeptPackage> answer);
-  // All versions, or the one with this digest. unknownPackage, packageInUse
-  void delete_package(std::string tenant, std::string name, std::string sha256, Answer<std::int64_t> answer);
-  void create_token(model::Token token, Answer<model::Token> answer);  // id and created_at are filled in; nameTaken
-  void delete_token(Uuid token, Answer<bool> answer);                  // notFound
-
-  // ---- webhooks: the caller has checked addresses, types and batches
-  // id, created_at and cursor are filled in. tooMany, nameTaken, conflict
-  void create_webhook(Caller caller, model::Webhook webhook, Answer<model::Webhook> answer);
-  void patch_webhook(Caller caller, Uuid webhook, WebhookPatch patch, Answer<model::Webhook> answer);  // notFound
-  void delete_webhook(Caller caller, Uuid webhook, Answer<bool> answer);                               // notFound
-  void replay_webhook(Caller caller, Uuid webhook, ReplayWhat what, Answer<std::int64_t> answer);      // notFound
-  void settle_deliveries(DeliveryNews news, Answer<bool> answer);
-  // Of another reader of the log. True once it is on disk.
-  void store_cursor(store::CursorRow cursor, Answer<bool> answer);
-
-  // ---- hosts
-  void register_host(RegisterHost host, Answer<model::Host> answer);  // hostAlive
-  // Answers when there is something to say, when `wait` is over, or when another fetch of this host takes its place.
-  // hostGone: register again.
-  void fetch(FetchCall call, Answer<FetchAnswer> answer);
+  // ---- any thread
+  // Any of the verbs in verbs.h.
+  template <class Verb>
+  void ask(Verb verb, Answer<typename Verb::Out> answer);
   // Its caller has gone; nothing more is granted to it. A repeat of the same fetch, received later, is another call.
   void abandon_fetch(Uuid host, std::string fetch_id, Millis received_at);
-  void report(ReportCall call, Answer<ReportAnswer> answer);                            // hostGone
-  void set_host_mode(std::string host, model::HostMode mode, Answer<HostInfo> answer);  // id or name; notFound
   void snapshot(Answer<SnapshotPtr> answer);  // as it is after all that was asked for before; unavailable
 
-  // ---- between ticks, any thread
+  // Between ticks:
   std::optional<LeaseInfo> lease(Uuid name) const;  // nullopt: not current
   const Stats& stats() const { return stats_; }
   std::string log() const;  // names the event log; after the first load
@@ -113,8 +69,6 @@ class Engine {
 
  private:
   struct Clockwork;
-  template <class Out, class F>
-  void call(F verb, Answer<Out> answer, bool grows = false, std::size_t weight = 1);
   void post(std::unique_ptr<Command> command);
   Now now() const;
   void advance_ages();

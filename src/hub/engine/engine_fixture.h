@@ -136,7 +136,7 @@ class EngineTest : public testing::Test {
     package.sha256 = std::string(64, 'a' + char(pushes_++ % 6));
     package.types = std::move(types);
     Slot<KeptPackage> slot;
-    engine->put_package(package, slot.answer());
+    engine->ask(PutPackage{package}, slot.answer());
     tick();
     slot.value();
   }
@@ -146,7 +146,7 @@ class EngineTest : public testing::Test {
     submit.caller = who;
     submit.list = true;
     submit.jobs = std::move(jobs);
-    engine->submit(std::move(submit), slot.answer());
+    engine->ask(std::move(submit), slot.answer());
     tick();
     return slot.value().ids;
   }
@@ -156,20 +156,20 @@ class EngineTest : public testing::Test {
     Submit submit;
     submit.caller = admin();
     submit.jobs = {std::move(one)};
-    engine->submit(std::move(submit), slot.answer());
+    engine->ask(std::move(submit), slot.answer());
     tick();
     return slot.error();
   }
   model::Job cancel(Uuid id, CancelWhat what = {}) {
     Slot<model::Job> slot;
-    engine->cancel_job(admin(), id, what, slot.answer());
+    engine->ask(CancelJob{admin(), id, what}, slot.answer());
     tick();
     return slot.value();
   }
   model::Batch batch(const std::string& name, std::int64_t priority = 500, const std::string& tenant = "acme",
                      int max_running = 0, bool dedicated = false) {
     Slot<model::Batch> slot;
-    engine->create_batch(admin(), {tenant, name, priority, dedicated, max_running}, slot.answer());
+    engine->ask(CreateBatch{admin(), {tenant, name, priority, dedicated, max_running}}, slot.answer());
     tick();
     return slot.value();
   }
@@ -210,7 +210,7 @@ class EngineTest : public testing::Test {
     wanted.host.labels = std::move(labels);
     wanted.replaces = replaces;
     Slot<model::Host> slot;
-    engine->register_host(wanted, slot.answer());
+    engine->ask(wanted, slot.answer());
     tick();
     TestHost host;
     host.id = slot.value().id;
@@ -225,7 +225,7 @@ class EngineTest : public testing::Test {
     call.slots = slots;
     call.wait = wait;
     call.received_at = clock.monotonic();
-    engine->fetch(call, slot.answer());
+    engine->ask(call, slot.answer());
   }
   void heard(TestHost& host, const FetchAnswer& answer) {
     host.fetched = host.name + "-" + std::to_string(host.fetches);
@@ -247,7 +247,7 @@ class EngineTest : public testing::Test {
     call.running = host.running;
     for (const auto& item : call.finished) std::erase(call.running, item.lease);
     Slot<ReportAnswer> slot;
-    engine->report(call, slot.answer());
+    engine->ask(call, slot.answer());
     tick();
     for (const auto name : slot.value().accepted) std::erase(host.running, name);
     return slot.value();

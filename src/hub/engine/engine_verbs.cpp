@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a verb to a command on the queue. Most answer at the end of their tick; a fetch is parked on the desk, a bulk
-// verb's answer comes after its last slice.
+// From a verb to a command on the queue. Most are answered at the end of their tick; a fetch is parked on the desk, a
+// bulk verb is answered after its last slice.
 #include <algorithm>
 
 #include "hub/engine/command.h"
@@ -18,6 +18,156 @@ Error stopping() {
 // A host counts a lease from when it asked plus how long it was held. While it waits its clock and the hub's go apart,
 // a percent at most, and a lease's margin (half a second, or 2 % of it) must outweigh that: so no longer than this.
 constexpr Millis kFetchWaitMax = 30'000;
+
+// ---- who does what --------------------------------------------------------------------------------------------------
+
+using store::OperationKind;
+
+Result<Submitted> run(Tick& tick, const Submit& v) {
+  return tick.submitting.submit(v);
+}
+Result<model::Job> run(Tick& tick, const PatchJob& v) {
+  return tick.jobs.patch_job(v.caller, v.job, v.patch);
+}
+Result<model::Job> run(Tick& tick, const CancelJob& v) {
+  return tick.jobs.cancel_job(v.caller, v.job, v.what);
+}
+Result<model::Job> run(Tick& tick, const RedriveJob& v) {
+  return tick.jobs.redrive_job(v.caller, v.job);
+}
+Result<model::Job> run(Tick& tick, const DismissJob& v) {
+  return tick.jobs.dismiss_job(v.caller, v.job);
+}
+Result<model::Batch> run(Tick& tick, const CreateBatch& v) {
+  return tick.batches.create(v.caller, v.batch);
+}
+Result<model::Batch> run(Tick& tick, const CloseBatch& v) {
+  return tick.batches.close(v.caller, v.batch);
+}
+Result<model::Batch> run(Tick& tick, const CancelBatch& v) {
+  return tick.batches.cancel(v.caller, v.batch, v.what);
+}
+Result<model::Batch> run(Tick& tick, const PauseBatch& v) {
+  return tick.batches.pause(v.caller, v.batch, v.paused);
+}
+Result<model::Tenant> run(Tick& tick, const PutTenant& v) {
+  return tick.catalogue.put_tenant(v.tenant, v.settings);
+}
+Result<KeptPackage> run(Tick& tick, const PutPackage& v) {
+  return tick.catalogue.put_package(v.package);
+}
+Result<std::int64_t> run(Tick& tick, const DeletePackage& v) {
+  return tick.catalogue.delete_package(v.tenant, v.name, v.sha256);
+}
+Result<model::Token> run(Tick& tick, const CreateToken& v) {
+  return tick.catalogue.create_token(v.token);
+}
+Result<bool> run(Tick& tick, const DeleteToken& v) {
+  return tick.catalogue.delete_token(v.token);
+}
+Result<model::Webhook> run(Tick& tick, const CreateWebhook& v) {
+  return tick.webhooks.create(v.caller, v.webhook);
+}
+Result<model::Webhook> run(Tick& tick, const PatchWebhook& v) {
+  return tick.webhooks.patch(v.caller, v.webhook, v.patch);
+}
+Result<bool> run(Tick& tick, const DeleteWebhook& v) {
+  return tick.webhooks.remove(v.caller, v.webhook);
+}
+Result<std::int64_t> run(Tick& tick, const ReplayWebhook& v) {
+  return tick.webhooks.replay(v.caller, v.webhook, v.what);
+}
+Result<bool> run(Tick& tick, const DeliveryNews& v) {
+  return tick.webhooks.settle_deliveries(v);
+}
+Result<bool> run(Tick& tick, const StoreCursor& v) {
+  return tick.webhooks.store_cursor(v.cursor);
+}
+Result<model::Host> run(Tick& tick, const RegisterHost& v) {
+  return tick.hosts.join(v);
+}
+Result<HostInfo> run(Tick& tick, const SetHostMode& v) {
+  return tick.hosts.set_mode(v.host, v.mode);
+}
+Result<ReportAnswer> run(Tick& tick, const ReportCall& v) {
+  return tick.reporting.report(v);
+}
+
+// These begin an operation.
+Result<Uuid> run(Tick& tick, const CancelWhere& v) {
+  return tick.operations.start(v.caller, OperationKind::cancel_filter, v.filter, v.what);
+}
+Result<Uuid> run(Tick& tick, const RedriveWhere& v) {
+  return tick.operations.start(v.caller, OperationKind::redrive_filter, v.filter, {});
+}
+Result<Uuid> run(Tick& tick, const DismissWhere& v) {
+  return tick.operations.start(v.caller, OperationKind::dismiss_filter, v.filter, {});
+}
+Result<Uuid> run(Tick& tick, const DeleteBatch& v) {
+  return tick.batches.remove(v.caller, v.batch);
+}
+
+struct ReplayDead {  // all dead letters of a webhook
+  using Out = BulkDone;
+  Caller caller;
+  Uuid webhook;
+};
+Result<Uuid> run(Tick& tick, const ReplayDead& v) {
+  return tick.webhooks.replay_dead(v.caller, v.webhook);
+}
+
+// Makes the store larger: refused while space is short.
+template <class Verb>
+constexpr bool kGrows =
+    std::is_same_v<Verb, Submit> || std::is_same_v<Verb, RedriveJob> || std::is_same_v<Verb, CreateBatch> ||
+    std::is_same_v<Verb, PutTenant> || std::is_same_v<Verb, PutPackage> || std::is_same_v<Verb, CreateToken> ||
+    std::is_same_v<Verb, CreateWebhook>;
+
+// ---- when it is answered --------------------------------------------------------------------------------------------
+
+// At the end of its tick.
+template <class Verb>
+class PlainCommand final : public Command {
+ public:
+  using Out = typename Verb::Out;
+  PlainCommand(Verb verb, Answer<Out> answer) : verb_(std::move(verb)), answer_(std::move(answer)) {}
+  void apply(Tick& tick) override { result_.emplace(run(tick, verb_)); }
+  void settle(Tick&) override { answer_(std::move(*result_)); }
+  void fail(const Error& error) override { answer_(error); }
+  std::optional<Error> refusal() const override {
+    return result_ && !*result_ ? std::optional(result_->error()) : std::nullopt;
+  }
+  bool grows() const override { return kGrows<Verb>; }
+  std::size_t weight() const override {
+    if constexpr (std::is_same_v<Verb, Submit>) return verb_.jobs.size();
+    return 1;
+  }
+
+ private:
+  Verb verb_;
+  Answer<Out> answer_;
+  std::optional<Result<Out>> result_;
+};
+
+// After its last slice.
+template <class Verb>
+class OperationCommand final : public Command {
+ public:
+  OperationCommand(Verb verb, Answer<BulkDone> answer) : verb_(std::move(verb)), answer_(std::move(answer)) {}
+  void apply(Tick& tick) override { started_.emplace(run(tick, verb_)); }
+  void settle(Tick& tick) override {
+    if (*started_)
+      tick.round.desk.operations[**started_] = {std::move(answer_), {}};
+    else
+      answer_(started_->error());
+  }
+  void fail(const Error& error) override { answer_(error); }
+
+ private:
+  Verb verb_;
+  Answer<BulkDone> answer_;
+  std::optional<Result<Uuid>> started_;
+};
 
 // Parks its caller on the desk; the answer comes from a later tick.
 class FetchCommand final : public Command {
@@ -71,33 +221,14 @@ class AbandonCommand final : public Command {
   Millis received_at_;
 };
 
-// Its answer comes after the last slice.
-class OperationCommand final : public Command {
- public:
-  using Verb = std::function<Result<Uuid>(Tick&)>;
-  OperationCommand(Verb verb, Answer<BulkDone> answer) : verb_(std::move(verb)), answer_(std::move(answer)) {}
-  void apply(Tick& tick) override { started_.emplace(verb_(tick)); }
-  void settle(Tick& tick) override {
-    if (*started_)
-      tick.round.desk.operations[**started_] = {std::move(answer_), {}};
-    else
-      answer_(started_->error());
-  }
-  void fail(const Error& error) override { answer_(error); }
-
- private:
-  Verb verb_;
-  Answer<BulkDone> answer_;
-  std::optional<Result<Uuid>> started_;
-};
-
 // Ends all that waits for an answer: hosts hear that the hub goes, and bulk work is stored and goes on in its next
 // life.
 class CloseDesk final : public Command {
  public:
   void apply(Tick& tick) override {
     auto& desk = tick.round.desk;
-    while (!desk.fetches.empty()) tick.round.out.replaced_fetches.push_back(std::move(*desk.close(desk.fetches.begin()->first)));
+    while (!desk.fetches.empty())
+      tick.round.out.replaced_fetches.push_back(std::move(*desk.close(desk.fetches.begin()->first)));
   }
   void settle(Tick& tick) override {
     for (auto& [id, waiter] : std::exchange(tick.round.desk.operations, {}))
@@ -107,9 +238,29 @@ class CloseDesk final : public Command {
   void fail(const Error&) override {}
 };
 
+template <class Verb>
+std::unique_ptr<Command> command_of(Verb verb, Answer<typename Verb::Out> answer) {
+  if constexpr (std::is_same_v<typename Verb::Out, BulkDone>)
+    return std::make_unique<OperationCommand<Verb>>(std::move(verb), std::move(answer));
+  else
+    return std::make_unique<PlainCommand<Verb>>(std::move(verb), std::move(answer));
+}
+
+std::unique_ptr<Command> command_of(FetchCall call, Answer<FetchAnswer> answer) {
+  return std::make_unique<FetchCommand>(std::move(call), std::move(answer));
+}
+
+std::unique_ptr<Command> command_of(ReplayWebhook verb, Answer<std::int64_t> answer) {
+  if (verb.what.from || !verb.what.events.empty())
+    return std::make_unique<PlainCommand<ReplayWebhook>>(std::move(verb), std::move(answer));
+  return std::make_unique<OperationCommand<ReplayDead>>(
+      ReplayDead{std::move(verb.caller), verb.webhook},
+      [answer = std::move(answer)](Result<BulkDone> done) { done ? answer(done->count) : answer(done.error()); });
+}
+
 }  // namespace
 
-// ---- the verbs ------------------------------------------------------------------------------------------------------
+// ---- the door -------------------------------------------------------------------------------------------------------
 
 void Engine::post(std::unique_ptr<Command> command) {
   {
@@ -124,112 +275,44 @@ void Engine::post(std::unique_ptr<Command> command) {
   command->fail(stopping());
 }
 
-template <class Out, class F>
-void Engine::call(F verb, Answer<Out> answer, bool grows, std::size_t weight) {
-  post(std::make_unique<Call<Out>>(std::move(verb), std::move(answer), grows, weight));
+template <class Verb>
+void Engine::ask(Verb verb, Answer<typename Verb::Out> answer) {
+  post(command_of(std::move(verb), std::move(answer)));
 }
 
-void Engine::submit(Submit submit, Answer<Submitted> answer) {
-  const auto weight = submit.jobs.size();
-  call<Submitted>([submit = std::move(submit)](Tick& tick) { return tick.submitting.submit(submit); }, std::move(answer), true,
-                  weight);
-}
-void Engine::patch_job(Caller caller, Uuid job, JobPatch patch, Answer<model::Job> answer) {
-  call<model::Job>([=](Tick& tick) { return tick.jobs.patch_job(caller, job, patch); }, std::move(answer));
-}
-void Engine::cancel_job(Caller caller, Uuid job, CancelWhat what, Answer<model::Job> answer) {
-  call<model::Job>([=](Tick& tick) { return tick.jobs.cancel_job(caller, job, what); }, std::move(answer));
-}
-void Engine::redrive_job(Caller caller, Uuid job, Answer<model::Job> answer) {
-  call<model::Job>([=](Tick& tick) { return tick.jobs.redrive_job(caller, job); }, std::move(answer), true);
-}
-void Engine::cancel_where(Caller caller, store::JobFilter filter, CancelWhat what, Answer<BulkDone> answer) {
-  post(std::make_unique<OperationCommand>(
-      [=](Tick& tick) { return tick.operations.start(caller, store::OperationKind::cancel_filter, filter, what); },
-      std::move(answer)));
-}
-void Engine::redrive_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer) {
-  post(std::make_unique<OperationCommand>(
-      [=](Tick& tick) { return tick.operations.start(caller, store::OperationKind::redrive_filter, filter, {}); },
-      std::move(answer)));
-}
-void Engine::dismiss_job(Caller caller, Uuid job, Answer<model::Job> answer) {
-  call<model::Job>([=](Tick& tick) { return tick.jobs.dismiss_job(caller, job); }, std::move(answer));
-}
-void Engine::dismiss_where(Caller caller, store::JobFilter filter, Answer<BulkDone> answer) {
-  post(std::make_unique<OperationCommand>(
-      [=](Tick& tick) { return tick.operations.start(caller, store::OperationKind::dismiss_filter, filter, {}); },
-      std::move(answer)));
-}
-void Engine::create_batch(Caller caller, NewBatch batch, Answer<model::Batch> answer) {
-  call<model::Batch>([=](Tick& tick) { return tick.batches.create(caller, batch); }, std::move(answer), true);
-}
-void Engine::close_batch(Caller caller, std::string batch, Answer<model::Batch> answer) {
-  call<model::Batch>([=](Tick& tick) { return tick.batches.close(caller, batch); }, std::move(answer));
-}
-void Engine::cancel_batch(Caller caller, std::string batch, CancelWhat what, Answer<model::Batch> answer) {
-  call<model::Batch>([=](Tick& tick) { return tick.batches.cancel(caller, batch, what); }, std::move(answer));
-}
-void Engine::pause_batch(Caller caller, std::string batch, bool paused, Answer<model::Batch> answer) {
-  call<model::Batch>([=](Tick& tick) { return tick.batches.pause(caller, batch, paused); }, std::move(answer));
-}
-void Engine::delete_batch(Caller caller, std::string batch, Answer<BulkDone> answer) {
-  post(std::make_unique<OperationCommand>([=](Tick& tick) { return tick.batches.remove(caller, batch); },
-                                          std::move(answer)));
-}
-void Engine::put_tenant(std::string tenant, TenantSettings settings, Answer<model::Tenant> answer) {
-  call<model::Tenant>([=](Tick& tick) { return tick.catalogue.put_tenant(tenant, settings); }, std::move(answer), true);
-}
-void Engine::put_package(model::PackageVersion package, Answer<KeptPackage> answer) {
-  call<KeptPackage>([=](Tick& tick) { return tick.catalogue.put_package(package); }, std::move(answer), true);
-}
-void Engine::delete_package(std::string tenant, std::string name, std::string sha256, Answer<std::int64_t> answer) {
-  call<std::int64_t>([=](Tick& tick) { return tick.catalogue.delete_package(tenant, name, sha256); }, std::move(answer));
-}
-void Engine::create_token(model::Token token, Answer<model::Token> answer) {
-  call<model::Token>([=](Tick& tick) { return tick.catalogue.create_token(token); }, std::move(answer), true);
-}
-void Engine::delete_token(Uuid token, Answer<bool> answer) {
-  call<bool>([=](Tick& tick) { return tick.catalogue.delete_token(token); }, std::move(answer));
-}
-void Engine::create_webhook(Caller caller, model::Webhook webhook, Answer<model::Webhook> answer) {
-  call<model::Webhook>([=](Tick& tick) { return tick.webhooks.create(caller, webhook); }, std::move(answer), true);
-}
-void Engine::patch_webhook(Caller caller, Uuid webhook, WebhookPatch patch, Answer<model::Webhook> answer) {
-  call<model::Webhook>([=](Tick& tick) { return tick.webhooks.patch(caller, webhook, patch); }, std::move(answer));
-}
-void Engine::delete_webhook(Caller caller, Uuid webhook, Answer<bool> answer) {
-  call<bool>([=](Tick& tick) { return tick.webhooks.remove(caller, webhook); }, std::move(answer));
-}
-void Engine::replay_webhook(Caller caller, Uuid webhook, ReplayWhat what, Answer<std::int64_t> answer) {
-  if (what.from || !what.events.empty())
-    return call<std::int64_t>([=](Tick& tick) { return tick.webhooks.replay(caller, webhook, what); },
-                              std::move(answer));
-  post(std::make_unique<OperationCommand>(
-      [=](Tick& tick) { return tick.webhooks.replay_dead(caller, webhook); },
-      [answer = std::move(answer)](Result<BulkDone> done) { done ? answer(done->count) : answer(done.error()); }));
-}
-void Engine::settle_deliveries(DeliveryNews news, Answer<bool> answer) {
-  call<bool>([news = std::move(news)](Tick& tick) { return tick.webhooks.settle_deliveries(news); }, std::move(answer));
-}
-void Engine::store_cursor(store::CursorRow cursor, Answer<bool> answer) {
-  call<bool>([cursor = std::move(cursor)](Tick& tick) { return tick.webhooks.store_cursor(cursor); }, std::move(answer));
-}
-void Engine::register_host(RegisterHost host, Answer<model::Host> answer) {
-  call<model::Host>([=](Tick& tick) { return tick.hosts.join(host); }, std::move(answer));
-}
-void Engine::fetch(FetchCall call, Answer<FetchAnswer> answer) {
-  post(std::make_unique<FetchCommand>(std::move(call), std::move(answer)));
-}
+template void Engine::ask(Submit, Answer<Submitted>);
+template void Engine::ask(PatchJob, Answer<model::Job>);
+template void Engine::ask(CancelJob, Answer<model::Job>);
+template void Engine::ask(RedriveJob, Answer<model::Job>);
+template void Engine::ask(DismissJob, Answer<model::Job>);
+template void Engine::ask(CancelWhere, Answer<BulkDone>);
+template void Engine::ask(RedriveWhere, Answer<BulkDone>);
+template void Engine::ask(DismissWhere, Answer<BulkDone>);
+template void Engine::ask(CreateBatch, Answer<model::Batch>);
+template void Engine::ask(CloseBatch, Answer<model::Batch>);
+template void Engine::ask(CancelBatch, Answer<model::Batch>);
+template void Engine::ask(PauseBatch, Answer<model::Batch>);
+template void Engine::ask(DeleteBatch, Answer<BulkDone>);
+template void Engine::ask(PutTenant, Answer<model::Tenant>);
+template void Engine::ask(PutPackage, Answer<KeptPackage>);
+template void Engine::ask(DeletePackage, Answer<std::int64_t>);
+template void Engine::ask(CreateToken, Answer<model::Token>);
+template void Engine::ask(DeleteToken, Answer<bool>);
+template void Engine::ask(CreateWebhook, Answer<model::Webhook>);
+template void Engine::ask(PatchWebhook, Answer<model::Webhook>);
+template void Engine::ask(DeleteWebhook, Answer<bool>);
+template void Engine::ask(ReplayWebhook, Answer<std::int64_t>);
+template void Engine::ask(DeliveryNews, Answer<bool>);
+template void Engine::ask(StoreCursor, Answer<bool>);
+template void Engine::ask(RegisterHost, Answer<model::Host>);
+template void Engine::ask(FetchCall, Answer<FetchAnswer>);
+template void Engine::ask(ReportCall, Answer<ReportAnswer>);
+template void Engine::ask(SetHostMode, Answer<HostInfo>);
+
 void Engine::abandon_fetch(Uuid host, std::string fetch_id, Millis received_at) {
   post(std::make_unique<AbandonCommand>(host, std::move(fetch_id), received_at));
 }
-void Engine::report(ReportCall call, Answer<ReportAnswer> answer) {
-  this->call<ReportAnswer>([call = std::move(call)](Tick& tick) { return tick.reporting.report(call); }, std::move(answer));
-}
-void Engine::set_host_mode(std::string host, model::HostMode mode, Answer<HostInfo> answer) {
-  call<HostInfo>([=](Tick& tick) { return tick.hosts.set_mode(host, mode); }, std::move(answer));
-}
+
 // ---- the end of the queue -------------------------------------------------------------------------------------------
 
 void Engine::stop_accepting() {

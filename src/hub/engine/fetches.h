@@ -12,12 +12,7 @@ namespace geres::hub::engine {
 class Fetches {
  public:
   Fetches(Round& round, Hosts& hosts)
-      : state_(round.state),
-        desk_(round.desk),
-        store_(round.store),
-        now_(round.now),
-        out_(round.out),
-        hosts_(hosts) {}
+      : state_(round.state), desk_(round.desk), store_(round.store), now_(round.now), out_(round.out), hosts_(hosts) {}
 
   // An open fetch is parked on the desk by its command; this takes note of it. An answer: nothing is to be waited for.
   Result<std::optional<FetchAnswer>> open(const FetchCall& call);

@@ -65,7 +65,8 @@ Views Granting::views() {
     view.ready = lane.ready;
     view.expected = expected_duration(lane, options_.duration_guess);
     if (lane.head) view.head = *lane.head;
-    if (!lane.row.key.avoid.empty() && another_fits(state_, lane, lane.row.key.avoid, now_.monotonic)) view.avoid = &lane.row.key.avoid;
+    if (!lane.row.key.avoid.empty() && another_fits(state_, lane, lane.row.key.avoid, now_.monotonic))
+      view.avoid = &lane.row.key.avoid;
     view.starving = lane.passed_over_since != 0 && now_.monotonic - lane.passed_over_since >= kStarvingAfter;
     views.lanes.push_back(view);
     views.lane_states.push_back(&lane);

@@ -19,8 +19,8 @@ void tell_health(const HostState& host);
 // Is there a host but these that is alive, well, at work, of the right kind, and not kept for another batch?
 bool another_fits(const State& state, const LaneState& lane, const std::string& avoided, Millis now);
 
-// The last loss that is allowed, if two hosts took part: one alone may be to blame for all of them, and the job is tried
-// on another where there is one. Twice as many are enough in any case.
+// The last loss that is allowed, if two hosts took part: one alone may be to blame for all of them, and the job is
+// tried on another where there is one. Twice as many are enough in any case.
 bool is_poison(const State& state, const model::Job& job, const LaneState& lane, int losses_max, Millis now);
 
 // "host tiny: no space left; host old: …"

@@ -90,7 +90,7 @@ TEST_F(EngineHostTrouble, ItGoesToTheSameHostWhereNoOtherFits) {
   const auto id = submit(wide);
   auto tiny = join("tiny"), small = join("small", 1), drained = join("drained"), sick = join("sick");
   Slot<HostInfo> mode;
-  engine->set_host_mode("drained", model::HostMode::drain, mode.answer());
+  engine->ask(SetHostMode{"drained", model::HostMode::drain}, mode.answer());
   give_back(tiny, fetch(tiny, 4).leases.at(0).lease.name);
   pass(1'000);
   EXPECT_TRUE(fetch(tiny, 4).leases.empty()) << "'sick' still fits";
@@ -195,7 +195,7 @@ TEST_F(EngineHostTrouble, AJobThatPausesCanBeCancelledAndChanged) {
   EXPECT_EQ(cancel(id).status.state, JobState::cancelled);
   give_back(host, fetch(host).leases.at(0).lease.name);
   Slot<model::Job> slot;
-  engine->patch_job(admin(), other, {.priority = -3, .not_before = std::optional<Millis>()}, slot.answer());
+  engine->ask(PatchJob{admin(), other, {.priority = -3, .not_before = std::optional<Millis>()}}, slot.answer());
   tick();
   EXPECT_EQ(slot.value().status.state, JobState::ready);
   EXPECT_TRUE(fetch(host).leases.empty());

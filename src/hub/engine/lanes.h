@@ -16,7 +16,8 @@ class Lanes {
       : round_(round), state_(round.state), store_(round.store), options_(round.options), now_(round.now) {}
 
   TenantState& tenant(const std::string& name);
-  // Whether these lanes of one tenant may all be there: tooManyLanes. Those in which nothing waits or runs do not count.
+  // Whether these lanes of one tenant may all be there: tooManyLanes. Those in which nothing waits or runs do not
+  // count.
   Result<void> has_room(const std::string& tenant, const std::set<store::LaneKey>& wanted) const;
   Result<LaneState*> lane(const store::LaneKey& key);  // tooManyLanes
   // The job's. Where there is no room for one more lane the job avoids nobody.

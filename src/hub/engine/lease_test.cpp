@@ -219,7 +219,7 @@ TEST_F(EngineLease, AReplacedHostGivesItsAttemptsBackAtOnce) {
   Slot<model::Host> refused;
   RegisterHost same;
   same.host.name = "h";
-  engine->register_host(same, refused.answer());
+  engine->ask(same, refused.answer());
   tick();
   EXPECT_EQ(refused.error(), Code::hostAlive);
   join("h", 4, {}, host.id);
@@ -229,7 +229,7 @@ TEST_F(EngineLease, AReplacedHostGivesItsAttemptsBackAtOnce) {
   ReportCall late;
   late.host = host.id;
   late.seq = 9;
-  engine->report(late, gone.answer());
+  engine->ask(late, gone.answer());
   tick();
   EXPECT_EQ(gone.error(), Code::hostGone);
 }
@@ -240,7 +240,7 @@ TEST_F(EngineLease, HostsOfDifferentTenantsMayHaveOneName) {
     wanted.host.name = "h";
     wanted.host.tenants = std::move(tenants);
     auto slot = std::make_unique<Slot<model::Host>>();
-    engine->register_host(wanted, slot->answer());
+    engine->ask(wanted, slot->answer());
     tick();
     if (slot->result && *slot->result) {
       TestHost host{.id = slot->value().id, .name = "h"};
@@ -257,7 +257,7 @@ TEST_F(EngineLease, HostsOfDifferentTenantsMayHaveOneName) {
   EXPECT_EQ(engine->state().host_names.size(), 3u);
   const auto drain = [&](const std::string& host) {
     auto slot = std::make_unique<Slot<HostInfo>>();
-    engine->set_host_mode(host, model::HostMode::drain, slot->answer());
+    engine->ask(SetHostMode{host, model::HostMode::drain}, slot->answer());
     tick();
     return slot;
   };
@@ -331,7 +331,7 @@ TEST_F(EngineLease, ADrainingHostGetsNothingNewAndHearsOfIt) {
   open_fetch(host, 2, open);
   tick();
   Slot<HostInfo> drained;
-  engine->set_host_mode("h", model::HostMode::drain, drained.answer());
+  engine->ask(SetHostMode{"h", model::HostMode::drain}, drained.answer());
   tick();
   EXPECT_EQ(open.value().mode, model::HostMode::drain);
   const auto id = submit(job());
@@ -476,7 +476,7 @@ TEST_F(EngineLease, AHostWhoseRegistrationWasNotAnsweredJoinsAgainAtOnce) {
   RegisterHost other;
   other.host.name = "h";
   Slot<model::Host> refused;
-  engine->register_host(other, refused.answer());
+  engine->ask(other, refused.answer());
   tick();
   EXPECT_EQ(refused.error(), Code::hostAlive) << "one that was heard of is not pushed aside";
 }

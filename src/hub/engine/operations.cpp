@@ -4,13 +4,12 @@
 
 #include <algorithm>
 
-
 namespace geres::hub::engine {
 
 using store::OperationKind;
 
 Result<Uuid> Operations::start(const Caller& caller, OperationKind kind, const store::JobFilter& filter,
-                                   const CancelWhat& what) {
+                               const CancelWhat& what) {
   store::OperationRow operation;
   operation.id = ids_.next(now_.wall);  // sorts after every job that is there, so it is the bound too
   operation.kind = kind;

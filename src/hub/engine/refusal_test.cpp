@@ -24,7 +24,7 @@ class EngineRefusal : public EngineTest {
   }
   Result<model::Job> patch(Uuid id, JobPatch patch) {
     Slot<model::Job> slot;
-    engine->patch_job(admin(), id, patch, slot.answer());
+    engine->ask(PatchJob{admin(), id, patch}, slot.answer());
     tick();
     return *slot.result;
   }
@@ -61,7 +61,7 @@ TEST_F(EngineRefusal, AListForWhichThereIsNoLaneLeavesNone) {
     list.caller = admin();
     list.list = true;
     list.jobs = std::move(jobs);
-    engine->submit(std::move(list), slot.answer());
+    engine->ask(std::move(list), slot.answer());
     tick();
     return slot.result->error();
   };
@@ -186,7 +186,7 @@ TEST_F(EngineContradictions, AReadyJobWithoutALaneCanBeCancelled) {
   const auto id = submit(job());
   change("DELETE FROM ready; DELETE FROM lane");
   Slot<model::Job> slot;
-  engine->cancel_job(admin(), id, {}, slot.answer());
+  engine->ask(CancelJob{admin(), id, {}}, slot.answer());
   engine->tick();
   EXPECT_EQ(slot.value().status.state, JobState::cancelled);
 }
@@ -202,7 +202,7 @@ TEST_F(EngineContradictions, ALeaseOfAJobThatIsReadyEndsIt) {
   call.seq = 100;
   call.finished = {completion(lease, Outcome::finished)};
   Slot<ReportAnswer> slot;
-  engine->report(call, slot.answer());
+  engine->ask(call, slot.answer());
   engine->tick();
   EXPECT_EQ(slot.value().accepted.size(), 1u);
   EXPECT_EQ(state_of(id), JobState::finished);

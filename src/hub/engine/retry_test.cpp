@@ -126,7 +126,7 @@ TEST_F(EngineRetry, PatchMovesAWaitingJob) {
   const auto first = submit(job()), second = submit(job());
   const auto patch = [&](Uuid id, JobPatch what) {
     Slot<model::Job> slot;
-    engine->patch_job(caller(), id, what, slot.answer());
+    engine->ask(PatchJob{caller(), id, what}, slot.answer());
     tick();
     return slot.result->has_value() ? Code::internal : slot.error();
   };
@@ -159,7 +159,7 @@ TEST_F(EngineRetry, RedriveMakesALinkedJobAndARepeatFindsIt) {
   const auto id = submit(spec);
   const auto redrive = [&] {
     auto slot = std::make_unique<Slot<model::Job>>();
-    engine->redrive_job(caller(), id, slot->answer());
+    engine->ask(RedriveJob{caller(), id}, slot->answer());
     tick();
     return slot;
   };
@@ -191,13 +191,13 @@ class EngineDeadLetters : public EngineTest {
   }
   Uuid redrive(Uuid id) {
     Slot<model::Job> slot;
-    engine->redrive_job(admin(), id, slot.answer());
+    engine->ask(RedriveJob{admin(), id}, slot.answer());
     tick();
     return slot.value().id;
   }
   std::unique_ptr<Slot<model::Job>> dismiss(Uuid id, const Caller& who) {
     auto slot = std::make_unique<Slot<model::Job>>();
-    engine->dismiss_job(who, id, slot->answer());
+    engine->ask(DismissJob{who, id}, slot->answer());
     tick();
     return slot;
   }
@@ -248,12 +248,12 @@ TEST_F(EngineDeadLetters, ARedriveThatSucceedsSettlesAllBeforeIt) {
 TEST_F(EngineDeadLetters, ManyAreDismissedAtOnceAndNotRunAgainWithOthers) {
   for (int i = 0; i < 3; ++i) dead();
   Slot<BulkDone> dismissed, redriven;
-  engine->dismiss_where(admin(), {.type = "Work"}, dismissed.answer());
+  engine->ask(DismissWhere{admin(), {.type = "Work"}}, dismissed.answer());
   settle();
   EXPECT_EQ(dismissed.value().count, 3);
   EXPECT_EQ(open_ones(), 0);
   const auto fresh = dead();
-  engine->redrive_where(admin(), {.states = {JobState::failed}}, redriven.answer());
+  engine->ask(RedriveWhere{admin(), {.states = {JobState::failed}}}, redriven.answer());
   settle();
   EXPECT_EQ(redriven.value().count, 1);
   EXPECT_TRUE(get(fresh).status.redriven_as);

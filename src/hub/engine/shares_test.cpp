@@ -58,11 +58,11 @@ class EngineShares : public EngineTest {
     TenantSettings settings;
     settings.weight = weight;
     settings.max_running = max_running;
-    engine->put_tenant(tenant, settings, [](auto) {});
+    engine->ask(PutTenant{tenant, settings}, [](auto) {});
     tick();
   }
   void pause(const std::string& batch, bool paused) {
-    engine->pause_batch(admin(), batch, paused, [](auto) {});
+    engine->ask(PauseBatch{admin(), batch, paused}, [](auto) {});
     tick();
   }
 
@@ -157,7 +157,7 @@ TEST_F(EngineShares, SlotTimeIsSharedNotTheNumberOfJobs) {
 
 TEST_F(EngineShares, AnOperatorsBatchRanksOverAllAndATenantsOwnWithinItself) {
   Slot<model::Batch> slot;
-  engine->create_batch(caller("sly"), {"sly", "first", 100, false, 0}, slot.answer());
+  engine->ask(CreateBatch{caller("sly"), {"sly", "first", 100, false, 0}}, slot.answer());
   tick();
   EXPECT_FALSE(slot.value().over_tenants);
   wait("sly", 20);

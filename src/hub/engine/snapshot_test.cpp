@@ -27,7 +27,7 @@ TEST_F(EngineSnapshot, ShowsWhatWasDoneBefore) {
   EXPECT_EQ(only_host(runs).leases[0].tenant, "acme");
   finish(host, lease.name);
   EXPECT_EQ(only_host(snapshot()).slots_busy, 0);
-  engine->set_host_mode("h", model::HostMode::drain, [](auto) {});
+  engine->ask(SetHostMode{"h", model::HostMode::drain}, [](auto) {});
   EXPECT_EQ(only_host(snapshot()).host.mode, model::HostMode::drain);
   pass(40'000);
   EXPECT_FALSE(only_host(snapshot()).alive);

@@ -16,7 +16,7 @@ TEST_F(EngineSubmit, AnswersOnlyAfterTheCommit) {
   submit.caller = admin();
   submit.jobs = {job()};
   store->before_commit = [&] { EXPECT_FALSE(slot.answered()); };
-  engine->submit(std::move(submit), slot.answer());
+  engine->ask(std::move(submit), slot.answer());
   tick();
   const auto& made = slot.value().jobs.front();
   EXPECT_EQ(get(made.id).status.state, JobState::ready);
@@ -31,7 +31,7 @@ TEST_F(EngineSubmit, AListIsAllOrNothing) {
   submit.caller = admin();
   submit.list = true;
   submit.jobs = {job(), job("Unheard")};
-  engine->submit(std::move(submit), slot.answer());
+  engine->ask(std::move(submit), slot.answer());
   tick();
   EXPECT_EQ(slot.error(), Code::unknownType);
   EXPECT_EQ(slot.result->error().field, "/1/type");
@@ -49,7 +49,7 @@ TEST_F(EngineSubmit, RefusesWhatItCannotResolve) {
   EXPECT_EQ(submit_error(unknown_batch), Code::unknownBatch);
   batch("done");
   Slot<model::Batch> closed;
-  engine->close_batch(admin(), "done", closed.answer());
+  engine->ask(CloseBatch{admin(), "done"}, closed.answer());
   tick();
   auto into_closed = job();
   into_closed.batch = "done";
@@ -98,7 +98,7 @@ TEST_F(EngineSubmit, KeysHoldWithinOneTickAndOneList) {
     Submit submit;
     submit.caller = admin();
     submit.jobs = {keyed};
-    engine->submit(std::move(submit), slot->answer());
+    engine->ask(std::move(submit), slot->answer());
   }
   tick();
   EXPECT_EQ(first.value().ids, second.value().ids);
@@ -120,7 +120,7 @@ TEST_F(EngineSubmit, AListKeyNamesTheWholeList) {
     submit.list_key = "list-1";
     submit.list_digest = digest;
     submit.jobs = {job(), job()};
-    engine->submit(std::move(submit), slot->answer());
+    engine->ask(std::move(submit), slot->answer());
     tick();
     return slot;
   };
@@ -136,7 +136,7 @@ TEST_F(EngineSubmit, MaxMemoryPerJobHoldsForEachOfAList) {
   Slot<model::Tenant> tenant;
   TenantSettings settings;
   settings.max_memory_per_job = 1'000;
-  engine->put_tenant("acme", settings, tenant.answer());
+  engine->ask(PutTenant{"acme", settings}, tenant.answer());
   tick();
   auto good = job(), large = job();
   good.spec.requirements.memory = 1'000;
@@ -152,7 +152,7 @@ TEST_F(EngineSubmit, MaxQueuedCountsAllThatHasNotEnded) {
   Slot<model::Tenant> tenant;
   TenantSettings settings;
   settings.max_queued = 2;
-  engine->put_tenant("acme", settings, tenant.answer());
+  engine->ask(PutTenant{"acme", settings}, tenant.answer());
   tick();
   submit_all({job(), job()});
   EXPECT_EQ(submit_error(job()), Code::tooManyQueued);

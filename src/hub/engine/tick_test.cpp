@@ -21,7 +21,7 @@ TEST_F(EngineTick, ABadCommandFailsAlone) {
     Submit submit;
     submit.caller = admin();
     submit.jobs = {item};
-    engine->submit(std::move(submit), slot->answer());
+    engine->ask(std::move(submit), slot->answer());
   }
   tick();
   EXPECT_EQ(bad.error(), Code::notDone);
@@ -39,13 +39,13 @@ TEST_F(EngineTick, AFullDiskRefusesSubmitsAndTakesCompletions) {
   Submit submit;
   submit.caller = admin();
   submit.jobs = {job()};
-  engine->submit(std::move(submit), refused.answer());
+  engine->ask(std::move(submit), refused.answer());
   Slot<ReportAnswer> report;
   ReportCall call;
   call.host = host.id;
   call.seq = ++host.seq;
   call.finished = {completion(lease, Outcome::finished)};
-  engine->report(call, report.answer());
+  engine->ask(call, report.answer());
   tick();
   EXPECT_EQ(refused.error(), Code::storageFull);
   EXPECT_EQ(report.value().accepted.size(), 1u);
@@ -61,7 +61,7 @@ TEST_F(EngineTick, AnUnknownCommitIsAnsweredByWhatTheStoreHolds) {
     Submit submit;
     submit.caller = admin();
     submit.jobs = {job()};
-    engine->submit(std::move(submit), slot.answer());
+    engine->ask(std::move(submit), slot.answer());
     tick();
     ASSERT_TRUE(slot.answered());
     EXPECT_EQ(slot.result->has_value(), done);
@@ -89,7 +89,7 @@ TEST_F(EngineTick, AFatalStoreStopsTheEngine) {
   Submit submit;
   submit.caller = admin();
   submit.jobs = {job()};
-  engine->submit(std::move(submit), slot.answer());
+  engine->ask(std::move(submit), slot.answer());
   EXPECT_THROW(engine->tick(), store::StoreFailed);
   EXPECT_EQ(slot.error(), Code::unknown);
 }
@@ -115,7 +115,7 @@ TEST_F(EngineTick, StoppingRefusesNewCommandsAndEndsFetches) {
   Submit submit;
   submit.caller = admin();
   submit.jobs = {job()};
-  engine->submit(std::move(submit), late.answer());
+  engine->ask(std::move(submit), late.answer());
   EXPECT_EQ(late.error(), Code::unavailable);
   tick();
   EXPECT_TRUE(open.answered());
@@ -130,7 +130,7 @@ TEST_F(EngineTick, WhoHasAnAnswerFindsItsEvents) {
   Submit submit;
   submit.caller = admin();
   submit.jobs = {job()};
-  engine->submit(std::move(submit), [&](Result<Submitted> done) {
+  engine->ask(std::move(submit), [&](Result<Submitted> done) {
     answered = true;
     told = told_of(done.value().jobs.front().id);
   });

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the engine is asked and what it answers: plain data, no JSON. Ids and names come in as they were written;
 // the engine resolves them, so that a rule about visibility stands in one place.
+//
+// A verb is a struct with its arguments; `Out` is its answer. Beside what its comment names, each can fail with notDone
+// (nothing has happened: try again), unknown (it may have happened: repeat with the key), storageFull, unavailable (the
+// hub stops).
 #pragma once
 
 #include <functional>
@@ -38,23 +42,20 @@ struct NewJob {
   std::string package_sha256;  // of name@sha256; empty: the newest version
 };
 
+struct Submitted {
+  std::vector<Uuid> ids;
+  std::vector<model::Job> jobs;  // of a single submit only: the job as it stands
+  bool replayed = false;         // all of it was there before
+};
+
+// unknownBatch, batchClosed, unknownPackage, unknownType, unknownFile, keyReused, tooManyQueued, tooManyLanes
 struct Submit {
+  using Out = Submitted;
   Caller caller;
   std::vector<NewJob> jobs;  // all or nothing
   bool list = false;         // errors name /<index>/field
   std::string list_key;      // Idempotency-Key of a list
   std::string list_digest;
-};
-
-struct KeptPackage {
-  model::PackageVersion version;
-  bool was_there = false;  // the newest already has these bytes
-};
-
-struct Submitted {
-  std::vector<Uuid> ids;
-  std::vector<model::Job> jobs;  // of a single submit only: the job as it stands
-  bool replayed = false;         // all of it was there before
 };
 
 struct JobPatch {
@@ -77,6 +78,52 @@ struct BulkDone {
 
   void add(Uuid id, model::Reason reason);
   void add(const BulkDone& more);
+};
+
+struct PatchJob {  // unknownJob, notWaiting
+  using Out = model::Job;
+  Caller caller;
+  Uuid job;
+  JobPatch patch;
+};
+
+struct CancelJob {  // unknownJob
+  using Out = model::Job;
+  Caller caller;
+  Uuid job;
+  CancelWhat what;
+};
+
+struct RedriveJob {  // unknownJob, notEnded, batchClosed
+  using Out = model::Job;
+  Caller caller;
+  Uuid job;
+};
+
+struct DismissJob {  // unknownJob, notEnded, conflict
+  using Out = model::Job;
+  Caller caller;
+  Uuid job;
+};
+
+// Of many jobs. The answer comes after the last slice.
+struct CancelWhere {
+  using Out = BulkDone;
+  Caller caller;
+  store::JobFilter filter;
+  CancelWhat what;
+};
+
+struct RedriveWhere {
+  using Out = BulkDone;
+  Caller caller;
+  store::JobFilter filter;
+};
+
+struct DismissWhere {
+  using Out = BulkDone;
+  Caller caller;
+  store::JobFilter filter;
 };
 
 // What holds a job back.
@@ -107,6 +154,75 @@ struct TenantSettings {  // absent members keep what they were
   std::optional<std::int64_t> max_memory_per_job;
 };
 
+struct CreateBatch {  // nameTaken, forbidden
+  using Out = model::Batch;
+  Caller caller;
+  NewBatch batch;
+};
+
+// `batch` is an id or a name. unknownBatch, batchFixed
+struct CloseBatch {
+  using Out = model::Batch;
+  Caller caller;
+  std::string batch;
+};
+
+struct CancelBatch {
+  using Out = model::Batch;
+  Caller caller;
+  std::string batch;
+  CancelWhat what;
+};
+
+struct PauseBatch {
+  using Out = model::Batch;
+  Caller caller;
+  std::string batch;
+  bool paused = true;
+};
+
+// With its jobs, which must have ended: answers how many there were. batchOpen, notEnded
+struct DeleteBatch {
+  using Out = BulkDone;
+  Caller caller;
+  std::string batch;
+};
+
+struct PutTenant {
+  using Out = model::Tenant;
+  std::string tenant;
+  TenantSettings settings;
+};
+
+struct KeptPackage {
+  model::PackageVersion version;
+  bool was_there = false;  // the newest already has these bytes
+};
+
+// The blob must be stored already. Pushing the newest version's digest again changes nothing.
+struct PutPackage {
+  using Out = KeptPackage;
+  model::PackageVersion package;
+};
+
+// All versions, or the one with this digest. unknownPackage, packageInUse
+struct DeletePackage {
+  using Out = std::int64_t;
+  std::string tenant;
+  std::string name;
+  std::string sha256;
+};
+
+struct CreateToken {  // id and created_at are filled in; nameTaken
+  using Out = model::Token;
+  model::Token token;
+};
+
+struct DeleteToken {  // notFound
+  using Out = bool;
+  Uuid token;
+};
+
 // ---- webhooks ----
 
 // Absent members keep what they were.
@@ -125,8 +241,42 @@ struct ReplayWhat {
   std::vector<store::EventNo> events;  // … of these events; none: all
 };
 
+// The caller has checked addresses, types and batches.
+struct CreateWebhook {  // id, created_at and cursor are filled in; tooMany, nameTaken, conflict
+  using Out = model::Webhook;
+  Caller caller;
+  model::Webhook webhook;
+};
+
+struct PatchWebhook {  // notFound
+  using Out = model::Webhook;
+  Caller caller;
+  Uuid webhook;
+  WebhookPatch patch;
+};
+
+struct DeleteWebhook {  // notFound
+  using Out = bool;
+  Caller caller;
+  Uuid webhook;
+};
+
+struct ReplayWebhook {  // answers how many; notFound
+  using Out = std::int64_t;
+  Caller caller;
+  Uuid webhook;
+  ReplayWhat what;
+};
+
+// Of another reader of the log. True once it is on disk.
+struct StoreCursor {
+  using Out = bool;
+  store::CursorRow cursor;
+};
+
 // What the sender has to have written down. All of it is of one moment: a cursor has passed what `put` holds.
 struct DeliveryNews {
+  using Out = bool;
   struct Cursor {
     Uuid webhook;
     std::int64_t rewinds = 0;
@@ -151,7 +301,8 @@ struct WebhookNews {
 
 // ---- hosts ----
 
-struct RegisterHost {
+struct RegisterHost {  // hostAlive
+  using Out = model::Host;
   model::Host host;  // id, secret_sha256 and joined_at are filled in by the engine; secret_sha256 by the caller
   std::optional<Uuid> replaces;
 };
@@ -166,19 +317,22 @@ struct CancelOrder {
   Millis grace = 10'000;
 };
 
-struct FetchCall {
-  Uuid host;
-  std::string fetch_id;
-  int slots = 0;
-  Millis wait = 20'000;
-  Millis received_at = 0;  // monotonic, when the call came in
-};
-
 struct FetchAnswer {
   Millis held = 0;  // since received_at
   std::vector<Granted> leases;
   std::vector<CancelOrder> cancel;
   model::HostMode mode = model::HostMode::run;
+};
+
+// Is answered when there is something to say, when `wait` is over, or when another fetch of this host takes its place.
+// hostGone: register again.
+struct FetchCall {
+  using Out = FetchAnswer;
+  Uuid host;
+  std::string fetch_id;
+  int slots = 0;
+  Millis wait = 20'000;
+  Millis received_at = 0;  // monotonic, when the call came in
 };
 
 // What a host says of an attempt that it gives back (`released`) before it started.
@@ -204,19 +358,6 @@ struct Completion {
   bool files_missing = false;  // a named file is not in the blob store: refuse the item
 };
 
-struct ReportCall {
-  Uuid host;
-  std::int64_t seq = 0;
-  std::string fetched;  // this answer alone was taken in; of others nothing is said
-  std::vector<Uuid> running;
-  std::vector<Uuid> started;
-  std::vector<std::pair<Uuid, model::Progress>> progress;
-  std::vector<Completion> finished;
-  bool leaving = false;
-  model::Health health = model::Health::well;  // what the host says of itself
-  std::string health_reason;
-};
-
 struct RefusedItem {
   Uuid lease;
   Code code = Code::stale;  // stale | conflict | filesMissing
@@ -228,6 +369,20 @@ struct ReportAnswer {
   std::vector<Uuid> lost;
   std::vector<CancelOrder> cancel;
   model::HostMode mode = model::HostMode::run;
+};
+
+struct ReportCall {  // hostGone
+  using Out = ReportAnswer;
+  Uuid host;
+  std::int64_t seq = 0;
+  std::string fetched;  // this answer alone was taken in; of others nothing is said
+  std::vector<Uuid> running;
+  std::vector<Uuid> started;
+  std::vector<std::pair<Uuid, model::Progress>> progress;
+  std::vector<Completion> finished;
+  bool leaving = false;
+  model::Health health = model::Health::well;  // what the host says of itself
+  std::string health_reason;
 };
 
 // A host as GET /v1/hosts shows it.
@@ -244,6 +399,12 @@ struct HostInfo {
   std::string health_reason;               // unless well
   std::optional<Millis> health_tested_at;  // wall: when it is tried again
   std::vector<HostLease> leases;           // by job
+};
+
+struct SetHostMode {  // notFound
+  using Out = HostInfo;
+  std::string host;  // id or name
+  model::HostMode mode = model::HostMode::run;
 };
 
 // The answer to who asks for one of several by a name.

@@ -21,13 +21,13 @@ class EngineWebhook : public EngineTest {
     webhook.url = for_jobs ? "" : "https://example.com/";
     webhook.secret = "whsec_x";
     Slot<model::Webhook> slot;
-    engine->create_webhook(caller(), webhook, slot.answer());
+    engine->ask(CreateWebhook{caller(), webhook}, slot.answer());
     tick();
     return slot.value();
   }
   void settle(DeliveryNews news) {
     Slot<bool> slot;
-    engine->settle_deliveries(std::move(news), slot.answer());
+    engine->ask(std::move(news), slot.answer());
     tick();
     EXPECT_TRUE(slot.value());
   }
@@ -85,7 +85,7 @@ TEST_F(EngineWebhook, WordsFromBeforeARewindDoNotCount) {
   for (int i = 0; i < 5; ++i) submit(job());
   const auto webhook = create();
   Slot<std::int64_t> slot;
-  engine->replay_webhook(caller(), webhook.id, {2, {}}, slot.answer());
+  engine->ask(ReplayWebhook{caller(), webhook.id, {2, {}}}, slot.answer());
   tick();
   EXPECT_EQ(slot.value(), engine->last_event() - 2);
   DeliveryNews late;
@@ -109,7 +109,7 @@ TEST_F(EngineWebhook, AJobsOwnIsWrittenInTheTickOfItsEvent) {
   // What is refused has never been.
   store->next_commit = FaultyStore::CommitFault{store::Failure::refused};
   Slot<model::Job> refused;
-  engine->cancel_job(admin(), ends, {}, refused.answer());
+  engine->ask(CancelJob{admin(), ends, {}}, refused.answer());
   tick();
   EXPECT_EQ(refused.error(), Code::notDone);
   EXPECT_TRUE(told.empty());
@@ -130,7 +130,7 @@ TEST_F(EngineWebhook, AJobsOwnIsWrittenInTheTickOfItsEvent) {
 TEST_F(EngineWebhook, ACursorOfAnotherReaderIsOnDiskWhenItIsAnswered) {
   const auto put = [&](store::EventNo at) {
     auto slot = std::make_shared<Slot<bool>>();
-    engine->store_cursor({"amqp", engine->log(), at}, slot->answer());
+    engine->ask(StoreCursor{{"amqp", engine->log(), at}}, slot->answer());
     tick();
     return slot;
   };
@@ -154,17 +154,17 @@ TEST_F(EngineWebhook, DeadLettersAreRevivedAllOrByEvent) {
   news.put = {row(webhook, 1, kDead), row(webhook, 2, kDead), row(webhook, 3, kDead), row(webhook, 4)};
   settle(news);
   Slot<std::int64_t> one, all, none;
-  engine->replay_webhook(caller(), webhook.id, {{}, {2, 4}}, one.answer());
+  engine->ask(ReplayWebhook{caller(), webhook.id, {{}, {2, 4}}}, one.answer());
   tick();
   EXPECT_EQ(one.value(), 1);
   EXPECT_EQ(kept(webhook, kDead), (std::vector<store::EventNo>{1, 3}));
-  engine->replay_webhook(caller(), webhook.id, {}, all.answer());
+  engine->ask(ReplayWebhook{caller(), webhook.id, {}}, all.answer());
   tick();
   EXPECT_EQ(all.value(), 2);
   EXPECT_EQ(told.size(), 3u);
   EXPECT_EQ(told[0].attempts, 0);
   EXPECT_EQ(kept(webhook, kPending).size(), 4u);
-  engine->replay_webhook(caller("other"), webhook.id, {}, none.answer());
+  engine->ask(ReplayWebhook{caller("other"), webhook.id, {}}, none.answer());
   tick();
   EXPECT_EQ(none.error(), Code::notFound);
 }
@@ -179,7 +179,7 @@ TEST_F(EngineWebhook, ManyDeadLettersAreRevivedASliceATick) {
   for (store::EventNo no = 1; no <= 5; ++no) news.put.push_back(row(webhook, no, kDead));
   settle(news);
   Slot<std::int64_t> all;
-  engine->replay_webhook(caller(), webhook.id, {}, all.answer());
+  engine->ask(ReplayWebhook{caller(), webhook.id, {}}, all.answer());
   tick();
   EXPECT_FALSE(all.answered());
   EXPECT_EQ(kept(webhook, kDead).size(), 3u);
@@ -198,7 +198,7 @@ TEST_F(EngineWebhook, ADeletedOneIsGoneAtOnceAndItsRowsLater) {
   for (store::EventNo no = 1; no <= 3; ++no) news.put.push_back(row(webhook, no, kDead));
   settle(news);
   Slot<bool> gone;
-  engine->delete_webhook(caller(), webhook.id, gone.answer());
+  engine->ask(DeleteWebhook{caller(), webhook.id}, gone.answer());
   tick();
   EXPECT_TRUE(gone.value());
   EXPECT_NE(create(false, "mine").id, webhook.id);
@@ -207,7 +207,7 @@ TEST_F(EngineWebhook, ADeletedOneIsGoneAtOnceAndItsRowsLater) {
   EXPECT_TRUE(kept(webhook, kDead).empty());
   EXPECT_EQ(store->reads().webhooks().size(), 1u);
   Slot<bool> again;
-  engine->delete_webhook(caller(), webhook.id, again.answer());
+  engine->ask(DeleteWebhook{caller(), webhook.id}, again.answer());
   tick();
   EXPECT_EQ(again.error(), Code::notFound);
 }
@@ -217,7 +217,7 @@ TEST_F(EngineWebhook, ASecretThatIsReplacedSignsForADay) {
   Slot<model::Webhook> slot;
   WebhookPatch patch;
   patch.secret = "whsec_new";
-  engine->patch_webhook(caller(), webhook.id, patch, slot.answer());
+  engine->ask(PatchWebhook{caller(), webhook.id, patch}, slot.answer());
   tick();
   EXPECT_EQ(slot.value().secret, "whsec_new");
   EXPECT_EQ(slot.value().old_secret, "whsec_x");

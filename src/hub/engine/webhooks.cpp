@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <set>
 
-
 namespace geres::hub::engine {
 
 namespace {

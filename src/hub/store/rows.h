@@ -296,10 +296,10 @@ struct Changes {
   std::vector<Uuid> webhooks_removed;
   std::vector<DeliveryKey> deliveries_removed;
   std::vector<DeliveryRow> deliveries;  // insert or replace
-  std::vector<CursorRow> cursors;  // insert or replace
-  std::vector<Uuid> jobs_purged;   // with attempts, files, keys
-  std::vector<EventRow> events;    // insert; last, so that readers see them only with their state
-  std::size_t size() const;        // rows
+  std::vector<CursorRow> cursors;       // insert or replace
+  std::vector<Uuid> jobs_purged;        // with attempts, files, keys
+  std::vector<EventRow> events;         // insert; last, so that readers see them only with their state
+  std::size_t size() const;             // rows
   bool empty() const { return size() == 0; }
   void clear();
 };

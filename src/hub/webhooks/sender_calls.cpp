@@ -222,7 +222,7 @@ void Sender::commit(Millis now) {
     return engine::DeliveryNews::Cursor{id, feed->second.row.rewinds, cursor(feed->second)};
   });
   cursors_sent_ = news.cursors;
-  engine_.settle_deliveries(std::move(news), [this](Result<bool> done) {
+  engine_.ask(std::move(news), [this](Result<bool> done) {
     {
       const std::lock_guard lock(inbox_mutex_);
       inbox_.settled = done.has_value();
