@@ -22,8 +22,12 @@ void FairShares::host_joined() {
   for (auto& [name, tenant] : tenants_) put_where_most_stand(tenant);
 }
 
-void FairShares::waiting(const std::string& name, int by) {
+void FairShares::waiting(const std::string& name, int by, bool avoids) {
   auto& tenant = tenants_[name];
+  if (avoids) {
+    if (by > 0 && !tenant.contends) put_where_most_stand(tenant);
+    return;
+  }
   tenant.ready += by;
   look(tenant);
 }

@@ -33,7 +33,9 @@ class FairShares {
   void restart(Millis now);              // the hub knows nothing of before
   void host_joined();                    // while there was none, nobody contended
 
-  void waiting(const std::string& tenant, int by);  // ready jobs that avoid no host
+  // Ready jobs. For one that avoids a host its tenant may be passed over there; but the hub puts it where others stand
+  // when that is all it begins to want.
+  void waiting(const std::string& tenant, int by, bool avoids);
   void leased(const std::string& tenant, Uuid job);
   void ended(const std::string& tenant, Uuid job);
 

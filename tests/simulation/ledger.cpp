@@ -158,7 +158,7 @@ void Ledger::made(const store::EventRow& event, store::Reads& reads) {
 
 void Ledger::count(const JobRecord& job, JobState state, int by) {
   auto& tenant = tenants[job.row.spec.tenant];
-  if (state == JobState::ready && !job.avoids) fair.waiting(job.row.spec.tenant, by);
+  if (state == JobState::ready) fair.waiting(job.row.spec.tenant, by, job.avoids);
   if (!held(state)) return;
   tenant.running += by;
   batches[job.row.spec.batch].running += by;
