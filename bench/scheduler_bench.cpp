@@ -121,6 +121,11 @@ int main(int argc, char** argv) {
   for (std::size_t i = 1; i < single.hosts.size(); ++i) single.hosts[i].open = false, single.hosts[i].free_slots = 0;
   measure("schedule: 10,000 lanes, 1,000 hosts, one of them open", single, 200);
 
+  // Many tenants with a lane each, and one slot: what a busy hub does all the time.
+  Fleet crowd = fleet_of({10'000, 1, 10'000, 100, 8, 1});
+  for (std::size_t i = 1; i < crowd.hosts.size(); ++i) crowd.hosts[i].open = false, crowd.hosts[i].free_slots = 0;
+  measure("schedule: 10,000 tenants, 100 hosts, one of them open", crowd, 500);
+
   Fleet misfits = large;
   for (auto& lane : misfits.lanes) {
     store::LaneKey key = *lane.key;

@@ -2,16 +2,19 @@
 // One call is one pass over the lanes in the order of rules 1 to 3. A lane that finds no place is dropped for the rest
 // of the pass: rooms only shrink while grants are made, so it would find none later either.
 //
-//   candidates    all lanes that could start something, sorted by (rank, tenant, batch priority, head); a tenant's part
-//   of a
-//                 rank is one run of them, used as a heap, because a lane's head changes as it is served
-//   turns         heap of the tenants of one rank by virtual time; only the one just served moves
+//   candidates    all lanes that could start something, by rank and tenant. Nothing is sorted: most calls serve a few
+//   of
+//                 many tenants
+//   turns         heap of the tenants of one rank by virtual time; only the one just served moves. Its lanes become a
+//   heap
+//                 by head when its turn comes, because a head changes as its lane is served
 //   hopeless      needs that found no place and nothing to hold; other lanes with these needs are not even tried
 //   open          open hosts by free share, kept sorted, so that the first that fits is the one of rule 9
 #include "hub/engine/scheduler.h"
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <memory_resource>
 #include <unordered_set>
 
@@ -21,8 +24,6 @@ namespace geres::hub::engine {
 namespace {
 
 struct Candidate {
-  std::int64_t rank = 0;
-  std::uint32_t tenant = 0;
   std::uint32_t lane = 0;
   std::int64_t batch = 0;     // its priority
   std::int64_t priority = 0;  // of the head
@@ -37,15 +38,7 @@ bool better_head(const Candidate& a, const Candidate& b) {
   return a.lane < b.lane;
 }
 
-// Functors rather than functions, so that sorting inlines them.
-struct Before {
-  bool operator()(const Candidate& a, const Candidate& b) const {
-    if (a.rank != b.rank) return a.rank < b.rank;
-    if (a.tenant != b.tenant) return a.tenant < b.tenant;
-    return better_head(a, b);
-  }
-};
-
+// A functor rather than a function, so that heaps inline it.
 struct WorseHead {  // the standard heaps have their greatest on top
   bool operator()(const Candidate& a, const Candidate& b) const { return better_head(b, a); }
 };
@@ -64,8 +57,10 @@ struct Roomier {  // rule 9
   }
 };
 
-struct Turn {  // a tenant's lanes of one rank, best on top
+struct Turn {  // a tenant's lanes of one rank
   std::uint32_t tenant = 0;
+  bool begun = false;                    // then `lanes` is a heap, the best on top
+  std::span<const std::uint32_t> found;  // before that
   std::span<Candidate> lanes;
 };
 
@@ -79,11 +74,11 @@ class Pass {
     if (max_ == 0 || !find_open_hosts()) return {};
     find_standings();
     find_candidates();
-    // Most calls end within the best rank: only its lanes are sorted at first.
-    std::size_t begin = serve_rank(0, sort_best_rank());
-    if (begin < candidates_.size() && !finished()) {
-      std::sort(candidates_.begin() + std::ptrdiff_t(begin), candidates_.end(), Before{});
-      while (begin < candidates_.size() && !finished()) begin = serve_rank(begin, end_of_rank(begin));
+    for (std::size_t begin = 0; begin < candidates_.size() && !finished();) {
+      const std::size_t end = bring_best_rank_to(begin);
+      group_by_tenant(std::span(candidates_).subspan(begin, end - begin));
+      serve_rank();
+      begin = end;
     }
     return std::move(schedule_);
   }
@@ -123,37 +118,48 @@ class Pass {
       const LaneView& lane = lanes_[i];
       if (lane.ready <= 0 || batches_[lane.batch].stopped || batch_full(lane.batch) || tenant_full(lane.tenant))
         continue;
-      const BatchView& batch = batches_[lane.batch];
-      candidates_.push_back({batch.rank, std::uint32_t(lane.tenant), std::uint32_t(i), batch.priority,
-                             lane.head.priority, lane.head.seq, 0});
+      candidates_.push_back(std::uint32_t(i));
     }
   }
 
-  // Brings the candidates of the best rank to the front, in order; returns their number.
-  std::size_t sort_best_rank() {
-    if (candidates_.empty()) return 0;
-    auto rank = std::min_element(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-                  return a.rank < b.rank;
-                })->rank;
-    auto end = std::partition(candidates_.begin(), candidates_.end(),
-                              [rank](const Candidate& candidate) { return candidate.rank == rank; });
-    std::sort(candidates_.begin(), end, Before{});
+  std::int64_t rank(std::uint32_t lane) const { return batches_[lanes_[lane].batch].rank; }
+
+  // Those of the best rank among the candidates from `begin` on come there; returns where they end. There are few
+  // ranks.
+  std::size_t bring_best_rank_to(std::size_t begin) {
+    const auto from = candidates_.begin() + std::ptrdiff_t(begin);
+    std::int64_t best = rank(*from);
+    for (auto lane = from; lane != candidates_.end(); ++lane) best = std::min(best, rank(*lane));
+    const auto end = std::partition(from, candidates_.end(), [&](std::uint32_t lane) { return rank(lane) == best; });
     return std::size_t(end - candidates_.begin());
   }
 
-  std::size_t end_of_rank(std::size_t begin) const {
-    std::size_t end = begin;
-    while (end < candidates_.size() && candidates_[end].rank == candidates_[begin].rank) ++end;
-    return end;
+  // A turn for each tenant that has some of them. A counting sort: linear, where a comparing one would be most of a
+  // call.
+  void group_by_tenant(std::span<const std::uint32_t> lanes) {
+    std::pmr::vector<std::uint32_t> ends(tenants_.size() + 1, 0, &memory_);
+    for (const auto lane : lanes) ++ends[lanes_[lane].tenant + 1];
+    for (std::size_t i = 1; i < ends.size(); ++i) ends[i] += ends[i - 1];
+    grouped_.resize(lanes.size());
+    for (const auto lane : lanes) grouped_[ends[lanes_[lane].tenant]++] = lane;
+    turns_.clear();
+    for (std::uint32_t i = 0, begin = 0; i < tenants_.size(); begin = ends[i++])
+      if (ends[i] > begin) turns_.push_back({i, false, std::span(grouped_).subspan(begin, ends[i] - begin), {}});
   }
 
-  // Serves the sorted candidates of one rank; returns `end`.
-  std::size_t serve_rank(std::size_t begin, std::size_t end) {
-    turns_.clear();
-    for (std::size_t first = begin, next = begin; first < end; first = next) {
-      while (next < end && candidates_[next].tenant == candidates_[first].tenant) ++next;
-      turns_.push_back({candidates_[first].tenant, {candidates_.data() + first, next - first}});
+  // Most tenants never come to this.
+  void begin(Turn& turn) {
+    turn.begun = true;
+    auto* first = std::pmr::polymorphic_allocator<Candidate>(&memory_).allocate(turn.found.size());
+    turn.lanes = {first, turn.found.size()};
+    for (const auto lane : turn.found) {
+      const LaneView& view = lanes_[lane];
+      std::construct_at(first++, Candidate{lane, batches_[view.batch].priority, view.head.priority, view.head.seq, 0});
     }
+    std::make_heap(turn.lanes.begin(), turn.lanes.end(), WorseHead{});
+  }
+
+  void serve_rank() {
     auto later = [this](const Turn& a, const Turn& b) { return earlier(b.tenant, a.tenant); };
     std::make_heap(turns_.begin(), turns_.end(), later);
     while (!turns_.empty() && !finished()) {
@@ -163,7 +169,6 @@ class Pass {
       else
         turns_.pop_back();
     }
-    return end;
   }
 
   bool earlier(std::uint32_t a, std::uint32_t b) const {
@@ -175,6 +180,7 @@ class Pass {
 
   // One grant to the tenant's best lane that finds a place; false: it has none left.
   bool serve(Turn& turn) {
+    if (!turn.begun) begin(turn);
     while (!turn.lanes.empty() && !open_.empty() && !tenant_full(turn.tenant)) {
       Candidate& best = turn.lanes.front();
       if (!batch_full(lanes_[best.lane].batch) && place(best)) {
@@ -311,8 +317,9 @@ class Pass {
   std::pmr::vector<Room> rooms_{&memory_};
   std::pmr::vector<Served> served_{&memory_};
   std::pmr::vector<std::int64_t> batch_running_{&memory_};
-  std::pmr::vector<char> batch_holds_{&memory_};  // 0 or 1
-  std::pmr::vector<Candidate> candidates_{&memory_};
+  std::pmr::vector<char> batch_holds_{&memory_};          // 0 or 1
+  std::pmr::vector<std::uint32_t> candidates_{&memory_};  // lanes
+  std::pmr::vector<std::uint32_t> grouped_{&memory_};     // those of the rank that is served, by tenant
   std::pmr::vector<Turn> turns_{&memory_};
 };
 

@@ -104,7 +104,7 @@ struct Schedule {
   std::vector<Held> held;     // those made before the last open host was full or `max` was reached
 };
 
-// At most `max` grants. O(lanes log lanes + grants log tenants + grants × open hosts). `peek` is asked only where a
+// At most `max` grants. O(lanes + tenants + hosts + grants × (log tenants + open hosts)). `peek` is asked only where a
 // tenant has several lanes of one rank left, and only for rows after the head.
 Schedule schedule(std::span<const TenantView> tenants, std::span<const BatchView> batches,
                   std::span<const LaneView> lanes, std::span<const HostView> hosts, const Peek& peek, std::size_t max);
