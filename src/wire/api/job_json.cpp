@@ -57,74 +57,86 @@ value inputs_json(const std::vector<model::Input>& inputs) {
   return list;
 }
 
+// Every member is named in these two, so that a new one does not compile until it has its place.
 void put_spec(object& to, const model::JobSpec& spec, const std::string& batch_name) {
-  to.emplace("tenant", text(spec.tenant));
-  to.emplace("type", text(spec.type));
-  put(to, "package", spec.package);
-  put(to, "packageSha256", spec.package_sha256);
-  put(to, "name", spec.name);
+  const auto& [tenant, type, package, package_sha256, name, parameters_text, inputs, batch, priority, not_before, delay,
+               timeout, queue_timeout, lease, max_attempts, backoff, requirements, tags, webhook, key, key_digest, ref,
+               submitted_by] = spec;
+  to.emplace("tenant", text(tenant));
+  to.emplace("type", text(type));
+  put(to, "package", package);
+  put(to, "packageSha256", package_sha256);
+  put(to, "name", name);
   boost::json::error_code ec;
   // Ours first: it reads numbers to the last bit. What old clients handed in may be JSON only to a more lenient reader.
-  const auto parameters = json::parse(spec.parameters);
-  to.emplace("parameters", parameters ? *parameters : boost::json::parse(spec.parameters, ec));
-  if (!spec.inputs.empty()) to.emplace("inputs", inputs_json(spec.inputs));
-  to.emplace("batch", text(model::batch_text(spec.batch)));
+  const auto parameters = json::parse(parameters_text);
+  to.emplace("parameters", parameters ? *parameters : boost::json::parse(parameters_text, ec));
+  if (!inputs.empty()) to.emplace("inputs", inputs_json(inputs));
+  to.emplace("batch", text(model::batch_text(batch)));
   put(to, "batchName", batch_name);
-  to.emplace("priority", spec.priority);
-  put(to, "notBefore", spec.not_before);
-  if (spec.delay > 0) to.emplace("delay", duration(spec.delay));
-  if (spec.timeout > 0) to.emplace("timeout", duration(spec.timeout));
-  if (spec.queue_timeout > 0) to.emplace("queueTimeout", duration(spec.queue_timeout));
-  if (spec.lease > 0) to.emplace("lease", duration(spec.lease));
-  to.emplace("maxAttempts", spec.max_attempts);
-  if (spec.backoff != model::Backoff{})
-    to.emplace("backoff", object{{"initial", duration(spec.backoff.initial)},
-                                 {"factor", spec.backoff.factor},
-                                 {"max", duration(spec.backoff.max)}});
-  const auto& needs = spec.requirements;
-  if (needs != model::Requirements{})
-    to.emplace("requires", object{{"slots", needs.slots}, {"memory", needs.memory}, {"labels", strings(needs.labels)}});
-  if (!spec.tags.empty()) to.emplace("tags", strings(spec.tags));
-  if (!spec.webhook.url.empty()) {
-    object webhook{{"url", text(spec.webhook.url)}};
-    if (!spec.webhook.types.empty()) {
-      json::array types;
-      for (const auto& type : spec.webhook.types) types.push_back(text(type));
-      webhook.emplace("types", std::move(types));
-    }
-    to.emplace("webhook", std::move(webhook));
+  to.emplace("priority", priority);
+  put(to, "notBefore", not_before);
+  if (delay > 0) to.emplace("delay", duration(delay));
+  if (timeout > 0) to.emplace("timeout", duration(timeout));
+  if (queue_timeout > 0) to.emplace("queueTimeout", duration(queue_timeout));
+  if (lease > 0) to.emplace("lease", duration(lease));
+  to.emplace("maxAttempts", max_attempts);
+  if (backoff != model::Backoff{}) {
+    const auto& [initial, factor, max] = backoff;
+    to.emplace("backoff", object{{"initial", duration(initial)}, {"factor", factor}, {"max", duration(max)}});
   }
-  put(to, "key", spec.key);
-  put(to, "ref", spec.ref);
+  if (requirements != model::Requirements{}) {
+    const auto& [slots, memory, labels] = requirements;
+    to.emplace("requires", object{{"slots", slots}, {"memory", memory}, {"labels", strings(labels)}});
+  }
+  if (!tags.empty()) to.emplace("tags", strings(tags));
+  if (const auto& [url, types] = webhook; !url.empty()) {
+    object address{{"url", text(url)}};
+    if (!types.empty()) {
+      json::array names;
+      for (const auto& wanted : types) names.push_back(text(wanted));
+      address.emplace("types", std::move(names));
+    }
+    to.emplace("webhook", std::move(address));
+  }
+  put(to, "key", key);
+  put(to, "ref", ref);
+  put(to, "submittedBy", submitted_by);
+  static_cast<void>(key_digest);  // the hub's own
 }
 
 void put_status(object& to, const model::JobStatus& status) {
-  to.emplace("attempt", status.attempt);
-  to.emplace("failures", status.failures);
-  to.emplace("hostLosses", status.host_losses);
-  if (status.progress) {
-    object progress;
-    if (status.progress->percent) progress.emplace("percent", *status.progress->percent);
-    progress.emplace("message", text(status.progress->message));
-    to.emplace("progress", std::move(progress));
+  const auto& [state, reason, error, attempt, failures, host_losses, version, progress, result, result_truncated, exit,
+               cause, usage, files_left_out, host, submitted_at, ready_at, due_at, started_at, finished_at,
+               cancel_requested_at, redrive_of, redriven_as, settled_at, trouble] = status;
+  static_cast<void>(reason), static_cast<void>(error);  // come first in a job: see job_json()
+  static_cast<void>(trouble);                           // `why` tells it
+  to.emplace("attempt", attempt);
+  to.emplace("failures", failures);
+  to.emplace("hostLosses", host_losses);
+  if (progress) {
+    object now;
+    if (progress->percent) now.emplace("percent", *progress->percent);
+    now.emplace("message", text(progress->message));
+    to.emplace("progress", std::move(now));
   }
-  if (status.result) to.emplace("result", text(*status.result));
-  if (status.result_truncated) to.emplace("resultTruncated", true);
-  if (status.exit) to.emplace("exit", exit_json(*status.exit));
-  if (status.cause) to.emplace("cause", json::write(*status.cause));
-  if (status.usage) to.emplace("usage", usage_json(*status.usage));
-  put_files_left_out(to, status.files_left_out);
-  put(to, "host", status.host);
-  to.emplace("submittedAt", time(status.submitted_at));
-  if (status.ready_at > 0) to.emplace("readyAt", time(status.ready_at));
-  if (status.state == model::JobState::scheduled) put(to, "dueAt", status.due_at);
-  put(to, "startedAt", status.started_at);
-  put(to, "finishedAt", status.finished_at);
-  put(to, "cancelRequestedAt", status.cancel_requested_at);
-  to.emplace("version", status.version);
-  if (status.redrive_of) to.emplace("redriveOf", text(status.redrive_of->str()));
-  if (status.redriven_as) to.emplace("redrivenAs", text(status.redriven_as->str()));
-  put(to, "settledAt", status.settled_at);
+  if (result) to.emplace("result", text(*result));
+  if (result_truncated) to.emplace("resultTruncated", true);
+  if (exit) to.emplace("exit", exit_json(*exit));
+  if (cause) to.emplace("cause", json::write(*cause));
+  if (usage) to.emplace("usage", usage_json(*usage));
+  put_files_left_out(to, files_left_out);
+  put(to, "host", host);
+  to.emplace("submittedAt", time(submitted_at));
+  if (ready_at > 0) to.emplace("readyAt", time(ready_at));
+  if (state == model::JobState::scheduled) put(to, "dueAt", due_at);
+  put(to, "startedAt", started_at);
+  put(to, "finishedAt", finished_at);
+  put(to, "cancelRequestedAt", cancel_requested_at);
+  to.emplace("version", version);
+  if (redrive_of) to.emplace("redriveOf", text(redrive_of->str()));
+  if (redriven_as) to.emplace("redrivenAs", text(redriven_as->str()));
+  put(to, "settledAt", settled_at);
 }
 
 }  // namespace
@@ -145,7 +157,6 @@ object job_json(const model::Job& job, const std::string& batch_name) {
   if (job.status.reason != model::Reason::none) to.emplace("reason", json::write(job.status.reason));
   put(to, "error", job.status.error);
   put_spec(to, job.spec, batch_name);
-  put(to, "submittedBy", job.spec.submitted_by);
   put_status(to, job.status);
   return to;
 }

@@ -227,9 +227,17 @@ void sort_names(json::value& v) {
   }
 }
 
-// Two specs mean the same job exactly when these texts are equal; parts are told apart by their lengths.
+// Two specs mean the same job exactly when these texts are equal; parts are told apart by their lengths. Every member
+// is named here, so that a new one does not compile until it has its place. Out of it stay the key itself, what the hub
+// fills in (the package's version, unless it was asked for; who submitted), and batch and parameters in the form that
+// the spec keeps them in.
 std::string canonical_text(const JobSpecShape& shape, const ParsedJob& job) {
-  const auto& spec = job.spec;
+  const auto& [tenant, type, package, package_version, name, parameters_text, inputs, batch_id, priority, not_before,
+               delay, timeout, queue_timeout, lease, max_attempts, backoff, requirements, tags, webhook, key,
+               key_digest, ref, submitted_by] = job.spec;
+  const auto& [initial, factor, longest] = backoff;
+  const auto& [slots, memory, labels] = requirements;
+  const auto& [url, types] = webhook;
   std::string text;
   const auto part = [&text](std::string_view piece) {
     text += std::to_string(piece.size());
@@ -237,8 +245,7 @@ std::string canonical_text(const JobSpecShape& shape, const ParsedJob& job) {
     text += piece;
   };
   const auto number = [&text](std::int64_t n) { text += std::to_string(n) + ";"; };
-  for (const auto& piece : {spec.tenant, spec.type, spec.package, job.package_sha256, spec.name, job.batch, spec.ref})
-    part(piece);
+  for (const auto& piece : {tenant, type, package, job.package_sha256, name, job.batch, ref}) part(piece);
   if (shape.parameters) {
     auto parameters = json::parse(shape.parameters->text);
     if (parameters) sort_names(*parameters);
@@ -246,21 +253,20 @@ std::string canonical_text(const JobSpecShape& shape, const ParsedJob& job) {
   } else {
     part("null");
   }
-  number(std::int64_t(spec.inputs.size()));
-  for (const auto& input : spec.inputs)
-    part(input.path), part(input.sha256), part(input.job ? input.job.str() : ""), part(input.file);
-  for (const std::int64_t n : {spec.priority, spec.not_before.value_or(-1), spec.delay, spec.timeout,
-                               spec.queue_timeout, spec.lease, std::int64_t(spec.max_attempts), spec.backoff.initial,
-                               spec.backoff.max, std::int64_t(spec.requirements.slots), spec.requirements.memory})
+  number(std::int64_t(inputs.size()));
+  for (const auto& [path, sha256, from, file] : inputs)
+    part(path), part(sha256), part(from ? from.str() : ""), part(file);
+  for (const std::int64_t n : {priority, not_before.value_or(-1), delay, timeout, queue_timeout, lease,
+                               std::int64_t(max_attempts), initial, longest, std::int64_t(slots), memory})
     number(n);
-  part(fmt::format("{}", spec.backoff.factor));
-  for (const auto* map : {&spec.requirements.labels, &spec.tags}) {
+  part(fmt::format("{}", factor));
+  for (const auto* map : {&labels, &tags}) {
     number(std::int64_t(map->size()));
-    for (const auto& [name, value] : *map) part(name), part(value);
+    for (const auto& [entry, value] : *map) part(entry), part(value);
   }
-  if (!spec.webhook.url.empty()) {  // only then: digests of older jobs stay what they are
-    part("webhook"), part(spec.webhook.url);
-    for (const auto& type : spec.webhook.types) part(type);
+  if (!url.empty()) {  // only then: digests of older jobs stay what they are
+    part("webhook"), part(url);
+    for (const auto& wanted : types) part(wanted);
   }
   return text;
 }

@@ -73,54 +73,64 @@ model::Job read_job(const Statement& statement) {
   model::Job job;
   auto& spec = job.spec;
   auto& status = job.status;
+  // Named each, so that a new member does not compile until it has a column, or a place in one.
+  auto& [tenant, type, package, package_sha256, name, parameters, inputs, batch, priority, not_before, delay, timeout,
+         queue_timeout, lease, max_attempts, backoff, requirements, tags, webhook, key, key_digest, ref, submitted_by] =
+      spec;
+  auto& [state, reason, error, attempt, failures, host_losses, version, progress, result, result_truncated, exit, cause,
+         usage, files_left_out, host, submitted_at, ready_at, due_at, started_at, finished_at, cancel_requested_at,
+         redrive_of, redriven_as, settled_at, trouble] = status;
+  static_cast<void>(inputs), static_cast<void>(backoff), static_cast<void>(requirements);  // in `extras`, as are these
+  static_cast<void>(webhook), static_cast<void>(ref);
+  static_cast<void>(exit), static_cast<void>(cause), static_cast<void>(usage);  // read_outcome()
   job.id.high = std::uint64_t(row.integer());
   job.id.low = std::uint64_t(row.integer());
-  status.state = row.as<model::JobState>();
-  spec.tenant = row.text();
-  spec.batch = row.uuid();
-  spec.type = row.text();
-  spec.name = row.text();
-  status.reason = row.as<model::Reason>();
-  status.submitted_at = row.integer();
-  status.host = row.text();
-  spec.priority = row.integer();
-  status.version = row.integer();
-  status.attempt = int(row.integer());
-  status.failures = int(row.integer());
-  status.host_losses = int(row.integer());
-  status.ready_at = row.integer();
-  status.due_at = row.maybe<Millis>();
-  status.started_at = row.maybe<Millis>();
-  status.finished_at = row.maybe<Millis>();
-  status.cancel_requested_at = row.maybe<Millis>();
+  state = row.as<model::JobState>();
+  tenant = row.text();
+  batch = row.uuid();
+  type = row.text();
+  name = row.text();
+  reason = row.as<model::Reason>();
+  submitted_at = row.integer();
+  host = row.text();
+  priority = row.integer();
+  version = row.integer();
+  attempt = int(row.integer());
+  failures = int(row.integer());
+  host_losses = int(row.integer());
+  ready_at = row.integer();
+  due_at = row.maybe<Millis>();
+  started_at = row.maybe<Millis>();
+  finished_at = row.maybe<Millis>();
+  cancel_requested_at = row.maybe<Millis>();
   read_outcome(row, status);
   const bool progressed = row.integer() != 0;
   const auto percent = row.maybe<int>();
-  status.result_truncated = row.flag();
-  status.redrive_of = row.maybe<Uuid>();
-  status.redriven_as = row.maybe<Uuid>();
-  status.settled_at = row.maybe<Millis>();
-  spec.package = row.text();
-  spec.package_sha256 = digest_hex(row.text());
-  spec.not_before = row.maybe<Millis>();
-  spec.delay = row.integer();
-  spec.timeout = row.integer();
-  spec.queue_timeout = row.integer();
-  spec.lease = row.integer();
-  spec.max_attempts = int(row.integer_or(5));
-  spec.key = row.text();
-  spec.key_digest = digest_hex(row.text());
-  spec.submitted_by = row.text();
-  spec.tags = tags_from(row.text());
+  result_truncated = row.flag();
+  redrive_of = row.maybe<Uuid>();
+  redriven_as = row.maybe<Uuid>();
+  settled_at = row.maybe<Millis>();
+  package = row.text();
+  package_sha256 = digest_hex(row.text());
+  not_before = row.maybe<Millis>();
+  delay = row.integer();
+  timeout = row.integer();
+  queue_timeout = row.integer();
+  lease = row.integer();
+  max_attempts = int(row.integer_or(5));
+  key = row.text();
+  key_digest = digest_hex(row.text());
+  submitted_by = row.text();
+  tags = tags_from(row.text());
   read_extras(row.text(), spec);
   std::string message = row.text();
-  if (progressed) status.progress = model::Progress{percent, std::move(message)};
-  status.error = row.text();
-  read_trouble(row.text(), status.trouble);
+  if (progressed) progress = model::Progress{percent, std::move(message)};
+  error = row.text();
+  read_trouble(row.text(), trouble);
   apply_lease(row, status);
-  status.result = row.maybe<std::string>();
-  spec.parameters = row.text();
-  status.files_left_out = files_left_out_from(row.text());
+  result = row.maybe<std::string>();
+  parameters = row.text();
+  files_left_out = files_left_out_from(row.text());
   return job;
 }
 
@@ -177,23 +187,28 @@ Sql insert_job_sql() {
 void insert_job(Statement& insert, const model::Job& job, const std::string& sha256) {
   const auto& spec = job.spec;
   const auto& status = job.status;
-  const std::optional<Uuid> batch = spec.batch ? std::optional(spec.batch) : std::nullopt;
-  const std::string key_sha256 = digest_bytes(spec.key_digest), tags = tags_text(spec.tags), extras = extras_text(spec),
-                    left_out = files_left_out_text(status.files_left_out), trouble = trouble_text(status.trouble);
+  const auto& [tenant, type, package, package_sha256, name, parameters, inputs, batch_id, priority, not_before, delay,
+               timeout, queue_timeout, lease, max_attempts, backoff, requirements, tag_map, webhook, key,
+               key_digest_text, ref, submitted_by] = spec;
+  const auto& [state, reason, error, attempt, failures, host_losses, version, progress, result, result_truncated, exit,
+               cause, usage, left_out_files, host, submitted_at, ready_at, due_at, started_at, finished_at,
+               cancel_requested_at, redrive_of, redriven_as, settled_at, host_trouble] = status;
+  static_cast<void>(inputs), static_cast<void>(backoff), static_cast<void>(requirements);  // in `extras`, as are these
+  static_cast<void>(webhook), static_cast<void>(ref), static_cast<void>(package_sha256);   // … and this as `digest`
+  const std::optional<Uuid> batch = batch_id ? std::optional(batch_id) : std::nullopt;
+  const std::string key_sha256 = digest_bytes(key_digest_text), tags = tags_text(tag_map), extras = extras_text(spec),
+                    left_out = files_left_out_text(left_out_files), trouble = trouble_text(host_trouble);
   const std::optional<Blob> digest = sha256.empty() ? std::nullopt : std::optional(Blob{sha256});
   const std::optional<Blob> key_digest = key_sha256.empty() ? std::nullopt : std::optional(Blob{key_sha256});
   insert
-      .bind(job.id.seq(), std::int64_t(job.id.low), status.state, spec.tenant, batch, spec.type, OrNull{spec.name},
-            status.reason, status.submitted_at, OrNull{status.host}, spec.priority, status.version, status.attempt,
-            status.failures, status.host_losses, Unless{0, status.ready_at}, status.due_at, status.started_at,
-            status.finished_at, status.cancel_requested_at, exit_code(status.exit), exit_signal(status.exit),
-            cpu_of(status.usage), rss_of(status.usage), Unless{0, status.progress.has_value()},
-            percent_of(status.progress), Unless{0, status.result_truncated}, status.redrive_of, status.redriven_as,
-            OrNull{spec.package}, digest, spec.not_before, Unless{0, spec.delay}, Unless{0, spec.timeout},
-            Unless{0, spec.queue_timeout}, Unless{0, spec.lease}, Unless{5, spec.max_attempts}, OrNull{spec.key},
-            key_digest, OrNull{spec.submitted_by}, OrNull{tags}, OrNull{extras}, message_of(status.progress),
-            OrNull{status.error}, status.result, OrNull{spec.parameters}, OrNull{left_out}, OrNull{trouble},
-            status.cause, status.settled_at)
+      .bind(job.id.seq(), std::int64_t(job.id.low), state, tenant, batch, type, OrNull{name}, reason, submitted_at,
+            OrNull{host}, priority, version, attempt, failures, host_losses, Unless{0, ready_at}, due_at, started_at,
+            finished_at, cancel_requested_at, exit_code(exit), exit_signal(exit), cpu_of(usage), rss_of(usage),
+            Unless{0, progress.has_value()}, percent_of(progress), Unless{0, result_truncated}, redrive_of, redriven_as,
+            OrNull{package}, digest, not_before, Unless{0, delay}, Unless{0, timeout}, Unless{0, queue_timeout},
+            Unless{0, lease}, Unless{5, max_attempts}, OrNull{key}, key_digest, OrNull{submitted_by}, OrNull{tags},
+            OrNull{extras}, message_of(progress), OrNull{error}, result, OrNull{parameters}, OrNull{left_out},
+            OrNull{trouble}, cause, settled_at)
       .run();
 }
 
@@ -206,17 +221,18 @@ Sql update_job_sql() {
 }
 
 void update_job(Statement& update, const JobUpdate& change) {
-  const auto& status = change.status;
-  const std::string left_out = files_left_out_text(status.files_left_out);
-  const std::string trouble = trouble_text(status.trouble);
+  const auto& [state, reason, error, attempt, failures, host_losses, version, progress, result, result_truncated, exit,
+               cause, usage, files_left_out, host, submitted_at, ready_at, due_at, started_at, finished_at,
+               cancel_requested_at, redrive_of, redriven_as, settled_at, host_trouble] = change.status;
+  static_cast<void>(submitted_at);  // stays what it was
+  const std::string left_out = files_left_out_text(files_left_out);
+  const std::string trouble = trouble_text(host_trouble);
   update
-      .bind(change.id.seq(), status.state, status.reason, OrNull{status.host}, status.version, status.attempt,
-            status.failures, status.host_losses, Unless{0, status.ready_at}, status.due_at, status.started_at,
-            status.finished_at, status.cancel_requested_at, exit_code(status.exit), exit_signal(status.exit),
-            cpu_of(status.usage), rss_of(status.usage), Unless{0, status.progress.has_value()},
-            percent_of(status.progress), Unless{0, status.result_truncated}, status.redrive_of, status.redriven_as,
-            message_of(status.progress), OrNull{status.error}, status.result, OrNull{left_out}, OrNull{trouble},
-            status.cause, status.settled_at)
+      .bind(change.id.seq(), state, reason, OrNull{host}, version, attempt, failures, host_losses, Unless{0, ready_at},
+            due_at, started_at, finished_at, cancel_requested_at, exit_code(exit), exit_signal(exit), cpu_of(usage),
+            rss_of(usage), Unless{0, progress.has_value()}, percent_of(progress), Unless{0, result_truncated},
+            redrive_of, redriven_as, message_of(progress), OrNull{error}, result, OrNull{left_out}, OrNull{trouble},
+            cause, settled_at)
       .run();
 }
 

@@ -55,11 +55,13 @@ std::vector<std::string> strings_from(const value& from) {
   return strings;
 }
 
+// What is written names every member, so that a new one does not compile until it is kept.
 object requirements_value(const model::Requirements& requirements) {
+  const auto& [slots, memory, labels] = requirements;
   object members;
-  if (requirements.slots != 1) members.emplace("slots", requirements.slots);
-  if (requirements.memory != 0) members.emplace("memory", requirements.memory);
-  if (!requirements.labels.empty()) members.emplace("labels", map_value(requirements.labels));
+  if (slots != 1) members.emplace("slots", slots);
+  if (memory != 0) members.emplace("memory", memory);
+  if (!labels.empty()) members.emplace("labels", map_value(labels));
   return members;
 }
 
@@ -72,7 +74,8 @@ model::Requirements requirements_from_object(const object& from) {
 }
 
 object backoff_value(const model::Backoff& backoff) {
-  return {{"initial", backoff.initial}, {"factor", backoff.factor}, {"max", backoff.max}};
+  const auto& [initial, factor, max] = backoff;
+  return {{"initial", initial}, {"factor", factor}, {"max", max}};
 }
 
 model::Backoff backoff_from(const object& from) {
@@ -82,10 +85,11 @@ model::Backoff backoff_from(const object& from) {
 }
 
 object input_value(const model::Input& input) {
-  object members{{"path", input.path}};
-  if (!input.sha256.empty()) members.emplace("sha256", input.sha256);
-  if (input.job) members.emplace("job", input.job.str());
-  if (!input.file.empty()) members.emplace("file", input.file);
+  const auto& [path, sha256, job, file] = input;
+  object members{{"path", path}};
+  if (!sha256.empty()) members.emplace("sha256", sha256);
+  if (job) members.emplace("job", job.str());
+  if (!file.empty()) members.emplace("file", file);
   return members;
 }
 
@@ -118,9 +122,9 @@ std::string extras_text(const model::JobSpec& spec) {
   if (!spec.ref.empty()) extras.emplace("ref", spec.ref);
   if (spec.backoff != model::Backoff{}) extras.emplace("backoff", backoff_value(spec.backoff));
   if (spec.requirements != model::Requirements{}) extras.emplace("requires", requirements_value(spec.requirements));
-  if (!spec.webhook.url.empty()) {
-    object webhook{{"url", spec.webhook.url}};
-    if (!spec.webhook.types.empty()) webhook.emplace("types", strings_value(spec.webhook.types));
+  if (const auto& [url, types] = spec.webhook; !url.empty()) {
+    object webhook{{"url", url}};
+    if (!types.empty()) webhook.emplace("types", strings_value(types));
     extras.emplace("webhook", std::move(webhook));
   }
   return boost::json::serialize(extras);
@@ -153,10 +157,11 @@ model::Requirements requirements_from(std::string_view text) {
 }
 
 std::string files_left_out_text(const model::FilesLeftOut& left_out) {
-  if (left_out.count == 0) return {};
+  const auto& [files, count] = left_out;
+  if (count == 0) return {};
   array named;
-  for (const auto& file : left_out.named) named.push_back(object{{"path", file.path}, {"why", file.why}});
-  return boost::json::serialize(object{{"count", left_out.count}, {"named", std::move(named)}});
+  for (const auto& [path, why] : files) named.push_back(object{{"path", path}, {"why", why}});
+  return boost::json::serialize(object{{"count", count}, {"named", std::move(named)}});
 }
 
 model::FilesLeftOut files_left_out_from(std::string_view text) {
@@ -172,14 +177,15 @@ model::FilesLeftOut files_left_out_from(std::string_view text) {
 
 std::string trouble_text(const model::HostTrouble& trouble) {
   if (trouble == model::HostTrouble{}) return {};
+  const auto& [avoid, unstarted, since, reasons, lost_on] = trouble;
   object members;
-  if (!trouble.avoid.empty()) members.emplace("avoid", trouble.avoid);
-  if (trouble.unstarted > 0) {
-    members.emplace("unstarted", trouble.unstarted);
-    members.emplace("since", trouble.since);
-    members.emplace("reasons", map_value(trouble.reasons));
+  if (!avoid.empty()) members.emplace("avoid", avoid);
+  if (unstarted > 0) {
+    members.emplace("unstarted", unstarted);
+    members.emplace("since", since);
+    members.emplace("reasons", map_value(reasons));
   }
-  if (!trouble.lost_on.empty()) members.emplace("lostOn", strings_value(trouble.lost_on));
+  if (!lost_on.empty()) members.emplace("lostOn", strings_value(lost_on));
   return boost::json::serialize(members);
 }
 
