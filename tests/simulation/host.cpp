@@ -90,6 +90,7 @@ bool Host::serves(const model::Requirements& needs) {
     const auto own = kind_.labels.find(name);
     if (own == kind_.labels.end() || own->second != value) return false;
   }
+  if (hub_.engine().waits_for_store()) return false;
   const auto& hosts = hub_.engine().state().hosts;
   const auto known = hosts.find(id_);
   return known != hosts.end() && !known->second.lost && known->second.row.mode == model::HostMode::run &&

@@ -82,6 +82,7 @@ void Host::send_report() {
 }
 
 void Host::check_cancels() {
+  if (hub_.engine().waits_for_store()) return;  // it knows nothing
   const auto& leases = hub_.engine().state().leases;
   for (const auto& [name, attempt] : attempts_) {
     const auto lease = leases.find(attempt.job.seq());

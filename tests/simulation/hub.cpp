@@ -240,6 +240,7 @@ void Hub::count_paths(std::int64_t refused_before, std::int64_t expired_before) 
     ledger_.sick.forget();
     if (waiting_requests_ > 1) ledger_.hit(Path::tick_run_one_by_one);
   }
+  if (engine_->waits_for_store()) ledger_.hit(Path::store_away);
   if (doubt_ && !store_->next_commit) {
     ledger_.hit(*doubt_ ? Path::unknown_had_happened : Path::unknown_had_not);
     doubt_.reset();
@@ -248,7 +249,7 @@ void Hub::count_paths(std::int64_t refused_before, std::int64_t expired_before) 
 }
 
 void Hub::after_tick() {
-  had_operations_ = !engine_->state().operations.empty();
+  if (!engine_->waits_for_store()) had_operations_ = !engine_->state().operations.empty();
   if (plan_.audit_every > 0 && ++ticks_ % std::uint64_t(plan_.audit_every) == 0) audit();
   busy_until_ = free_at();
   held_up_ = 0;
@@ -268,6 +269,7 @@ void Hub::book_purged(const std::vector<Uuid>& ids) {
 
 // What the engine counts is what the store holds.
 void Hub::audit() {
+  if (store_->away > 0 || engine_->waits_for_store()) return;
   const auto image = store_->load();
   auto& state = engine_->state();
   const auto wrong = [&](std::string what) { ledger_.violate("counters", std::move(what)); };
@@ -360,13 +362,20 @@ void Hub::stop() {
 }
 
 void Hub::refuse_commit() {
-  if (alive()) store_->next_commit = hub::engine::FaultyStore::CommitFault{store::Failure::refused, false};
+  if (alive())
+    store_->next_commit = hub::engine::FaultyStore::CommitFault{store::Failure::refused, false, calls_away()};
 }
 
 void Hub::doubt_commit(bool happened) {
   if (!alive()) return;
   doubt_ = happened;
-  store_->next_commit = hub::engine::FaultyStore::CommitFault{store::Failure::unknown, happened};
+  store_->next_commit = hub::engine::FaultyStore::CommitFault{store::Failure::unknown, happened, calls_away()};
+}
+
+// In a third of the cases the store does not answer for a while. By the time and not by a die, so that older seeds keep
+// their histories up to there.
+int Hub::calls_away() const {
+  return timeline_.now() % 3 == 0 ? 1 + int(timeline_.now() % 11) : 0;
 }
 
 void Hub::fill_disk(Millis time) {
@@ -393,6 +402,7 @@ void Hub::heal() {
   fail_sync_ = false;
   thaw();
   store_->next_commit.reset();
+  store_->away = 0;
   store_->poisoned_name.reset();
   schedule_tick(timeline_.now());
 }

@@ -63,6 +63,7 @@ class Hub {
   void heal();
 
  private:
+  int calls_away() const;
   void schedule_tick(Millis at);
   void tick();
   void after_tick();

@@ -20,6 +20,8 @@ constexpr Millis kIdle = 250;  // the longest sleep, so that a gap between ticks
 constexpr Millis kFullPause = 1'000;
 constexpr Millis kFailedPause = 100;  // before what is due is tried again; each failure reads the store anew
 constexpr Millis kPauseMin = 1'000;   // a longer gap moves all lease deadlines
+constexpr Millis kAwayPauseMin = 100, kAwayPauseMax = 1'000;  // before a store that does not answer is asked again
+constexpr Millis kDoubtMax = 10'000;                          // so long callers wait to hear what became of a commit
 
 Error storage_full() {
   return fail(Code::storageFull, "the hub's disk is full; nothing has happened");
@@ -35,6 +37,14 @@ void refuse_growing(std::deque<std::unique_ptr<Command>>& commands) {
 Error not_done() {
   return fail(Code::notDone, "the store refused this change; nothing has happened", {}, "try again");
 }
+
+// A tick whose commit may or may not have happened, and who waits for it.
+struct Doubt {
+  std::unique_ptr<Tick> tick;
+  std::deque<std::unique_ptr<Command>> commands;
+  std::int64_t number = 0;
+  Millis since = 0;  // monotonic
+};
 
 struct Engine::Clockwork {
   explicit Clockwork(Random& random) : ids(random) {}
@@ -52,6 +62,9 @@ struct Engine::Clockwork {
   Millis ages_at = 0;           // monotonic: when that was so; 0: not yet
   bool loaded = false;
   bool more = false;
+  bool stale = false;                  // memory may differ from the store: nothing is done before it is read anew
+  Millis load_at = 0, load_pause = 0;  // monotonic: when a store that did not answer is asked again
+  std::optional<Doubt> doubt;
 };
 
 Engine::Engine(store::Store& store, const Clock& clock, Random& random, Options options)
@@ -109,18 +122,12 @@ void Engine::load() {
   if (!work.loaded) {
     work.anchor_wall = clock_.wall();
     work.anchor_monotonic = work.last_tick = clock_.monotonic();
-    // The wall clock may have jumped while no hub lived: no pause may become longer than it was meant to be.
-    const auto cap = [&] {
-      store_.begin();
-      store_.cap_durations(work.anchor_wall);
-      store_.commit(store_.load().tick);
-    };
     try {
-      cap();
+      store_.lead(work.anchor_wall);
     } catch (const store::StoreFailed& failed) {
       if (failed.failure != store::Failure::full) throw;
       store_.rollback();
-      cap();  // the room that is kept back for a full disk is there now
+      store_.lead(work.anchor_wall);  // the room that is kept back for a full disk is there now
     }
   }
   auto before = std::exchange(state_, load_state(store_, now(), work.ids));
@@ -133,6 +140,7 @@ void Engine::load() {
       }
   open_accounts(*state_, before.get(), now().monotonic, options_.duration_guess);
   work.loaded = true;
+  work.stale = false;
   take_up_fetches();
   const std::lock_guard lock(leases_mutex_);
   log_ = state_->log;
@@ -160,6 +168,103 @@ void Engine::take_up_fetches() {
   for (const auto id : gone) desk.close(id)->answer(host_gone());
 }
 
+// ---- a store that does not answer -----------------------------------------------------------------------------------
+
+// Whether memory is what the store holds; it is read anew where it may not be. False: the store does not answer. That
+// is no reason to stop: it is asked again in a moment.
+bool Engine::in_step() {
+  auto& work = *clockwork_;
+  if (state_ && !work.stale) return true;
+  if (clock_.monotonic() < work.load_at) return false;
+  try {
+    load();
+  } catch (const store::StoreFailed& failed) {
+    if (failed.failure == store::Failure::fatal || failed.failure == store::Failure::deposed) throw;
+    if (work.load_pause == 0) log::event(log::Level::err, "the store does not answer", {{"error", failed.what()}});
+    work.load_pause = std::clamp(work.load_pause * 2, kAwayPauseMin, kAwayPauseMax);
+    work.load_at = clock_.monotonic() + work.load_pause;
+    return false;
+  }
+  if (std::exchange(work.load_pause, 0) > 0) {
+    log::event(log::Level::info, "the store answers again", {});
+    work.last_tick = clock_.monotonic();  // all leases have just been given their full time
+  }
+  return true;
+}
+
+bool Engine::waits_for_store() const {
+  return !state_ || clockwork_->stale || clockwork_->doubt;
+}
+
+// Nobody is kept waiting but those whose command may have been done.
+void Engine::wait_for_store() {
+  auto& work = *clockwork_;
+  for (auto& command : take_commands()) command->fail(not_done());
+  bool accepting = true;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    accepting = accepting_;
+  }
+  if (work.doubt && (!accepting || clock_.monotonic() - work.doubt->since >= kDoubtMax)) end_doubt();
+  if (!accepting) return close_desk(fail(Code::unavailable, "the hub is stopping"));
+  while (!work.desk.fetch_ends.empty() && work.desk.fetch_ends.begin()->first <= clock_.monotonic())
+    work.desk.close(work.desk.fetch_ends.begin()->second)
+        ->answer(fail(Code::unavailable, "the hub's store does not answer"));
+}
+
+// For those who wait; the tick itself is kept, because its events are told once it is known to be done.
+void Engine::end_doubt() {
+  if (!clockwork_->doubt) return;
+  for (auto& command : std::exchange(clockwork_->doubt->commands, {}))
+    command->fail(fail(Code::unknown, "the hub's store does not answer", {}, "repeat with the same key"));
+}
+
+void Engine::close_desk(const Error& error) {
+  auto& desk = clockwork_->desk;
+  while (!desk.fetches.empty()) desk.close(desk.fetches.begin()->first)->answer(error);
+  for (auto& [id, waiter] : std::exchange(desk.operations, {})) waiter.answer(error);
+}
+
+// What became of the commit of this tick; only the store can tell. nullopt: it does not answer.
+std::optional<store::Committed> Engine::outcome_of(std::int64_t number) {
+  try {
+    if (!in_step()) return std::nullopt;
+    return store_.committed(number);
+  } catch (const store::StoreFailed& failed) {
+    if (failed.failure == store::Failure::deposed) return store::Committed::deposed;
+    if (failed.failure == store::Failure::fatal) throw;
+    clockwork_->stale = true;
+    return std::nullopt;
+  }
+}
+
+// False: there is still nobody who knows.
+bool Engine::resolve_doubt() {
+  auto& work = *clockwork_;
+  const auto became = outcome_of(work.doubt->number);
+  if (!became) return false;
+  auto doubt = std::move(*work.doubt);
+  work.doubt.reset();
+  settle_doubt(*became, *doubt.tick, doubt.commands);
+  for (auto& command : doubt.commands) command->fail(not_done());
+  return true;
+}
+
+// Leaves the commands of a tick that was not done to the caller.
+Engine::Ran Engine::settle_doubt(store::Committed became, Tick& tick, std::deque<std::unique_ptr<Command>>& commands) {
+  if (became == store::Committed::done) {
+    finish(tick, commands);
+    commands.clear();
+    return Ran::committed;
+  }
+  answer_replaced(tick);
+  if (became == store::Committed::not_done) return Ran::refused;
+  for (auto& command : commands)
+    command->fail(fail(Code::unknown, "another hub leads now", {}, "repeat with the same key"));
+  commands.clear();
+  throw store::StoreFailed(store::Failure::deposed, "another hub leads on this store");
+}
+
 // ---- ticking --------------------------------------------------------------------------------------------------------
 
 std::deque<std::unique_ptr<Command>> Engine::take_commands() {
@@ -179,7 +284,11 @@ std::deque<std::unique_ptr<Command>> Engine::take_commands() {
 
 void Engine::tick() {
   auto& work = *clockwork_;
-  if (!state_) load();
+  if (!in_step() || (work.doubt && !resolve_doubt())) {
+    wait_for_store();
+    answer_readers();
+    return;
+  }
   // A stopped hub must not shoot its fleet: the time it was away does not count against leases.
   const Millis gap = clock_.monotonic() - work.last_tick;
   if (gap > kPauseMin) work.paused += gap;
@@ -224,6 +333,8 @@ void Engine::run(std::deque<std::unique_ptr<Command>> commands) {
       ++stats_.undone;
       run_one_by_one(std::move(commands), growing);
       return;
+    case Ran::in_doubt:
+      return;
     case Ran::refused:
       break;
   }
@@ -239,18 +350,19 @@ void Engine::run_one_by_one(std::deque<std::unique_ptr<Command>> commands, bool 
   for (auto& command : commands) {
     std::deque<std::unique_ptr<Command>> one;
     one.push_back(std::move(command));
-    const auto ran = attempt(one, growing);
+    const auto ran = clockwork_->doubt ? Ran::refused : attempt(one, growing);
     if (ran == Ran::half_done)
       one.front()->fail(*one.front()->refusal());
-    else if (ran != Ran::committed)
+    else if (ran != Ran::committed && ran != Ran::in_doubt)
       one.front()->fail(not_done());
   }
 }
 
 Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool growing) {
   auto& work = *clockwork_;
-  if (!state_) load();
-  Tick tick(new_round());
+  if (!in_step()) return Ran::refused;
+  auto tick = std::make_unique<Tick>(new_round());
+  auto& store = tick->round.store;
   const auto number = state_->tick + 1;
   bool committing = false;
   const auto start = std::chrono::steady_clock::now();
@@ -260,16 +372,17 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
   try {
     store_.begin();
     for (auto& command : commands) {
-      const auto before = tick.round.store.written();
-      command->apply(tick);
-      if (command->refusal() && tick.round.store.written() != before) {
+      const auto before = store.written();
+      command->apply(*tick);
+      if (command->refusal() && store.written() != before) {
         store_.rollback();
-        load();
+        work.stale = true;
+        in_step();
         return Ran::half_done;
       }
     }
-    tick.run_steps(growing);
-    if (tick.round.store.wrote()) {
+    tick->run_steps(growing);
+    if (store.wrote()) {
       const auto before = std::chrono::steady_clock::now();
       committing = true;
       store_.commit(number);
@@ -283,10 +396,13 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
       store_.rollback();
     }
   } catch (const store::StoreFailed& failed) {
-    answer_replaced(tick);
-    if (failed.failure == store::Failure::fatal) {
+    if (failed.failure == store::Failure::fatal || failed.failure == store::Failure::deposed) {
+      answer_replaced(*tick);
+      const bool deposed = failed.failure == store::Failure::deposed;
       for (auto& command : commands)
-        command->fail(fail(Code::unknown, "the hub's store has failed", {}, "repeat with the same key"));
+        command->fail(
+            deposed ? fail(Code::notDone, "another hub leads on this store; nothing has happened", {}, "ask that one")
+                    : fail(Code::unknown, "the hub's store has failed", {}, "repeat with the same key"));
       commands.clear();
       throw;
     }
@@ -295,22 +411,30 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
     log::event(full ? log::Level::debug : log::Level::warn, "round failed",
                {{"round", number}, {"error", failed.what()}});
     store_.rollback();
-    if (failed.failure != store::Failure::unknown || !committing) {
-      load();
-      return failed.failure == store::Failure::full ? Ran::full : Ran::refused;
+    work.stale = true;
+    if (failed.failure == store::Failure::unknown && committing) {
+      if (const auto became = outcome_of(number)) return settle_doubt(*became, *tick, commands);
+      work.doubt = Doubt{std::move(tick), std::move(commands), number, clock_.monotonic()};
+      commands.clear();
+      return Ran::in_doubt;
     }
-    // Whether it is done stands in the store, and nowhere else.
-    load();
-    if (state_->tick < number) return Ran::refused;
+    answer_replaced(*tick);
+    in_step();
+    return full ? Ran::full : Ran::refused;
   }
-  work.more = tick.round.more;
-  publish(tick);
-  for (auto& command : commands) command->settle(tick);
-  settle(tick);
+  finish(*tick, commands);
   return Ran::committed;
 }
 
-// Before the answers: who has one finds its events.
+// It is on disk: told, then answered.
+void Engine::finish(Tick& tick, std::deque<std::unique_ptr<Command>>& commands) {
+  clockwork_->more = tick.round.more;
+  publish(tick);
+  for (auto& command : commands) command->settle(tick);
+  settle(tick);
+}
+
+// Before the answers, so that a caller who has its answer can read the events that it caused.
 void Engine::publish(Tick& tick) {
   stats_.outcomes.add(tick.round.out.observed);
   if (event_sink_ && !tick.round.out.events.empty()) event_sink_(std::move(tick.round.out.events));
@@ -392,7 +516,8 @@ Millis Engine::until_due() const {
   const auto& work = *clockwork_;
   const auto now = this->now();
   if (now.monotonic < work.failed_until) return work.failed_until - now.monotonic;
-  if (!state_ || work.more) return 0;
+  if (work.load_pause > 0) return std::clamp<Millis>(work.load_at - now.monotonic, 0, kIdle);
+  if (!state_ || work.stale || work.more) return 0;
   Millis wait = kIdle;
   const auto due = [&](Millis at, Millis clock) { wait = std::clamp<Millis>(at - clock, 0, wait); };
   if (!state_->deadlines.empty()) due(state_->deadlines.top().first, now.lease);

@@ -54,9 +54,9 @@ class Engine {
   void on_webhooks(WebhookSink sink) { webhook_sink_ = std::move(sink); }
   void on_purged(PurgeSink sink) { purge_sink_ = std::move(sink); }
   void on_batches_gone(PurgeSink sink) { batches_gone_sink_ = std::move(sink); }
-  void load();                        // reads the store; the first tick does it if need be
+  void load();                        // reads the store; the first tick does it if need be. Throws StoreFailed
   store::EventNo last_event() const;  // the newest in the log; after load()
-  void tick();                        // one round; throws StoreFailed{fatal} when the hub must stop
+  void tick();                        // one round; throws StoreFailed{fatal or deposed} when the hub must stop
   // How long until something is due: 0 when there is work now. At most a quarter of a second.
   Millis until_next() const;
   bool anything_queued() const;        // commands, or readers
@@ -64,8 +64,10 @@ class Engine {
   void wake();
   // Refuses new commands with unavailable and ends all open fetches with mode run; what is queued is still done.
   void stop_accepting();
-  void abort();                       // after a fatal failure: what is queued fails with notDone
-  State& state() { return *state_; }  // tests and checks only
+  void abort();  // after a fatal failure: what is queued fails with notDone
+  // Tests and checks only:
+  State& state() { return *state_; }
+  bool waits_for_store() const;  // then the state may differ from what is stored
 
  private:
   struct Clockwork;
@@ -75,8 +77,16 @@ class Engine {
   std::deque<std::unique_ptr<Command>> take_commands();
   void run(std::deque<std::unique_ptr<Command>> commands);
   void run_one_by_one(std::deque<std::unique_ptr<Command>> commands, bool growing);
-  enum class Ran { committed, refused, half_done, full };
+  bool in_step();
+  void wait_for_store();
+  enum class Ran { committed, refused, half_done, full, in_doubt };
   Ran attempt(std::deque<std::unique_ptr<Command>>& commands, bool growing);
+  std::optional<store::Committed> outcome_of(std::int64_t number);
+  bool resolve_doubt();
+  Ran settle_doubt(store::Committed became, Tick& tick, std::deque<std::unique_ptr<Command>>& commands);
+  void finish(Tick& tick, std::deque<std::unique_ptr<Command>>& commands);
+  void end_doubt();
+  void close_desk(const Error& error);
   void publish(Tick& tick);
   void answer_replaced(Tick& tick);
   void settle(Tick& tick);

@@ -41,7 +41,10 @@ void Engine::answer_readers() {
   const auto before = std::chrono::steady_clock::now();
   Result<SnapshotPtr> made = SnapshotPtr();
   try {
-    made = make_snapshot();
+    if (in_step())
+      made = make_snapshot();
+    else
+      made = fail(Code::unavailable, "the store does not answer");
   } catch (const store::StoreFailed& failed) {  // the next tick finds out what that means for the engine
     log::warn("no snapshot for those who read: {}", failed.what());
     made = fail(Code::unavailable, "the store does not answer");

@@ -334,6 +334,8 @@ void Engine::abort() {
   }
   for (auto& command : queued) command->fail(not_done());
   for (auto& reader : readers) reader(not_done());
+  end_doubt();
+  close_desk(stopping());
 }
 
 }  // namespace geres::hub::engine

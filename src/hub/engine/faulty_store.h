@@ -16,19 +16,36 @@ namespace geres::hub::engine {
 class FaultyStore : public store::Store {
  public:
   explicit FaultyStore(std::unique_ptr<store::Store> inner) : inner_(std::move(inner)) {}
-  // Thrown once by the next commit: after doing it when `done`, before otherwise.
+  // Thrown once by the next commit: after doing it when `done`, before otherwise. Then the store is away for so many
+  // calls.
   struct CommitFault {
     store::Failure failure;
     bool done = false;
+    int away = 0;
   };
   std::optional<CommitFault> next_commit;
   bool fail_head = false;                    // the next time it is looked for
   std::optional<std::string> poisoned_name;  // a change that inserts a job of this name is refused
   bool full = false;                         // commits that insert jobs fail for space
   std::function<void()> before_commit;
+  int away = 0;  // so many of the next calls that begin something or load find no store
 
-  store::Image load() override { return inner_->load(); }
-  void begin() override { inner_->begin(); }
+  store::Image load() override {
+    answer_or_not();
+    return inner_->load();
+  }
+  void lead(Millis engine_now) override {
+    answer_or_not();
+    inner_->lead(engine_now);
+  }
+  void begin() override {
+    answer_or_not();
+    inner_->begin();
+  }
+  store::Committed committed(std::int64_t tick) override {
+    answer_or_not();
+    return inner_->committed(tick);
+  }
   void apply(const store::Changes& changes) override {
     for (const auto& job : changes.jobs)
       if (job.spec.name == poisoned_name) throw store::StoreFailed(store::Failure::refused, "poisoned");
@@ -39,6 +56,7 @@ class FaultyStore : public store::Store {
     if (before_commit) before_commit();
     if (const auto fault = std::exchange(next_commit, std::nullopt)) {
       if (fault->done) inner_->commit(tick);
+      away = fault->away;
       throw store::StoreFailed(fault->failure, "injected");
     }
     inner_->commit(tick);
@@ -69,7 +87,6 @@ class FaultyStore : public store::Store {
     return inner_->deadlines_due(e, max);
   }
   std::optional<Millis> next_deadline() override { return inner_->next_deadline(); }
-  void cap_durations(Millis engine_now) override { inner_->cap_durations(engine_now); }
   Slice slice(const store::JobFilter& filter, store::Seq after, store::Seq bound, std::size_t scan) override {
     return inner_->slice(filter, after, bound, scan);
   }
@@ -99,6 +116,12 @@ class FaultyStore : public store::Store {
   store::Reads& reads() override { return inner_->reads(); }
 
  private:
+  void answer_or_not() {
+    if (away == 0) return;
+    --away;
+    throw store::StoreFailed(store::Failure::refused, "injected: the store is away");
+  }
+
   std::unique_ptr<store::Store> inner_;
 };
 

@@ -3,6 +3,9 @@
 //
 //   begin → reads and apply(changes), in any order → commit
 //
+// Of several hubs on one store the one that was the last to lead() is its leader. Whoever begins a transaction and is
+// not, is told so (deposed); so a tick may be answered, also one that wrote nothing, once its transaction has begun.
+//
 // A read inside the transaction sees what was applied before it. Nothing here knows a rule about jobs; reads.h is the
 // door for everybody else. Every verb throws StoreFailed when the world fails.
 #pragma once
@@ -21,6 +24,7 @@ enum class Failure {
   refused,  // nothing has happened: rolled back, or surely will be
   full,     // refused for want of space; what adds no jobs may still go through (a reserve is kept for it)
   unknown,  // the commit may or may not have happened: reopen and compare the tick number
+  deposed,  // another hub leads on this store: nothing that this one knows may be answered any more
   fatal,    // the store cannot be trusted any more (failed fsync, corrupt): stop the hub
 };
 
@@ -65,6 +69,9 @@ struct Image {
   std::vector<OperationRow> operations;
   std::vector<model::Webhook> webhooks;
 };
+
+// What became of a commit whose outcome was unknown.
+enum class Committed { done, not_done, deposed };
 
 struct KeyRef {
   std::string tenant;
@@ -124,11 +131,15 @@ class Store : public TickReads {
 
   // Everything as of the last commit; also after an unknown commit, on a fresh connection.
   virtual Image load() = 0;
+  // This hub leads from now on; whoever led before is deposed. A transaction of its own, before the first load(). What
+  // was given as a duration is due at min(stored, engine_now + full duration): the clock may have jumped since.
+  virtual void lead(Millis engine_now) = 0;
 
   virtual void begin() = 0;
   virtual void apply(const Changes& changes) = 0;
-  virtual void commit(std::int64_t tick) = 0;  // stores the tick number with it; returns when it is on disk
-  virtual void rollback() noexcept = 0;        // safe to call without a transaction
+  virtual void commit(std::int64_t tick) = 0;          // stores the tick number with it; returns when it is on disk
+  virtual void rollback() noexcept = 0;                // safe to call without a transaction
+  virtual Committed committed(std::int64_t tick) = 0;  // asked after commit(tick) failed as unknown
 
   // --- inside the transaction: what a store takes away by itself
   // Removes and returns up to n first rows of a lane.
@@ -152,9 +163,6 @@ class Store : public TickReads {
   // rows; returns how many.
   virtual std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max,
                                        std::size_t max) = 0;
-
-  // At start: durations are due at min(stored, now + full duration). Bounded by one UPDATE.
-  virtual void cap_durations(Millis engine_now) = 0;
 
   // Everybody else's door; the object lives as long as the store.
   virtual Reads& reads() = 0;

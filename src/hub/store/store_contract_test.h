@@ -178,6 +178,43 @@ TEST_P(StoreContract, AFailedChangeLeavesTheStoreUsable) {
   EXPECT_EQ(reads().jobs({}, {}).jobs.size(), 2u);
 }
 
+TEST_P(StoreContract, OnlyTheLastThatLeadsBegins) {
+  if (!GetParam().threads) GTEST_SKIP();
+  const auto deposed = [](Store& asked) {
+    try {
+      asked.begin();
+      asked.rollback();
+    } catch (const StoreFailed& failed) {
+      return failed.failure == Failure::deposed;
+    }
+    return false;
+  };
+  store->lead(0);
+  insert({new_job()});
+  const auto other = place->open();
+  EXPECT_FALSE(deposed(*store));
+  other->lead(0);
+  EXPECT_TRUE(deposed(*store));
+  EXPECT_FALSE(deposed(*other));
+  EXPECT_EQ(other->load().tick, 1);
+  store->lead(0);  // back again
+  EXPECT_FALSE(deposed(*store));
+  EXPECT_TRUE(deposed(*other));
+}
+
+TEST_P(StoreContract, KnowsWhatBecameOfACommit) {
+  store->lead(0);
+  insert({new_job()});
+  EXPECT_EQ(store->committed(1), Committed::done);
+  EXPECT_EQ(store->committed(2), Committed::not_done);
+  if (!GetParam().threads) return;
+  const auto other = place->open();
+  other->lead(0);
+  other->begin();
+  other->commit(2);  // not the one that is asked for
+  EXPECT_EQ(store->committed(2), Committed::deposed);
+}
+
 TEST_P(StoreContract, LeaseStandsForItsJob) {
   const auto job = new_job();
   insert({job});

@@ -36,8 +36,9 @@ PlaceKind kind(const std::string& name, const SqliteOptions& options) {
   return {name, [options] { return std::make_unique<SqlitePlace>(options); }, !options.single_connection};
 }
 
-const auto kKinds = testing::Values(kind("file", {.reserve_bytes = 0}),
-                                    kind("single", {.single_connection = true, .reserve_bytes = 0}));
+const auto kKinds =
+    testing::Values(kind("file", {.lock_file = false, .reserve_bytes = 0}),
+                    kind("single", {.lock_file = false, .single_connection = true, .reserve_bytes = 0}));
 
 std::string name_of(const testing::TestParamInfo<PlaceKind>& info) {
   return info.param.name;

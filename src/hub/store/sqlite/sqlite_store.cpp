@@ -136,11 +136,25 @@ class SqliteStore final : public Store {
     return guarded([&] { return load_image(); });
   }
 
+  void lead(Millis engine_now) override {
+    guarded([&] {
+      writer_->cached("BEGIN IMMEDIATE").run();
+      writer_->cached("UPDATE meta SET epoch = epoch + 1").run();
+      sqlite::cap_durations(*writer_, engine_now);
+      const auto epoch = stored_epoch();
+      writer_->cached("COMMIT").run();
+      epoch_ = epoch;
+    });
+  }
+
   void begin() override {
     guarded([&] {
       if (!options_.single_connection || !writer_->in_transaction()) checkpoint_if_due();
       reserve_.restore();
       writer_->cached("BEGIN IMMEDIATE").run();
+      if (stored_epoch() == epoch_) return;
+      rollback();
+      throw StoreFailed(Failure::deposed, "another hub leads on the store " + file_.string());
     });
     marks_ = committed_marks_;
   }
@@ -166,6 +180,15 @@ class SqliteStore final : public Store {
   void rollback() noexcept override {
     if (writer_->in_transaction()) sqlite3_exec(writer_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
     marks_ = committed_marks_;
+  }
+
+  Committed committed(std::int64_t tick) override {
+    return guarded([&] {
+      auto meta = writer_->cached("SELECT epoch, tick FROM meta");
+      meta.step();
+      if (meta.integer(0) != epoch_) return Committed::deposed;
+      return meta.integer(1) >= tick ? Committed::done : Committed::not_done;
+    });
   }
 
   std::vector<std::optional<model::Job>> jobs_by_key(std::span<const KeyRef> keys) override {
@@ -209,9 +232,6 @@ class SqliteStore final : public Store {
   }
   std::optional<Millis> next_deadline() override {
     return guarded([&] { return sqlite::next_deadline(*writer_); });
-  }
-  void cap_durations(Millis engine_now) override {
-    guarded([&] { sqlite::cap_durations(*writer_, engine_now); });
   }
   Slice slice(const JobFilter& filter, Seq after, Seq bound, std::size_t scan) override {
     return guarded([&] { return sqlite::slice(*writer_, filter, after, bound, scan); });
@@ -264,7 +284,8 @@ class SqliteStore final : public Store {
     try {
       migrate(*writer_, migrations(), file_.string());
       quick_check(*writer_, file_, options_.check_limit);
-      auto add = writer_->cached("INSERT OR IGNORE INTO meta VALUES(1, ?, 0, 0, 0, 0)");
+      auto add = writer_->cached(
+          "INSERT OR IGNORE INTO meta(id, log, tick, last_event, last_id, last_lane) VALUES(1, ?, 0, 0, 0, 0)");
       const std::string log = random_hex(8);
       add.bind(log).run();
       settle_log();
@@ -277,6 +298,12 @@ class SqliteStore final : public Store {
     if (!marks.step()) refuse(file_, "its first table is empty");
     committed_marks_ = {marks.integer(0), std::uint64_t(marks.integer(1)), marks.integer(2)};
     marks_ = committed_marks_;
+    epoch_ = stored_epoch();
+  }
+
+  std::int64_t stored_epoch() {
+    auto meta = writer_->cached("SELECT epoch FROM meta");
+    return meta.step() ? meta.integer(0) : -1;
   }
 
   // Before anything is read that may be answered, the log is written anew in its place, and synced. What recovery found
@@ -384,6 +411,7 @@ class SqliteStore final : public Store {
   SpaceReserve reserve_;
   SqliteReads reads_;
   HighMarks marks_, committed_marks_;
+  std::int64_t epoch_ = 0;  // of this hub's lead
   bool broken_ = false;
   int log_pages_ = 0;
   int next_checkpoint_ = 0;
