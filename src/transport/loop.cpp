@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/backoff.h"
 #include "transport/exchange.h"
 
 namespace geres::transport {
@@ -46,7 +47,7 @@ struct Loop::Exchange {
   std::unique_ptr<Try> under_way;  // none while it waits
   Millis try_begun = 0;
   Millis away_since = 0;
-  Millis pause = kFirstPause;
+  int tries = 0;
   bool told = false;  // on_retry
   bool maybe_done = false;
 };
@@ -82,17 +83,12 @@ struct Loop::Curl {
   std::vector<CURL*> spare;
 };
 
-Loop::Loop(Options options)
-    : options_(std::move(options)), curl_(std::make_unique<Curl>()), chance_(std::random_device{}()) {
+Loop::Loop(Options options) : options_(std::move(options)), curl_(std::make_unique<Curl>()) {
   curl_multi_setopt(curl_->multi, CURLMOPT_MAXCONNECTS, long(options_.connections_max + 16));
 }
 
 Loop::~Loop() {
   for (auto& [id, exchange] : exchanges_) release(*exchange);
-}
-
-Millis Loop::jittered(Millis delay) {
-  return delay / 2 + Millis(chance_() % std::uint64_t(delay / 2 + 1));
 }
 
 Loop::Id Loop::start(Call call, Done done) {
@@ -254,12 +250,11 @@ void Loop::finish(Exchange& exchange, int curl_code) {
   const bool was_well = exchange.call.lasting && !end.never_sent && curl_code != CURLE_OPERATION_TIMEDOUT;
   if (was_well && now() - exchange.try_begun > kWell) exchange.away_since = now();
   const auto patience = exchange.call.patience.value_or(options_.patience);
-  const auto pause = std::max(jittered(exchange.pause), end.retry_after);
+  const auto pause = std::max(backoff(++exchange.tries, kFirstPause, kLongestPause), end.retry_after);
   if (!away(failure) || !untouched || !harmless || !known || now() - exchange.away_since + pause > patience)
     return settle(exchange, std::move(failure));
   if (options_.on_retry) options_.on_retry(failure.error.message), exchange.told = true;
   if (got_bytes && exchange.call.restart) exchange.call.restart();
-  exchange.pause = std::min(exchange.pause * 2, kLongestPause);
   after(pause, [this, id = exchange.id] { waiting_.push_back(id); });
 }
 

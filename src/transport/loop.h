@@ -9,7 +9,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 
 #include "transport/call.h"
@@ -55,7 +54,6 @@ class Loop {
   const Options& options() const { return options_; }
   Options& options() { return options_; }
   bool contacted() const { return contacted_; }  // something has answered before
-  Millis jittered(Millis delay);                 // half of it to all of it
 
  private:
   struct Exchange;
@@ -79,7 +77,6 @@ class Loop {
   Id last_ = 0;
   bool contacted_ = false;
   bool performing_ = false;  // libcurl is at work, and must not be called by what it calls
-  std::mt19937_64 chance_;
 };
 
 }  // namespace geres::transport

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <random>
 #include <stdexcept>
 #include <thread>
 #include <unordered_map>
@@ -376,12 +375,6 @@ std::string problem_of(const HubAnswer& answer) {
 
 bool host_gone(const HubAnswer& answer) {
   return answer.status == 401 || answer.status == 404 || answer.status == 410;
-}
-
-Millis backoff(int tries, Millis first, Millis most) {
-  static thread_local std::minstd_rand chance{std::random_device{}()};
-  const Millis full = std::min(most, first << std::clamp(tries - 1, 0, 20));
-  return full - Millis(chance() % std::uint64_t(full / 3 + 1));
 }
 
 }  // namespace geres::host

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/file.h"
 
@@ -79,8 +80,5 @@ class HubLink {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// How long to wait before try number `tries` (1, 2, …): doubling from `first`, at most `most`, a third of it by chance.
-Millis backoff(int tries, Millis first, Millis most);
 
 }  // namespace geres::host

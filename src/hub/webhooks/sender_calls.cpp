@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "hub/webhooks/sender.h"
 #include "hub/webhooks/signature.h"
@@ -198,19 +199,11 @@ void Sender::missed(Feed& feed, const Item& item, const Posted& posted) {
     outbox_.put(std::move(row));
     return;
   }
-  const Millis delay = retry_delay(row.attempts, posted.retry_after);
+  const Millis delay = std::max(backoff(row.attempts, options_.retry_first, options_.retry_max, 3),
+                                std::min(posted.retry_after, kRetryAfterMax));
   row.due = clock_.wall() + delay;
   outbox_.put(row);
   wait(std::move(row), delay);
-}
-
-// Half of it is chance, so that a receiver that comes back is not met by all at once.
-Millis Sender::retry_delay(int attempts, Millis asked) {
-  Millis delay = options_.retry_first;
-  for (int i = 1; i < attempts && delay < options_.retry_max; ++i) delay *= 3;
-  delay = std::min(delay, options_.retry_max);
-  delay = delay / 2 + Millis(chance_() % std::uint64_t(delay / 2 + 1));
-  return std::max(delay, std::min(asked, kRetryAfterMax));
 }
 
 void Sender::commit(Millis now) {
