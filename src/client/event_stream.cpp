@@ -13,7 +13,7 @@ constexpr Millis kLongestPause = 5'000;
 bool for_good(const Failure& failure) {
   if (failure.kind == Failure::Kind::untrusted || failure.kind == Failure::Kind::stopped) return true;
   if (failure.kind == Failure::Kind::unreachable) return failure.error.code != Code::unavailable;
-  return failure.status >= 400 && failure.status < 500 && failure.status != 408 && failure.status != 429;
+  return transport::verdict(failure.status) == transport::Verdict::refused;
 }
 
 }  // namespace

@@ -121,9 +121,7 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
     if (answer) return look_after(pace_.after(now - asked_));
     const auto failure = answer.error();
     if (!away_since_) away_since_ = now;
-    const bool away = (failure.kind == Failure::Kind::unreachable && failure.error.code == Code::unavailable) ||
-                      (failure.status >= 502 && failure.status <= 504);
-    if (!away || now - *away_since_ > core_->patience()) return promise_.fail(failure);
+    if (!transport::passing(failure) || now - *away_since_ > core_->patience()) return promise_.fail(failure);
     look_after(backoff(++tries_, kFirstPause, kLongestPause));
   }
 

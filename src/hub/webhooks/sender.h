@@ -50,8 +50,6 @@ struct Figures {
   std::atomic<std::int64_t> delivered{0}, failed{0}, dead{0}, in_flight{0}, pending{0};
 };
 
-inline constexpr Millis kRetryAfterMax = 24 * 3'600'000;  // what a receiver may ask for
-
 class Sender {
  public:
   Sender(engine::Engine& engine, store::Reads& reads, events::Tail& tail, const Clock& clock, Options options);
