@@ -403,7 +403,7 @@ bool Publisher::Impl::read_on() {
 proton::message Publisher::Impl::message_of(const Item& item) const {
   const auto& log = teller->log();
   if (item.told) return event_message(log, item.told->row(), teller->text(*item.told)->data());
-  return gap_message({events::event_id(log, item.after), events::event_id(log, item.until), clock.wall()});
+  return gap_message({events::event_id(log, item.after), events::event_id(log, item.until)}, clock.wall());
 }
 
 void Publisher::Impl::send(const Item& item) {
@@ -415,8 +415,9 @@ void Publisher::Impl::send(const Item& item) {
 }
 
 void Publisher::Impl::send_loss_of_log() {
-  const auto message = gap_message({events::event_id(other_log->log, other_log->at),
-                                    events::event_id(teller->log(), window.cursor()), clock.wall()});
+  const auto message =
+      gap_message({events::event_id(other_log->log, other_log->at), events::event_id(teller->log(), window.cursor())},
+                  clock.wall());
   other_log_tag = window.add(window.cursor());
   since = clock.monotonic();
   sender.send(message, tag_bytes(other_log_tag));
