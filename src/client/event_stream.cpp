@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/event_stream.h"
 
-#include <algorithm>
+#include "base/backoff.h"
 
 namespace geres::client {
 namespace {
@@ -13,7 +13,7 @@ constexpr Millis kLongestPause = 5'000;
 bool for_good(const Failure& failure) {
   if (failure.kind == Failure::Kind::untrusted || failure.kind == Failure::Kind::stopped) return true;
   if (failure.kind == Failure::Kind::unreachable) return failure.error.code != Code::unavailable;
-  return failure.status >= 400 && failure.status < 500 && failure.status != 408 && failure.status != 429;
+  return transport::verdict(failure.status) == transport::Verdict::refused;
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ transport::Take EventStream::take(std::string_view piece) {
 void EventStream::take_frame(const Frame& frame) {
   if (stopped_) return;
   if (!frame.id.empty()) position_ = frame.id;
-  pause_ = 0;
+  tries_ = 0;
   away_since_.reset();
   was_in_place_ = true;
   if (!std::exchange(in_place_, true) && listener_.on_in_place) {
@@ -106,8 +106,7 @@ void EventStream::come_back(const Failure& why) {
   const auto tell = listener_.on_interrupted;
   if (tell) tell(why);
   if (stopped_) return;
-  pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
-  core_->after(core_->loop().jittered(pause_), [self = shared_from_this()] { self->connect(); });
+  core_->after(backoff(++tries_, kFirstPause, kLongestPause), [self = shared_from_this()] { self->connect(); });
 }
 
 }  // namespace geres::client

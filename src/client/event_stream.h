@@ -46,7 +46,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   Listener listener_;
   SseParser parser_;
   std::shared_ptr<Task> task_;
-  Millis pause_ = 0;
+  int tries_ = 0;
   std::optional<Millis> away_since_;
   bool in_place_ = false;
   bool was_in_place_ = false;  // so the position is the hub's own word

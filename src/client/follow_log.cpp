@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/backoff.h"
 #include "client/ask.h"
 #include "client/pace.h"
 #include "client/write.h"
@@ -114,17 +115,14 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
     if (answer && had_ended) return tell_end();
     const auto now = SystemClock().monotonic();
     const bool silent = !answer && now - heard_ >= silence_max();
-    if (answer || silent || came_ > 0) away_since_.reset(), pause_ = 0;
+    if (answer || silent || came_ > 0) away_since_.reset(), tries_ = 0;
     if (came_ > 0) pace_.news();
     if (silent) return look();
     if (answer) return look_after(pace_.after(now - asked_));
     const auto failure = answer.error();
     if (!away_since_) away_since_ = now;
-    const bool away = (failure.kind == Failure::Kind::unreachable && failure.error.code == Code::unavailable) ||
-                      (failure.status >= 502 && failure.status <= 504);
-    if (!away || now - *away_since_ > core_->patience()) return promise_.fail(failure);
-    pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
-    look_after(core_->loop().jittered(pause_));
+    if (!transport::passing(failure) || now - *away_since_ > core_->patience()) return promise_.fail(failure);
+    look_after(backoff(++tries_, kFirstPause, kLongestPause));
   }
 
   void look_after(Millis pause) {
@@ -171,7 +169,7 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
   std::atomic<std::int64_t> queued_ = 0;
   std::atomic<bool> waiting_ = false;
   std::optional<Millis> away_since_;
-  Millis pause_ = 0;
+  int tries_ = 0;
   Millis asked_ = 0, heard_ = 0;  // the follow under way, and its last piece
   Pace pace_;
 };

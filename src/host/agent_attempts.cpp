@@ -422,9 +422,8 @@ void Agent::upload(const AttemptPtr& attempt, std::size_t index) {
   call.method = "PUT";
   call.path = "/v1/hosts/" + membership->id + "/leases/" + attempt->lease + "/files/" + in_url(file.path) +
               "?sha256=" + file.sha256;
-  call.bearer = membership->secret;
-  call.timeout_ms = 0;
-  call.upload = std::move(fd);
+  call.token = membership->secret;
+  call.upload_fd = std::move(fd);
   call.upload_bytes = file.size;
   ++attempt->uploads_flying;
   link_.send(std::move(call), [this, attempt, index](const HubAnswer& answer) { uploaded(attempt, index, answer); });
@@ -450,7 +449,7 @@ void Agent::uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnsw
   }
   if (answer.status == 401 || answer.status == 404 || answer.status == 410) return;  // the next report will tell
   attempt->upload_tries = 0;
-  leave_out(*attempt, index, "the hub refused it: " + problem_of(answer));
+  leave_out(*attempt, index, "the hub refused it: " + answer.trouble);
   upload_more(attempt);
 }
 

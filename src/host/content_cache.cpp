@@ -156,8 +156,7 @@ void ContentCache::download(const Key& key) {
   HubCall call;
   call.method = "GET";
   call.path = entry.waiters.front().url;
-  call.bearer = options_.bearer();
-  call.timeout_ms = 0;
+  call.token = options_.bearer();
   call.download = fd;
   call.download_max = options_.download_max;
   ++entry.tries;

@@ -225,7 +225,7 @@ FakeHub::Response FakeHub::answer(const Request& request) {
   changed_.wait(lock, [&] { return !hold_uploads || stopping_ || down_; });
   if (!current.contains(lease)) return {409, "{}"};
   if (!rest.ends_with("?sha256=" + sha256_hex(request.body))) return {400, "{}"};
-  if (file == refused_file) return {400, R"({"detail": "the path has backslashes"})"};
+  if (file == refused_file) return {400, R"({"code": "badValue", "detail": "the path has backslashes"})"};
   files[lease + "/" + file] = request.body;
   return {201, "{}"};
 }
@@ -233,7 +233,8 @@ FakeHub::Response FakeHub::answer(const Request& request) {
 FakeHub::Response FakeHub::take_registration(const Request& request) {
   const auto body = json::read_text<wire::RegisterHost>(request.body);
   if (!body) return {400, R"({"detail": ")" + body.error().message + "\"}"};
-  if (request.bearer != "host-token") return {401, R"({"detail": "the token is not known"})"};
+  if (request.bearer != "host-token")
+    return {401, R"({"code": "unauthenticated", "detail": "the token is not known"})"};
   const std::lock_guard lock(mutex_);
   registered.push_back(*body);
   protocols_said.push_back(request.protocol);

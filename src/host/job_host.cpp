@@ -146,7 +146,7 @@ Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
     launched = RunnerClient::launch(runner_options(options, lock->get(), users));  // the trial has used up the first
     if (!launched) return launched.error();
     note_runner(*lock, (*launched)->pid());
-    HubLink::prepare();
+    transport::Loop::prepare();
     return Prepared{std::move(*lock), std::move(users), std::move(*launched)};
   } catch (const std::exception& trouble) {
     return fail(Code::internal, std::string("the data directory cannot be used: ") + trouble.what(), "data");
@@ -154,7 +154,7 @@ Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
 }
 
 JobHost::JobHost(Options options, Prepared prepared) {
-  HubLink::prepare();
+  transport::Loop::prepare();
   impl_ = std::make_unique<Impl>(std::move(options), std::move(prepared));
 }
 

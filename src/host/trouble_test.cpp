@@ -169,7 +169,7 @@ struct Claims : testing::Test {
     host.slots = 8;
     HubCall call;
     call.path = "/v1/hosts";
-    call.bearer = "host-token";
+    call.token = "host-token";
     call.body = json::write_text(host);
     link.post(
         [this, call] { link.send(call, [this](const HubAnswer& answer) { loop.begin(membership(answer).value()); }); });

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/file.h"
+
+struct sockaddr;
 
 namespace geres::transport {
 
@@ -28,20 +32,28 @@ struct Call {
   std::string other;  // a whole URL instead of Options::hub and path; not the hub's own answers then
   Query query;
   std::optional<std::string> body;
-  std::string content_type = "application/json";
-  std::filesystem::path upload;  // instead of `body`: streamed from this file
+  std::string content_type = "application/json";  // empty: `headers` has it
+  std::filesystem::path upload;                   // instead of `body`: streamed from this file
+  std::shared_ptr<const Fd> upload_fd;            // … or `upload_bytes` from the start of this one
+  std::int64_t upload_bytes = 0;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string token;               // sent as bearer if not empty
   bool repeatable = false;         // a POST or PATCH that may be sent twice; GET, HEAD, PUT and DELETE always may
   bool lasting = false;            // a stream or a long wait: does not count among the connections that are limited
   std::optional<Millis> patience;  // instead of Options::patience
   Millis time_max = 0;             // 0: Options::answer_time_max; with an upload or a sink: no limit but silence
-  Millis silence_max = 0;          // not a byte for so long ends the call; 0: no limit
+  Millis silence_max = 0;          // not a byte for so long ends the call; 0: no limit, with an upload 60 s
+  bool status_only = false;        // a stranger's words are not kept: of the body, whatever there is, nothing is told
+  // Asked before each connection, with the address that it would be made to: why it is not made; empty: it is. Must not
+  // throw.
+  std::function<std::string(const sockaddr* to)> refuse;
   // Takes the body of a 2xx answer in pieces, on the loop's thread. Must not throw.
   std::function<Take(std::string_view piece)> sink;
   // The pieces taken so far do not count: the call is made again from the start. Without it, a call whose sink has been
   // given a piece is not repeated.
   std::function<void()> restart;
+
+  bool uploads() const { return !upload.empty() || upload_fd; }
 };
 
 struct Reply {

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/exchange.h"
 
+#include <fmt/format.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <system_error>
+
+#include "base/duration.h"
 
 namespace geres::transport {
 namespace {
 
-constexpr std::size_t kBodyBytesMax = 256u << 20;  // of an answer kept in memory
+constexpr std::size_t kHeaderBytesMax = 64 << 10;  // of an answer
+constexpr std::size_t kRefusalBytesMax = 1 << 20;  // of the body of one that is not 2xx; the status is what counts
+constexpr Millis kUploadSilenceMax = 60'000;
 
 std::size_t give_file(char* data, std::size_t size, std::size_t n, void* from) {
   const ssize_t got = static_cast<Upload*>(from)->read({data, size * n});
@@ -46,11 +52,6 @@ bool of_trust(CURLcode code) {
          code == CURLE_SSL_ISSUER_ERROR;
 }
 
-bool before_sending(CURLcode code) {
-  return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
-         of_trust(code);
-}
-
 }  // namespace
 
 std::int64_t header_number(const Reply& reply, const std::string& name) {
@@ -77,18 +78,15 @@ std::string escaped(std::string_view segment) {
 Try::Try(CURL* easy, const Call& call, const Options& options)
     : easy_(easy), call_(call), options_(options), url_(target(options.hub, call)) {
   hear();
+  set_network();
+  set_time_limits();
   curl_easy_setopt(easy, CURLOPT_URL, url_.c_str());
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "geres/" GERES_VERSION);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, long(options.connect_time_max));
-  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy, CURLOPT_USERAGENT, options.agent.c_str());
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, network_);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Try::take_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &Try::take_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
-  if (!options.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, options.ca_file.c_str());
-  if (loopback(url_)) curl_easy_setopt(easy, CURLOPT_PROXY, "");
   if (!call.token.empty()) add_header("Authorization: Bearer " + call.token);
   for (const auto& [name, value] : call.headers) add_header(name + ": " + value);
   set_body();
@@ -101,16 +99,54 @@ Try::Try(CURL* easy, const Call& call, const Options& options)
   const bool write = call.method == "POST" || call.method == "PATCH";
   if (write && !call.repeatable) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_.get());
-  if (!call.upload.empty()) {
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, 60L);
-  } else if (!call.sink || call.time_max > 0) {
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, long(call.time_max > 0 ? call.time_max : options.answer_time_max));
-  }
 }
 
 Try::~Try() {
   curl_easy_reset(easy_);
+}
+
+void Try::set_network() {
+  curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(easy_, CURLOPT_NETRC, long(CURL_NETRC_IGNORED));
+  curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy_, CURLOPT_TCP_KEEPIDLE, 10L);
+  curl_easy_setopt(easy_, CURLOPT_TCP_KEEPINTVL, 5L);
+  if (options_.http1) curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, long(CURL_HTTP_VERSION_1_1));
+  if (!options_.proxies || loopback(url_)) curl_easy_setopt(easy_, CURLOPT_PROXY, "");
+  if (!options_.ca_file.empty()) curl_easy_setopt(easy_, CURLOPT_CAINFO, options_.ca_file.c_str());
+  if (options_.trust) {
+    curl_easy_setopt(easy_, CURLOPT_SSL_CTX_FUNCTION, &Try::trust);
+    curl_easy_setopt(easy_, CURLOPT_SSL_CTX_DATA, this);
+  }
+  if (!call_.refuse) return;
+  curl_easy_setopt(easy_, CURLOPT_OPENSOCKETFUNCTION, &Try::open_socket);
+  curl_easy_setopt(easy_, CURLOPT_OPENSOCKETDATA, this);
+}
+
+void Try::set_time_limits() {
+  curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, long(options_.connect_time_max));
+  if (call_.uploads()) {
+    const Millis silence = call_.silence_max > 0 ? call_.silence_max : kUploadSilenceMax;
+    curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_TIME, long(silence / 1'000));
+  } else if (!call_.sink || call_.time_max > 0) {
+    curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, long(call_.time_max > 0 ? call_.time_max : options_.answer_time_max));
+  }
+}
+
+// The address is the one that is connected to: whatever the name resolved to, and whenever.
+curl_socket_t Try::open_socket(void* to, curlsocktype purpose, curl_sockaddr* address) {
+  auto& self = *static_cast<Try*>(to);
+  auto why = purpose == CURLSOCKTYPE_IPCXN ? self.call_.refuse(&address->addr) : "it is not for a connection";
+  if (why.empty()) return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  self.refused_ = std::move(why);
+  return CURL_SOCKET_BAD;
+}
+
+CURLcode Try::trust(CURL*, void* context, void* to) {
+  return static_cast<Try*>(to)->options_.trust(context) ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
 }
 
 void Try::add_header(const std::string& header) {
@@ -118,8 +154,8 @@ void Try::add_header(const std::string& header) {
 }
 
 void Try::set_body() {
-  if (!call_.upload.empty()) {
-    upload_.emplace(call_.upload);
+  if (call_.uploads()) {
+    call_.upload_fd ? upload_.emplace(call_.upload_fd, call_.upload_bytes) : upload_.emplace(call_.upload);
     curl_easy_setopt(easy_, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(easy_, CURLOPT_READFUNCTION, give_file);
     curl_easy_setopt(easy_, CURLOPT_READDATA, &*upload_);
@@ -133,44 +169,58 @@ void Try::set_body() {
   } else {
     return;
   }
-  add_header("Content-Type: " + call_.content_type);
+  if (!call_.content_type.empty()) add_header("Content-Type: " + call_.content_type);
 }
 
 void Try::hear() {
   heard_at_ = SystemClock().monotonic();
 }
 
-bool Try::good() const {
+unsigned Try::status() const {
   long status = 0;
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
-  return status >= 200 && status < 300;
+  return unsigned(status);
+}
+
+// To libcurl: nothing more is wanted.
+std::size_t Try::take_enough() {
+  enough_ = true;
+  return 0;
+}
+
+std::size_t Try::take_too_much(std::string words) {
+  too_large_ = std::move(words);
+  return 0;
 }
 
 std::size_t Try::take_body(char* data, std::size_t, std::size_t n, void* to) {
   auto& self = *static_cast<Try*>(to);
   self.hear();
-  if (self.call_.sink && self.good()) {
+  const bool good = verdict(self.status()) == Verdict::good;
+  if (self.call_.sink && good) {
     const auto take = self.call_.sink({data, n});
     if (take == Take::later) {
       self.paused_ = true;
       return CURL_WRITEFUNC_PAUSE;
     }
     self.got_bytes_ = true;
-    self.enough_ = take == Take::enough;
-    return self.enough_ ? 0 : n;
+    return take == Take::enough ? self.take_enough() : n;
   }
   self.got_bytes_ = true;
-  if (self.reply_.body.size() + n > kBodyBytesMax) {
-    self.too_large_ = true;
-    return 0;
-  }
-  self.reply_.body.append(data, n);
+  const auto most = self.options_.answer_bytes_max;
+  self.body_bytes_ += n;
+  const bool fits = self.body_bytes_ <= (good ? most : std::min(most, kRefusalBytesMax));
+  if (!fits && (!good || self.call_.status_only)) return self.take_enough();
+  if (!fits) return self.take_too_much(fmt::format("the answer is larger than {}", format_size(std::int64_t(most))));
+  if (!self.call_.status_only) self.reply_.body.append(data, n);
   return n;
 }
 
 std::size_t Try::take_header(char* data, std::size_t, std::size_t n, void* to) {
   auto& self = *static_cast<Try*>(to);
   self.hear();
+  self.header_bytes_ += n;
+  if (self.header_bytes_ > kHeaderBytesMax) return self.take_too_much("the answer's header does not end");
   auto& headers = self.reply_.headers;
   std::string line(data, n);
   while (!line.empty() && (line.back() == '\r' || line.back() == '\n')) line.pop_back();
@@ -185,44 +235,39 @@ std::size_t Try::take_header(char* data, std::size_t, std::size_t n, void* to) {
   return n;
 }
 
-Failure Try::broken(CURLcode code, unsigned status) {
+Failure Try::broken(CURLcode code) {
   Failure failure{Failure::Kind::unreachable, 0, {}, nullptr};
   failure.error = fail(Code::unavailable, curl_easy_strerror(code));
   if (upload_ && upload_->changed())
     failure.error = fail(Code::unavailable, "'" + call_.upload.string() + "' became shorter while it was sent");
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
     failure.error = fail(Code::badValue, "'" + url_ + "' is not an http or https address");
-  if (too_large_) {
-    failure.kind = Failure::Kind::foreign, failure.status = status;
-    failure.error = fail(Code::tooLarge, "the answer is larger than 256 MiB");
+  if (!refused_.empty()) failure.error = fail(Code::forbidden, refused_);
+  if (!too_large_.empty()) {
+    failure.kind = Failure::Kind::foreign, failure.status = status();
+    failure.error = fail(Code::tooLarge, too_large_);
   }
   if (of_trust(code)) failure.kind = Failure::Kind::untrusted;
+  if (failure.error.message == curl_easy_strerror(code)) failure.network = network_;
   return failure;
 }
 
-Try::End Try::end(CURLcode code) {
-  long status_code = 0;
-  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status_code);
-  const auto status = unsigned(status_code);
-  reply_.status = status;
+Answer<Reply> Try::end(CURLcode code) {
+  reply_.status = status();
+  const bool whole = code == CURLE_OK || enough_;
+  if (whole && verdict(reply_.status) == Verdict::good) return std::move(reply_);
+  // A refusal counts though the connection broke (with the upload that was refused).
+  const bool told = whole || (reply_.status >= 400 && !reply_.body.empty());
+  auto failure = told ? read_problem(reply_.status, reply_.body) : broken(code);
   long sent = 0;
+  curl_off_t asked = 0;
   curl_easy_getinfo(easy_, CURLINFO_REQUEST_SIZE, &sent);
-  End end{Failure{}, sent == 0 || before_sending(code), status > 0, 0};
-  const auto retry_after = reply_.headers.find("retry-after");
-  if (retry_after != reply_.headers.end())
-    end.retry_after = std::clamp(std::atoll(retry_after->second.c_str()), 0LL, 10LL) * 1'000;
-  if (code != CURLE_OK && !enough_) {
-    // An answer that came whole before the connection broke (a refused upload) counts.
-    if (status >= 400 && !too_large_ && !reply_.body.empty())
-      end.answer = read_problem(status, reply_.body);
-    else
-      end.answer = broken(code, status);
-  } else if (status >= 200 && status < 300) {
-    end.answer = std::move(reply_);
-  } else {
-    end.answer = read_problem(status, reply_.body);
-  }
-  return end;
+  curl_easy_getinfo(easy_, CURLINFO_RETRY_AFTER, &asked);
+  failure.unseen = sent == 0 || of_trust(code);
+  failure.late = code == CURLE_OPERATION_TIMEDOUT;
+  failure.status_line = reply_.status;
+  failure.retry_after = std::clamp<Millis>(asked, 0, options_.retry_after_max / 1'000) * 1'000;
+  return failure;
 }
 
 }  // namespace geres::transport

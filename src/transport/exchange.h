@@ -23,13 +23,7 @@ class Try {
   Try(const Try&) = delete;
   Try& operator=(const Try&) = delete;
 
-  struct End {
-    Answer<Reply> answer;
-    bool never_sent = false;  // the hub cannot have seen it
-    bool answered = false;    // something spoke HTTP
-    Millis retry_after = 0;
-  };
-  End end(CURLcode code);
+  Answer<Reply> end(CURLcode code);
 
   bool got_bytes() const { return got_bytes_; }
   Millis heard_at() const { return heard_at_; }
@@ -42,8 +36,14 @@ class Try {
   void add_header(const std::string& header);
   void set_body();
   void hear();
-  bool good() const;
-  Failure broken(CURLcode code, unsigned status);
+  static curl_socket_t open_socket(void* to, curlsocktype purpose, curl_sockaddr* address);
+  static CURLcode trust(CURL*, void* context, void* to);
+  void set_network();
+  void set_time_limits();
+  unsigned status() const;
+  std::size_t take_enough();
+  std::size_t take_too_much(std::string words);
+  Failure broken(CURLcode code);
 
   CURL* easy_;
   const Call& call_;
@@ -57,8 +57,11 @@ class Try {
   std::string url_;
   bool got_bytes_ = false;
   bool enough_ = false;
-  bool too_large_ = false;
+  std::string too_large_;  // in words
+  std::string refused_;    // why no connection was made
+  char network_[CURL_ERROR_SIZE] = {};
   bool paused_ = false;
+  std::size_t header_bytes_ = 0, body_bytes_ = 0;
   Millis heard_at_ = 0;
 };
 

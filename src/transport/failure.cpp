@@ -42,6 +42,25 @@ void throw_exception_from_error(const Failure& failure, const boost::source_loca
   throw std::runtime_error(std::string(error_name(failure.error.code)) + ": " + failure.error.message);
 }
 
+Verdict verdict(unsigned status) {
+  switch (status) {
+    case 408:
+    case 429:
+    case 502:  // this and 504: a proxy that cannot reach the hub
+    case 503:
+    case 504:
+      return Verdict::passing;
+    default:
+      if (status >= 500) return Verdict::broken;
+      return status >= 200 && status < 300 ? Verdict::good : Verdict::refused;
+  }
+}
+
+bool passing(const Failure& failure) {
+  if (failure.kind == Failure::Kind::unreachable) return failure.error.code == Code::unavailable;
+  return verdict(failure.status) == Verdict::passing;
+}
+
 Code code_named(std::string_view name) {
   for (int i = 0; i < int(Code::internal); ++i)
     if (error_name(Code(i)) == name) return Code(i);

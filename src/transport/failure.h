@@ -5,7 +5,9 @@
 
 #include <boost/system/result.hpp>
 #include <string>
+#include <string_view>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 
@@ -24,7 +26,26 @@ struct Failure {
   Error error;
   json::value problem;      // the whole problem document; null if there was none
   bool maybe_done = false;  // a write whose answer was lost: it is not known whether it happened
+
+  // Of the last try.
+  bool unseen = false;       // not a byte of the request went to the hub
+  bool late = false;         // a time limit ended it
+  unsigned status_line = 0;  // `status`, but also of an answer that broke off
+  Millis retry_after = 0;    // asked for by the answer, at most Options::retry_after_max
+  std::string network;       // the network's words in full, if it was the network
 };
+
+// What an answer says about the same call made once more.
+enum class Verdict {
+  good,
+  passing,  // nothing is wrong with the call, and soon it may do: everybody makes it again
+  broken,   // the hub is in trouble: who must get through makes it again, who has somebody waiting tells it
+  refused,  // the answer would be the same
+};
+Verdict verdict(unsigned status);
+
+// Nobody there for now, or such an answer.
+bool passing(const Failure& failure);
 
 template <class T>
 using Answer = boost::system::result<T, Failure>;

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/backoff.h"
 #include "transport/exchange.h"
 
 namespace geres::transport {
@@ -25,11 +26,9 @@ bool may_be_repeated(const Call& call) {
   return call.method != "POST" && call.method != "PATCH" ? true : call.repeatable;
 }
 
-// 502 and 504 come from a proxy that cannot reach the hub.
-bool away(const Failure& failure) {
-  if (failure.kind == Failure::Kind::unreachable) return failure.error.code == Code::unavailable;
-  constexpr unsigned kPassing[] = {408, 429, 502, 503, 504};
-  return std::ranges::find(kPassing, failure.status) != std::end(kPassing);
+// The limit on silence of an upload is libcurl's.
+bool watched(const Call& call) {
+  return call.silence_max > 0 && !call.uploads();
 }
 
 Failure stopped() {
@@ -46,15 +45,14 @@ struct Loop::Exchange {
   std::unique_ptr<Try> under_way;  // none while it waits
   Millis try_begun = 0;
   Millis away_since = 0;
-  Millis pause = kFirstPause;
+  int tries = 0;
   bool told = false;  // on_retry
   bool maybe_done = false;
 };
 
 struct Loop::Curl {
   Curl() {
-    static const bool once = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-    if (!once) throw std::runtime_error("libcurl does not start");
+    prepare();
     multi = curl_multi_init();
     if (multi == nullptr) throw std::bad_alloc();
   }
@@ -82,17 +80,25 @@ struct Loop::Curl {
   std::vector<CURL*> spare;
 };
 
-Loop::Loop(Options options)
-    : options_(std::move(options)), curl_(std::make_unique<Curl>()), chance_(std::random_device{}()) {
+void Loop::prepare() {
+  static const bool once = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  if (!once) throw std::runtime_error("libcurl does not start");
+}
+
+Loop::Loop(Options options) : options_(std::move(options)), curl_(std::make_unique<Curl>()) {
   curl_multi_setopt(curl_->multi, CURLMOPT_MAXCONNECTS, long(options_.connections_max + 16));
 }
 
 Loop::~Loop() {
-  for (auto& [id, exchange] : exchanges_) release(*exchange);
+  drop();
 }
 
-Millis Loop::jittered(Millis delay) {
-  return delay / 2 + Millis(chance_() % std::uint64_t(delay / 2 + 1));
+void Loop::drop() {
+  const auto dropped = std::exchange(exchanges_, {});
+  for (const auto& [id, exchange] : dropped) release(*exchange);
+  waiting_.clear();
+  timers_.clear();
+  watched_ = 0;
 }
 
 Loop::Id Loop::start(Call call, Done done) {
@@ -100,7 +106,7 @@ Loop::Id Loop::start(Call call, Done done) {
   const auto id = exchange->id = ++last_;
   exchange->call = std::move(call);
   exchange->done = std::move(done);
-  if (exchange->call.silence_max > 0) ++watched_;
+  if (watched(exchange->call)) ++watched_;
   exchanges_.emplace(id, std::move(exchange));
   waiting_.push_back(id);
   return id;
@@ -146,22 +152,30 @@ void Loop::wake() {
   curl_multi_wakeup(curl_->multi);
 }
 
-void Loop::turn(Millis wait_max) {
-  while (!timers_.empty() && timers_.begin()->first <= now()) {
+bool Loop::run_timers() {
+  bool any = false;
+  for (; !timers_.empty() && timers_.begin()->first <= now(); any = true) {
     auto then = std::move(timers_.begin()->second);
     timers_.erase(timers_.begin());
     then();
   }
+  return any;
+}
+
+void Loop::turn(Millis wait_max) {
+  bool any = run_timers();
   begin_waiting();
   int running = 0;
   performing_ = true;
   curl_multi_perform(curl_->multi, &running);
   performing_ = false;
-  if (collect()) wait_max = 0;  // whoever turns may have got what it waits for
+  any |= collect();
   if (watched_ > 0) end_silent(now());
   // What `collect` has set free or brought may go out at once.
   begin_waiting();
-  curl_multi_poll(curl_->multi, nullptr, 0, int(next_due(now(), wait_max)), nullptr);
+  // Who turns may have got what it waits for.
+  if (const auto wait = any ? 0 : next_due(now(), wait_max); wait > 0)
+    curl_multi_poll(curl_->multi, nullptr, 0, int(wait), nullptr);
 }
 
 Millis Loop::next_due(Millis at, Millis wait_max) const {
@@ -220,7 +234,8 @@ void Loop::end_silent(Millis at) {
   for (const auto& [id, exchange] : exchanges_) {
     const auto& under_way = exchange->under_way;
     const auto limit = exchange->call.silence_max;
-    if (limit > 0 && under_way && !under_way->paused() && at - under_way->heard_at() > limit) silent.push_back(id);
+    if (watched(exchange->call) && under_way && !under_way->paused() && at - under_way->heard_at() > limit)
+      silent.push_back(id);
   }
   for (const auto id : silent) {
     const auto found = exchanges_.find(id);
@@ -238,35 +253,38 @@ void Loop::release(Exchange& exchange) {
 
 void Loop::finish(Exchange& exchange, int curl_code) {
   const bool got_bytes = exchange.under_way->got_bytes();
-  auto end = exchange.under_way->end(CURLcode(curl_code));
+  auto answer = exchange.under_way->end(CURLcode(curl_code));
   release(exchange);
-  contacted_ = contacted_ || end.answered;
-  if (end.answer) return settle(exchange, std::move(end.answer));
-  auto failure = end.answer.error();
-  const bool undone = end.never_sent || (failure.kind == Failure::Kind::problem &&
+  contacted_ = contacted_ || answer || answer.error().status_line > 0;
+  if (answer) return settle(exchange, std::move(answer));
+  auto failure = answer.error();
+  const bool undone = failure.unseen || (failure.kind == Failure::Kind::problem &&
                                          failure.error.code != Code::unknown && failure.error.code != Code::internal);
   exchange.maybe_done = exchange.maybe_done || !undone;
   failure.maybe_done = exchange.maybe_done && exchange.call.method != "GET" && exchange.call.method != "HEAD";
-  const bool untouched = !got_bytes || !exchange.call.sink || exchange.call.restart;
-  const bool harmless = may_be_repeated(exchange.call) || !exchange.maybe_done;
-  const bool known = contacted_ || options_.wait_for_first;
   // What breaks a call that was well for long begins a new absence.
-  const bool was_well = exchange.call.lasting && !end.never_sent && curl_code != CURLE_OPERATION_TIMEDOUT;
+  const bool was_well = exchange.call.lasting && !failure.unseen && !failure.late;
   if (was_well && now() - exchange.try_begun > kWell) exchange.away_since = now();
+  const auto pause = std::max(backoff(++exchange.tries, kFirstPause, kLongestPause), failure.retry_after);
   const auto patience = exchange.call.patience.value_or(options_.patience);
-  const auto pause = std::max(jittered(exchange.pause), end.retry_after);
-  if (!away(failure) || !untouched || !harmless || !known || now() - exchange.away_since + pause > patience)
+  if (!goes_again(exchange, failure, got_bytes) || now() - exchange.away_since + pause > patience)
     return settle(exchange, std::move(failure));
   if (options_.on_retry) options_.on_retry(failure.error.message), exchange.told = true;
   if (got_bytes && exchange.call.restart) exchange.call.restart();
-  exchange.pause = std::min(exchange.pause * 2, kLongestPause);
   after(pause, [this, id = exchange.id] { waiting_.push_back(id); });
+}
+
+bool Loop::goes_again(const Exchange& exchange, const Failure& failure, bool got_bytes) const {
+  const bool untouched = !got_bytes || !exchange.call.sink || exchange.call.restart;
+  const bool harmless = may_be_repeated(exchange.call) || !exchange.maybe_done;
+  const bool known = contacted_ || options_.wait_for_first;
+  return passing(failure) && untouched && harmless && known;
 }
 
 void Loop::settle(Exchange& exchange, Answer<Reply> answer) {
   release(exchange);
   if (exchange.told && answer && options_.on_retry) options_.on_retry("");
-  if (exchange.call.silence_max > 0) --watched_;
+  if (watched(exchange.call)) --watched_;
   auto done = std::move(exchange.done);
   exchanges_.erase(exchange.id);  // `exchange` is gone
   done(std::move(answer));

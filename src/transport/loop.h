@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP calls over libcurl, any number at a time: connections kept and used again, time limits, and repeats of calls
-// that may be repeated while the hub is away. One thread drives it by calling turn(): the command line the thread that
-// waits for the answer, the client SDK a thread of its own. All verbs but wake() on that thread.
+// HTTP calls over libcurl, any number at a time: connections kept and used again, time limits, bounds on answers, and
+// repeats of calls that may be repeated while the hub is away. No redirect is followed. One thread drives it by calling
+// turn(): the command line the thread that waits for the answer; the client SDK, a host's or worker's link and the
+// webhooks a thread of their own. All verbs but wake() on that thread.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 
 #include "transport/call.h"
@@ -25,6 +25,12 @@ struct Options {
   Millis patience = 30'000;         // how long a call that may be repeated is tried again while the hub is away
   bool wait_for_first = true;       // also a hub that has never answered
   std::size_t connections_max = 8;  // calls at a time, but for lasting ones
+  Millis retry_after_max = 10'000;  // of what an answer may ask for
+  std::size_t answer_bytes_max = 256 << 20;  // of what is kept in memory
+  std::string agent = "geres/" GERES_VERSION;
+  bool proxies = true;  // as the environment has them, but for this machine itself
+  bool http1 = false;   // a connection for each call under way, so that none waits behind another's bytes
+  std::function<bool(void* ssl_ctx)> trust;  // adds what else is trusted to OpenSSL's context; false: it cannot
   std::function<void(const std::string& why)> on_retry;  // the hub is away (its words); empty: it is back
 };
 
@@ -33,8 +39,10 @@ class Loop {
   using Id = std::uint64_t;
   using Done = std::function<void(Answer<Reply>)>;
 
+  static void prepare();  // sets up libcurl for the process, before it has threads; else the first loop does
+
   explicit Loop(Options options);
-  ~Loop();  // calls under way are dropped without a word
+  ~Loop();  // drop()
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -45,24 +53,27 @@ class Loop {
   void resume();  // all whose sinks said Take::later; they may say so again
   void after(Millis delay, std::function<void()> then);
 
+  void drop();   // calls under way and what was put off end without a word
   void hurry();  // everything that `after` has put off happens now
 
   // Does what can be done, waiting for it at most this long.
   void turn(Millis wait_max);
   void wake();  // any thread: turn() returns soon
 
+  std::size_t size() const { return exchanges_.size(); }
   bool idle() const { return exchanges_.empty() && timers_.empty(); }
   const Options& options() const { return options_; }
   Options& options() { return options_; }
   bool contacted() const { return contacted_; }  // something has answered before
-  Millis jittered(Millis delay);                 // half of it to all of it
 
  private:
   struct Exchange;
   struct Curl;
   void begin_waiting();
   void begin(Exchange& exchange);
-  bool collect();  // was there anything?
+  bool run_timers();  // was there anything?
+  bool collect();     // was there anything?
+  bool goes_again(const Exchange& exchange, const Failure& failure, bool got_bytes) const;
   void finish(Exchange& exchange, int curl_code);
   void settle(Exchange& exchange, Answer<Reply> answer);
   void release(Exchange& exchange);
@@ -79,7 +90,6 @@ class Loop {
   Id last_ = 0;
   bool contacted_ = false;
   bool performing_ = false;  // libcurl is at work, and must not be called by what it calls
-  std::mt19937_64 chance_;
 };
 
 }  // namespace geres::transport

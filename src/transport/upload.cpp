@@ -24,13 +24,14 @@ ssize_t read_some(int fd, char* into, std::size_t bytes, std::int64_t at) {
 
 }  // namespace
 
-Upload::Upload(const std::filesystem::path& file) : fd_(::open(file.c_str(), O_RDONLY | O_CLOEXEC)) {
+Upload::Upload(const std::filesystem::path& file)
+    : fd_(std::make_shared<Fd>(::open(file.c_str(), O_RDONLY | O_CLOEXEC))) {
   struct stat facts {};
-  if (!fd_ || ::fstat(fd_.get(), &facts) != 0) throw std::system_error(errno, std::generic_category(), file.string());
+  if (!*fd_ || ::fstat(fd_->get(), &facts) != 0) throw std::system_error(errno, std::generic_category(), file.string());
   start_.resize(kReadBefore);
   std::size_t have = 0;
   for (ssize_t got = 1; got > 0 && have < start_.size(); have += std::size_t(got)) {
-    got = read_some(fd_.get(), start_.data() + have, start_.size() - have, std::int64_t(have));
+    got = read_some(fd_->get(), start_.data() + have, start_.size() - have, std::int64_t(have));
     if (got < 0) throw std::system_error(errno, std::generic_category(), file.string());
   }
   start_.resize(have);
@@ -49,7 +50,7 @@ ssize_t Upload::read(std::span<char> into) {
     got = ssize_t(std::min(most, start_.size() - std::size_t(at_)));
     std::memcpy(into.data(), start_.data() + at_, std::size_t(got));
   } else {
-    got = read_some(fd_.get(), into.data(), most, at_);
+    got = read_some(fd_->get(), into.data(), most, at_);
   }
   changed_ = got == 0 && size_.has_value();
   if (got < 0 || changed_) return -1;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,6 +18,7 @@ class Upload {
  public:
   // Throws std::system_error if it cannot be opened or read.
   explicit Upload(const std::filesystem::path& file);
+  Upload(std::shared_ptr<const Fd> file, std::int64_t bytes) : fd_(std::move(file)), size_(bytes) {}  // from its start
 
   // How many bytes there will be; nullopt: as many as come until its end.
   std::optional<std::int64_t> size() const { return size_; }
@@ -25,7 +27,7 @@ class Upload {
   bool changed() const { return changed_; }
 
  private:
-  Fd fd_;
+  std::shared_ptr<const Fd> fd_;
   std::string start_;  // a small file is read whole before, so that it is one moment's content
   std::optional<std::int64_t> size_;
   std::int64_t at_ = 0;

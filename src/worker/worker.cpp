@@ -80,7 +80,7 @@ class Worker::Impl {
 };
 
 Worker::Worker(Options options) : impl_(std::make_unique<Impl>(settings_of(std::move(options)))) {
-  host::HubLink::prepare();
+  transport::Loop::prepare();
 }
 Worker::~Worker() {
   // In a forked child there is nobody to wait for, and the connections are the parent's: left alone.

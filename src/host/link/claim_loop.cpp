@@ -73,9 +73,9 @@ void ClaimLoop::send(Call& call) {
   wire::Fetch body{call.id, asks ? call.slots : 0, json::Duration{asks ? wait_ : 0}};
   HubCall request;
   request.path = "/v1/hosts/" + membership_->id + "/fetch";
-  request.bearer = membership_->secret;
+  request.token = membership_->secret;
   request.body = json::write_text(body);
-  request.timeout_ms = body.wait.ms + answer_slack_;
+  request.time_max = body.wait.ms + answer_slack_;
   call.sent = clock_.monotonic();
   if (call.first_sent == 0) call.first_sent = call.sent;
   call.flying = true;
@@ -145,7 +145,7 @@ void ClaimLoop::again(Call& call, const HubAnswer& answer) {
   if (!call.reached) call.first_sent = 0;  // nothing can have been granted to it yet
   const Millis pause = std::max(std::min<Millis>(answer.retry_after_ms, 30'000),
                                 backoff(call.tries, 50, answer.again() ? 2'000 : 10'000));
-  if (call.tries == 1 || !answer.again()) events_.trouble("fetch: " + problem_of(answer) + "; trying again");
+  if (call.tries == 1 || !answer.again()) events_.trouble("fetch: " + answer.trouble + "; trying again");
   link_.after(pause, [this, id = call.id, generation = generation_] {
     Call* call = generation == generation_ ? find(id) : nullptr;
     if (call != nullptr && !call->flying) send(*call);

@@ -36,11 +36,11 @@ void Member::join() {
   if (!last_id_.empty()) body.replaces = last_id_;
   HubCall call;
   call.path = "/v1/hosts";
-  call.bearer = owner_.token();
+  call.token = owner_.token();
   call.body = json::write_text(body);
-  call.headers.push_back(std::string(wire::kProtocolHeader) + ": " + std::to_string(wire::kProtocol));
+  call.headers.emplace_back(wire::kProtocolHeader, std::to_string(wire::kProtocol));
   if (const auto isolation = owner_.isolation(); !isolation.empty())
-    call.headers.push_back(std::string(wire::kIsolationHeader) + ": " + isolation);
+    call.headers.emplace_back(wire::kIsolationHeader, isolation);
   link_.send(std::move(call), [this](const HubAnswer& answer) { registered(answer); });
 }
 
@@ -60,7 +60,7 @@ void Member::registered(const HubAnswer& answer) {
 }
 
 void Member::refused(const HubAnswer& answer) {
-  const std::string problem = problem_of(answer);
+  const std::string& problem = answer.trouble;
   if (answer.status == 409) {  // its own earlier life is named, so it is another's, or what it knew of that was lost
     const Millis now = clock_.monotonic();
     if (name_taken_since_ == 0) name_taken_since_ = now;

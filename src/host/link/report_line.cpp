@@ -60,9 +60,9 @@ void ReportLine::pump(const std::string& fetched) {
   report.leaving = flying_goodbye_ = leaving_ && !source_.shortest_lease();
   HubCall call;
   call.path = "/v1/hosts/" + membership_->id + "/report";
-  call.bearer = membership_->secret;
+  call.token = membership_->secret;
   call.body = json::write_text(report);
-  call.timeout_ms = answer_time();
+  call.time_max = answer_time();
   due_ = kNever;
   within(heartbeat());
   link_.send(std::move(call), [this, generation = generation_](const HubAnswer& answer) {
@@ -88,7 +88,7 @@ void ReportLine::answered(const HubAnswer& answer) {
 
 void ReportLine::lost(const HubAnswer& answer) {
   const bool refused = !answer.again() && !answer.ok();
-  if (tries_ % 10 == 0) events_.trouble("report: " + problem_of(answer) + "; telling it again");
+  if (tries_ % 10 == 0) events_.trouble("report: " + answer.trouble + "; telling it again");
   flying_ = false;
   if (std::exchange(flying_goodbye_, false)) goodbye_said_ = true;
   source_.lost(answer, refused);

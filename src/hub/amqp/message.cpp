@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/amqp/message.h"
 
-#include <fmt/format.h>
-
 #include <proton/binary.hpp>
 #include <proton/message_id.hpp>
 #include <proton/scalar.hpp>
 #include <proton/timestamp.hpp>
 #include <proton/value.hpp>
-
-#include "hub/events/teller.h"
 
 namespace geres::hub::amqp {
 namespace {
@@ -63,9 +59,8 @@ proton::message event_message(const std::string& log, const store::EventRow& eve
   return to;
 }
 
-proton::message gap_message(const Gap& gap) {
-  return message_of(gap.until + "-gap", "geres.gap", gap.at,
-                    fmt::format(R"({{"after":"{}","until":"{}"}})", gap.after, gap.until));
+proton::message gap_message(const events::Gap& gap, Millis at) {
+  return message_of(gap.id(), std::string(events::Gap::kType), at, gap.data());
 }
 
 }  // namespace geres::hub::amqp

@@ -15,18 +15,14 @@
 #include <string>
 #include <string_view>
 
-#include "hub/store/rows.h"
+#include "hub/events/teller.h"
 
 namespace geres::hub::amqp {
 
 // `data`: the event's data as JSON.
 proton::message event_message(const std::string& log, const store::EventRow& event, std::string_view data);
 
-// Events after `after` up to `until` are no longer kept, or (a store that was restored) have never been of this log.
-struct Gap {
-  std::string after, until;  // ids of events
-  Millis at = 0;             // when that was found
-};
-proton::message gap_message(const Gap& gap);
+// `at`: when it was found.
+proton::message gap_message(const events::Gap& gap, Millis at);
 
 }  // namespace geres::hub::amqp

@@ -89,7 +89,7 @@ TEST(AmqpMessage, OfOtherEvents) {
 }
 
 TEST(AmqpMessage, OfAGapHasTheSameIdEachTime) {
-  const auto message = sent(gap_message({"abc-3", "abc-9", kAt}));
+  const auto message = sent(gap_message({"abc-3", "abc-9"}, kAt));
   EXPECT_EQ(proton::to_string(message.id()), "abc-9-gap");
   EXPECT_EQ(message.subject(), "geres.gap");
   EXPECT_EQ(body(message), R"({"after":"abc-3","until":"abc-9"})");

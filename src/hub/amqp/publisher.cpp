@@ -30,11 +30,11 @@
 #include <proton/tracker.hpp>
 #include <proton/transport.hpp>
 #include <proton/work_queue.hpp>
-#include <random>
 #include <span>
 #include <stdexcept>
 #include <thread>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "hub/amqp/message.h"
 #include "hub/amqp/window.h"
@@ -106,8 +106,7 @@ struct Publisher::Impl : proton::messaging_handler {
         options(std::move(given)),
         target(checked(options.access)),
         container(*this, "geres-hub"),
-        queue(container),
-        chance(std::random_device{}()) {
+        queue(container) {
     connection_options = make_connection_options();
     container.auto_stop(false);
   }
@@ -164,7 +163,7 @@ struct Publisher::Impl : proton::messaging_handler {
   bool leave_out(std::uint64_t tag, store::EventNo no, const std::string& reason);
   void retreat();
   void pause(Millis length);
-  Millis next_pause();
+  Millis next_pause() { return backoff(++failures, options.retry_first, options.retry_max); }
 
   // ---- rounds
   void round();
@@ -222,7 +221,6 @@ struct Publisher::Impl : proton::messaging_handler {
   bool storing = false;
   bool stopping = false;
   Millis stop_at = 0;
-  std::mt19937_64 chance;
 };
 
 // ---- start and stop, any thread ------------------------------------------------------------------------------------
@@ -405,7 +403,7 @@ bool Publisher::Impl::read_on() {
 proton::message Publisher::Impl::message_of(const Item& item) const {
   const auto& log = teller->log();
   if (item.told) return event_message(log, item.told->row(), teller->text(*item.told)->data());
-  return gap_message({events::event_id(log, item.after), events::event_id(log, item.until), clock.wall()});
+  return gap_message({events::event_id(log, item.after), events::event_id(log, item.until)}, clock.wall());
 }
 
 void Publisher::Impl::send(const Item& item) {
@@ -417,8 +415,9 @@ void Publisher::Impl::send(const Item& item) {
 }
 
 void Publisher::Impl::send_loss_of_log() {
-  const auto message = gap_message({events::event_id(other_log->log, other_log->at),
-                                    events::event_id(teller->log(), window.cursor()), clock.wall()});
+  const auto message =
+      gap_message({events::event_id(other_log->log, other_log->at), events::event_id(teller->log(), window.cursor())},
+                  clock.wall());
   other_log_tag = window.add(window.cursor());
   since = clock.monotonic();
   sender.send(message, tag_bytes(other_log_tag));
@@ -486,15 +485,6 @@ void Publisher::Impl::pause(Millis length) {
     paused = false;
     outside([this] { pump(); });
   });
-}
-
-// Half of it is chance, so that hubs do not come back all at once.
-Millis Publisher::Impl::next_pause() {
-  Millis length = options.retry_first;
-  for (int i = 0; i < failures && length < options.retry_max; ++i) length *= 2;
-  ++failures;
-  length = std::min(length, options.retry_max);
-  return length / 2 + Millis(chance() % std::uint64_t(length / 2 + 1));
 }
 
 // ---- rounds --------------------------------------------------------------------------------------------------------

@@ -4,8 +4,6 @@
 // `gap`.
 #include <fmt/format.h>
 
-#include <boost/json/serialize.hpp>
-
 #include "hub/api/event_filter.h"
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
@@ -30,11 +28,10 @@ std::string id_line(const Api& api, store::EventNo no) {
   return fmt::format("id: {}\n", events::event_id(api.teller->log(), no));
 }
 
-// Not numbered by itself: whoever comes back reads on behind the gap.
 std::string gap_text(const Api& api, std::optional<store::EventNo> after, store::EventNo until) {
-  json::object data{{"until", std::string_view(events::event_id(api.teller->log(), until))}};
-  if (after) data.emplace("after", std::string_view(events::event_id(api.teller->log(), *after)));
-  return fmt::format("{}event: gap\ndata: {}\n\n", id_line(api, until), boost::json::serialize(data));
+  const auto& log = api.teller->log();
+  const events::Gap gap{after ? events::event_id(log, *after) : "", events::event_id(log, until)};
+  return fmt::format("{}event: gap\ndata: {}\n\n", id_line(api, until), gap.data());
 }
 
 std::string events_text(const Api& api, std::span<const events::Told> told, const std::vector<events::TextPtr>& texts) {

@@ -47,6 +47,17 @@ std::string event_id(std::string_view log, EventNo no) {
   return fmt::format("{}-{}", log, no);
 }
 
+std::string Gap::data() const {
+  return after.empty() ? fmt::format(R"({{"until":"{}"}})", until)
+                       : fmt::format(R"({{"after":"{}","until":"{}"}})", after, until);
+}
+
+std::string Gap::event(Millis at) const {
+  return fmt::format(R"({{"specversion":"1.0","id":"{}","source":"/v1","type":"{}","time":"{}",)"
+                     R"("datacontenttype":"application/json","data":{}}})",
+                     id(), kType, format_time(at), data());
+}
+
 std::optional<EventId> parse_event_id(std::string_view text) {
   const auto dash = text.rfind('-');
   if (dash == std::string_view::npos || dash == 0) return std::nullopt;

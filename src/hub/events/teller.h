@@ -24,6 +24,16 @@ struct EventId {
 };
 std::optional<EventId> parse_event_id(std::string_view text);
 
+// Events after `after` up to `until` are no longer kept, or (a store that was restored) have never been of this log. As
+// an event it has the same id each time, and no number of its own: whoever comes back reads on behind the gap.
+struct Gap {
+  static constexpr std::string_view kType = "geres.gap";
+  std::string after, until;  // ids of events; `after` empty: it is not known
+  std::string id() const { return until + "-gap"; }
+  std::string data() const;            // as JSON
+  std::string event(Millis at) const;  // as a CloudEvent in JSON, found at that time
+};
+
 // Any thread.
 class Teller {
  public:

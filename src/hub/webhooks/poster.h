@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// POSTs to addresses that strangers chose: many at a time on one thread, with connections kept. Follows no redirect,
-// takes no proxy, reads little of the answer, and asks AddressRules about each address before it connects.
+// POSTs to addresses that strangers chose, by src/transport: many at a time on one thread, with connections kept.
+// Follows no redirect, takes no proxy, reads little of the answer, and asks AddressRules about each address before it
+// connects.
 #pragma once
 
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "hub/webhooks/addresses.h"
+#include "transport/loop.h"
 
 namespace geres::hub::webhooks {
 
@@ -26,10 +27,12 @@ struct Post {
 struct Posted {
   int status = 0;          // 0: no answer
   std::string error;       // one sentence; empty: it has arrived
-  Millis retry_after = 0;  // what the receiver asked for
+  Millis retry_after = 0;  // what the receiver asked for, at most kRetryAfterMax
   Millis took = 0;
   bool arrived() const { return error.empty(); }
 };
+
+inline constexpr Millis kRetryAfterMax = 24 * 3'600'000;
 
 // unknownFile, badValue: there is no such file, or no certificate in it.
 Result<void> check_ca_file(const std::filesystem::path& file);
@@ -47,20 +50,16 @@ class Poster {
   using Done = std::function<void(Posted)>;
 
   Poster(const AddressRules& rules, Options options);
-  ~Poster();
-  Poster(const Poster&) = delete;
-  Poster& operator=(const Poster&) = delete;
 
   void post(Post post, Done done);
-  void turn(Millis wait_max);
-  void drop();  // calls under way end without a word
-  void wake();  // any thread: turn() returns soon
-  std::size_t under_way() const;
+  void turn(Millis wait_max) { loop_.turn(wait_max); }
+  void drop() { loop_.drop(); }  // calls under way end without a word
+  void wake() { loop_.wake(); }  // any thread: turn() returns soon
+  std::size_t under_way() const { return loop_.size(); }
 
  private:
-  struct Exchange;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  const AddressRules& rules_;
+  transport::Loop loop_;
 };
 
 }  // namespace geres::hub::webhooks

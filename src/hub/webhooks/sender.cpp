@@ -31,12 +31,7 @@ bool fits(const model::Webhook& webhook, const model::JobSpec& job) {
 }  // namespace
 
 Sender::Sender(engine::Engine& engine, store::Reads& reads, events::Tail& tail, const Clock& clock, Options options)
-    : engine_(engine),
-      reads_(reads),
-      tail_(tail),
-      clock_(clock),
-      options_(std::move(options)),
-      chance_(std::random_device{}()) {
+    : engine_(engine), reads_(reads), tail_(tail), clock_(clock), options_(std::move(options)) {
   Poster::Options posts;
   posts.answer_time_max = options_.answer_time_max;
   posts.connections_max = options_.in_flight_total_max;

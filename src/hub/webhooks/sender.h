@@ -16,7 +16,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <random>
 #include <set>
 #include <string>
 #include <thread>
@@ -50,8 +49,6 @@ struct Options {
 struct Figures {
   std::atomic<std::int64_t> delivered{0}, failed{0}, dead{0}, in_flight{0}, pending{0};
 };
-
-inline constexpr Millis kRetryAfterMax = 24 * 3'600'000;  // what a receiver may ask for
 
 class Sender {
  public:
@@ -124,7 +121,6 @@ class Sender {
   void send_pings();
   store::EventNo cursor(const Feed& feed) const;
   void commit(Millis now);
-  Millis retry_delay(int attempts, Millis asked);
   Millis wait_time(Millis now) const;
 
   engine::Engine& engine_;
@@ -165,7 +161,6 @@ class Sender {
   Millis next_commit_ = 0, next_round_ = 0;
   bool more_in_store_ = false;
   bool stopping_ = false;
-  std::mt19937_64 chance_;
 };
 
 }  // namespace geres::hub::webhooks

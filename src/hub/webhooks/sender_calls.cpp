@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "hub/webhooks/sender.h"
 #include "hub/webhooks/signature.h"
@@ -66,7 +67,6 @@ bool Sender::send_next(Queue& queue, const QueueKey& key) {
 }
 
 std::string Sender::body_of(const Item& item) {
-  const auto& log = teller_->log();
   if (item.text) return item.text->event;
   if (!item.gap) {
     auto rows = reads_.events(item.key.event - 1, 1);
@@ -77,10 +77,7 @@ std::string Sender::body_of(const Item& item) {
       return teller_->text(told)->event;
     }
   }
-  const auto until = events::event_id(log, item.key.event);
-  return fmt::format(R"({{"specversion":"1.0","id":"{0}-gap","source":"/v1","type":"geres.gap","time":"{1}",)"
-                     R"("datacontenttype":"application/json","data":{{"until":"{0}"}}}})",
-                     until, format_time(clock_.wall()));
+  return events::Gap{{}, events::event_id(teller_->log(), item.key.event)}.event(clock_.wall());
 }
 
 Post Sender::post_of(const model::Webhook& webhook, std::string id, std::string body, const std::string& url) const {
@@ -198,19 +195,10 @@ void Sender::missed(Feed& feed, const Item& item, const Posted& posted) {
     outbox_.put(std::move(row));
     return;
   }
-  const Millis delay = retry_delay(row.attempts, posted.retry_after);
+  const Millis delay = std::max(backoff(row.attempts, options_.retry_first, options_.retry_max, 3), posted.retry_after);
   row.due = clock_.wall() + delay;
   outbox_.put(row);
   wait(std::move(row), delay);
-}
-
-// Half of it is chance, so that a receiver that comes back is not met by all at once.
-Millis Sender::retry_delay(int attempts, Millis asked) {
-  Millis delay = options_.retry_first;
-  for (int i = 1; i < attempts && delay < options_.retry_max; ++i) delay *= 3;
-  delay = std::min(delay, options_.retry_max);
-  delay = delay / 2 + Millis(chance_() % std::uint64_t(delay / 2 + 1));
-  return std::max(delay, std::min(asked, kRetryAfterMax));
 }
 
 void Sender::commit(Millis now) {
