@@ -55,7 +55,8 @@ class SlotLimits {
   struct Tasks {
     std::string directory;
     Fd join, events;
-    std::int64_t limit = -1;  // as written; -1: not known
+    std::int64_t limit = -1;                // as written; -1: not known
+    std::optional<std::int64_t> processes;  // what people have set, which the limit is made of
     std::int64_t refused_before = 0;
   };
 
