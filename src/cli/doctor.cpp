@@ -66,13 +66,14 @@ Check check_hosts(Context& context) {
   const auto answer = context.hub().get("/v1/hosts");
   if (!answer) return {"hosts", Finding::fine, "this token may not list them"};
   std::size_t live = 0;
-  std::vector<std::string> loose, shared;
+  std::vector<std::string> loose, shared, watched;
   for (const auto& host : items_of(*answer)) {
     if (!text_of(host, "state").empty() && text_of(host, "state") != "live") continue;
     ++live;
     if (text_of(host, "containment") == "bestEffort") loose.push_back(text_of(host, "name"));
     if (text_of(host, "isolation") == "none") shared.push_back(text_of(host, "name"));
   }
+    if (text_of(member_of(host, "limits"), "memory") == "watched") watched.push_back(text_of(host, "name"));
   if (live == 0)
     return {"hosts", Finding::failed, "no host is there: nothing can run", "geres host --hub " + context.hub_url()};
   const auto words = plural(std::int64_t(live), "host");
@@ -85,6 +86,11 @@ Check check_hosts(Context& context) {
             words + "; on " + joined(shared) + " jobs can read and change all that the host itself can",
             "run it as root, or where the kernel has Landlock; or let it run the jobs of one trusted person only"};
   return {"hosts", Finding::passed, words};
+  if (!watched.empty())
+    return {
+        "hosts", Finding::fine,
+        words + "; on " + joined(watched) + " a job's memory is looked at a few times a second, not held by the kernel",
+        "run it as root, or with Delegate=yes in its unit, where jobs are not to be trusted with memory"};
 }
 
 // All of the above together, and what nobody thought of: a job as it would run here.

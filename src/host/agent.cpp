@@ -151,6 +151,12 @@ std::string Agent::isolation() const {
   return fences_jobs(options_, runner_->hello()) ? "fenced" : "none";
 }
 
+std::string Agent::limits() const {
+  const auto& runner = runner_->hello();
+  return fmt::format("memory={}, processes={}", json::write(runner.memoryHeld).get_string().c_str(),
+                     json::write(runner.tasksHeld).get_string().c_str());
+}
+
 void Agent::joined() {
   try {
     remember_id(options_.data, member_.last_id());

@@ -55,6 +55,7 @@ class Agent : private Member::Owner {
   std::string bearer() const;
   wire::RegisterHost registration() const override;
   std::string isolation() const override;
+  std::string limits() const override;
   std::optional<std::string> rests() const;
   std::string token() const override { return options_.token; }
   void joined() override;

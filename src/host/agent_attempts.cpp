@@ -213,9 +213,9 @@ void Agent::say_what_limits_there_are() const {
   const auto& runner = runner_->hello();
   if (const auto memory = default_memory(options_); memory > 0 && memory < machine_memory())
     log::info("a job that asks for no memory may have {} (--default-memory)", format_size(memory));
-  if (!runner.limitsMemory)
+  if (runner.memoryHeld == wire::LimitHeld::watched)
     log::warn("the memory of jobs is looked at a few times a second: {}", runner.limitsDetail);
-  else if (!runner.limitsTasks)
+  else if (runner.tasksHeld == wire::LimitHeld::watched)
     log::warn("{}", runner.limitsDetail);
 }
 

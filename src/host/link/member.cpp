@@ -39,8 +39,9 @@ void Member::join() {
   call.bearer = owner_.token();
   call.body = json::write_text(body);
   call.headers.push_back(std::string(wire::kProtocolHeader) + ": " + std::to_string(wire::kProtocol));
-  if (const auto isolation = owner_.isolation(); !isolation.empty())
-    call.headers.push_back(std::string(wire::kIsolationHeader) + ": " + isolation);
+  for (const auto& [header, said] :
+       {std::pair(wire::kIsolationHeader, owner_.isolation()), std::pair(wire::kLimitsHeader, owner_.limits())})
+    if (!said.empty()) call.headers.push_back(std::string(header) + ": " + said);
   link_.send(std::move(call), [this](const HubAnswer& answer) { registered(answer); });
 }
 

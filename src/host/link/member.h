@@ -29,6 +29,7 @@ class Member {
     virtual wire::RegisterHost registration() const = 0;
     virtual std::string token() const = 0;                // that registers
     virtual std::string isolation() const { return {}; }  // wire::kIsolationHeader; empty: nothing to say
+    virtual std::string limits() const { return {}; }     // wire::kLimitsHeader; likewise
     virtual void joined() = 0;
     virtual void refused(Refusal why, const std::string& problem) = 0;
     virtual void gone() = 0;  // the hub forgot it: no lease is current, nothing can be told
