@@ -90,7 +90,7 @@ class FakeHub {
     if (found == answers_.end()) return {otherwise_, kNoAnswer};
     auto answer = found->second.front();
     if (found->second.size() > 1) found->second.pop_front();
-    co_return http::text_response(status, status >= 400 ? "application/problem+json" : "application/json", text);
+    return answer;
   }
 
   static constexpr const char* kNoAnswer = R"({"code":"notFound","detail":"the script has no answer for this"})";
@@ -707,7 +707,9 @@ TEST_F(Cli, SaysWhoseFilesItLooksAt) {
   const auto finding = [&](std::vector<std::string> args) {
     args.insert(args.begin(), {"doctor", "--output", "json"});
     const auto ran = run(args);
-    for (const auto& item : json::parse(ran.out).value().at("items").as_array())
+    const auto all = json::parse(ran.out);
+    if (!all) return ran.out;
+    for (const auto& item : all->at("items").as_array())
       if (item.at("name") == "dataDirectory")
         return std::string(item.at("state").as_string()) + " " + std::string(item.at("message").as_string());
     return ran.out;

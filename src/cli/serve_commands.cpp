@@ -253,7 +253,7 @@ int hub(Context& context) {
 
 int host(Context& context) {
   auto settings = host_settings(context);
-  settings.hub = context.hub_url();
+  settings.hub = context.called_hub();
   settings.ca_file = context.value_or("ca-file", "");
   settings.token = context.hub().transport().options().token;
   if (settings.token.empty())
