@@ -121,8 +121,8 @@ void Agent::start() {
 
 void Agent::begin() {
   const auto& detail = runner_->hello().detail;
-  log::info("jobs are contained by {}{}{}", json::write(runner_->containment()).get_string().c_str(),
-            detail.empty() ? "" : ": ", detail);
+  log::event(log::Level::info, "jobs are contained",
+             {{"by", json::write(runner_->containment()).get_string().c_str()}, {"detail", detail}});
   say_what_limits_there_are();
   say_which_limits_are_less();
   member_.join();
@@ -161,9 +161,10 @@ void Agent::joined() {
   try {
     remember_id(options_.data, member_.last_id());
   } catch (const std::exception& trouble) {
-    log::warn("cannot remember the host's id: {}", trouble.what());
+    log::event(log::Level::warn, "id cannot be remembered", {{"error", trouble.what()}});
   }
-  log::info("registered at {} as {} ({} slots)", options_.hub_url, name_, options_.slots);
+  log::event(log::Level::info, "registered",
+             {{"hub", options_.hub_url}, {"host", name_}, {"hostId", member_.last_id()}, {"slots", options_.slots}});
 }
 
 void Agent::refused(Refusal why, const std::string& problem) {
@@ -186,7 +187,7 @@ void Agent::gone() {
   reporter_.end();
   // Whoever was about to say goodbye has nothing to come back for.
   if (member_.stopping() && attempts_.empty()) return finish(broken_ ? Result<void>(*broken_) : Result<void>());
-  log::warn("the hub does not know this host any more; its attempts are ended, then it registers again");
+  log::event(log::Level::warn, "forgotten by the hub", {{"hostId", member_.last_id()}, {"attempts", attempts_.size()}});
   std::vector<std::string> leases;
   for (const auto& [lease, attempt] : attempts_) leases.push_back(lease);
   for (const auto& lease : leases) lose(lease);
@@ -247,7 +248,7 @@ void Agent::start_waiting() {
 void Agent::over_scratch(const std::string& lease, const std::string& reason) {
   const auto it = attempts_.find(lease);
   if (it == attempts_.end() || it->second->phase != Phase::running) return;
-  log::warn("job {} attempt {} is killed: {}", it->second->job.id, it->second->job.attempt, reason);
+  say(log::Level::warn, "attempt killed", *it->second, {{"why", reason}});
   runner_->stop(lease, 0, wire::StopReason::limit, reason);
 }
 
@@ -279,7 +280,7 @@ void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   attempt->ttl_ms = grant.ttlMs;
   attempt->deadline = lease_end(counted_from, grant.ttlMs);
   if (attempt->deadline <= clock_.monotonic()) {  // not named in the next report: the hub takes it back at once
-    log::warn("a lease came too late to be used; given back");
+    log::event(log::Level::warn, "lease came too late", {{"lateMs", clock_.monotonic() - attempt->deadline}});
     return member_.within(0);
   }
   attempt->package = std::move(grant.package);
@@ -322,12 +323,12 @@ void Agent::take_report_answer(const wire::Reported& answer, const std::vector<s
     if (it == attempts_.end()) continue;
     const AttemptPtr attempt = it->second;
     if (item.code == "filesMissing" && attempt->finished && !attempt->harvest.files.empty()) {
-      log::warn("job {}: the hub misses output files; sending them again", attempt->job.id);
+      say(log::Level::warn, "files are sent again", *attempt);
       attempt->phase = Phase::collecting;
       attempt->next_upload = 0;
       upload_more(attempt);
     } else {
-      log::warn("job {} attempt {}: its outcome was refused ({})", attempt->job.id, attempt->job.attempt, item.code);
+      say(log::Level::warn, "outcome refused", *attempt, {{"code", item.code}});
       forget(attempt);
     }
   }
@@ -355,16 +356,27 @@ void Agent::cancel(const wire::CancelOrder& order) {
     end_without_run(attempt, model::Outcome::cancelled, "cancelled before it started");
 }
 
-void Agent::note(const std::string& line) const {
-  log::info("{}", line);
+void Agent::reached(bool reached) const {
+  log::event(reached ? log::Level::info : log::Level::warn, reached ? "hub answers again" : "hub out of reach",
+             {{"hub", options_.hub_url}});
 }
 
-void Agent::warn(const std::string& line) const {
-  log::warn("{}", line);
+void Agent::trouble(const Trouble& what) const {
+  std::vector<log::Member> members{{"call", what.call}, {"error", what.error}};
+  if (what.status != 0) members.emplace_back("status", what.status);
+  members.emplace_back("requestId", what.request_id);
+  log::event(log::Level::warn, "call failed", members);
+}
+
+void Agent::say(log::Level level, std::string_view message, const Attempt& about, std::vector<log::Member> more) const {
+  std::vector<log::Member> members{
+      {"job", about.job.id}, {"attempt", about.job.attempt}, {"tenant", about.job.tenant}, {"type", about.job.type}};
+  members.insert(members.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  log::event(level, message, members);
 }
 
 void Agent::mode_changed(model::HostMode mode) {
-  log::info("the hub sets this host to {}", json::write(mode).get_string().c_str());
+  log::event(log::Level::info, "hub sets the mode", {{"mode", json::write(mode).get_string().c_str()}});
   if (mode == model::HostMode::stop) stop_by(options_.drain_ms);
 }
 
@@ -373,7 +385,7 @@ void Agent::unspeakable(const std::string& lease) {
   const auto it = attempts_.find(lease);
   if (it == attempts_.end()) return;
   const AttemptPtr attempt = it->second;
-  log::error("job {} attempt {}: the hub refuses the report of its end", attempt->job.id, attempt->job.attempt);
+  say(log::Level::err, "report refused", *attempt);
   if (attempt->plainly_told) return forget(attempt);
   attempt->plainly_told = true;
   attempt->harvest = {};
@@ -385,7 +397,7 @@ void Agent::lose(const std::string& lease) {
   const auto it = attempts_.find(lease);
   if (it == attempts_.end() || it->second->phase == Phase::ended) return;  // its outcome gets an answer of its own
   const AttemptPtr attempt = it->second;
-  log::warn("job {} attempt {}: the lease is lost", attempt->job.id, attempt->job.attempt);
+  say(log::Level::warn, "lease lost", *attempt);
   attempt->dropped = true;
   if (attempt->phase == Phase::running)
     runner_->stop(lease, 0, wire::StopReason::lease);

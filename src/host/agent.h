@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "base/worker_pool.h"
 #include "host/attempt.h"
 #include "host/content_cache.h"
@@ -61,8 +62,9 @@ class Agent : private Member::Owner {
   void joined() override;
   void refused(Refusal why, const std::string& problem) override;
   void gone() override;
-  void note(const std::string& line) const override;
-  void warn(const std::string& line) const override;
+  void reached(bool reached) const override;
+  void trouble(const Trouble& what) const override;
+  void say(log::Level level, std::string_view message, const Attempt& about, std::vector<log::Member> more = {}) const;
 
   // ---- each turn of the loop
   void turn();

@@ -101,7 +101,7 @@ void ContentCache::examine(const Key& key) {
     } catch (const std::exception&) {  // not readable is not whole
     }
     if (!bytes) {
-      log::warn("{} {} in the cache is damaged; fetching it again", kind_.noun, key.second);
+      log::event(log::Level::warn, "cached file damaged", {{"of", kind_.noun}, {"sha256", key.second}});
       kind_.forget(path(key));
       remove_tree(path(key));
     }
@@ -168,19 +168,21 @@ void ContentCache::downloaded(const Key& key, const std::filesystem::path& file,
   Entry& entry = entries_.at(key);
   if (answer.status == 200 && answer.sha256 == key.second) return install(key, file);
   // The call holds it open still: emptied, so that its space is free by now.
-  if (::truncate(file.c_str(), 0) != 0) log::warn("{} download: cannot be emptied", kind_.noun);
+  if (::truncate(file.c_str(), 0) != 0)
+    log::event(log::Level::warn, "download cannot be emptied", {{"of", kind_.noun}, {"sha256", key.second}});
   ::unlink(file.c_str());
   if (answer.ours)
     return settle(key,
                   fail(answer.disk ? Code::internal : Code::storageFull, kind_.noun + " download: " + answer.trouble));
   if (answer.status == 200) {
-    log::warn("{} {}: the hub sent other bytes ({})", kind_.noun, key.second, answer.sha256);
+    log::event(log::Level::warn, "download has another digest",
+               {{"of", kind_.noun}, {"sha256", key.second}, {"got", answer.sha256}});
     if (++entry.mismatches < kMismatchesMax) return retry(key, backoff(entry.mismatches, 50, 1'000));
     return settle(key, fail(Code::badValue, "the hub's " + kind_.noun + " does not have the digest it is named by"));
   }
   if (answer.again() || answer.status == 401) {
-    log::warn("{} {}: {}; trying again", kind_.noun, key.second,
-              answer.status == 0 ? answer.trouble : "status " + std::to_string(answer.status));
+    log::event(log::Level::warn, "download failed",
+               {{"of", kind_.noun}, {"sha256", key.second}, {"error", problem_of(answer)}});
     return retry(key, std::max(answer.retry_after_ms, backoff(entry.tries, 100, 5'000)));
   }
   if (!entry.waiters.front().wanted()) return download(key);  // it was asked for under a lease that has ended meanwhile

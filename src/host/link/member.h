@@ -35,8 +35,8 @@ class Member {
     virtual void gone() = 0;  // the hub forgot it: no lease is current, nothing can be told
     virtual void mode_changed(model::HostMode mode) = 0;
     virtual void take_in(wire::Fetched fetched, Millis counted_from) = 0;  // claim_loop.h
-    virtual void note(const std::string& line) const = 0;                  // for the log
-    virtual void warn(const std::string& line) const = 0;                  // likewise
+    virtual void reached(bool reached) const = 0;         // the hub answers again, or does not; for the log
+    virtual void trouble(const Trouble& what) const = 0;  // it is tried again; likewise
 
    protected:
     ~Owner() = default;
