@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import time
 import unittest
 
 from fleet import Fleet, wait_until
@@ -79,8 +80,12 @@ class Rules(unittest.TestCase):
             page = page_of(fleet)
             self.assertEqual(self.promtool("check", "metrics", text=page), "")
             told = names_of(page)
+            self.assertNotIn("geres_backup", page_of(fleet))
+            fleet.cli("hub", "backup", fleet.directory / "copy", "--data", fleet.data)
             amqp = {name for name in documented() if name.startswith("geres_amqp_")}
             self.assertEqual(told, documented() - amqp, "docs/metrics.md and the hub must agree")
+            self.assertLess(abs(time.time() - value_of(page, "geres_backup_last_success_timestamp_seconds")), 60)
+            self.assertEqual(value_of(page, 'geres_event_lag{reader="webhooks"}'), 0)
             rules = (MONITORING / "geres.rules.yml").read_text()
             used = set(re.findall(r"\b((?:geres|process)_[a-z_]+)", "\n".join(re.findall(r"expr: (.*)", rules))))
             self.assertGreater(len(used), 10)

@@ -121,6 +121,7 @@ Error world_failed(Api& api, const http::Request& request, const std::exception&
         log::Level::err, "a call failed",
         {{"method", request.method_text}, {"route", request.route}, {"error", what.what()}, {"requestId", request.id}});
   if (const auto* failed = dynamic_cast<const store::StoreFailed*>(&what)) {
+    if (failed->failure == store::Failure::refused) ++api.metrics.reads_refused;
     if (failed->failure == store::Failure::full) return fail(Code::storageFull, "the disk is full");
     return fail(Code::unavailable, "the store does not answer");
   }
