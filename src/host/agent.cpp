@@ -60,6 +60,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
           [&] {
             auto cache = cache_options(options_, isolation() == "none", "packages", options_.package_cache_bytes);
             cache.bearer = [this] { return bearer(); };
+            cache.figures = &figures_.packages;
             if (users_) {
               cache.directory_mode = 0711;
               cache.own = [this](const std::string& tenant, const std::filesystem::path& directory) {
@@ -76,6 +77,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
           [&] {
             auto cache = cache_options(options_, isolation() == "none", "inputs", options_.input_cache_bytes);
             cache.bearer = [this] { return bearer(); };
+            cache.figures = &figures_.inputs;
             return cache;
           }(),
           input_kind(), link_, pool_, clock_),
@@ -207,6 +209,7 @@ void Agent::turn() {
   if (attempts_.empty() && std::exchange(must_register_, false)) member_.join();
   const bool takes_jobs = !member_.stopping() && member_.mode() == model::HostMode::run && runner_works_ &&
                           !disk_short_ && !resting_.rests(clock_.monotonic());
+  figures_.takes_jobs = takes_jobs;
   member_.pump(takes_jobs ? slots_to_name() : 0);
   publish_status();
 }
@@ -249,7 +252,7 @@ void Agent::over_scratch(const std::string& lease, const std::string& reason) {
   const auto it = attempts_.find(lease);
   if (it == attempts_.end() || it->second->phase != Phase::running) return;
   say(log::Level::warn, "attempt killed", *it->second, {{"why", reason}});
-  runner_->stop(lease, 0, wire::StopReason::limit, reason);
+  stop(*it->second, 0, wire::StopReason::limit, reason);
 }
 
 void Agent::publish_status() {
@@ -258,11 +261,17 @@ void Agent::publish_status() {
   if (status_.id != (membership ? membership->id : "")) status_.id = membership ? membership->id : "";
   status_.connected = membership && member_.reachable();
   status_.slots_busy = options_.slots - free_slots();
+  figures_.connected = status_.connected;
+  figures_.slots_busy = status_.slots_busy;
 }
 
 JobHost::Status Agent::status() const {
   const std::lock_guard lock(mutex_);
   return status_;
+}
+
+std::string Agent::metrics() const {
+  return metrics_text(figures_, options_.slots, status().runner);
 }
 
 // ---- what the hub tells
@@ -278,6 +287,7 @@ void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   auto attempt = std::make_shared<Attempt>();
   attempt->lease = grant.lease;
   attempt->ttl_ms = grant.ttlMs;
+  attempt->taken_at = clock_.monotonic();
   attempt->deadline = lease_end(counted_from, grant.ttlMs);
   if (attempt->deadline <= clock_.monotonic()) {  // not named in the next report: the hub takes it back at once
     log::event(log::Level::warn, "lease came too late", {{"lateMs", clock_.monotonic() - attempt->deadline}});
@@ -351,7 +361,7 @@ void Agent::cancel(const wire::CancelOrder& order) {
   const auto it = attempts_.find(order.lease);
   if (it == attempts_.end()) return;
   const AttemptPtr attempt = it->second;
-  if (attempt->phase == Phase::running) return runner_->stop(order.lease, order.graceMs, wire::StopReason::cancel);
+  if (attempt->phase == Phase::running) return stop(*attempt, order.graceMs, wire::StopReason::cancel);
   if (attempt->phase == Phase::waiting || attempt->phase == Phase::preparing)
     end_without_run(attempt, model::Outcome::cancelled, "cancelled before it started");
 }
@@ -400,7 +410,7 @@ void Agent::lose(const std::string& lease) {
   say(log::Level::warn, "lease lost", *attempt);
   attempt->dropped = true;
   if (attempt->phase == Phase::running)
-    runner_->stop(lease, 0, wire::StopReason::lease);
+    stop(*attempt, 0, wire::StopReason::lease);
   else
     forget(attempt);
 }

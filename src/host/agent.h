@@ -19,6 +19,7 @@
 #include "host/attempt.h"
 #include "host/content_cache.h"
 #include "host/disk_watch.h"
+#include "host/figures.h"
 #include "host/job_host.h"
 #include "host/job_users.h"
 #include "host/leftovers.h"
@@ -41,6 +42,7 @@ class Agent : private Member::Owner {
   void request_stop(Millis drain_ms);
   Result<void> wait();
   JobHost::Status status() const;
+  std::string metrics() const;
 
  private:
   using AttemptPtr = std::shared_ptr<Attempt>;
@@ -124,6 +126,7 @@ class Agent : private Member::Owner {
   void stop_step();
   void give_back_unstarted();
   void stop_running(Millis grace_ms);
+  void stop(Attempt& attempt, Millis grace_ms, wire::StopReason why, const std::string& reason = {});
   void finish(Result<void> ended);
 
   // ---- the disk
@@ -153,6 +156,7 @@ class Agent : private Member::Owner {
   std::deque<AttemptPtr> waiting_;
   std::vector<std::uint32_t> runner_slots_;  // free ones
   Attempts attempts_;
+  Figures figures_;
   ContentCache packages_, inputs_;
   Reporter reporter_;
   Millis log_report_due_ = 0;

@@ -266,6 +266,8 @@ void Agent::run_started(const wire::RunStarted& started) {
   const auto it = attempts_.find(started.key);
   if (it == attempts_.end()) return;
   it->second->started = true;
+  ++figures_.started;
+  figures_.start_seconds.observe(double(clock_.monotonic() - it->second->taken_at) / 1'000);
   resting_.started(it->second->job.id);
   member_.within(kStartedDelay);
 }
@@ -296,6 +298,7 @@ void Agent::run_exited(const wire::RunResult& result) {
   const auto it = attempts_.find(result.key);
   if (it == attempts_.end()) return;
   const AttemptPtr attempt = it->second;
+  if (attempt->stop_at > 0) figures_.kill_seconds.observe(double(clock_.monotonic() - attempt->stop_at) / 1'000);
   free_slot(*attempt);
   if (attempt->dropped) return forget(attempt);
   attempt->out.size = result.stdout_.keptBytes;
@@ -459,6 +462,7 @@ void Agent::uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnsw
 
 void Agent::end(const AttemptPtr& attempt, wire::FinishedItem item) {
   free_slot(*attempt);
+  ++figures_.ended[std::size_t(item.outcome)];
   attempt->phase = Phase::ended;
   attempt->finished = std::move(item);
   attempt->package_content.reset();

@@ -42,7 +42,12 @@ void Agent::give_back_unstarted() {
 
 void Agent::stop_running(Millis grace_ms) {
   for (const auto& [lease, attempt] : attempts_)
-    if (attempt->phase == Phase::running) runner_->stop(lease, grace_ms, wire::StopReason::drain);
+    if (attempt->phase == Phase::running) stop(*attempt, grace_ms, wire::StopReason::drain);
+}
+
+void Agent::stop(Attempt& attempt, Millis grace_ms, wire::StopReason why, const std::string& reason) {
+  if (attempt.stop_at == 0) attempt.stop_at = clock_.monotonic();
+  runner_->stop(attempt.lease, grace_ms, why, reason);
 }
 
 void Agent::finish(Result<void> ended) {

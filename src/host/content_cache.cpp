@@ -54,6 +54,7 @@ void ContentCache::start() {
       bytes_ += entry.bytes;
     }
   }
+  if (options_.figures != nullptr) options_.figures->bytes = bytes_;
 }
 
 std::filesystem::path ContentCache::temporary(const Key& key) const {
@@ -81,6 +82,7 @@ void ContentCache::get(const std::string& tenant, const std::string& sha256, con
   // The URL is a path: anything else could carry the host's secret to another machine.
   if (!model::is_name(tenant) || !is_sha256_hex(sha256) || !url.starts_with('/'))
     return done(fail(Code::badValue, "the hub named no proper " + kind_.noun));
+  if (options_.figures != nullptr) ++options_.figures->asked;
   const Key key{tenant, sha256};
   const auto [place, fresh] = entries_.try_emplace(key);
   Entry& entry = place->second;
@@ -161,6 +163,7 @@ void ContentCache::download(const Key& key) {
   call.download = fd;
   call.download_max = options_.download_max;
   ++entry.tries;
+  if (options_.figures != nullptr) ++options_.figures->downloads;
   link_.send(std::move(call), [this, key, file](HubAnswer answer) { downloaded(key, file, answer); });
 }
 
@@ -231,12 +234,13 @@ void ContentCache::make_room() {
       if (it->second.uses > 0 || it->second.state == State::loading) continue;
       if (oldest == entries_.end() || it->second.used_at < oldest->second.used_at) oldest = it;
     }
-    if (oldest == entries_.end()) return;
+    if (oldest == entries_.end()) break;
     const Key key = oldest->first;
     bytes_ -= oldest->second.bytes;
     entries_.erase(oldest);
     discard(key);
   }
+  if (options_.figures != nullptr) options_.figures->bytes = bytes_;
 }
 
 // Renamed at once, so that a new download finds the place free; removed at leisure.
