@@ -13,6 +13,7 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <tuple>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -20,8 +21,10 @@
 #include "cli/text.h"
 #include "cli/trouble.h"
 #include "host/job_host.h"
+#include "http/server.h"
 #include "hub/amqp/target.h"
 #include "hub/hub.h"
+#include "metrics/page.h"
 #include "own_limits.h"
 #include "store.h"
 
@@ -309,6 +312,30 @@ void open_to_tenants(const std::filesystem::path& directory) {
   ::chmod(directory.c_str(), 0711);
 }
 
+// Figures of a host, to anybody who can connect: they name no tenant and no job.
+std::unique_ptr<http::Server> serve_figures(const HostSettings& settings, const host::JobHost& host) {
+  if (!settings.metrics) return nullptr;
+  http::Router router;
+  router.add(http::Method::get, "/metrics", [&host](http::Request&) -> http::awaitable<http::Response> {
+    co_return http::text_response(200, metrics::kContentType, host.metrics());
+  });
+  http::Options options;
+  std::tie(options.address, options.port) = *settings.metrics;
+  options.connections_max = 64;
+  auto server = std::make_unique<http::Server>(options, std::move(router));
+  try {
+    server->start();
+  } catch (const std::system_error& trouble) {
+    throw Trouble{cli::kFailed,
+                  "cannot listen on " + options.address + ":" + std::to_string(options.port),
+                  trouble.code().message(),
+                  "another address: --metrics 127.0.0.1:0 takes any port",
+                  {},
+                  "--metrics"};
+  }
+  return server;
+}
+
 int run_host(const HostSettings& settings, const LogSettings& logging) {
   take_own_limits(settings.slots);
   const auto options = host_options(settings);
@@ -318,17 +345,19 @@ int run_host(const HostSettings& settings, const LogSettings& logging) {
   StopSignals signals;
   log::start("host", log::Format::automatic, logging.level);
   host::JobHost host(options, std::move(*prepared));
+  const auto figures = serve_figures(settings, host);
   host.start();
   HostEnd end(host);
   bool stopped = false;
   wait_until_connected(host, end, signals, stopped, 3'000);
+  std::vector<std::pair<std::string, std::string>> rows{
+      {"Hub", settings.hub + (host.status().connected ? "" : "   not reached yet; trying on")},
+      {"Host", host_words(settings, host)},
+      {"Isolation", isolation_words(options, host)},
+      {"Data", cli::home_short(settings.data.string())}};
+  if (figures) rows.emplace_back("Metrics", figures->url() + "/metrics");
   if (!logging.quiet && !end.ended())
-    cli::print_block("a host",
-                     {{"Hub", settings.hub + (host.status().connected ? "" : "   not reached yet; trying on")},
-                      {"Host", host_words(settings, host)},
-                      {"Isolation", isolation_words(options, host)},
-                      {"Data", cli::home_short(settings.data.string())}},
-                     "Ctrl-C drains and stops; a second one hastens.");
+    cli::print_block("a host", rows, "Ctrl-C drains and stops; a second one hastens.");
   while (!stopped && !end.ended()) stopped = signals.wait(200);
   const auto result = end.stop(signals, settings.drain);
   if (!result) stop_on(result.error());

@@ -190,6 +190,13 @@ TEST(File, LocksOnce) {
 TEST(HubAddress, NeedsNoSchemeWhereAPortIsNamed) {
   EXPECT_EQ(hub_address("localhost:8080"), "http://localhost:8080");
   EXPECT_EQ(hub_address("[::1]:8080/"), "http://[::1]:8080/");
+  for (const char* server : {"http://localhost:8080", "https://hub", "http://[::1]:8080/at/a/prefix", "http://a_b.c:1",
+                             "https://who:word@hub.example:65535/?x"})
+    EXPECT_TRUE(names_server(server)) << server;
+  for (const char* other :
+       {"", "localhost", "ftp://hub", "http://", "http:///x", "http://:80", "http://hub:", "http://h b", "http://hub:0",
+        "http://hub:65536", "http://hub:8o", "http://[::1", "http://[x]:80"})
+    EXPECT_FALSE(names_server(other)) << other;
   for (const std::string same : {"http://hub", "https://hub:1", "there", "there/", "", ":80", "a:b", "ftp://x:21"})
     EXPECT_EQ(hub_address(same), same);
 }

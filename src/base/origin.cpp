@@ -59,4 +59,23 @@ std::string hub_address(std::string_view text) {
   return (host_and_port ? "http://" : "") + std::string(text);
 }
 
+bool names_server(std::string_view url) {
+  const bool secure = url.starts_with("https://");
+  if (!secure && !url.starts_with("http://")) return false;
+  auto server = url.substr(secure ? 8 : 7);
+  server = server.substr(0, server.find_first_of("/?#"));
+  server.remove_prefix(server.rfind('@') + 1);  // a name and password; where there are none, npos + 1 is 0
+  const bool number = server.starts_with('[');
+  const auto end = number ? server.find(']') : server.find(':');
+  if (number && end == std::string_view::npos) return false;
+  const auto host = server.substr(0, number ? end + 1 : end);
+  const auto rest = server.substr(host.size());
+  if (host.empty() || (number && !is_host(host)) || (!number && host.find_first_of(" []") != std::string_view::npos))
+    return false;
+  unsigned port = 0;
+  const auto [after, error] = std::from_chars(rest.data() + !rest.empty(), rest.data() + rest.size(), port);
+  return rest.empty() || (rest.front() == ':' && error == std::errc() && after == rest.data() + rest.size() &&
+                          port > 0 && port <= 65'535);
+}
+
 }  // namespace geres

@@ -22,4 +22,7 @@ Result<void> check_origin(std::string_view text);
 // it is; one word alone is more likely a slip.
 std::string hub_address(std::string_view text);
 
+// Whether a URL says where to connect to: http or https, a host, and a port where it has one.
+bool names_server(std::string_view url);
+
 }  // namespace geres

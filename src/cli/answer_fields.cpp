@@ -17,7 +17,7 @@ std::span<const std::string> answer_fields(const std::string& schema) {
       {"Event", {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "tenant", "data"}},
       {"Host",
        {"id", "name", "address", "state", "mode", "slots", "busy", "memory", "labels", "packages", "types", "tenants",
-        "containment", "isolation", "health", "joinedAt", "lastReportAt", "running"}},
+        "containment", "isolation", "limits", "health", "joinedAt", "lastReportAt", "running"}},
       {"Package", {"tenant", "name", "version", "sha256", "size", "types", "open", "createdAt"}},
       {"Tenant", {"name", "weight", "maxRunning", "maxQueued", "maxMemoryPerJob", "keepFinished", "keepFailed"}},
       {"Token", {"id", "name", "roles", "tenants", "createdAt", "expires"}},

@@ -16,9 +16,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/log_follower.h"
 #include "cli/text.h"
 #include "cli/words.h"
 #include "http/server.h"
+#include "http/wait.h"
 
 extern char** environ;
 
@@ -37,6 +39,8 @@ struct Asked {
   std::string key;
   std::string token;
 };
+
+constexpr unsigned kNever = 0;  // as a status: the call is taken, and not a byte comes back
 
 // Answers by "METHOD /path" (without the query), in order; the last answer stays.
 class FakeHub {
@@ -71,15 +75,22 @@ class FakeHub {
     auto body = co_await request.body.read_all(1 << 20);
     const std::string target(request.target);
     const std::string method(request.method_text);
-    const std::lock_guard lock(mutex_);
-    asked_.push_back({method + " " + target, body ? *body : "",
-                      std::string(request.headers.get("Idempotency-Key").value_or("")),
-                      std::string(request.headers.get("Authorization").value_or(""))});
-    const auto found = answers_.find(method + " " + target.substr(0, target.find('?')));
-    if (found == answers_.end()) co_return http::text_response(otherwise_, "application/problem+json", kNoAnswer);
-    const auto [status, text] = found->second.front();
-    if (found->second.size() > 1) found->second.pop_front();
+    Asked asked{method + " " + target, body ? *body : "",
+                std::string(request.headers.get("Idempotency-Key").value_or("")),
+                std::string(request.headers.get("Authorization").value_or(""))};
+    const auto [status, text] = next_answer(std::move(asked), method + " " + target.substr(0, target.find('?')));
+    if (status == kNever) co_await http::sleep_for(1'000'000, request.cancellation);
     co_return http::text_response(status, status >= 400 ? "application/problem+json" : "application/json", text);
+  }
+
+  std::pair<unsigned, std::string> next_answer(Asked asked, const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    asked_.push_back(std::move(asked));
+    const auto found = answers_.find(what);
+    if (found == answers_.end()) return {otherwise_, kNoAnswer};
+    auto answer = found->second.front();
+    if (found->second.size() > 1) found->second.pop_front();
+    return answer;
   }
 
   static constexpr const char* kNoAnswer = R"({"code":"notFound","detail":"the script has no answer for this"})";
@@ -675,6 +686,59 @@ TEST_F(Cli, NamesADataDirectoryThatCannotBeWritten) {
   EXPECT_THAT(ran.err, HasSubstr("cannot be made"));
   EXPECT_THAT(ran.err, HasSubstr("--data"));
   EXPECT_THAT(run({"up", "--listen", "nowhere:80"}).err, HasSubstr("--listen"));
+}
+
+TEST_F(Cli, RefusesAnAddressThatIsNone) {
+  for (const char* wrong : {"nowhere", "ftp://hub", "http://", "http://127.0.0.1:99999"})
+    for (std::vector<std::string> command : {std::vector<std::string>{"doctor"}, {"job", "list"}, {"host"}}) {
+      command.insert(command.end(), {"--hub", wrong});
+      const auto ran = run(command);
+      EXPECT_EQ(ran.exit, 2) << command[0] << " " << wrong;
+      EXPECT_THAT(ran.err, HasSubstr("'" + std::string(wrong) + "' (from ")) << command[0];
+      EXPECT_THAT(ran.err, HasSubstr("is not an http or https address")) << command[0];
+    }
+}
+
+TEST_F(Cli, SaysWhoseFilesItLooksAt) {
+  const auto data = home_.path() / "geres";
+  std::filesystem::create_directories(data);
+  replace_file(data / "admin.token", "word\n");
+  replace_file(data / "admin.hub", "http://127.0.0.1:1\n");
+  const auto finding = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"doctor", "--output", "json"});
+    const auto ran = run(args);
+    const auto all = json::parse(ran.out);
+    if (!all) return ran.out;
+    for (const auto& item : all->at("items").as_array())
+      if (item.at("name") == "dataDirectory")
+        return std::string(item.at("state").as_string()) + " " + std::string(item.at("message").as_string());
+    return ran.out;
+  };
+  EXPECT_THAT(finding({}), HasSubstr("belongs to http://127.0.0.1:1, not to " + hub_.url() + " (from GERES_HUB)"));
+  EXPECT_THAT(finding({"--hub", "127.0.0.1:1"}), testing::StartsWith("passed "));
+  EXPECT_THAT(finding({"--data", data.string()}), testing::StartsWith("passed "));
+  std::filesystem::remove_all(data);  // no hub was ever here
+  EXPECT_THAT(finding({}), testing::StartsWith("passed "));
+}
+
+// A hub that is gone without a sign, its connection still open, is noticed by its silence.
+TEST_F(Cli, FollowsALogAnewBehindASilentConnection) {
+  const auto job = "GET /v1/jobs/" + kId;
+  for (const char* state : {"running", "running", "finished"})
+    hub_.answer(job, 200, std::string(R"({"attempt":1,"state":")") + state + "\"}");
+  hub_.answer(job + "/log", kNever, "");
+  hub_.answer(job + "/log", 200, "abc");
+  hub_.answer(job + "/log", 200, "");
+  client::Options options;
+  options.hub = hub_.url();
+  options.answer_time_max = 500;
+  int pipe[2];
+  ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+  const auto failure = LogFollower(options, {.job = kId, .stream = "stdout", .follow = true, .fd = pipe[1]}).run();
+  ::close(pipe[1]);
+  EXPECT_FALSE(failure) << failure->error.message;
+  EXPECT_EQ(read_all(pipe[0]), "abc");
+  ::close(pipe[0]);
 }
 
 TEST_F(Cli, ChecksTheMachineWithoutAHub) {

@@ -588,6 +588,16 @@ class CommandPlans : public testing::Test {
   std::filesystem::path before_;
 };
 
+TEST_F(CommandPlans, MakeTextOfOtherBytesOfWhichTheShellMakesThemAgain) {
+  const auto plan = plan_command({"echo", "a\\b{c}", "\xe9\\n\n"}, {});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_THAT(manifest_of(*plan), HasSubstr(R"(["/bin/sh","-c","w3=$(printf %b. \"${{3}}\"); exec )"
+                                            R"(\"${{1}}\" \"${{2}}\" \"${{w3%.}}\"","geres","echo",)"
+                                            R"("{argument1}","{argument2}"])"));
+  EXPECT_EQ(plan->parameters.at("argument1").as_string(), "a\\b{c}");
+  EXPECT_EQ(plan->parameters.at("argument2").as_string(), "\\0351\\0134n\n");
+}
+
 TEST_F(CommandPlans, KeepProgramsOfTheMachineAndTurnArgumentsToParameters) {
   const auto plan = plan_command({"echo", "hello", "{x}"}, {});
   ASSERT_TRUE(plan) << plan.error().message;
@@ -601,6 +611,7 @@ TEST_F(CommandPlans, KeepProgramsOfTheMachineAndTurnArgumentsToParameters) {
 
 TEST_F(CommandPlans, HaveANameOfOneLineThatIsNotTooLong) {
   EXPECT_EQ(plan_command({"sh", "-c", "a\nb\tc\x1b[1m"}, {})->title, "sh -c 'a b c [1m'");
+  EXPECT_EQ(plan_command({"echo", "caf\xe9"}, {})->title, "echo 'caf\\xE9'");
   const auto title = plan_command({"echo", std::string(100, 'x') + std::string(300, '\xC3').append("\xA4")}, {})->title;
   EXPECT_LE(title.size(), 256u);
   EXPECT_TRUE(title.ends_with("…"));
@@ -619,6 +630,8 @@ TEST_F(CommandPlans, TakeFilesAlong) {
 }
 
 TEST_F(CommandPlans, LetWordsReferToParameters) {
+  const auto refused = plan_command({"wc", "-c", "caf\xe9{input}"}, {"input"});
+  EXPECT_THAT(refused.error().message, HasSubstr("'caf\\xE9{input}' is not UTF-8 and refers to a parameter"));
   const auto plan = plan_command({"wc", "-c", "{input}"}, {"input"});
   ASSERT_TRUE(plan);
   EXPECT_THAT(manifest_of(*plan), HasSubstr(R"(["wc","{argument1}","{input}"])"));

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 std::string as_name(std::string_view text) {
   constexpr std::size_t kNameBytesMax = 256;
   constexpr std::string_view kMore = "…";
-  std::string name = replace_bad_utf8(text);
+  std::string name = escape_bad_utf8(text);
   for (auto& c : name)
     if (static_cast<unsigned char>(c) < 32 || c == 127) c = ' ';
   if (name.size() <= kNameBytesMax) return name;
@@ -41,6 +42,20 @@ bool in_path(const std::string& program) {
   return false;
 }
 
+// A word that is not UTF-8, as printf's %b takes it. Nothing of it is left to mean something else there.
+std::string for_printf(const std::string& word) {
+  std::string out;
+  char octal[8];
+  for (const char c : word) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 128 && c != '\\')
+      out += c;
+    else
+      out.append(octal, std::size_t(std::snprintf(octal, sizeof octal, "\\0%03o", unsigned(byte))));
+  }
+  return out;
+}
+
 // Programs that a machine has by itself; hosts are expected to have them, too.
 bool of_the_system(const std::string& path) {
   for (const char* directory : {"/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/", "/snap/"})
@@ -50,7 +65,7 @@ bool of_the_system(const std::string& path) {
 
 // Where a file lies in the package: its relative path if it stays below here, else its base name.
 std::string place_of(const std::string& word) {
-  const auto path = fs::path(word).lexically_normal();
+  const auto path = fs::path(replace_bad_utf8(word)).lexically_normal();  // names in packages are UTF-8
   const bool below = path.is_relative() && path.string() != ".." && !path.string().starts_with("../");
   return below ? path.string() : path.filename().string();
 }
@@ -102,6 +117,7 @@ class Planner {
       if (!argument) return argument.error();
       command_.push_back(*argument);
     }
+    put_bytes();
     put_around();
     plan_.type = type_name(words[0]);
     for (const auto& word : words) plan_.title += (plan_.title.empty() ? "" : " ") + shell_quoted(word);
@@ -116,8 +132,7 @@ class Planner {
   Result<std::string> program_word(const std::string& word) {
     if (word.empty()) return fail(Code::badValue, "the command is empty", "--");
     const bool path = word.find('/') != std::string::npos;
-    if (path && of_the_system(word)) return escaped(word);
-    if (!path && in_path(word)) return escaped(word);
+    if (path ? of_the_system(word) : in_path(word)) return valid_utf8(word) ? escaped(word) : parameter(word, 0);
     std::error_code error;
     if (fs::is_directory(word, error))
       return fail(Code::badValue, "'" + word + "' is a directory, not a program", "--");
@@ -143,11 +158,37 @@ class Planner {
     if (fs::is_directory(word, error)) plan_.directories.push_back(word);
     bool refers = false;
     const auto text = templated(word, names_, refers);
-    if (refers) return text;
+    const bool own = refers || names_.contains("argument" + std::to_string(number));
+    if (own && !valid_utf8(word))
+      return fail(Code::badValue, "'" + escape_bad_utf8(word) + "' is not UTF-8 and refers to a parameter", "--",
+                  "the bytes and the parameter in words of their own");
+    return own ? text : parameter(word, number);
+  }
+
+  // Parameters are UTF-8: other bytes go as text of which the job's machine makes bytes again.
+  std::string parameter(const std::string& word, std::size_t number) {
+    const bool bytes = !valid_utf8(word);
     const std::string name = "argument" + std::to_string(number);
-    if (names_.contains(name)) return text;
-    plan_.parameters[name] = word;
+    plan_.parameters[name] = bytes ? for_printf(word) : word;
+    if (bytes) bytes_.insert(number);
     return "{" + name + "}";
+  }
+
+  // The full stop keeps line ends, which $(…) would cut off.
+  void put_bytes() {
+    if (bytes_.empty()) return;
+    std::string made, call = "exec";
+    for (std::size_t i = 0; i < command_.size(); ++i) {
+      const auto number = std::to_string(i + 1), word = "\"${" + number + "}\"";
+      if (bytes_.contains(i)) made += "w" + number + "=$(printf %b. " + word + "); ";
+      call += bytes_.contains(i) ? " \"${w" + number + "%.}\"" : " " + word;
+    }
+    put_before({"/bin/sh", "-c", escaped(made + call), "geres"});
+  }
+
+  void put_before(const std::vector<std::string>& words) {
+    if (command_[0].starts_with("./")) command_[0] = "{GERES_PACKAGE_DIR}/" + command_[0].substr(2);
+    command_.insert(command_.begin(), words.begin(), words.end());
   }
 
   // Values are parameters, so that the package is the same with others.
@@ -160,9 +201,7 @@ class Planner {
       plan_.parameters[parameter] = value;
       before.push_back(escaped(name) + "={" + parameter + "}");
     }
-    if (before.empty()) return;
-    if (command_[0].starts_with("./")) command_[0] = "{GERES_PACKAGE_DIR}/" + command_[0].substr(2);
-    command_.insert(command_.begin(), before.begin(), before.end());
+    if (!before.empty()) put_before(before);
   }
 
   Result<std::string> add_file(const std::string& word) {
@@ -190,6 +229,7 @@ class Planner {
   const CommandAround& around_;
   CommandPlan plan_;
   std::vector<std::string> command_;
+  std::set<std::size_t> bytes_;  // words of the command that are not UTF-8
 };
 
 }  // namespace

@@ -5,8 +5,9 @@
 // What goes along: the program, when it is named by a path outside of the system's directories, or is no program in
 // PATH but a file here; and every argument that is an existing file. They keep their relative paths (or base names) and
 // the words are turned to where they lie on the host. All other arguments become parameters, so that the same program
-// with other arguments is the same package. The package is named "cmd-" and the start of its digest, and its one job
-// type like the program.
+// with other arguments is the same package. Words that are not UTF-8 reach the program as they are: the host's shell
+// makes their bytes of text before it executes it. The package is named "cmd-" and the start of its digest, and its one
+// job type like the program.
 #pragma once
 
 #include <map>

@@ -192,13 +192,18 @@ std::string Context::hub_source() const {
   return environment("GERES_HUB").empty() ? "the default" : "GERES_HUB";
 }
 
+std::string Context::called_hub() const {
+  auto url = hub_url();
+  if (!names_server(url))
+    usage_error("the hub's address '" + url + "' (from " + hub_source() + ") is not an http or https address", {},
+                "--hub 127.0.0.1:8080", "--hub");
+  return url;
+}
+
 client::Client& Context::hub() {
   if (client_) return *client_;
   client::Options options;
-  options.hub = hub_url();
-  if (!options.hub.starts_with("http://") && !options.hub.starts_with("https://"))
-    usage_error("the hub's address '" + options.hub + "' (from " + hub_source() + ") is not an http or https address",
-                {}, "--hub 127.0.0.1:8080", "--hub");
+  options.hub = called_hub();
   options.token = find_token(*this);
   options.stop = &interrupted();
   client_ = std::make_unique<client::Client>(std::move(options));

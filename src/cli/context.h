@@ -46,6 +46,7 @@ class Context {
 
   client::Client& hub();
   std::string hub_url() const;     // with http:// where no scheme was given
+  std::string called_hub() const;  // the same; throws the usage error where it is no address
   std::string hub_source() const;  // "--hub", "GERES_HUB" or "the default"
 
   // The value of an answer; ends the command if there is none.

@@ -14,6 +14,7 @@ struct LeftToken {
   std::string token;           // empty: there is none that may be read
   std::string hub;             // whose it is; empty where a hub before 0.2 left no address
   bool belongs_to(std::string_view url) const;
+  std::string owner() const { return hub.empty() ? "another hub" : hub; }
 };
 
 // Never fails: what cannot be read is not there.

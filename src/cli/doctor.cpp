@@ -3,6 +3,7 @@
 // checks are stable; JSON readers hold on to them.
 #include "base/duration.h"
 #include "cli/context.h"
+#include "cli/credentials.h"
 #include "cli/machine_checks.h"
 #include "cli/serve.h"
 
@@ -66,12 +67,13 @@ Check check_hosts(Context& context) {
   const auto answer = context.hub().get("/v1/hosts");
   if (!answer) return {"hosts", Finding::fine, "this token may not list them"};
   std::size_t live = 0;
-  std::vector<std::string> loose, shared;
+  std::vector<std::string> loose, shared, watched;
   for (const auto& host : items_of(*answer)) {
     if (!text_of(host, "state").empty() && text_of(host, "state") != "live") continue;
     ++live;
     if (text_of(host, "containment") == "bestEffort") loose.push_back(text_of(host, "name"));
     if (text_of(host, "isolation") == "none") shared.push_back(text_of(host, "name"));
+    if (text_of(member_of(host, "limits"), "memory") == "watched") watched.push_back(text_of(host, "name"));
   }
   if (live == 0)
     return {"hosts", Finding::failed, "no host is there: nothing can run", "geres host --hub " + context.hub_url()};
@@ -84,6 +86,11 @@ Check check_hosts(Context& context) {
     return {"hosts", Finding::fine,
             words + "; on " + joined(shared) + " jobs can read and change all that the host itself can",
             "run it as root, or where the kernel has Landlock; or let it run the jobs of one trusted person only"};
+  if (!watched.empty())
+    return {
+        "hosts", Finding::fine,
+        words + "; on " + joined(watched) + " a job's memory is looked at a few times a second, not held by the kernel",
+        "run it as root, or with Delegate=yes in its unit, where jobs are not to be trusted with memory"};
   return {"hosts", Finding::passed, words};
 }
 
@@ -131,6 +138,20 @@ std::filesystem::path data_of(Context& context, std::vector<Check>& checks) {
   }
 }
 
+// The directory is this machine's; a hub that is named may be another one, whose files and disk are elsewhere. Whoever
+// says --data has said which.
+void say_whose(const Context& context, const std::filesystem::path& data, std::vector<Check>& checks) {
+  if (context.has("data") || context.hub_source() == "the default") return;
+  const auto left = read_left_token(data);
+  if ((left.token.empty() && left.hub.empty()) || left.belongs_to(context.hub_url())) return;
+  for (auto& check : checks)
+    if (check.name == "dataDirectory" && check.finding == Finding::passed)
+      check = {check.name, Finding::fine,
+               check.message + " belongs to " + left.owner() + ", not to " + context.hub_url() + " (from " +
+                   context.hub_source() + ")",
+               "--data DIR, the data directory of the hub that is meant"};
+}
+
 int doctor(Context& context) {
   std::vector<Check> checks;
   json::value info = nullptr;
@@ -146,6 +167,7 @@ int doctor(Context& context) {
   }
   const auto data = data_of(context, checks);
   for (auto& check : check_machine(data)) checks.push_back(std::move(check));
+  say_whose(context, data, checks);
   if (context.services.try_host) checks.push_back(check_trial(context, data));
   bool failed = false;
   json::array list;

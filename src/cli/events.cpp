@@ -80,15 +80,18 @@ Since since_of(Context& context) {
 
 using Take = std::function<void(const transport::Frame&)>;
 
-// One answer of the hub, up to the newest event or, followed, until it breaks.
+// One answer of the hub, up to the newest event or, followed, until it breaks. `heard`: a byte came, which is a sign of
+// life also where no event was due.
 client::Answer<client::Reply> read_events(Context& context, client::Query query, const std::string& after, bool follow,
-                                          const Take& take) {
+                                          const Take& take, bool& heard) {
   if (!follow) query.emplace_back("follow", "false");
   if (!after.empty()) query.emplace_back("lastEventId", after);
   transport::SseParser parser;
   bool sound = true;
-  auto reply = context.hub().stream("/v1/events", query,
-                                    [&](std::string_view piece) { return sound = parser.feed(piece, take); });
+  auto reply = context.hub().stream("/v1/events", query, [&](std::string_view piece) {
+    heard = true;
+    return sound = parser.feed(piece, take);
+  });
   if (!sound) throw Trouble{kFailed, "the hub's answer is not a stream of events", {}, "geres doctor", "foreign"};
   return reply;
 }
@@ -97,7 +100,9 @@ client::Answer<client::Reply> read_events(Context& context, client::Query query,
 // read by itself; where few events fit it is read from ever further back.
 std::string show_tail(Context& context, const client::Query& query, std::int64_t wanted, EventLines& lines) {
   std::string end;
-  context.ask(read_events(context, query, "", false, [&](const transport::Frame& frame) { end = frame.id; }));
+  bool heard = false;
+  context.ask(read_events(
+      context, query, "", false, [&](const transport::Frame& frame) { end = frame.id; }, heard));
   const auto dash = end.rfind('-');
   std::int64_t newest = 0;
   if (dash == std::string::npos ||
@@ -110,12 +115,13 @@ std::string show_tail(Context& context, const client::Query& query, std::int64_t
     found.clear();
     const auto from = std::max<std::int64_t>(newest - std::min(back, kLookBackMax), 0);
     const auto after = from == 0 ? std::string("start") : end.substr(0, dash + 1) + std::to_string(from);
-    context.ask(read_events(context, query, after, false, [&](const transport::Frame& frame) {
+    const Take keep = [&](const transport::Frame& frame) {
       if (!frame.id.empty()) end = frame.id;
       if (!frame.has_data || frame.type == "gap") return;
       found.push_back(frame);
       if (std::int64_t(found.size()) > wanted) found.pop_front(), all = true;
-    }));
+    };
+    context.ask(read_events(context, query, after, false, keep, heard));
     all = all || std::int64_t(found.size()) == wanted;
   }
   for (const auto& frame : found) lines.take(frame);
@@ -136,11 +142,11 @@ int events(Context& context) {
   if (since.tail && !follow) return kDone;
   bool heard = since.tail.has_value();  // on this connection
   for (;;) {
-    const auto reply = read_events(context, query, position, follow, [&](const transport::Frame& frame) {
-      heard = true;
+    const Take show = [&](const transport::Frame& frame) {
       lines.take(frame);
       if (!frame.id.empty()) position = frame.id;
-    });
+    };
+    const auto reply = read_events(context, query, position, follow, show, heard);
     if (reply && !follow) return kDone;
     if (!reply && reply.error().kind == client::Failure::Kind::stopped && follow) return kDone;
     if (!reply && reply.error().kind != client::Failure::Kind::unreachable) context.stop(reply.error());

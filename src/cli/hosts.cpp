@@ -25,6 +25,16 @@ std::string host_state(const json::value& host) {
   return state.empty() ? mode : state;
 }
 
+// Whether the kernel holds its jobs to their memory and processes, or the host only looks.
+Cell limits_cell(const json::value& host) {
+  const auto& limits = member_of(host, "limits");
+  const auto memory = text_of(limits, "memory"), processes = text_of(limits, "processes");
+  if (memory.empty() || processes.empty()) return "";
+  const bool memory_watched = memory == "watched", processes_watched = processes == "watched";
+  if (memory_watched) return {processes_watched ? "watched" : "memory watched", Colour::yellow};
+  return processes_watched ? Cell("processes watched", Colour::yellow) : Cell("kernel");
+}
+
 // Below the table: why a host gets no jobs, and when it is tried again.
 void tell_trouble(Context& context, const json::value& host) {
   const auto& health = member_of(host, "health");
@@ -56,6 +66,7 @@ int list(Context& context) {
                {"SLOTS", true},
                {"CONTAINMENT", false, false, 5},
                {"ISOLATION", false, false, 4},
+               {"LIMITS", false, false, 5},
                {"MEMORY", true, false, 2},
                {"LABELS", false, true, 1},
                {"ADDRESS", false, true, 3},
@@ -72,6 +83,7 @@ int list(Context& context) {
          std::to_string(number_of(host, "slots")),
          {text_of(host, "containment"), text_of(host, "containment") == "bestEffort" ? Colour::yellow : Colour::none},
          {text_of(host, "isolation"), text_of(host, "isolation") == "none" ? Colour::yellow : Colour::none},
+         limits_cell(host),
          memory > 0 ? Cell(format_size(memory), std::to_string(memory)) : Cell(""),
          labels_of(host),
          text_of(host, "address"),

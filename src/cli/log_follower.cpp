@@ -15,6 +15,12 @@ namespace {
 constexpr Millis kPatience = 30 * 60'000;  // with a hub that is away while a log is followed
 constexpr Millis kQuick = 1'000, kPause = 500;
 
+// Not this call's fault: a later one may go well.
+bool away(const client::Failure& failure) {
+  return (failure.kind == client::Failure::Kind::unreachable && failure.error.code == Code::unavailable) ||
+         (failure.status >= 502 && failure.status <= 504);
+}
+
 // Where in its attempt's log an answer begins.
 std::int64_t offset_of(const client::Reply& reply) {
   return transport::header_number(reply, "geres-offset");
@@ -43,8 +49,11 @@ std::optional<client::Failure> LogFollower::run() {
   return failure;
 }
 
+// A job that prints nothing and a hub that is gone without a sign look the same, so after some silence the log is
+// followed anew.
 std::optional<client::Failure> LogFollower::follow() {
   int quick = 0;  // answers in a row that came at once and brought nothing, from a proxy that lets nobody wait
+  std::optional<Millis> away_since;
   for (bool begun = false;; begun = true) {
     if (quick > 2) pause();
     const auto had_ended = look();
@@ -63,11 +72,21 @@ std::optional<client::Failure> LogFollower::follow() {
         what_.follow);
     // A hub that stops ends its answers: all has come when the job had ended before the answer began.
     if (reply && (!what_.follow || *had_ended)) return std::nullopt;
-    quick = reply && came_ == 0 && SystemClock().monotonic() - asked < kQuick ? quick + 1 : 0;
-    // What broke before a byte came was tried again for long enough.
-    const bool broken = !reply && reply.error().kind == client::Failure::Kind::unreachable && came_ > 0;
-    if (!reply && !broken) return reply.error();
+    const auto now = SystemClock().monotonic();
+    quick = came_ == 0 && now - asked < kQuick ? quick + 1 : 0;
+    if (!reply && (!away(reply.error()) || (!what_.follow && came_ == 0))) return reply.error();
+    // A hub that is away is waited for by look(): here it answers that, and nothing else.
+    if (reply || came_ > 0 || now - asked >= silence_max())
+      away_since.reset();
+    else if (now - away_since.value_or(now) > kPatience)
+      return reply.error();
+    else
+      away_since = away_since.value_or(now);
   }
+}
+
+Millis LogFollower::silence_max() const {
+  return hub_.transport().options().answer_time_max;
 }
 
 // Ends with Ctrl-C, which the next call then tells.
@@ -90,6 +109,8 @@ client::Answer<client::Reply> LogFollower::ask(client::Query more, client::Sink 
   call.query.insert(call.query.end(), more.begin(), more.end());
   if (follow) call.query.emplace_back("follow", "true");
   call.lasting = follow;
+  call.silence_max = silence_max();
+  if (follow) call.patience = 0;  // coming back is follow()'s business
   call.take = std::move(sink);
   return hub_.transport().send(call);
 }

@@ -41,6 +41,7 @@ class LogFollower {
 
   void print(std::string_view bytes);
   void pause();
+  Millis silence_max() const;
 
   client::Client hub_;
   const What what_;

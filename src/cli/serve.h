@@ -62,7 +62,8 @@ struct HostSettings {
   std::string isolation;                  // none, user or sandbox; empty: user for root, else none
   bool allow_root = false;                // isolation none as root
   std::optional<std::int64_t> uid_block;  // where the jobs' user ids begin
-  std::string containment;                // cgroup2, freezer, pidns or bestEffort; empty: the best that works
+  std::optional<std::pair<std::string, std::uint16_t>> metrics;  // where its figures are to be had; absent: nowhere
+  std::string containment;  // cgroup2, freezer, pidns or bestEffort; empty: the best that works
 };
 
 struct LogSettings {

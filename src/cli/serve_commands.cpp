@@ -37,11 +37,12 @@ std::filesystem::path data_of(Context& context) {
   return directory;
 }
 
-std::pair<std::string, std::uint16_t> listen_of(Context& context) {
-  const auto text = context.value_or("listen", "127.0.0.1:8080");
+// `flag`: listen or metrics. A port alone is this machine's.
+std::pair<std::string, std::uint16_t> listen_of(const std::string& flag, const std::string& text) {
   const auto wrong = [&](const std::string& why) {
-    usage_error("--listen '" + text + "' is not an address to listen on", why,
-                "--listen 127.0.0.1:8080 (0.0.0.0:8080 for other machines, [::1]:8080, port 0 for any)", "--listen");
+    usage_error("--" + flag + " '" + text + "' is not an address to listen on", why,
+                "--" + flag + " 127.0.0.1:8080 (0.0.0.0:8080 for other machines, [::1]:8080, port 0 for any)",
+                "--" + flag);
   };
   const auto colon = text.rfind(':');
   std::string address = colon == std::string::npos ? "127.0.0.1" : text.substr(0, colon);
@@ -154,7 +155,7 @@ void read_amqp(Context& context, HubSettings& settings) {
 
 HubSettings hub_settings(Context& context) {
   HubSettings settings;
-  std::tie(settings.address, settings.port) = listen_of(context);
+  std::tie(settings.address, settings.port) = listen_of("listen", context.value_or("listen", "127.0.0.1:8080"));
   settings.store = context.value_or("store", "");
   if (settings.store.starts_with("postgres"))
     usage_error("a PostgreSQL store is not available yet in this version", {}, "--store sqlite:FILE", "--store");
@@ -253,8 +254,9 @@ int hub(Context& context) {
 
 int host(Context& context) {
   auto settings = host_settings(context);
-  settings.hub = context.hub_url();
+  settings.hub = context.called_hub();
   settings.ca_file = context.value_or("ca-file", "");
+  if (const auto metrics = context.value("metrics")) settings.metrics = listen_of("metrics", *metrics);
   settings.token = context.hub().transport().options().token;
   if (settings.token.empty())
     throw Trouble{kNotAllowed, "a host needs a token with the role host",
@@ -468,6 +470,9 @@ std::vector<Command> serve_commands() {
                     "geres host --label gpu=a100 --tenant demo --drain 1m"},
        .flags = together(together({data_flag()}, host_flags()),
                          {{.name = "ca-file", .value = "FILE", .help = "https: trust these authorities"},
+                          {.name = "metrics",
+                           .value = "ADDRESS",
+                           .help = "answer GET /metrics there, to anybody, such as 127.0.0.1:9469 (default: nowhere)"},
                           {.name = "log",
                            .value = "LEVEL",
                            .help = "what is logged",

@@ -18,11 +18,11 @@ void check_whose(const Context& context, const std::filesystem::path& data) {
   if (context.has("data") || context.has("store") || named == nullptr || *named == '\0') return;
   const auto left = read_left_token(data);
   if (left.belongs_to(hub_address(named))) return;
-  throw Trouble{kUsage,
-                "GERES_HUB names " + std::string(named) + ", but " + home_short(data.string()) + " belongs to " +
-                    (left.hub.empty() ? "another hub" : left.hub),
-                "this command works on files of this machine",
-                "--data DIR, the data directory of the hub that is meant", "--data"};
+  throw Trouble{
+      kUsage,
+      "GERES_HUB names " + std::string(named) + ", but " + home_short(data.string()) + " belongs to " + left.owner(),
+      "this command works on files of this machine", "--data DIR, the data directory of the hub that is meant",
+      "--data"};
 }
 
 StoreSettings store_settings(Context& context) {

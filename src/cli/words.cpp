@@ -207,10 +207,8 @@ Words parse_words(const std::vector<std::string>& given) {
     words.after_dashes.clear();
   }
   check_count(words);
-  if (command.live != Live::files || command.takes_words)
-    for (const auto* given : {&words.arguments, &words.after_dashes})
-      for (const auto& word : *given)
-        if (command.live != Live::files || given == &words.after_dashes) check_text(word, "");
+  if (command.live != Live::files)  // words of a command to run are any bytes, too
+    for (const auto& word : words.arguments) check_text(word, "");
   return words;
 }
 

@@ -60,6 +60,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
           [&] {
             auto cache = cache_options(options_, isolation() == "none", "packages", options_.package_cache_bytes);
             cache.bearer = [this] { return bearer(); };
+            cache.figures = &figures_.packages;
             if (users_) {
               cache.directory_mode = 0711;
               cache.own = [this](const std::string& tenant, const std::filesystem::path& directory) {
@@ -76,6 +77,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
           [&] {
             auto cache = cache_options(options_, isolation() == "none", "inputs", options_.input_cache_bytes);
             cache.bearer = [this] { return bearer(); };
+            cache.figures = &figures_.inputs;
             return cache;
           }(),
           input_kind(), link_, pool_, clock_),
@@ -121,8 +123,8 @@ void Agent::start() {
 
 void Agent::begin() {
   const auto& detail = runner_->hello().detail;
-  log::info("jobs are contained by {}{}{}", json::write(runner_->containment()).get_string().c_str(),
-            detail.empty() ? "" : ": ", detail);
+  log::event(log::Level::info, "jobs are contained",
+             {{"by", json::write(runner_->containment()).get_string().c_str()}, {"detail", detail}});
   say_what_limits_there_are();
   say_which_limits_are_less();
   member_.join();
@@ -151,13 +153,20 @@ std::string Agent::isolation() const {
   return fences_jobs(options_, runner_->hello()) ? "fenced" : "none";
 }
 
+std::string Agent::limits() const {
+  const auto& runner = runner_->hello();
+  return fmt::format("memory={}, processes={}", json::write(runner.memoryHeld).get_string().c_str(),
+                     json::write(runner.tasksHeld).get_string().c_str());
+}
+
 void Agent::joined() {
   try {
     remember_id(options_.data, member_.last_id());
   } catch (const std::exception& trouble) {
-    log::warn("cannot remember the host's id: {}", trouble.what());
+    log::event(log::Level::warn, "id cannot be remembered", {{"error", trouble.what()}});
   }
-  log::info("registered at {} as {} ({} slots)", options_.hub_url, name_, options_.slots);
+  log::event(log::Level::info, "registered",
+             {{"hub", options_.hub_url}, {"host", name_}, {"hostId", member_.last_id()}, {"slots", options_.slots}});
 }
 
 void Agent::refused(Refusal why, const std::string& problem) {
@@ -180,7 +189,7 @@ void Agent::gone() {
   reporter_.end();
   // Whoever was about to say goodbye has nothing to come back for.
   if (member_.stopping() && attempts_.empty()) return finish(broken_ ? Result<void>(*broken_) : Result<void>());
-  log::warn("the hub does not know this host any more; its attempts are ended, then it registers again");
+  log::event(log::Level::warn, "forgotten by the hub", {{"hostId", member_.last_id()}, {"attempts", attempts_.size()}});
   std::vector<std::string> leases;
   for (const auto& [lease, attempt] : attempts_) leases.push_back(lease);
   for (const auto& lease : leases) lose(lease);
@@ -200,6 +209,7 @@ void Agent::turn() {
   if (attempts_.empty() && std::exchange(must_register_, false)) member_.join();
   const bool takes_jobs = !member_.stopping() && member_.mode() == model::HostMode::run && runner_works_ &&
                           !disk_short_ && !resting_.rests(clock_.monotonic());
+  figures_.takes_jobs = takes_jobs;
   member_.pump(takes_jobs ? slots_to_name() : 0);
   publish_status();
 }
@@ -241,8 +251,8 @@ void Agent::start_waiting() {
 void Agent::over_scratch(const std::string& lease, const std::string& reason) {
   const auto it = attempts_.find(lease);
   if (it == attempts_.end() || it->second->phase != Phase::running) return;
-  log::warn("job {} attempt {} is killed: {}", it->second->job.id, it->second->job.attempt, reason);
-  runner_->stop(lease, 0, wire::StopReason::limit, reason);
+  say(log::Level::warn, "attempt killed", *it->second, {{"why", reason}});
+  stop(*it->second, 0, wire::StopReason::limit, reason);
 }
 
 void Agent::publish_status() {
@@ -251,11 +261,17 @@ void Agent::publish_status() {
   if (status_.id != (membership ? membership->id : "")) status_.id = membership ? membership->id : "";
   status_.connected = membership && member_.reachable();
   status_.slots_busy = options_.slots - free_slots();
+  figures_.connected = status_.connected;
+  figures_.slots_busy = status_.slots_busy;
 }
 
 JobHost::Status Agent::status() const {
   const std::lock_guard lock(mutex_);
   return status_;
+}
+
+std::string Agent::metrics() const {
+  return metrics_text(figures_, options_.slots, status().runner);
 }
 
 // ---- what the hub tells
@@ -271,9 +287,10 @@ void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   auto attempt = std::make_shared<Attempt>();
   attempt->lease = grant.lease;
   attempt->ttl_ms = grant.ttlMs;
+  attempt->taken_at = clock_.monotonic();
   attempt->deadline = lease_end(counted_from, grant.ttlMs);
   if (attempt->deadline <= clock_.monotonic()) {  // not named in the next report: the hub takes it back at once
-    log::warn("a lease came too late to be used; given back");
+    log::event(log::Level::warn, "lease came too late", {{"lateMs", clock_.monotonic() - attempt->deadline}});
     return member_.within(0);
   }
   attempt->package = std::move(grant.package);
@@ -316,12 +333,12 @@ void Agent::take_report_answer(const wire::Reported& answer, const std::vector<s
     if (it == attempts_.end()) continue;
     const AttemptPtr attempt = it->second;
     if (item.code == "filesMissing" && attempt->finished && !attempt->harvest.files.empty()) {
-      log::warn("job {}: the hub misses output files; sending them again", attempt->job.id);
+      say(log::Level::warn, "files are sent again", *attempt);
       attempt->phase = Phase::collecting;
       attempt->next_upload = 0;
       upload_more(attempt);
     } else {
-      log::warn("job {} attempt {}: its outcome was refused ({})", attempt->job.id, attempt->job.attempt, item.code);
+      say(log::Level::warn, "outcome refused", *attempt, {{"code", item.code}});
       forget(attempt);
     }
   }
@@ -344,21 +361,32 @@ void Agent::cancel(const wire::CancelOrder& order) {
   const auto it = attempts_.find(order.lease);
   if (it == attempts_.end()) return;
   const AttemptPtr attempt = it->second;
-  if (attempt->phase == Phase::running) return runner_->stop(order.lease, order.graceMs, wire::StopReason::cancel);
+  if (attempt->phase == Phase::running) return stop(*attempt, order.graceMs, wire::StopReason::cancel);
   if (attempt->phase == Phase::waiting || attempt->phase == Phase::preparing)
     end_without_run(attempt, model::Outcome::cancelled, "cancelled before it started");
 }
 
-void Agent::note(const std::string& line) const {
-  log::info("{}", line);
+void Agent::reached(bool reached) const {
+  log::event(reached ? log::Level::info : log::Level::warn, reached ? "hub answers again" : "hub out of reach",
+             {{"hub", options_.hub_url}});
 }
 
-void Agent::warn(const std::string& line) const {
-  log::warn("{}", line);
+void Agent::trouble(const Trouble& what) const {
+  std::vector<log::Member> members{{"call", what.call}, {"error", what.error}};
+  if (what.status != 0) members.emplace_back("status", what.status);
+  members.emplace_back("requestId", what.request_id);
+  log::event(log::Level::warn, "call failed", members);
+}
+
+void Agent::say(log::Level level, std::string_view message, const Attempt& about, std::vector<log::Member> more) const {
+  std::vector<log::Member> members{
+      {"job", about.job.id}, {"attempt", about.job.attempt}, {"tenant", about.job.tenant}, {"type", about.job.type}};
+  members.insert(members.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  log::event(level, message, members);
 }
 
 void Agent::mode_changed(model::HostMode mode) {
-  log::info("the hub sets this host to {}", json::write(mode).get_string().c_str());
+  log::event(log::Level::info, "hub sets the mode", {{"mode", json::write(mode).get_string().c_str()}});
   if (mode == model::HostMode::stop) stop_by(options_.drain_ms);
 }
 
@@ -367,7 +395,7 @@ void Agent::unspeakable(const std::string& lease) {
   const auto it = attempts_.find(lease);
   if (it == attempts_.end()) return;
   const AttemptPtr attempt = it->second;
-  log::error("job {} attempt {}: the hub refuses the report of its end", attempt->job.id, attempt->job.attempt);
+  say(log::Level::err, "report refused", *attempt);
   if (attempt->plainly_told) return forget(attempt);
   attempt->plainly_told = true;
   attempt->harvest = {};
@@ -379,10 +407,10 @@ void Agent::lose(const std::string& lease) {
   const auto it = attempts_.find(lease);
   if (it == attempts_.end() || it->second->phase == Phase::ended) return;  // its outcome gets an answer of its own
   const AttemptPtr attempt = it->second;
-  log::warn("job {} attempt {}: the lease is lost", attempt->job.id, attempt->job.attempt);
+  say(log::Level::warn, "lease lost", *attempt);
   attempt->dropped = true;
   if (attempt->phase == Phase::running)
-    runner_->stop(lease, 0, wire::StopReason::lease);
+    stop(*attempt, 0, wire::StopReason::lease);
   else
     forget(attempt);
 }

@@ -14,10 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "base/worker_pool.h"
 #include "host/attempt.h"
 #include "host/content_cache.h"
 #include "host/disk_watch.h"
+#include "host/figures.h"
 #include "host/job_host.h"
 #include "host/job_users.h"
 #include "host/leftovers.h"
@@ -40,6 +42,7 @@ class Agent : private Member::Owner {
   void request_stop(Millis drain_ms);
   Result<void> wait();
   JobHost::Status status() const;
+  std::string metrics() const;
 
  private:
   using AttemptPtr = std::shared_ptr<Attempt>;
@@ -55,13 +58,15 @@ class Agent : private Member::Owner {
   std::string bearer() const;
   wire::RegisterHost registration() const override;
   std::string isolation() const override;
+  std::string limits() const override;
   std::optional<std::string> rests() const;
   std::string token() const override { return options_.token; }
   void joined() override;
   void refused(Refusal why, const std::string& problem) override;
   void gone() override;
-  void note(const std::string& line) const override;
-  void warn(const std::string& line) const override;
+  void reached(bool reached) const override;
+  void trouble(const Trouble& what) const override;
+  void say(log::Level level, std::string_view message, const Attempt& about, std::vector<log::Member> more = {}) const;
 
   // ---- each turn of the loop
   void turn();
@@ -121,6 +126,7 @@ class Agent : private Member::Owner {
   void stop_step();
   void give_back_unstarted();
   void stop_running(Millis grace_ms);
+  void stop(Attempt& attempt, Millis grace_ms, wire::StopReason why, const std::string& reason = {});
   void finish(Result<void> ended);
 
   // ---- the disk
@@ -150,6 +156,7 @@ class Agent : private Member::Owner {
   std::deque<AttemptPtr> waiting_;
   std::vector<std::uint32_t> runner_slots_;  // free ones
   Attempts attempts_;
+  Figures figures_;
   ContentCache packages_, inputs_;
   Reporter reporter_;
   Millis log_report_due_ = 0;

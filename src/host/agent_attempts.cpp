@@ -212,11 +212,13 @@ wire::RunSpec Agent::spec_of(Attempt& attempt, const package::Launch& launch) co
 void Agent::say_what_limits_there_are() const {
   const auto& runner = runner_->hello();
   if (const auto memory = default_memory(options_); memory > 0 && memory < machine_memory())
-    log::info("a job that asks for no memory may have {} (--default-memory)", format_size(memory));
-  if (!runner.limitsMemory)
-    log::warn("the memory of jobs is looked at a few times a second: {}", runner.limitsDetail);
-  else if (!runner.limitsTasks)
-    log::warn("{}", runner.limitsDetail);
+    log::event(log::Level::info, "jobs that ask for no memory are limited",
+               {{"bytes", memory}, {"flag", "--default-memory"}});
+  if (runner.memoryHeld == wire::LimitHeld::watched || runner.tasksHeld == wire::LimitHeld::watched)
+    log::event(log::Level::warn, "limits are looked at, not held by the kernel",
+               {{"memory", json::write(runner.memoryHeld).get_string().c_str()},
+                {"processes", json::write(runner.tasksHeld).get_string().c_str()},
+                {"why", runner.limitsDetail}});
 }
 
 // Attempts get the smaller of what they should have and what this host may have itself.
@@ -224,21 +226,21 @@ void Agent::say_which_limits_are_less() const {
   const auto look = [](int which, std::optional<std::int64_t> wanted, const char* what, const char* flag) {
     rlimit own{};
     if (!wanted || ::getrlimit(which, &own) != 0 || own.rlim_max >= rlim_t(*wanted)) return;
-    log::warn("jobs may have {} {}, not {}: this host has no more itself (ulimit -H{})", own.rlim_max, what, *wanted,
-              flag);
+    log::event(log::Level::warn, "jobs may have less, as this host has no more itself",
+               {{"of", what}, {"most", std::int64_t(own.rlim_max)}, {"wanted", *wanted}, {"ulimit", flag}});
   };
   const auto limits = run_limits(options_, runner_->hello(), {users_ ? 1U : 0U, 0}, 0);
-  look(RLIMIT_NPROC, limits.processes, "processes and threads together", "u");
-  look(RLIMIT_NOFILE, limits.openFiles, "open files each", "n");
-  look(RLIMIT_FSIZE, limits.fileBytes, "bytes in a file", "f");
+  look(RLIMIT_NPROC, limits.processes, "processes and threads together", "-Hu");
+  look(RLIMIT_NOFILE, limits.openFiles, "open files each", "-Hn");
+  look(RLIMIT_FSIZE, limits.fileBytes, "bytes in a file", "-Hf");
   const auto say = [](int which, const char* what, const char* flag) {
     rlimit own{};
     if (::getrlimit(which, &own) != 0 || own.rlim_max == RLIM_INFINITY) return;
-    log::warn("jobs may have {} of {} each: this host has no more itself (ulimit -H{})",
-              format_size(std::int64_t(own.rlim_max)), what, flag);
+    log::event(log::Level::warn, "jobs may have less, as this host has no more itself",
+               {{"of", what}, {"most", std::int64_t(own.rlim_max)}, {"ulimit", flag}});
   };
-  say(RLIMIT_AS, "address space", "v");
-  say(RLIMIT_DATA, "data", "d");
+  say(RLIMIT_AS, "bytes of address space", "-Hv");
+  say(RLIMIT_DATA, "bytes of data", "-Hd");
 }
 
 void Agent::attach_runner() {
@@ -264,6 +266,8 @@ void Agent::run_started(const wire::RunStarted& started) {
   const auto it = attempts_.find(started.key);
   if (it == attempts_.end()) return;
   it->second->started = true;
+  ++figures_.started;
+  figures_.start_seconds.observe(double(clock_.monotonic() - it->second->taken_at) / 1'000);
   resting_.started(it->second->job.id);
   member_.within(kStartedDelay);
 }
@@ -294,6 +298,7 @@ void Agent::run_exited(const wire::RunResult& result) {
   const auto it = attempts_.find(result.key);
   if (it == attempts_.end()) return;
   const AttemptPtr attempt = it->second;
+  if (attempt->stop_at > 0) figures_.kill_seconds.observe(double(clock_.monotonic() - attempt->stop_at) / 1'000);
   free_slot(*attempt);
   if (attempt->dropped) return forget(attempt);
   attempt->out.size = result.stdout_.keptBytes;
@@ -304,7 +309,7 @@ void Agent::run_exited(const wire::RunResult& result) {
 
 // All it ran has ended with it.
 void Agent::runner_lost(const std::vector<std::string>& keys, const std::string& why) {
-  log::error("the runner died: {}", why);
+  log::event(log::Level::err, "runner died", {{"error", why}, {"attempts", keys.size()}});
   for (const auto& key : keys) {
     const auto it = attempts_.find(key);
     if (it == attempts_.end() || it->second->phase != Phase::running) continue;
@@ -342,7 +347,7 @@ void Agent::start_new_runner() {
     runner_ = std::move(**runner);
     note_runner(lock_, runner_->pid());
     runner_works_ = true;
-    log::info("a new runner was started");
+    log::event(log::Level::info, "runner started anew", {});
     attach_runner();
   });
 }
@@ -396,9 +401,8 @@ void Agent::uploaded_all(const AttemptPtr& attempt) {
   for (const auto& file : files) item.files.push_back({file.path, file.size, file.sha256});
   if (left_out.count > 0) {
     item.filesLeftOut = wire::FilesLeftOutShape{left_out.count, left_out.named};
-    log::warn("job {} attempt {}: {} of its output files are not kept, among them {}: {}", attempt->job.id,
-              attempt->job.attempt, left_out.count, json::write_text(left_out.named.front().path),
-              left_out.named.front().why);
+    say(log::Level::warn, "files left out", *attempt,
+        {{"files", left_out.count}, {"path", left_out.named.front().path}, {"why", left_out.named.front().why}});
   }
   end(attempt, std::move(item));
 }
@@ -457,6 +461,7 @@ void Agent::uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnsw
 
 void Agent::end(const AttemptPtr& attempt, wire::FinishedItem item) {
   free_slot(*attempt);
+  ++figures_.ended[std::size_t(item.outcome)];
   attempt->phase = Phase::ended;
   attempt->finished = std::move(item);
   attempt->package_content.reset();
@@ -465,7 +470,7 @@ void Agent::end(const AttemptPtr& attempt, wire::FinishedItem item) {
 }
 
 void Agent::end_without_run(const AttemptPtr& attempt, model::Outcome outcome, std::string error) {
-  if (outcome == Outcome::lost) log::error("job {} attempt {}: {}", attempt->job.id, attempt->job.attempt, error);
+  if (outcome == Outcome::lost) say(log::Level::err, "attempt lost", *attempt, {{"error", error}});
   end(attempt, ended_without_run(attempt->lease, outcome, std::move(error)));
 }
 
@@ -480,15 +485,13 @@ bool Agent::lacks_room_for(const Error& error) const {
 void Agent::could_not_start(const AttemptPtr& attempt, std::string why, bool too_large) {
   const auto now = clock_.monotonic();
   if (too_large && resting_.was_too_large(attempt->job.id, now)) {
-    log::warn("job {} attempt {} is given back, there is no room for it: {}", attempt->job.id, attempt->job.attempt,
-              why);
+    say(log::Level::warn, "no room for a job", *attempt, {{"error", why}});
     return end_without_run(attempt, Outcome::released, std::string(wire::kNoRoom) + why);
   }
   if (resting_.is_hopeless(attempt->job.id, now)) return end_without_run(attempt, Outcome::lost, std::move(why));
   const auto pause = resting_.could_not_start(attempt->job.id, now);
   link_.after(pause, [] {});
-  log::warn("job {} attempt {} could not start and is given back; no jobs are taken for {}: {}", attempt->job.id,
-            attempt->job.attempt, format_duration(pause), why);
+  say(log::Level::warn, "job could not start", *attempt, {{"error", why}, {"restsMs", pause}});
   end_without_run(attempt, Outcome::released, std::string(wire::kNotStarted) + why);
 }
 

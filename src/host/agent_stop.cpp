@@ -12,7 +12,7 @@ void Agent::request_stop(Millis drain_ms) {
 
 void Agent::stop_by(Millis drain_ms) {
   if (!member_.stopping())
-    log::info("stopping; {} jobs are under way", attempts_.size());
+    log::event(log::Level::info, "host stops", {{"host", name_}, {"attempts", attempts_.size()}});
   else if (member_.time_was_up())
     stop_running(0);  // asked again while they are ending already
   member_.stop_by(drain_ms);
@@ -22,7 +22,7 @@ void Agent::stop_step() {
   give_back_unstarted();
   if (member_.time_is_up()) stop_running(options_.grace_ms);
   if (member_.out_of_reach()) {
-    log::warn("the hub cannot be reached; leaving without a word");
+    log::event(log::Level::warn, "host leaves without a word", {{"hub", options_.hub_url}});
     return finish(broken_ ? Result<void>(*broken_) : Result<void>());
   }
   link_.after(500, [] {});
@@ -42,13 +42,18 @@ void Agent::give_back_unstarted() {
 
 void Agent::stop_running(Millis grace_ms) {
   for (const auto& [lease, attempt] : attempts_)
-    if (attempt->phase == Phase::running) runner_->stop(lease, grace_ms, wire::StopReason::drain);
+    if (attempt->phase == Phase::running) stop(*attempt, grace_ms, wire::StopReason::drain);
+}
+
+void Agent::stop(Attempt& attempt, Millis grace_ms, wire::StopReason why, const std::string& reason) {
+  if (attempt.stop_at == 0) attempt.stop_at = clock_.monotonic();
+  runner_->stop(attempt.lease, grace_ms, why, reason);
 }
 
 void Agent::finish(Result<void> ended) {
   if (finished_) return;
   finished_ = true;
-  if (!ended) log::error("{}", ended.error().message);
+  if (!ended) log::event(log::Level::err, "host cannot go on", {{"error", ended.error().message}});
   const std::lock_guard lock(mutex_);
   ended_ = std::move(ended);
   ended_changed_.notify_all();

@@ -43,6 +43,8 @@ struct Attempt {
   std::vector<wire::InputRef> inputs;
   Millis timeout_ms = 0;
   JobUser user;
+  Millis taken_at = 0;  // monotonic
+  Millis stop_at = 0;   // likewise: when it was first told to stop; 0: never
 
   Phase phase = Phase::waiting;
   std::optional<std::uint32_t> slot;  // of the runner

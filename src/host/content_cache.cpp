@@ -54,6 +54,7 @@ void ContentCache::start() {
       bytes_ += entry.bytes;
     }
   }
+  if (options_.figures != nullptr) options_.figures->bytes = bytes_;
 }
 
 std::filesystem::path ContentCache::temporary(const Key& key) const {
@@ -81,6 +82,7 @@ void ContentCache::get(const std::string& tenant, const std::string& sha256, con
   // The URL is a path: anything else could carry the host's secret to another machine.
   if (!model::is_name(tenant) || !is_sha256_hex(sha256) || !url.starts_with('/'))
     return done(fail(Code::badValue, "the hub named no proper " + kind_.noun));
+  if (options_.figures != nullptr) ++options_.figures->asked;
   const Key key{tenant, sha256};
   const auto [place, fresh] = entries_.try_emplace(key);
   Entry& entry = place->second;
@@ -101,7 +103,7 @@ void ContentCache::examine(const Key& key) {
     } catch (const std::exception&) {  // not readable is not whole
     }
     if (!bytes) {
-      log::warn("{} {} in the cache is damaged; fetching it again", kind_.noun, key.second);
+      log::event(log::Level::warn, "cached file damaged", {{"of", kind_.noun}, {"sha256", key.second}});
       kind_.forget(path(key));
       remove_tree(path(key));
     }
@@ -160,6 +162,7 @@ void ContentCache::download(const Key& key) {
   call.download = fd;
   call.download_max = options_.download_max;
   ++entry.tries;
+  if (options_.figures != nullptr) ++options_.figures->downloads;
   link_.send(std::move(call), [this, key, file](HubAnswer answer) { downloaded(key, file, answer); });
 }
 
@@ -167,19 +170,21 @@ void ContentCache::downloaded(const Key& key, const std::filesystem::path& file,
   Entry& entry = entries_.at(key);
   if (answer.status == 200 && answer.sha256 == key.second) return install(key, file);
   // The call holds it open still: emptied, so that its space is free by now.
-  if (::truncate(file.c_str(), 0) != 0) log::warn("{} download: cannot be emptied", kind_.noun);
+  if (::truncate(file.c_str(), 0) != 0)
+    log::event(log::Level::warn, "download cannot be emptied", {{"of", kind_.noun}, {"sha256", key.second}});
   ::unlink(file.c_str());
   if (answer.ours)
     return settle(key,
                   fail(answer.disk ? Code::internal : Code::storageFull, kind_.noun + " download: " + answer.trouble));
   if (answer.status == 200) {
-    log::warn("{} {}: the hub sent other bytes ({})", kind_.noun, key.second, answer.sha256);
+    log::event(log::Level::warn, "download has another digest",
+               {{"of", kind_.noun}, {"sha256", key.second}, {"got", answer.sha256}});
     if (++entry.mismatches < kMismatchesMax) return retry(key, backoff(entry.mismatches, 50, 1'000));
     return settle(key, fail(Code::badValue, "the hub's " + kind_.noun + " does not have the digest it is named by"));
   }
   if (answer.again() || answer.status == 401) {
-    log::warn("{} {}: {}; trying again", kind_.noun, key.second,
-              answer.status == 0 ? answer.trouble : "status " + std::to_string(answer.status));
+    log::event(log::Level::warn, "download failed",
+               {{"of", kind_.noun}, {"sha256", key.second}, {"error", answer.trouble}});
     return retry(key, std::max(answer.retry_after_ms, backoff(entry.tries, 100, 5'000)));
   }
   if (!entry.waiters.front().wanted()) return download(key);  // it was asked for under a lease that has ended meanwhile
@@ -228,12 +233,13 @@ void ContentCache::make_room() {
       if (it->second.uses > 0 || it->second.state == State::loading) continue;
       if (oldest == entries_.end() || it->second.used_at < oldest->second.used_at) oldest = it;
     }
-    if (oldest == entries_.end()) return;
+    if (oldest == entries_.end()) break;
     const Key key = oldest->first;
     bytes_ -= oldest->second.bytes;
     entries_.erase(oldest);
     discard(key);
   }
+  if (options_.figures != nullptr) options_.figures->bytes = bytes_;
 }
 
 // Renamed at once, so that a new download finds the place free; removed at leisure.

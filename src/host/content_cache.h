@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/worker_pool.h"
+#include "host/figures.h"
 #include "host/link/hub_link.h"
 
 namespace geres::host {
@@ -57,6 +58,7 @@ class ContentCache {
     unsigned directory_mode = 0700;
     std::function<void(const std::string& tenant, const std::filesystem::path& directory)> own;  // sets its owner
     std::function<std::string()> bearer;
+    CacheFigures* figures = nullptr;  // counts there, if given
   };
   using Done = std::function<void(Result<CachedContent>)>;
   using Wanted = std::function<bool()>;

@@ -61,7 +61,7 @@ void kill_runner(const Process& runner) {
   const Fd handle(int(::syscall(SYS_pidfd_open, runner.pid, 0)));
   const auto facts = look_up(runner.pid);  // after opening: what the handle names is what is looked at
   if (!handle || !facts || facts->started != runner.started || facts->name != "geres-runner") return;
-  log::warn("the runner {} of an earlier life does not end; it is killed", runner.pid);
+  log::event(log::Level::warn, "runner of an earlier life killed", {{"pid", runner.pid}});
   ::syscall(SYS_pidfd_send_signal, handle.get(), SIGKILL, nullptr, 0);
 }
 
@@ -122,7 +122,7 @@ void note_runner(const Fd& lock, pid_t runner) {
   try {
     write_life(lock, line(::getpid()) + line(runner) + place("/proc/self/fd/" + std::to_string(lock.get())));
   } catch (const std::exception& trouble) {
-    log::warn("cannot note the runner: {}", trouble.what());
+    log::event(log::Level::warn, "runner cannot be noted", {{"error", trouble.what()}});
   }
 }
 

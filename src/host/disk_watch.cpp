@@ -155,10 +155,8 @@ void DiskWatch::look_at_space() {
   const bool is_short = free < limits_.reserve || (facts.f_files > 0 && facts.f_favail < kInodesReserve);
   if (is_short == short_) return;
   short_ = is_short;
-  if (is_short)
-    log::warn("the disk of {} is full but for {}: no jobs are taken", data_.string(), format_size(free));
-  else
-    log::info("there is space on the disk of {} again", data_.string());
+  log::event(is_short ? log::Level::warn : log::Level::info, is_short ? "disk low" : "disk has room again",
+             {{"of", data_.string()}, {"freeBytes", free}});
   callbacks_.short_of_space(is_short);
 }
 

@@ -172,6 +172,10 @@ JobHost::Status JobHost::status() const {
   return impl_->status();
 }
 
+std::string JobHost::metrics() const {
+  return impl_->metrics();
+}
+
 void JobHost::stop(Millis drain_ms) {
   impl_->request_stop(drain_ms);
   (void)impl_->wait();

@@ -111,7 +111,8 @@ class JobHost {
     int slots_busy = 0;
     wire::RunnerHello runner;  // containment and its explanation
   };
-  Status status() const;  // any thread
+  Status status() const;        // any thread
+  std::string metrics() const;  // likewise: its figures, in the text format of Prometheus
 
  private:
   class Impl;

@@ -60,7 +60,7 @@ wire::RunLimits run_limits(const Options& options, const wire::RunnerHello& runn
   if (options.processes_max <= 0) return limits;
   limits.treeProcesses = options.processes_max;
   limits.treeTasks = options.processes_max * 2 + kThreadsMore;
-  if (runner.limitsTasks) return limits;
+  if (runner.tasksHeld != wire::LimitHeld::watched) return limits;
   // Else what the kernel can hold a user to, where that user has nothing but this attempt, or at least nothing but
   // jobs: threads count there too, and who has too many processes shall be told so and not fail to fork.
   const bool shared_with_jobs = ::geteuid() != 0 && runner.pidNamespace;

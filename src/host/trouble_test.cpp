@@ -190,7 +190,7 @@ struct Claims : testing::Test {
                  {.fetched = [this](const wire::Fetched& answer, Millis) { leases += int(answer.leases.size()); },
                   .heard = [](bool) {},
                   .gone = [] {},
-                  .trouble = [](const std::string&) {}}};
+                  .trouble = [](const Trouble&) {}}};
 };
 
 // What is named changes (the host rests, it drains) while an older call hangs: the newer ones do not wait for it.

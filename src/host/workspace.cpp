@@ -172,7 +172,8 @@ bool Workspaces::make_anew() {
   if (!std::filesystem::exists(lock_)) return false;
   descriptor_ = new_directory(directory_);
   spare_.clear();
-  log::warn("{} was gone and is made anew: nobody else should clean up there", directory_.string());
+  log::event(log::Level::warn, "directory was removed by somebody, and made anew",
+             {{"directory", directory_.string()}});
   return true;
 }
 

@@ -93,6 +93,7 @@ struct Router::Route {
 
 struct Router::Table {
   ErrorFormat format;
+  AroundUnread around_unread;
   std::vector<std::unique_ptr<const Route>> routes;  // in order of precedence: the first that fits is the one
 
   Match find(const Request& request) const;
@@ -129,6 +130,11 @@ Router& Router::add(Method method, std::string pattern, Handler handler, Spellin
 Router& Router::around(Around around) {
   Handler inner = std::move(entry_);
   entry_ = [around = std::move(around), inner = std::move(inner)](Request& request) { return around(request, inner); };
+  return *this;
+}
+
+Router& Router::around_unread(AroundUnread around) {
+  table_->around_unread = std::move(around);
   return *this;
 }
 
@@ -175,6 +181,12 @@ awaitable<Response> Router::dispatch(const Table& table, Request& request) {
 
 Response Router::error(const Error& error, unsigned status) const {
   return table_->format(error, status);
+}
+
+Response Router::unread(const Unread& unread, unsigned status) const {
+  Response answer = error(unread.error, status);
+  if (table_->around_unread) table_->around_unread(unread, answer);
+  return answer;
 }
 
 }  // namespace geres::http

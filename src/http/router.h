@@ -23,6 +23,14 @@ Response plain_error(const Error& error, unsigned status);  // text/plain
 // Wraps every request that could be read, routed or not: authentication, metrics, logs.
 using Around = std::function<awaitable<Response>(Request&, const Handler& next)>;
 
+// Is told of the answer to what could not be read as a request, which goes around all of the above; may add to it.
+struct Unread {
+  std::string_view peer;
+  const Headers& headers;  // those that could be read: all or none
+  const Error& error;
+};
+using AroundUnread = std::function<void(const Unread& unread, Response& answer)>;
+
 // How a path must be spelled. As ASP.NET has it: in upper or lower case, and with or without a slash at its end.
 enum class Spelling { exact, as_aspnet };
 
@@ -33,8 +41,10 @@ class Router {
   // Asserts that the pattern is well formed.
   Router& add(Method method, std::string pattern, Handler handler, Spelling spelling = Spelling::exact);
   Router& around(Around around);  // the last one added is the outermost
+  Router& around_unread(AroundUnread around);
   awaitable<Response> handle(Request& request) const { return entry_(request); }
   Response error(const Error& error, unsigned status) const;
+  Response unread(const Unread& unread, unsigned status) const;
 
  private:
   struct Route;

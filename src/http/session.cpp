@@ -34,8 +34,9 @@ awaitable<void> Session::refuse(std::shared_ptr<Session> self) {
   Refusal refusal;
   refusal.status = 503;
   refusal.error = fail(Code::unavailable, "too many connections");
+  Headers none;
   try {
-    co_await self->answer_refusal(std::move(refusal));
+    co_await self->answer_refusal(std::move(refusal), std::move(none));
   } catch (const std::exception&) {
   }
   self->close();
@@ -125,7 +126,7 @@ awaitable<bool> Session::serve_one() {
       refusal.status = 0;
   }
   if (refusal.status != 0) {
-    co_await answer_refusal(std::move(refusal));
+    co_await answer_refusal(std::move(refusal), std::move(head.headers));
     co_return false;
   }
   request.method = head.method;
@@ -193,8 +194,8 @@ bool Session::may_keep_alive(const RequestHead& head, const Response& response) 
   return !body_.continue_due && body_.length && *body_.length - body_.received <= kDiscardMax;
 }
 
-awaitable<void> Session::answer_refusal(Refusal refusal) {
-  Response response = router_.error(refusal.error, refusal.status);
+awaitable<void> Session::answer_refusal(Refusal refusal, Headers headers) {
+  Response response = router_.unread({peer_, headers, refusal.error}, refusal.status);
   std::string bytes = write_head(response, Framing::length, response.body.size(), false, true);
   bytes += response.body;
   if (co_await send_all(bytes)) co_await linger();

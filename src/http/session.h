@@ -38,7 +38,7 @@ class Session final : public Connection, private Body, private Cancellation, pri
   awaitable<bool> next_bytes();
   awaitable<bool> serve_one();
   awaitable<Head> read_head(RequestHead& head, Refusal& refusal);
-  awaitable<void> answer_refusal(Refusal refusal);
+  awaitable<void> answer_refusal(Refusal refusal, Headers headers);
   awaitable<Response> handle(Request& request);
   void begin_body(const RequestHead& head);
   bool may_keep_alive(const RequestHead& head, const Response& response) const;

@@ -377,7 +377,12 @@ class Restore {
 }  // namespace
 
 BackupFound backup_hub(const HubPlaces& places, const fs::path& to, const store::AuditOptions& options) {
-  return Backup(places, to, options).run();
+  auto found = Backup(places, to, options).run();
+  if (found.audit.violations.empty() && found.lost_count == 0) try {
+      replace_file(places.data / kBackupMark, to.string() + "\n", 0600);
+    } catch (const std::system_error&) {  // the backup is none the worse
+    }
+  return found;
 }
 
 BackupFound restore_hub(const fs::path& from, const fs::path& data, const store::AuditOptions& options) {

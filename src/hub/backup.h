@@ -38,6 +38,9 @@ struct BackupFound {
   std::int64_t lost_count = 0;
 };
 
+// In a hub's data directory: made anew by each backup that has succeeded, so that its hub can tell when that was.
+inline constexpr const char* kBackupMark = "last-backup";
+
 // Both throw StoreFailed or std::system_error with a sentence for the user.
 
 // `to` must not be there, or be empty. What was written is removed again when it cannot be finished.

@@ -80,6 +80,29 @@ TEST_F(HostFlowTest, AHostThatSaysItsProtocolIsAnsweredTheOneOfBoth) {
   }
 }
 
+TEST_F(HostFlowTest, AHostSaysHowItsLimitsAreHeld) {
+  const auto join = [&](const std::string& name, const std::string& said) {
+    return machine.post("/v1/hosts", R"({"name":")" + name + R"(","slots":1})", {{"Geres-Limits", said}});
+  };
+  const auto shown = [&](const std::string& name) {
+    const auto all = admin.get("/v1/hosts").json();
+    for (const auto& host : all.at("items").get_array())
+      if (str(host.at("name")) == name) return host.get_object();
+    return json::object();
+  };
+  EXPECT_EQ(join("a", "memory=cgroup1, processes=watched").status, 201);
+  EXPECT_EQ(shown("a").at("limits"), (json::object{{"memory", "cgroup1"}, {"processes", "watched"}}));
+  EXPECT_EQ(join("b", "memory=cgroup2,disk=sometimes").status, 201);  // a newer host says more
+  EXPECT_EQ(shown("b").at("limits"), (json::object{{"memory", "cgroup2"}}));
+  EXPECT_EQ(machine.post("/v1/hosts", R"({"name":"c","slots":1})").status, 201);  // an older one nothing
+  EXPECT_FALSE(shown("c").contains("limits"));
+  for (const char* wrong : {"memory=often", "memory", "memory=", "processes=Cgroup2"}) {
+    const auto refused = join("d", wrong);
+    EXPECT_EQ(refused.status, 400) << refused;
+    EXPECT_EQ(refused.code(), "badValue") << refused;
+  }
+}
+
 TEST_F(HostFlowTest, AReportNamesOneFetchAndNoEarlierOnes) {
   FakeHost host(machine, "h");
   EXPECT_EQ(host.report(R"("running":[],"fetchedOnly":true)").status, 200);

@@ -27,6 +27,7 @@
 #include "hub/amqp/publisher.h"
 #include "hub/api/metrics.h"
 #include "hub/api/routes.h"
+#include "hub/backup.h"
 #include "hub/events/chronicle.h"
 #include "hub/packages/directory_blobs.h"
 #include "hub/store/sqlite/sqlite_store.h"
@@ -284,7 +285,8 @@ struct Hub::Parts {
 void Hub::Parts::set_up_api(const HubOptions& options, const std::filesystem::path& store_file) {
   api.limits = {options.spec_bytes_max, options.list_bytes_max, options.package_bytes_max, options.file_bytes_max,
                 report_every(options)};
-  api.about = {"sqlite", store_file.string(), options.data_dir.string(), clock.wall()};
+  api.about = {"sqlite", store_file.string(), options.data_dir.string(), clock.wall(),
+               (options.data_dir / kBackupMark).string()};
   api.access_log = options.access_log;
   api.metrics_tenants = std::min(options.metrics_tenants, api::Metrics::kTenantsMax);
   api.default_tenant = options.default_tenant;

@@ -34,6 +34,33 @@ class ReadingTest : public HubTest {
   static std::string large_parameters() { return R"(,"parameters":")" + std::string(60'000, 'x') + "\""; }
 };
 
+// What cannot be read has a name, too, by which its sender and whoever looks into the log mean the same.
+TEST_F(ReadingTest, WhatIsNoRequestIsNamed) {
+  const auto answer_to = [&](const std::string& bytes) {
+    http::Client client(std::uint16_t(std::stoi(url.substr(url.rfind(':') + 1))),
+                        Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+    client.send(bytes);
+    return client.read_until("\"}");
+  };
+  const auto id_of = [](const std::string& answer) {
+    const auto at = answer.find("X-Request-Id: ");
+    return at == std::string::npos ? "" : answer.substr(at + 14, answer.find('\r', at) - at - 14);
+  };
+  std::set<std::string> ids;
+  for (const std::string& bytes :
+       {std::string("HELLO\r\n\r\n"), "GET /" + std::string(100'000, 'x') + " HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nMuch: " + std::string(100'000, 'x') + "\r\n\r\n",
+        std::string("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n")}) {
+    const auto answer = answer_to(bytes);
+    const auto id = id_of(answer);
+    EXPECT_GE(id.size(), 10u) << answer;
+    EXPECT_NE(answer.find("\"requestId\":\"" + id + "\""), std::string::npos) << answer;
+    ids.insert(id);
+  }
+  EXPECT_EQ(ids.size(), 4u);
+  EXPECT_EQ(id_of(answer_to("GET /%zz HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\n\r\n")), "mine");
+}
+
 TEST_F(ReadingTest, APageEndsByItsBytes) {
   submit_many(100, large_parameters());
   std::set<std::string> ids;

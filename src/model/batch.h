@@ -92,7 +92,9 @@ struct Host {
   std::string containment;                          // cgroup2 | freezer | pidns | bestEffort; empty: not said
   HostMode mode = HostMode::run;
   Millis joined_at = 0;
-  std::string isolation;  // user | fenced | none; empty: not said
+  std::string isolation;       // user | fenced | none; empty: not said
+  std::string memory_held;     // how jobs are held to their memory: cgroup2 | cgroup1 | watched; empty: not said
+  std::string processes_held;  // likewise
 };
 
 }  // namespace geres::model

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -81,14 +82,19 @@ void set_limits(const ChildPlan& plan) {
 }
 
 // So that no program that it executes can have any, whoever it runs as. EINVAL: there are no more.
-void drop_bounding_set() {
+void drop_capabilities() {
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   for (unsigned long capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; ++capability) {
   }
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2]{};
+  if (syscall(SYS_capget, &header, data) != 0) return;
+  data[0].inheritable = data[1].inheritable = 0;
+  syscall(SYS_capset, &header, data);
 }
 
 int become_user(const ChildPlan& plan) {
-  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  drop_bounding_set();
+  drop_capabilities();
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
   if (plan.uid == 0) return 0;
   if (setgroups(0, nullptr) != 0) return errno;

@@ -109,8 +109,8 @@ class Runner {
     hello.canSwitchUser = can_switch_user();
     hello.detail = detail;
     hello.cgroup = containment_->directory();
-    hello.limitsMemory = limits_->has_memory();
-    hello.limitsTasks = limits_->has_tasks();
+    hello.memoryHeld = limits_->memory_held();
+    hello.tasksHeld = limits_->tasks_held();
     hello.limitsDetail = limits_->missing();
     hello.landlock = fences_.usable() ? fences_.abi() : 0;
     hello.limitGroups = limits_->directories();

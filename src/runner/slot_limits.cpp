@@ -171,6 +171,7 @@ bool SlotLimits::prepare_tasks(std::uint32_t slot, const wire::RunLimits& limits
   if (!tasks_directory_ && tasks.directory != containment_.group(slot) && !open_tasks(tasks, containment_.group(slot)))
     return false;
   tasks.refused_before = refused(tasks.events.get());
+  tasks.processes = limits.treeProcesses;
   const std::int64_t wanted = limits.treeTasks.value_or(0);
   if (tasks.limit == wanted) return true;
   if (!put(tasks.directory + "/pids.max", wanted > 0 ? std::to_string(wanted) : "max")) return false;
@@ -197,7 +198,9 @@ std::optional<std::string> SlotLimits::out_of_memory(std::uint32_t slot) const {
 
 std::optional<std::string> SlotLimits::out_of_tasks(std::uint32_t slot) const {
   if (!has_tasks() || refused(tasks_[slot].events.get()) <= tasks_[slot].refused_before) return std::nullopt;
-  return "it came to its limit of " + std::to_string(tasks_[slot].limit) + " processes and threads (--process-limit)";
+  const auto& tasks = tasks_[slot];
+  const auto most = "it came to " + std::to_string(tasks.limit) + " processes and threads";
+  return tasks.processes ? most + ", the most for --process-limit " + std::to_string(*tasks.processes) : most;
 }
 
 }  // namespace geres::runner

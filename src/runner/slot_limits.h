@@ -30,6 +30,8 @@ class SlotLimits {
 
   bool has_memory() const { return !memory_.empty(); }
   bool has_tasks() const { return !tasks_.empty(); }
+  wire::LimitHeld memory_held() const { return held(has_memory(), memory_directory_); }
+  wire::LimitHeld tasks_held() const { return held(has_tasks(), tasks_directory_); }
   // One sentence for people; empty: nothing is missing.
   const std::string& missing() const { return missing_; }
   std::vector<std::string> directories() const;  // of its own, to be cleared away after the runner's death
@@ -55,11 +57,15 @@ class SlotLimits {
   struct Tasks {
     std::string directory;
     Fd join, events;
-    std::int64_t limit = -1;  // as written; -1: not known
+    std::int64_t limit = -1;                // as written; -1: not known
+    std::optional<std::int64_t> processes;  // what people have set, which the limit is made of
     std::int64_t refused_before = 0;
   };
 
   SlotLimits(std::uint32_t slots, ContainmentKind& containment) : slots_(slots), containment_(containment) {}
+  static wire::LimitHeld held(bool by_kernel, const std::optional<CgroupDirectory>& v1) {
+    return !by_kernel ? wire::LimitHeld::watched : v1 ? wire::LimitHeld::cgroup1 : wire::LimitHeld::cgroup2;
+  }
   std::optional<Error> find_memory();
   std::optional<Error> find_tasks();
   std::optional<Error> note_missing(const char* what, const Error& why);

@@ -32,8 +32,8 @@ class Session final : private host::Member::Owner {
   void joined() override { remember_id(settings_, member_.last_id()); }
   void refused(host::Refusal why, const std::string& problem) override;
   void gone() override;
-  void note(const std::string& line) const override { say(line); }
-  void warn(const std::string& line) const override { say(line); }
+  void reached(bool reached) const override { say(reached ? "the hub answers again" : "the hub cannot be reached"); }
+  void trouble(const host::Trouble& what) const override { say(what.sentence() + "; trying again"); }
 
   // ---- each turn of the loop
   void turn();

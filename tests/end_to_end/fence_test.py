@@ -54,6 +54,19 @@ class Fence(unittest.TestCase):
             self.assertEqual(fleet.job(neighbour)["state"], "running")
             self.assertTrue(host.alive())
 
+    def test_a_job_has_no_capabilities_and_cannot_get_any(self):
+        with Fleet() as fleet:
+            fleet.hub()
+            fleet.push_shell()
+            fleet.host("h", "--slots", "1", user=nobody())
+            shown = fleet.hosts()[0]
+            self.assertEqual(shown["limits"], {"memory": "watched", "processes": "watched"})
+            job = fleet.ended(fleet.shell("grep ^Cap /proc/self/status", maxAttempts=1))
+            sets = dict(line.split(":\t") for line in job["result"].splitlines())
+            if shown["containment"] == "bestEffort":
+                del sets["CapBnd"]  # no user namespace: only root could empty it
+            self.assertEqual(set(sets.values()), {"0" * 16}, job)
+
     def test_a_directory_that_would_open_the_hosts_data_is_refused(self):
         with Fleet() as fleet:
             fleet.hub()

@@ -7,7 +7,9 @@ import pathlib
 import re
 import shutil
 import subprocess
+import time
 import unittest
+import urllib.request
 
 from fleet import Fleet, wait_until
 
@@ -37,9 +39,10 @@ def names_of(page):
     return {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE ")}
 
 
-def documented():
-    rows = re.findall(r"^\| `((?:geres|process)_[a-z_]+)(\{[a-z, ]*\})?`", (ROOT / "docs" / "metrics.md").read_text(), re.M)
-    return {name for name, _ in rows}
+def documented(part=0):
+    """The hub's (0), or what a host has besides build and process (1)."""
+    text = (ROOT / "docs" / "metrics.md").read_text().split("## A host's own")[part]
+    return {name for name, _ in re.findall(r"^\| `((?:geres|process)_[a-z_]+)(\{[a-z, ]*\})?`", text, re.M)}
 
 
 def lines_of(process, message):
@@ -76,8 +79,12 @@ class Rules(unittest.TestCase):
             fleet.push_shell()
             fleet.ended(fleet.shell("true"))
             fleet.api("GET", f"/v1/jobs/{fleet.shell('true')}?wait=30s")
+            self.assertNotIn("geres_backup", page_of(fleet))
+            fleet.cli("hub", "backup", fleet.directory / "copy", "--data", fleet.data)
             page = page_of(fleet)
             self.assertEqual(self.promtool("check", "metrics", text=page), "")
+            self.assertLess(abs(time.time() - value_of(page, "geres_backup_last_success_timestamp_seconds")), 60)
+            self.assertEqual(value_of(page, 'geres_event_lag{reader="webhooks"}'), 0)
             told = names_of(page)
             amqp = {name for name in documented() if name.startswith("geres_amqp_")}
             self.assertEqual(told, documented() - amqp, "docs/metrics.md and the hub must agree")
@@ -95,6 +102,71 @@ class Rules(unittest.TestCase):
             self.assertNotIn('route="/v1/hosts/{id}/fetch"',
                              "\n".join(line for line in series_of(page) if "duration_seconds" in line),
                              "a long poll's time is not the hub's")
+
+
+class OfAHost(unittest.TestCase):
+    def test_a_host_tells_its_figures_where_it_is_told_to(self):
+        with Fleet() as fleet:
+            fleet.hub()
+            host = fleet.host("h", "--slots", "2", "--metrics", "127.0.0.1:0")
+            fleet.push_shell()
+            address = re.search(r"http://(127\.0\.0\.1:\d+)/metrics", wait_until(
+                lambda: "/metrics" in host.text() and host.text(), "it says where"))[1]
+
+            def page():
+                with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+                    return answer.read().decode()
+
+            fleet.ended(fleet.shell("true"))
+            fleet.ended(fleet.shell("true"))
+            id = fleet.shell("sleep 1000")
+            wait_until(lambda: value_of(page(), "geres_host_attempts_started_total") == 3, "the third has started")
+            self.assertEqual(value_of(page(), "geres_host_slots_busy"), 1)
+            fleet.api("POST", f"/v1/jobs/{id}/cancel", {"grace": "0s"})
+            fleet.ended(id)
+            text = page()
+            self.assertEqual(value_of(text, 'geres_host_attempts_ended_total{outcome="finished"}'), 2)
+            self.assertEqual(value_of(text, 'geres_host_attempts_ended_total{outcome="cancelled"}'), 1)
+            self.assertEqual(value_of(text, "geres_host_start_duration_seconds_count"), 3)
+            self.assertEqual(value_of(text, "geres_host_kill_duration_seconds_count"), 1)
+            self.assertEqual(value_of(text, 'geres_host_cache_asked_total{cache="packages"}'), 3)
+            self.assertEqual(value_of(text, 'geres_host_cache_downloads_total{cache="packages"}'), 1)
+            self.assertGreater(value_of(text, 'geres_host_cache_bytes{cache="packages"}'), 0)
+            self.assertEqual(value_of(text, "geres_host_takes_jobs"), 1)
+            shared = {"geres_build_info"} | {name for name in documented() if name.startswith("process_")}
+            self.assertEqual(names_of(text), documented(1) | shared, "docs/metrics.md and the host must agree")
+            shown = fleet.hosts()[0]["limits"]
+            for limit in ("memory", "processes"):
+                self.assertEqual(value_of(text, f'geres_host_limit_held{{limit="{limit}",by="{shown[limit]}"}}'), 1)
+            if PROMTOOL:
+                self.assertEqual(subprocess.run([PROMTOOL, "check", "metrics"], input=text, capture_output=True, text=True,
+                                                timeout=60).stderr, "")
+            taken = fleet.host("g", "--metrics", address, wait=False)
+            self.assertEqual(taken.popen.wait(60), 1)
+            self.assertIn("--metrics", taken.text())
+
+    def test_a_host_writes_its_log_as_the_hub_does(self):
+        with Fleet() as fleet:
+            hub = fleet.hub()
+            host = fleet.host("h", "--slots", "2")
+            joined = lines_of(host, "registered")[0]
+            self.assertEqual((joined["hub"], joined["host"], joined["slots"], joined["part"]), (fleet.url, "h", 2, "host"))
+            self.assertEqual(joined["hostId"], lines_of(hub, "host joined")[0]["hostId"])
+            fleet.push_shell()
+            id = fleet.shell('ln -s /nowhere "$GERES_OUTPUT_DIR/link"')
+            fleet.ended(id)
+            left = wait_until(lambda: lines_of(host, "files left out"), "it says what is left out")[0]
+            self.assertEqual((left["job"], left["attempt"], left["tenant"], left["type"], left["files"], left["path"]),
+                             (id, 1, "demo", "Shell", 1, "link"))
+            hub.kill()
+            self.assertEqual(wait_until(lambda: lines_of(host, "hub out of reach"), "it misses the hub")[0]["hub"], fleet.url)
+            fleet.hub()
+            wait_until(lambda: lines_of(host, "hub answers again"), "it is back")
+            self.assertTrue(lines_of(host, "call failed"))
+            host.terminate()
+            self.assertEqual(lines_of(host, "host stops")[0]["attempts"], 0)
+            for line in host.log.read_text().splitlines():
+                self.assertIn("message", json.loads(line), "every line is an object")
 
 
 class Bounds(unittest.TestCase):

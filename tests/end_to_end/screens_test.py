@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/screens.md shows what stands on a terminal of 80 columns. Its commands are typed again in order, and what comes
-has the shape of what is shown: the same words, other times, numbers and ids. With --fix the blocks are made so."""
+has the shape of what is shown: the same words, other times, numbers and ids. With --fix the blocks are made so. A block
+marked "live" is a frame of what goes on until Ctrl-C: it comes to look so, or, with --fix, is what it stays like."""
 import pathlib
 import re
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 
 from fleet import BIN, quiet_port, wait_until
@@ -13,7 +15,8 @@ from tmux import Screen
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 DOCUMENT = ROOT / "docs/screens.md"
-BLOCK = re.compile(r"^```\n\$ (.*?)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(live)?\n\$ (.*?)\n(.*?)^```$", re.M | re.S)
+FIX = "--fix" in sys.argv
 # What another machine has otherwise.
 MACHINE = re.compile(r"^  (Host|Isolation) .*(\n {5,}.*)*$", re.M)
 
@@ -52,22 +55,48 @@ class Screens(unittest.TestCase):
         text = text.replace(f"GERES_HUB=http://127.0.0.1:{self.port} ", "")
         return text.replace(f"127.0.0.1:{self.port}", "127.0.0.1:8080")
 
-    def typed(self, screen, command):
-        """What the command leaves on an empty screen, without the prompts."""
-        screen.run("clear")
-        screen.run(command)
+    def below(self, screen, command):
+        """What stands under the command on a screen that was empty before."""
         lines = screen.lines()
         begin = next(n for n, line in enumerate(lines) if line.startswith("ready")) + 1
-        if len(f"ready {screen.commands} 0 > {command}") > 80:
-            begin += 1
-        return self.as_documented(lines[begin:-1])
+        return lines[begin + (len(f"ready {screen.commands} 0 > {command}") - 1) // 80:]
+
+    def typed(self, screen, command):
+        screen.run("clear")
+        screen.run(command)
+        return self.as_documented(self.below(screen, command)[:-1])
+
+    def frame(self, screen, command, shown):
+        screen.run("clear")
+        screen.type(command)
+        now, since = "", time.monotonic()
+
+        def comes_so():
+            nonlocal now, since
+            before, now = now, self.as_documented(self.below(screen, command))
+            if not FIX:
+                return shape(now) == shape(shown)
+            if not before.strip() or shape(now) != shape(before):
+                since = time.monotonic()
+            return time.monotonic() - since > 2
+
+        try:
+            wait_until(comes_so, "the frame")
+        except AssertionError:
+            self.assertEqual(shape(now), shape(shown), now)
+        screen.press("C-c")
+        screen.commands += 1
+        wait_until(lambda: f"ready {screen.commands} 130 >" in screen.text(), "it ends")
+        return now
 
     def test_screens_are_as_shown(self):
         text = DOCUMENT.read_text(encoding="utf-8")
         seen = []
         with Screen(self.environment, self.home) as up, Screen(self.environment, self.home) as screen:
-            for command, _ in BLOCK.findall(text):
-                if command.startswith("geres up"):
+            for live, command, shown in BLOCK.findall(text):
+                if live:
+                    seen.append(self.frame(screen, command, shown))
+                elif command.startswith("geres up"):
                     up.type(command + " --name laptop --slots 2")
                     wait_until(lambda: "\nCtrl-C drains" in up.text(), "it is up")
                     seen.append(self.as_documented([line for line in up.lines() if line][1:]))
@@ -76,12 +105,13 @@ class Screens(unittest.TestCase):
             up.press("C-c")
             up.commands += 1
             wait_until(lambda: "ready 2 0 >" in up.text(), "it stops")
-        if "--fix" in sys.argv:
+        if FIX:
             made = iter(seen)
-            DOCUMENT.write_text(BLOCK.sub(lambda block: f"```\n$ {block[1]}\n{next(made)}```", text), encoding="utf-8")
+            DOCUMENT.write_text(BLOCK.sub(lambda block: f"```{block[1] or ''}\n$ {block[2]}\n{next(made)}```", text),
+                                encoding="utf-8")
             return
         self.assertGreater(len(seen), 10)
-        for (command, shown), now in zip(BLOCK.findall(text), seen):
+        for (_, command, shown), now in zip(BLOCK.findall(text), seen):
             with self.subTest(command):
                 self.assertEqual(shape(now), shape(shown), now)
                 for line in shown.split("\n"):

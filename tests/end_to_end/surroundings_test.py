@@ -91,7 +91,7 @@ class Surroundings(unittest.TestCase):
             word = "caf\xe9".encode("latin-1")
             with open(os.fsencode(fleet.directory) + b"/" + word, "wb") as file:
                 file.write(b"x")
-            for words in (["run", "echo", word], ["submit", "--name", word, "true"], ["batch", "create", word],
+            for words in (["submit", "--name", word, "true"], ["batch", "create", word],
                           ["job", "list", "--tag", b"k=" + word], ["submit", "--type", "T", "--param", word + b"=1"],
                           ["job", "list", "--token", word], ["run", "--env", b"X=" + word, "true"]):
                 with self.subTest(words=words):
@@ -105,6 +105,28 @@ class Surroundings(unittest.TestCase):
             self.assertEqual(self.geres(fleet, "submit", "--input", b"x=" + word, "--", "cat", "x").returncode, 0)
             problem = self.geres(fleet, "job", "list", "--name", word, "--output", "json").stdout
             self.assertEqual(json.loads(problem)["code"], "usage")
+
+    def test_bytes_of_any_encoding_reach_a_command(self):
+        with Fleet() as fleet:
+            fleet.up()
+            all_bytes = bytes(range(1, 256)) + b"\n\n"
+            words = [b"caf\xe9", b"\xc3", b"plain", "é".encode() + b"\xff\\n\\0101\\c {x} %s '\"", b"", all_bytes, b"\xfe\n"]
+            words += [b"%d" % n for n in range(5)] + [b"\xff"]
+            program = "import os, sys; sys.stdout.buffer.write(b'|'.join(map(os.fsencode, sys.argv[1:])))"
+            done = self.geres(fleet, "run", "python3", "-c", program, *words)
+            self.assertEqual((done.returncode, done.stdout), (0, b"|".join(words)), done.stderr)
+            for variables in ({}, {"LC_ALL": "C"}, {"LC_ALL": "C.UTF-8"}):
+                done = self.geres(fleet, "run", "printf", "%s", b"\xe9 \xc3", env={**fleet.environment(), **variables})
+                self.assertEqual((done.returncode, done.stdout), (0, b"\xe9 \xc3"), done.stderr)
+            with open(os.fsencode(fleet.directory) + b"/f\xe9", "wb") as file:
+                file.write(b"of a file")
+            with open(file.name, "rb") as file:
+                done = self.geres(fleet, "run", "--env", "A=b", "--stdin", "sh", "-c", b"echo $A \xe9; cat; exit 7", stdin=file)
+            self.assertEqual((done.returncode, done.stdout), (7, b"b \xe9\nof a file"), done.stderr)
+            done = self.geres(fleet, "run", "cat", b"f\xe9")
+            self.assertEqual((done.returncode, done.stdout), (0, b"of a file"), done.stderr)
+            shown = self.geres(fleet, "job", "list", "--output", "json").stdout.decode()
+            self.assertIn("cat 'f\\\\xE9'", shown)
 
     def test_a_locale_without_utf8_changes_nothing(self):
         with Fleet() as fleet:

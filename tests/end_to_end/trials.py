@@ -104,7 +104,7 @@ class Trial:
         def back():
             if not process.alive():
                 raise AssertionError(f"host {name} has ended: {process.text()}")
-            return "registered at" in process.text()
+            return '"message":"registered"' in process.text()
         wait_until(back, f"host {name} is back", 60)
 
     def judge(self):

@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import sqlite3
 import ssl
 import subprocess
@@ -338,6 +339,10 @@ class Webhooks(unittest.TestCase):
             wait_until(lambda: cursor(hook) >= last, "and passed then")
 
     def test_a_slow_receiver_delays_nobody(self):
+        def lag():
+            page = fleet.call("GET", "/metrics")[2].decode()
+            return float(re.search(r'^geres_event_lag\{reader="webhooks"\} (\S+)$', page, re.M)[1])
+
         with Fleet() as fleet:
             gate = threading.Event()
             with Receiver(lambda handler, n: gate.wait(DEADLINE) and 204) as slow, Receiver() as quick:
@@ -350,8 +355,10 @@ class Webhooks(unittest.TestCase):
                 calls = len(slow.calls)
                 if time.monotonic() - begun < PATIENCE:
                     self.assertLessEqual(calls, 4)
+                    wait_until(lambda: lag() >= 100, "it is seen to be behind", PATIENCE)
                 gate.set()
                 wait_until(lambda: slow.subjects("geres.job.cancelled") >= set(ids), "the slow one too, at last")
+                wait_until(lambda: lag() == 0, "and is not behind any more")
 
     def test_dead_letters_are_kept_and_told_again_when_asked(self):
         with Fleet() as fleet:

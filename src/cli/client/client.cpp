@@ -12,6 +12,8 @@
 namespace geres::cli::client {
 namespace {
 
+constexpr Millis kSilence = 60'000;  // of a stream: a hub that is gone without a sign; its heartbeat comes every 15 s
+
 Failure not_ours(unsigned status, const std::string& what) {
   Failure failure{Failure::Kind::foreign, status, {}, nullptr};
   failure.error = fail(Code::internal, "the answer is not what a GeRes hub says: " + what);
@@ -123,6 +125,7 @@ Answer<Reply> Client::stream(const std::string& path, Query query, Sink sink, Id
   call.query = std::move(query);
   call.take = std::move(sink);
   call.idle = std::move(idle);
+  call.silence_max = kSilence;
   return transport_.send(call);
 }
 

@@ -49,6 +49,7 @@ class Client {
   Answer<std::size_t> list(const std::string& path, Query query, const std::function<bool(const json::value&)>& take);
 
   Transport& transport() { return transport_; }
+  const Transport& transport() const { return transport_; }
 
  private:
   Answer<json::value> json_of(const Call& call);

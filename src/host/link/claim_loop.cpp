@@ -111,8 +111,7 @@ void ClaimLoop::answered(const std::string& id, int tries, const HubAnswer& answ
   if (!answer.ok()) return again(*call, answer);
   auto fetched = json::read_text<wire::Fetched>(answer.body, json::Unknown::ignored);
   if (!fetched) {
-    events_.trouble("the hub's answer to a fetch makes no sense: " + fetched.error().message + " (" +
-                    fetched.error().field + ")");
+    events_.trouble(makes_no_sense("fetch", answer, fetched.error()));
     return again(*call, answer);
   }
   settle(*call, std::move(*fetched));
@@ -145,7 +144,7 @@ void ClaimLoop::again(Call& call, const HubAnswer& answer) {
   if (!call.reached) call.first_sent = 0;  // nothing can have been granted to it yet
   const Millis pause = std::max(std::min<Millis>(answer.retry_after_ms, 30'000),
                                 backoff(call.tries, 50, answer.again() ? 2'000 : 10'000));
-  if (call.tries == 1 || !answer.again()) events_.trouble("fetch: " + answer.trouble + "; trying again");
+  if (call.tries == 1 || !answer.again()) events_.trouble(trouble_of("fetch", answer));
   link_.after(pause, [this, id = call.id, generation = generation_] {
     Call* call = generation == generation_ ? find(id) : nullptr;
     if (call != nullptr && !call->flying) send(*call);

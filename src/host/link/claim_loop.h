@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "host/link/hub_link.h"
 #include "host/link/membership.h"
+#include "host/link/trouble.h"
 #include "wire/host/host_protocol.h"
 
 namespace geres::host {
@@ -26,9 +27,9 @@ class ClaimLoop {
   struct Events {
     // Leases and heldMs count from `counted_from` (monotonic): when the call was first sent, plus what the hub held it.
     std::function<void(wire::Fetched answer, Millis counted_from)> fetched;
-    std::function<void(bool reached)> heard;               // the hub answered, or not
-    std::function<void()> gone;                            // the hub does not know this host any more
-    std::function<void(const std::string& what)> trouble;  // for the log
+    std::function<void(bool reached)> heard;              // the hub answered, or not
+    std::function<void()> gone;                           // the hub does not know this host any more
+    std::function<void(const Trouble& trouble)> trouble;  // for the log
   };
 
   ClaimLoop(HubLink& link, const Clock& clock, Events events)

@@ -52,6 +52,9 @@ HubAnswer read(transport::Answer<transport::Reply> got) {
   if (answer.ok()) answer.status = 0;  // it was too large
   answer.sent = !failure.unseen;
   answer.trouble = failure.network.empty() ? failure.error.message : failure.network;
+  if (const auto* problem = failure.problem.if_object())
+    if (const auto* id = problem->if_contains("requestId"); id != nullptr && id->is_string())
+      answer.request_id = std::string_view(id->get_string());
   answer.retry_after_ms = failure.retry_after;
   return answer;
 }

@@ -31,8 +31,9 @@ struct HubAnswer {
   bool sent = true;     // false: the hub cannot have seen it
   std::string body;     // of a 2xx answer
   std::string trouble;  // what the hub says in a problem answer, or the network in place of one; for the log and people
-  bool ours = false;    // … and it is this machine's: disk full, or a download larger than allowed
-  bool disk = false;    // … of its disk, other than that it is full
+  std::string request_id;  // … by which the hub's log knows the call
+  bool ours = false;       // … and it is this machine's: disk full, or a download larger than allowed
+  bool disk = false;       // … of its disk, other than that it is full
   Millis retry_after_ms = 0;
   Millis sent_at = 0;  // monotonic, before the first byte went out
   std::string sha256;  // of the download

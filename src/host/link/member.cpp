@@ -21,10 +21,10 @@ Member::Member(HubLink& link, const Clock& clock, Millis name_taken_max, Owner& 
       claims_(link, clock,
               {[this](wire::Fetched fetched, Millis from) { owner_.take_in(std::move(fetched), from); },
                [this](bool reached) { heard(reached); }, [this] { gone(); },
-               [this](const std::string& what) { owner_.warn(what); }}),
+               [this](const Trouble& what) { owner_.trouble(what); }}),
       reports_(link, clock, reports,
                {[this](bool reached) { heard(reached); }, [this] { gone(); },
-                [this](const std::string& what) { owner_.warn(what); }}) {}
+                [this](const Trouble& what) { owner_.trouble(what); }}) {}
 
 // ---- joining --------------------------------------------------------------------------------------------------------
 
@@ -39,8 +39,9 @@ void Member::join() {
   call.token = owner_.token();
   call.body = json::write_text(body);
   call.headers.emplace_back(wire::kProtocolHeader, std::to_string(wire::kProtocol));
-  if (const auto isolation = owner_.isolation(); !isolation.empty())
-    call.headers.emplace_back(wire::kIsolationHeader, isolation);
+  for (const auto& [header, said] :
+       {std::pair(wire::kIsolationHeader, owner_.isolation()), std::pair(wire::kLimitsHeader, owner_.limits())})
+    if (!said.empty()) call.headers.emplace_back(header, said);
   link_.send(std::move(call), [this](const HubAnswer& answer) { registered(answer); });
 }
 
@@ -69,7 +70,7 @@ void Member::refused(const HubAnswer& answer) {
     const bool token = answer.status == 401 || answer.status == 403;
     return owner_.refused(token ? Refusal::token : Refusal::request, problem);
   }
-  if (tries_ == 1 || tries_ % 20 == 0) owner_.warn("registering: " + problem + "; trying again");
+  if (tries_ == 1 || tries_ % 20 == 0) owner_.trouble(trouble_of("registration", answer));
   const Millis pause = std::max(answer.retry_after_ms, backoff(tries_, 100, 3'000));
   link_.after(pause, [this] { join(); });
 }
@@ -92,7 +93,7 @@ void Member::pump(int slots) {
 void Member::heard(bool reached) {
   if (reached) heard_at_ = clock_.monotonic();
   if (reached == reachable_) return;
-  owner_.note(reached ? "the hub answers again" : "the hub cannot be reached");
+  owner_.reached(reached);
   reachable_ = reached;
   if (reached) claims_.doubt();
 }

@@ -29,13 +29,14 @@ class Member {
     virtual wire::RegisterHost registration() const = 0;
     virtual std::string token() const = 0;                // that registers
     virtual std::string isolation() const { return {}; }  // wire::kIsolationHeader; empty: nothing to say
+    virtual std::string limits() const { return {}; }     // wire::kLimitsHeader; likewise
     virtual void joined() = 0;
     virtual void refused(Refusal why, const std::string& problem) = 0;
     virtual void gone() = 0;  // the hub forgot it: no lease is current, nothing can be told
     virtual void mode_changed(model::HostMode mode) = 0;
     virtual void take_in(wire::Fetched fetched, Millis counted_from) = 0;  // claim_loop.h
-    virtual void note(const std::string& line) const = 0;                  // for the log
-    virtual void warn(const std::string& line) const = 0;                  // likewise
+    virtual void reached(bool reached) const = 0;         // the hub answers again, or does not; for the log
+    virtual void trouble(const Trouble& what) const = 0;  // it is tried again; likewise
 
    protected:
     ~Owner() = default;

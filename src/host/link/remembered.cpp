@@ -68,7 +68,7 @@ std::string remembered_id(const std::filesystem::path& data) {
   if (!text) return {};
   const auto found = read_remembered(*text, look_at(data));
   if (!found) return {};
-  if (found->copied) log::warn("{} is a copy of another host's: this is a new host", data.string());
+  if (found->copied) log::event(log::Level::warn, "data is a copy of another host's", {{"data", data.string()}});
   return found->copied ? std::string() : found->id;
 }
 

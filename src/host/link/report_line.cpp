@@ -76,8 +76,7 @@ void ReportLine::answered(const HubAnswer& answer) {
   if (!answer.ok()) return lost(answer);
   const auto reported = json::read_text<wire::Reported>(answer.body, json::Unknown::ignored);
   if (!reported) {
-    events_.trouble("the hub's answer to a report makes no sense: " + reported.error().message + " (" +
-                    reported.error().field + ")");
+    events_.trouble(makes_no_sense("report", answer, reported.error()));
     return lost(answer);
   }
   tries_ = 0;
@@ -88,7 +87,7 @@ void ReportLine::answered(const HubAnswer& answer) {
 
 void ReportLine::lost(const HubAnswer& answer) {
   const bool refused = !answer.again() && !answer.ok();
-  if (tries_ % 10 == 0) events_.trouble("report: " + answer.trouble + "; telling it again");
+  if (tries_ % 10 == 0) events_.trouble(trouble_of("report", answer));
   flying_ = false;
   if (std::exchange(flying_goodbye_, false)) goodbye_said_ = true;
   source_.lost(answer, refused);

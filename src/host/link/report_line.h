@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "host/link/hub_link.h"
 #include "host/link/membership.h"
+#include "host/link/trouble.h"
 #include "wire/host/host_protocol.h"
 
 namespace geres::host {
@@ -32,9 +33,9 @@ class ReportLine {
     ~Source() = default;
   };
   struct Events {
-    std::function<void(bool reached)> heard;               // the hub answered, or not
-    std::function<void()> gone;                            // the hub does not know this host any more
-    std::function<void(const std::string& what)> trouble;  // for the log
+    std::function<void(bool reached)> heard;              // the hub answered, or not
+    std::function<void()> gone;                           // the hub does not know this host any more
+    std::function<void(const Trouble& trouble)> trouble;  // for the log
   };
 
   ReportLine(HubLink& link, const Clock& clock, Source& source, Events events)

@@ -18,7 +18,7 @@ constexpr std::int64_t kMiB = 1 << 20;
 struct Limits : testing::Test {
   void SetUp() override {
     ASSERT_TRUE(host.launch({})) << host.refused;
-    if (!host.client->hello().limitsMemory) GTEST_SKIP() << host.client->hello().limitsDetail;
+    if (host.client->hello().memoryHeld == wire::LimitHeld::watched) GTEST_SKIP() << host.client->hello().limitsDetail;
   }
   wire::RunSpec python(const std::string& key, const std::string& program, std::int64_t memory) {
     auto spec = host.spec(key, {"/usr/bin/python3", "-c", program});

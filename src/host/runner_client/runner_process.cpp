@@ -66,7 +66,7 @@ int mount_own_proc(const Plan& plan) {
 }
 
 // A user other than root loses the namespace's rights on exec unless they are made ambient. The runner needs one, to
-// make PID namespaces; it takes it from every job.
+// make PID namespaces, and one to take them all from every job.
 void keep_namespace_rights(const Plan& plan) {
   if (!plan.user_namespace) return;
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -75,7 +75,7 @@ void keep_namespace_rights(const Plan& plan) {
   data[0].inheritable = data[0].permitted;
   data[1].inheritable = data[1].permitted;
   if (syscall(SYS_capset, &header, data) != 0) return;
-  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0);
+  for (const auto needed : {CAP_SYS_ADMIN, CAP_SETPCAP}) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, needed, 0, 0);
 }
 
 int place_descriptors(Plan& plan) {

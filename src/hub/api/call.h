@@ -52,6 +52,7 @@ struct About {
   std::string store_path;
   std::string data_directory;
   Millis started_at = 0;
+  std::string backup_mark;  // a file that each backup makes anew
 };
 
 class Metrics;

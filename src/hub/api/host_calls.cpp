@@ -58,6 +58,26 @@ Result<std::string> isolation_of(const http::Request& request) {
               "user, fenced or none");
 }
 
+// "memory=cgroup2, processes=watched" into the host; what else is named is passed over.
+Result<void> read_limits(const http::Request& request, model::Host& host) {
+  const auto said = request.headers.get(wire::kLimitsHeader);
+  if (!said) return {};
+  for (std::string_view rest = *said; !rest.empty();) {
+    const auto item = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), item.size() + 1));
+    const auto at = item.find('=');
+    const auto start = std::min(item.find_first_not_of(' '), item.size());
+    const auto name = item.substr(start, std::min(at, item.size()) - start);
+    const auto held = at == std::string_view::npos ? "" : item.substr(at + 1);
+    if (name != "memory" && name != "processes") continue;
+    if (held != "cgroup2" && held != "cgroup1" && held != "watched")
+      return fail(Code::badValue, fmt::format("the header {} does not say how a limit is held", wire::kLimitsHeader),
+                  {}, "memory=HELD, processes=HELD, each one cgroup2, cgroup1 or watched");
+    (name == "memory" ? host.memory_held : host.processes_held) = held;
+  }
+  return {};
+}
+
 Result<void> check_names(const std::optional<std::vector<std::string>>& names, std::string_view what,
                          const std::string& field) {
   if (!names) return {};
@@ -328,6 +348,7 @@ awaitable<Answered> register_host(Call& call) {
   engine::RegisterHost what;
   what.host = host_of(*shape, secret, call.request.peer);
   what.host.isolation = std::move(*isolation);
+  if (auto ok = read_limits(call.request, what.host); !ok) co_return ok.error();
   auto tenants = tenants_of(call.who, *shape);
   if (!tenants) co_return tenants.error();
   what.host.tenants = std::move(*tenants);

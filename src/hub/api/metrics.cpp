@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/api/metrics.h"
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
-
 #include <algorithm>
 #include <boost/describe/enum_to_string.hpp>
 #include <map>
@@ -12,68 +9,21 @@
 #include <tuple>
 
 #include "base/histogram.h"
-#include "hub/api/process_figures.h"
+#include "metrics/page.h"
 #include "model/job_transitions.h"
 
 namespace geres::hub::api {
 namespace {
 
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-using Labels = std::vector<std::pair<std::string, std::string>>;
+using metrics::Labels;
+using metrics::MetricFamily;
+using metrics::MetricType;
+using metrics::Page;
 
 // Series of calls are bounded: what comes after these counts as the route "other".
 constexpr std::size_t kRequestSeries = 300;
 constexpr std::size_t kDurationSeries = 40;
 constexpr const char* kOther = "other";
-
-ClientMetric labelled(const Labels& labels) {
-  ClientMetric metric;
-  for (const auto& [name, value] : labels) metric.label.push_back({name, value});
-  return metric;
-}
-
-// Gathers families; those without a value are left out.
-class Page {
- public:
-  void put(MetricFamily family) {
-    if (!family.metric.empty()) families_.push_back(std::move(family));
-  }
-  void counter(const char* name, const char* help, std::int64_t value) {
-    MetricFamily family{name, help, MetricType::Counter, {}};
-    add(family, {}, double(value));
-    put(std::move(family));
-  }
-  void gauge(const char* name, const char* help, double value) {
-    MetricFamily family{name, help, MetricType::Gauge, {}};
-    add(family, {}, value);
-    put(std::move(family));
-  }
-  void histogram(const char* name, const char* help, const Histogram& values) {
-    MetricFamily family{name, help, MetricType::Histogram, {}};
-    add(family, {}, values);
-    put(std::move(family));
-  }
-  static void add(MetricFamily& to, const Labels& labels, double value) {
-    auto metric = labelled(labels);
-    (to.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
-    to.metric.push_back(std::move(metric));
-  }
-  static void add(MetricFamily& to, const Labels& labels, const Histogram& histogram) {
-    auto metric = labelled(labels);
-    const auto sums = histogram.cumulative();
-    for (std::size_t i = 0; i < histogram.bounds().size(); ++i)
-      metric.histogram.bucket.push_back({std::uint64_t(sums[i]), histogram.bounds()[i]});
-    metric.histogram.sample_count = std::uint64_t(sums.back());
-    metric.histogram.sample_sum = histogram.sum();
-    to.metric.push_back(std::move(metric));
-  }
-  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
-
- private:
-  std::vector<MetricFamily> families_;
-};
 
 template <class E>
 std::string name_of(E value) {
@@ -172,6 +122,17 @@ void add_readiness(Page& page, const Readiness::Now& now) {
   page.put(std::move(size));
 }
 
+// Each reader of the event log that has to tell others, and has not yet.
+void add_event_lag(Page& page, const webhooks::Figures* webhooks, const amqp::Publisher* publisher) {
+  MetricFamily lag{"geres_event_lag",
+                   "Events from the oldest one that is to be told to others and is not, to the newest",
+                   MetricType::Gauge,
+                   {}};
+  if (webhooks != nullptr) Page::add(lag, {{"reader", "webhooks"}}, double(webhooks->lag));
+  if (publisher != nullptr) Page::add(lag, {{"reader", "amqp"}}, double(publisher->status().behind));
+  page.put(std::move(lag));
+}
+
 void add_webhooks(Page& page, const webhooks::Figures& figures) {
   page.counter("geres_webhook_delivered_total", "Events that arrived", figures.delivered);
   page.counter("geres_webhook_failed_total", "Calls in vain", figures.failed);
@@ -191,18 +152,6 @@ void add_amqp(Page& page, const amqp::Publisher& publisher) {
   page.counter("geres_amqp_connections_total", "Connections made", figures.connections);
   page.gauge("geres_amqp_connected", "1: the address can be sent to", now.connected ? 1 : 0);
   page.gauge("geres_amqp_events_behind", "Events that the broker has not accepted yet", double(now.behind));
-}
-
-void add_process(Page& page) {
-  const auto now = process_figures();
-  MetricFamily cpu{"process_cpu_seconds_total", "Processor time of the hub's process", MetricType::Counter, {}};
-  Page::add(cpu, {}, now.cpu_seconds);
-  page.put(std::move(cpu));
-  page.gauge("process_resident_memory_bytes", "Memory that it has", double(now.resident_bytes));
-  page.gauge("process_virtual_memory_bytes", "Addresses that it has", double(now.virtual_bytes));
-  page.gauge("process_open_fds", "Files and connections that it has open", double(now.open_fds));
-  page.gauge("process_max_fds", "That it may have open", double(now.max_fds));
-  page.gauge("process_start_time_seconds", "When it started, since 1970", now.start_seconds);
 }
 
 void add_states(MetricFamily& to, Labels labels, const model::StateCounts& counts) {
@@ -333,14 +282,19 @@ std::string Metrics::text(const Now& now) const {
     add_outcomes(page, now.stats->outcomes);
     if (now.fleet) add_hosts(page, *now.fleet, now.hosts_lost);
     add_readiness(page, now.readiness);
+    add_event_lag(page, now.webhooks, now.publisher);
     if (now.webhooks != nullptr) add_webhooks(page, *now.webhooks);
     if (now.publisher != nullptr) add_amqp(page, *now.publisher);
     page.gauge("geres_worker_queue_length", "File and database reads waiting for a thread",
                double(now.waiting_readers));
+    page.counter("geres_reads_refused_total", "Calls whose read of the store took too long, or failed", reads_refused);
+    if (now.backup_at)
+      page.gauge("geres_backup_last_success_timestamp_seconds", "When the last backup was made, since 1970",
+                 double(*now.backup_at));
     page.gauge("geres_followers", "Long polls and log followers", double(now.followers));
     page.gauge("geres_store_bytes", "Size of the store on disk", double(now.store_bytes));
     page.gauge("geres_store_wal_bytes", "Of which its log, not yet copied into it", double(now.store_wal_bytes));
-    add_process(page);
+    page.add_process();
   }
   add_jobs(page, now.totals, now.tenants_shown);
   page.gauge("geres_ready_oldest_age_seconds", "How long the job that is ready longest waits; 0: none is ready",

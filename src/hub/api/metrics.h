@@ -41,6 +41,7 @@ class Metrics {
     std::atomic<std::int64_t>& count_;
   };
   std::atomic<std::int64_t> calls_open{0}, streams_open{0};
+  std::atomic<std::int64_t> reads_refused{0};
 
   struct Now {
     const engine::Stats* stats = nullptr;  // nullptr: not for this caller's eyes, nor is what follows `tenants_shown`
@@ -52,7 +53,8 @@ class Metrics {
     std::size_t signalr = 0;
     std::int64_t store_bytes = 0;
     std::int64_t store_wal_bytes = 0;
-    std::int64_t hosts_lost = 0;  // since start
+    std::optional<std::int64_t> backup_at;  // seconds since 1970, of the last whole one
+    std::int64_t hosts_lost = 0;            // since start
     engine::SnapshotPtr fleet;
     Readiness::Now readiness;
     const webhooks::Figures* webhooks = nullptr;

@@ -121,6 +121,7 @@ Error world_failed(Api& api, const http::Request& request, const std::exception&
         log::Level::err, "a call failed",
         {{"method", request.method_text}, {"route", request.route}, {"error", what.what()}, {"requestId", request.id}});
   if (const auto* failed = dynamic_cast<const store::StoreFailed*>(&what)) {
+    if (failed->failure == store::Failure::refused) ++api.metrics.reads_refused;
     if (failed->failure == store::Failure::full) return fail(Code::storageFull, "the disk is full");
     return fail(Code::unavailable, "the store does not answer");
   }
@@ -234,21 +235,21 @@ bool is_request_id(std::string_view text) {
   });
 }
 
-std::string request_id(Api& api, const http::Request& request) {
-  if (const auto given = request.headers.get(kRequestId); given && is_request_id(*given)) return std::string(*given);
+std::string request_id(Api& api, const http::Headers& headers) {
+  if (const auto given = headers.get(kRequestId); given && is_request_id(*given)) return std::string(*given);
   return fmt::format("{}-{:x}", api.request_ids.prefix, ++api.request_ids.last);
 }
 
 // In the header of every answer, and in the text of those that say what went wrong.
-void name_call(const http::Request& request, http::Response& response) {
-  response.headers.emplace_back(kRequestId, request.id);
+void name_call(const std::string& id, http::Response& response) {
+  response.headers.emplace_back(kRequestId, id);
   const auto is_problem = [](const auto& header) {
     return header.first == "Content-Type" && header.second == "application/problem+json";
   };
   if (!std::any_of(response.headers.begin(), response.headers.end(), is_problem)) return;
   if (!response.body.ends_with('}')) return;
   response.body.pop_back();
-  response.body += ",\"requestId\":\"" + request.id + "\"}";
+  response.body += ",\"requestId\":\"" + id + "\"}";
 }
 
 // In the call itself, so that its time says nothing of the hub.
@@ -259,7 +260,7 @@ bool somebody_waits(const http::Request& request, const http::Response& response
 
 awaitable<http::Response> watch(Api& api, http::Request& request, const http::Handler& next) {
   const auto start = std::chrono::steady_clock::now();
-  request.id = request_id(api, request);
+  request.id = request_id(api, request.headers);
   http::Response response;
   {
     const Metrics::Open open(api.metrics.calls_open);
@@ -270,8 +271,20 @@ awaitable<http::Response> watch(Api& api, http::Request& request, const http::Ha
   const auto work = somebody_waits(request, response) ? std::nullopt : std::optional(seconds);
   api.metrics.answered(http::method_name(request.method), request.route, status, work);
   write_access_log(api, request, status, seconds);
-  name_call(request, response);
+  name_call(request.id, response);
   co_return response;
+}
+
+// What is no request, or not one that can be read.
+void watch_unread(Api& api, const http::Unread& unread, http::Response& answer) {
+  const auto id = request_id(api, unread.headers);
+  if (may_write(api.stranger_lines))
+    log::event(log::Level::info, "request that cannot be read",
+               {{"status", answer.status},
+                {"error", std::string_view(unread.error.message).substr(0, 200)},
+                {"peer", unread.peer},
+                {"requestId", id}});
+  name_call(id, answer);
 }
 
 // Browsers let any page open a WebSocket anywhere and leave it to the server to look (RFC 6455, 10.2).
@@ -311,6 +324,8 @@ http::Router make_router(Api& api, std::vector<std::string> cors_origins) {
           http::Request& request, const http::Handler& next) { return guard_websocket(origins, request, next); });
   if (!cors_origins.empty()) router.around(http::share_with(cors_for(std::move(cors_origins))));
   router.around([&api](http::Request& request, const http::Handler& next) { return watch(api, request, next); });
+  router.around_unread(
+      [&api](const http::Unread& unread, http::Response& answer) { watch_unread(api, unread, answer); });
   return router;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the hub says about itself: health, figures, version, one-screen status, the contract, the landing page.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include "hub/api/handlers.h"
 #include "hub/api/metrics.h"
 #include "hub/api/query.h"
+#include "metrics/page.h"
 #include "model/job_transitions.h"
 #include "wire/api/job_json.h"
 #include "wire/api/things.h"
@@ -133,6 +135,11 @@ std::int64_t log_bytes(const About& about) {
   return absent ? 0 : std::int64_t(size);
 }
 
+std::optional<std::int64_t> backup_seconds(const About& about) {
+  struct stat facts {};
+  return ::stat(about.backup_mark.c_str(), &facts) == 0 ? std::optional(std::int64_t(facts.st_mtime)) : std::nullopt;
+}
+
 // Figures must come also, and above all, when the engine does not get on: then without those of hosts.
 awaitable<engine::SnapshotPtr> fleet_soon(Call& call) {
   constexpr Millis kPatience = 1'000;
@@ -204,6 +211,7 @@ awaitable<Answered> get_metrics(Call& call) {
     now.totals = visible(call.api.reads.totals(), call.who);
     now.store_bytes = call.api.reads.size_bytes();
     now.store_wal_bytes = log_bytes(call.api.about);
+    now.backup_at = backup_seconds(call.api.about);
     if (const auto job = call.api.reads.oldest_ready(call.who.tenants))
       now.oldest_ready_seconds = double(std::max<Millis>(0, call.api.clock.wall() - waits_since(*job))) / 1000;
   };
@@ -220,7 +228,7 @@ awaitable<Answered> get_metrics(Call& call) {
   now.publisher = call.api.publisher;
   now.waiting_readers = call.api.pool.waiting();
   now.followers = call.api.feed.subscribers();
-  co_return http::text_response(200, "text/plain; version=0.0.4; charset=utf-8", call.api.metrics.text(now));
+  co_return http::text_response(200, metrics::kContentType, call.api.metrics.text(now));
 }
 
 awaitable<Answered> get_info(Call& call) {

@@ -252,7 +252,8 @@ std::vector<Case> cases() {
       {"host-name-twice",
        "INSERT INTO host SELECT " + other_id +
            ", name, secret_sha256, address, slots, memory, labels, types, tenants,"
-           " packages, containment, mode, joined_at, isolation FROM host WHERE name = 'h'",
+           " packages, containment, mode, joined_at, isolation,"
+           " memory_held, processes_held FROM host WHERE name = 'h'",
        "'name=''h'''"},
 
       {"reason-misplaced", set("reason = 1", "ready"), of_ready},

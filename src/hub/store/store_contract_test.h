@@ -279,7 +279,9 @@ TEST_P(StoreContract, ReopenedStoreHasEverything) {
                          "cgroup2",
                          model::HostMode::drain,
                          9,
-                         "fenced"};
+                         "fenced",
+                         "cgroup1",
+                         "watched"};
   const model::PackageVersion package{"acme", "pictures", std::string(64, 'c'), 10, 2, {"Resize", "Crop"}, true, 11};
   OperationRow operation{next_id(), OperationKind::cancel_filter, {}, 1, 2, 3, 4, "why"};
   operation.filter = {{"acme", "b"},

@@ -11,6 +11,7 @@ namespace {
 constexpr Millis kRound = 30'000;  // between two looks at feeds that nothing fits
 constexpr Millis kFailedPause = 1'000;
 constexpr Millis kIdle = 60'000;
+constexpr Millis kMeasure = 1'000;  // between two looks at how far feeds are behind
 constexpr std::size_t kPage = 1'000;
 constexpr std::size_t kMadeAheadMax = 64 * 1024;  // bytes of bodies that are kept for a read; others are made again
 constexpr int kPagesAtOnce = 4;
@@ -110,6 +111,7 @@ void Sender::run() {
     poster_->turn(wait_time(now));
     figures_.in_flight = std::int64_t(poster_->under_way());
     figures_.pending = std::int64_t(waiting_.size());
+    measure(now);
   }
   for (auto& ping : pings_) ping.then(Posted{0, "the hub is stopping"});
   feeds_.clear();
@@ -120,6 +122,7 @@ Millis Sender::wait_time(Millis now) const {
   if (stopping_) return 20;
   if (!readable_.empty()) return 0;
   Millis wait = std::min(kIdle, std::max<Millis>(0, next_round_ - now));
+  if (figures_.lag > 0 || poster_->under_way() > 0) wait = std::clamp<Millis>(next_measure_ - now, 0, wait);
   if (!timers_.empty()) wait = std::clamp<Millis>(timers_.begin()->first - now, 0, wait);
   if (!outbox_.empty() && !outbox_.on_its_way()) wait = std::clamp<Millis>(next_commit_ - now, 0, wait);
   return wait;
@@ -265,6 +268,19 @@ void Sender::look_round(Millis now) {
 store::EventNo Sender::cursor(const Feed& feed) const {
   if (!feed.outstanding.empty()) return *feed.outstanding.begin() - 1;
   return feed.reader ? feed.reader->position() : feed.position;
+}
+
+std::int64_t Sender::lag(const Feed& feed) const {
+  if (feed.row.for_jobs || !feed.row.enabled || (feed.outstanding.empty() && !feed.wants)) return 0;
+  return std::max<std::int64_t>(0, tail_.last() - cursor(feed));
+}
+
+void Sender::measure(Millis now) {
+  if (now < next_measure_) return;
+  next_measure_ = now + kMeasure;
+  std::int64_t most = 0;
+  for (const auto& [id, feed] : feeds_) most = std::max(most, lag(feed));
+  figures_.lag = most;
 }
 
 // Leaves out what is not about a job that the webhook asks for. The log does not know types and tags, so jobs are

@@ -48,6 +48,8 @@ struct Options {
 // Since the start; any thread.
 struct Figures {
   std::atomic<std::int64_t> delivered{0}, failed{0}, dead{0}, in_flight{0}, pending{0};
+  std::atomic<std::int64_t> lag{0};  // of the webhook that is furthest behind: events up to the newest, from the first
+                                     // that is for it and was neither told nor written down
 };
 
 class Sender {
@@ -120,6 +122,8 @@ class Sender {
   void missed(Feed& feed, const Item& item, const Posted& posted);
   void send_pings();
   store::EventNo cursor(const Feed& feed) const;
+  std::int64_t lag(const Feed& feed) const;
+  void measure(Millis now);
   void commit(Millis now);
   Millis wait_time(Millis now) const;
 
@@ -158,7 +162,7 @@ class Sender {
   std::set<Uuid> readable_;
   Outbox outbox_;
   std::vector<engine::DeliveryNews::Cursor> cursors_sent_;
-  Millis next_commit_ = 0, next_round_ = 0;
+  Millis next_commit_ = 0, next_round_ = 0, next_measure_ = 0;
   bool more_in_store_ = false;
   bool stopping_ = false;
 };

@@ -132,6 +132,10 @@ object host_json(const model::Host& host, const HostView& view) {
   if (host.tenants) to.emplace("tenants", list(*host.tenants));
   if (!host.containment.empty()) to.emplace("containment", text(host.containment));
   if (!host.isolation.empty()) to.emplace("isolation", text(host.isolation));
+  object limits;
+  if (!host.memory_held.empty()) limits.emplace("memory", text(host.memory_held));
+  if (!host.processes_held.empty()) limits.emplace("processes", text(host.processes_held));
+  if (!limits.empty()) to.emplace("limits", std::move(limits));
   object health{{"state", json::write(view.health)}};
   if (!view.health_reason.empty()) health.emplace("reason", text(view.health_reason));
   if (view.health_tested_at) health.emplace("nextTestAt", text(format_time(*view.health_tested_at)));

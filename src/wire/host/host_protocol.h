@@ -28,6 +28,8 @@ constexpr std::string_view kProtocolHeader = "Geres-Protocol";
 // How a host keeps jobs apart: `user`, `fenced` or `none`. A header of the registration, too, as hubs of 0.1.0 refuse
 // members of the body that they do not know.
 constexpr std::string_view kIsolationHeader = "Geres-Isolation";
+// How it holds jobs to their limits, likewise: `memory=HELD, processes=HELD`, each one cgroup2, cgroup1 or watched.
+constexpr std::string_view kLimitsHeader = "Geres-Limits";
 
 // POST /v1/hosts
 struct RegisterHost {

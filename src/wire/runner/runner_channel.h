@@ -27,6 +27,10 @@ inline constexpr std::string_view kHostGroup = "geres.host";
 enum class Containment { cgroup2, freezer, pidns, bestEffort };
 BOOST_DESCRIBE_ENUM(Containment, cgroup2, freezer, pidns, bestEffort)
 
+// How attempts are held to a limit: by a cgroup of the kernel, or only looked at now and then.
+enum class LimitHeld { watched, cgroup1, cgroup2 };
+BOOST_DESCRIBE_ENUM(LimitHeld, watched, cgroup1, cgroup2)
+
 // Why an attempt was told to stop (TERM, grace, KILL). The agent may ask for cancel, drain and limit.
 enum class StopReason { cancel, drain, timeout, lease, limit, memory };
 BOOST_DESCRIBE_ENUM(StopReason, cancel, drain, timeout, lease, limit, memory)
@@ -45,7 +49,7 @@ struct Deadline {
 BOOST_DESCRIBE_STRUCT(Deadline, (), (atMs, termBeforeMs))
 
 // RLIMIT values, absent ones stay as the runner has them; and what the whole tree may have. What the kernel does not
-// hold it to (RunnerHello.limitsMemory, .limitsTasks), and treeProcesses, the runner looks at a few times a second: an
+// hold it to (RunnerHello.memoryHeld, .tasksHeld), and treeProcesses, the runner looks at a few times a second: an
 // attempt that has more is killed at once (outOfMemory, overLimit).
 struct RunLimits {
   std::optional<std::int64_t> openFiles;
@@ -125,20 +129,20 @@ BOOST_DESCRIBE_STRUCT(ToRunner, (), (start, stop, renew, ping))
 // The runner's first message.
 struct RunnerHello {
   Containment containment = Containment::bestEffort;
-  bool pidNamespace = false;             // the runner is PID 1 of its own namespace: if it dies, all it started dies
-  bool canSwitchUser = false;            // RunSpec.uid can be used
-  std::string detail;                    // one sentence for the host's log: what was found, what was refused
-  std::string cgroup;                    // the directory of the containment's cgroups, if any
-  bool limitsMemory = false;             // the kernel holds attempts to treeMemoryBytes: all that they use, to the page
-  bool limitsTasks = false;              // … and to treeTasks
-  std::string limitsDetail;              // one sentence for people: why not; empty: both
-  int landlock = 0;                      // version of the kernel's; 0: RunSpec.fences is refused
-  std::vector<std::string> limitGroups;  // directories of cgroups for the limits alone
-  std::string failed;                    // not empty: the runner cannot work, because of this, and ends
+  bool pidNamespace = false;   // the runner is PID 1 of its own namespace: if it dies, all it started dies
+  bool canSwitchUser = false;  // RunSpec.uid can be used
+  std::string detail;          // one sentence for the host's log: what was found, what was refused
+  std::string cgroup;          // the directory of the containment's cgroups, if any
+  LimitHeld memoryHeld = LimitHeld::watched;  // by the kernel: to treeMemoryBytes, all that they use, to the page
+  LimitHeld tasksHeld = LimitHeld::watched;   // … to treeTasks
+  std::string limitsDetail;                   // one sentence for people: why one is watched; empty: none is
+  int landlock = 0;                           // version of the kernel's; 0: RunSpec.fences is refused
+  std::vector<std::string> limitGroups;       // directories of cgroups for the limits alone
+  std::string failed;                         // not empty: the runner cannot work, because of this, and ends
 };
 BOOST_DESCRIBE_STRUCT(RunnerHello, (),
-                      (containment, pidNamespace, canSwitchUser, detail, cgroup, limitsMemory, limitsTasks,
-                       limitsDetail, landlock, limitGroups, failed))
+                      (containment, pidNamespace, canSwitchUser, detail, cgroup, memoryHeld, tasksHeld, limitsDetail,
+                       landlock, limitGroups, failed))
 
 struct RunStarted {
   std::string key;

@@ -127,19 +127,19 @@ std::vector<LaneNo> lanes_of(Database& database, const LaneKey& key) {
 
 void put_hosts(Database& database, const std::vector<model::Host>& hosts) {
   if (hosts.empty()) return;
-  auto put = database.cached("INSERT OR REPLACE INTO host VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  auto put = database.cached("INSERT OR REPLACE INTO host VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const auto& h : hosts) {
     const std::string labels = tags_text(h.labels);
     const auto types = names_or_null(h.types), tenants = names_or_null(h.tenants);
     put.bind(h.id, h.name, h.secret_sha256, h.address, h.slots, h.memory, labels, types, tenants, h.packages,
-             h.containment, h.mode, h.joined_at, h.isolation)
+             h.containment, h.mode, h.joined_at, h.isolation, h.memory_held, h.processes_held)
         .run();
   }
 }
 
 #define GERES_HOST_COLUMNS                                                                                \
   "id, name, secret_sha256, address, slots, memory, labels, types, tenants, packages, containment, mode," \
-  " joined_at, isolation"
+  " joined_at, isolation, memory_held, processes_held"
 
 static model::Host host_of(Statement& rows) {
   Columns row(rows);
@@ -158,6 +158,8 @@ static model::Host host_of(Statement& rows) {
   h.mode = row.as<model::HostMode>();
   h.joined_at = row.integer();
   h.isolation = row.text();
+  h.memory_held = row.text();
+  h.processes_held = row.text();
   return h;
 }
 

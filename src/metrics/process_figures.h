@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace geres::hub::api {
+namespace geres::metrics {
 
 struct ProcessFigures {
   double cpu_seconds = 0;
@@ -17,4 +17,4 @@ struct ProcessFigures {
 
 ProcessFigures process_figures();  // zeros where /proc does not say
 
-}  // namespace geres::hub::api
+}  // namespace geres::metrics

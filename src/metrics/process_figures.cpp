@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hub/api/process_figures.h"
+#include "metrics/process_figures.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include <sstream>
 #include <string>
 
-namespace geres::hub::api {
+namespace geres::metrics {
 namespace {
 
 // The 22nd word of /proc/self/stat is when it started, in ticks since the boot, which was then.
@@ -49,4 +49,4 @@ ProcessFigures process_figures() {
   return figures;
 }
 
-}  // namespace geres::hub::api
+}  // namespace geres::metrics
