@@ -214,6 +214,28 @@ TEST_F(EngineBulk, ARedriveKeepsToTheQueuesLimit) {
   EXPECT_EQ(count(JobState::ready), 2);
 }
 
+// Else its answer would tell of all jobs, and the batch would stay for the sake of the new one.
+TEST_F(EngineBulk, NoJobIsRunAgainInABatchThatIsBeingDeleted) {
+  options.slice = 10;
+  restart();
+  const auto photos = batch("photos");
+  const auto ids = many(25, "photos");
+  for (const auto id : ids) cancel(id);
+  Slot<model::Batch> closed;
+  engine->ask(CloseBatch{admin(), "photos"}, closed.answer());
+  Slot<BulkDone> deleted;
+  engine->ask(DeleteBatch{admin(), "photos"}, deleted.answer());
+  tick();
+  ASSERT_FALSE(deleted.answered());
+  Slot<model::Job> again;
+  engine->ask(RedriveJob{admin(), ids[24]}, again.answer());
+  tick();
+  EXPECT_EQ(again.error(), Code::batchClosed);
+  settle();
+  EXPECT_EQ(deleted.value().count, 25);
+  EXPECT_FALSE(store->reads().batch(photos.id));
+}
+
 TEST_F(EngineBulk, ABatchIsDeletedWithItsJobsOnceTheyHaveEnded) {
   options.slice = 10;
   restart();

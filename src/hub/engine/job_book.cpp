@@ -155,9 +155,18 @@ model::Job JobBook::insert(const model::JobSpec& spec, LaneState& lane, std::opt
   return job;
 }
 
+bool JobBook::is_being_deleted(Uuid batch) const {
+  return std::any_of(state_.operations.begin(), state_.operations.end(), [&](const auto& entry) {
+    return entry.second.kind == store::OperationKind::delete_batch && entry.second.filter.batch == batch;
+  });
+}
+
 Result<model::Job> JobBook::redrive(model::Job old, const std::string& by) {
   if (state_.batches.at(old.spec.batch).row.state == model::BatchState::cancelled)
     return fail(Code::batchClosed, fmt::format("the batch of job {} is cancelled", old.id.str()), {},
+                "submit it anew to an open batch");
+  if (is_being_deleted(old.spec.batch))
+    return fail(Code::batchClosed, fmt::format("the batch of job {} is being deleted", old.id.str()), {},
                 "submit it anew to an open batch");
   auto spec = old.spec;
   spec.key.clear();

@@ -63,6 +63,7 @@ class JobBook {
   void count(BatchState& batch, const std::string& tenant, model::JobState state, std::int64_t by);
   void count_dead_letter(const model::Job& job, std::int64_t by);
   void settle_redriven(Uuid id);
+  bool is_being_deleted(Uuid batch) const;
 
   State& state_;
   BufferedStore& store_;
