@@ -292,8 +292,12 @@ class FullDisk(unittest.TestCase):
         self.assertEqual(self.ready()[0], 200)
         self.assertIn("files cannot be reached", self.ready()[1]["why"])
         self.assertEqual(len(lines_of(hub, "hub takes no jobs")), 1)
+        status, _, problem = fleet.call("POST", "/v1/jobs", {"tenant": "demo", "type": "T"})
+        self.assertEqual((status, problem["code"]), (503, "unavailable"), "as it says")
+        self.assertIn("files cannot be reached", problem["detail"])
         (fleet.data / "away").rename(fleet.data / "files")
         wait_until(lambda: self.ready()[1]["takesJobs"], "they are back")
+        self.assertEqual(fleet.call("POST", "/v1/jobs", {"tenant": "demo", "type": "T"})[0], 201)
 
 
 if __name__ == "__main__":

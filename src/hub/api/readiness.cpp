@@ -49,6 +49,7 @@ void Readiness::look() {
   else if (!now.files)
     now.why = "the place of packages and files cannot be reached: " + files_trouble;
   now.takes_jobs = now.why.empty();
+  now.files_away = !now.files;
   tell_low(store_watch_, now.store);
   if (!one_disk()) tell_low(files_watch_, now.files);
   Now before;

@@ -19,6 +19,7 @@ class Readiness {
  public:
   struct Now {
     bool takes_jobs = true;
+    bool files_away = false;               // then no job is taken: it could not start
     std::string why;                       // unless it does: a sentence without a path, for everybody
     std::optional<packages::Space> store;  // of the disks; empty: they do not answer
     std::optional<packages::Space> files;

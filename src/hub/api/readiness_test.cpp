@@ -49,12 +49,14 @@ TEST_F(ReadinessTest, FilesThatAreGoneAreSaidOnce) {
   EXPECT_EQ(text.find("hub takes no jobs"), text.rfind("hub takes no jobs")) << text;
   EXPECT_NE(text.find("hub takes no jobs"), std::string::npos);
   EXPECT_FALSE(readiness.now().takes_jobs);
+  EXPECT_TRUE(readiness.now().files_away);
   EXPECT_NE(readiness.now().why.find("files cannot be reached"), std::string::npos) << readiness.now().why;
   EXPECT_EQ(readiness.now().why.find('/'), std::string::npos) << "everybody may read it";
   std::filesystem::remove(files);
   std::filesystem::rename(directory.path() / "away", files);
   EXPECT_NE(looked(readiness).find("hub takes jobs again"), std::string::npos);
   EXPECT_TRUE(readiness.now().takes_jobs);
+  EXPECT_FALSE(readiness.now().files_away);
 }
 
 // A quota: the disk says that it has room.

@@ -195,6 +195,10 @@ engine::NewJob new_job(wire::ParsedJob job) {
 }
 
 awaitable<Result<engine::Submitted>> submit(Call& call, engine::Submit what) {
+  // A full store is the engine's own to find out; where the files lie it does not know.
+  if (const auto now = call.api.readiness != nullptr ? call.api.readiness->now() : Readiness::Now(); now.files_away)
+    co_return fail(Code::unavailable, "the hub takes no jobs: " + now.why, {},
+                   "try again later: GET /readyz tells when");
   if (auto ok = co_await check_tenants(call, what); !ok) co_return ok.error();
   if (auto ok = check_webhooks(call.api, what); !ok) co_return ok.error();
   const bool has_inputs =
