@@ -436,37 +436,40 @@ void Engine::finish(Tick& tick, std::deque<std::unique_ptr<Command>>& commands) 
 
 // Before the answers, so that a caller who has its answer can read the events that it caused.
 void Engine::publish(Tick& tick) {
-  stats_.outcomes.add(tick.round.out.observed);
-  if (event_sink_ && !tick.round.out.events.empty()) event_sink_(std::move(tick.round.out.events));
-  if (webhook_sink_ && !tick.round.out.webhook_news.empty()) webhook_sink_(std::move(tick.round.out.webhook_news));
+  auto& out = tick.round.out;
+  stats_.outcomes.add(out.observed);
+  if (event_sink_ && !out.events.empty()) event_sink_(std::move(out.events));
+  if (webhook_sink_ && !out.webhook_news.empty()) webhook_sink_(std::move(out.webhook_news));
 }
 
 // One that a newer fetch of its host has replaced was granted nothing. Of several copies of one fetch only the newest
 // may say that: what it is told must not be taken for heard because another copy was told nothing.
 void Engine::answer_replaced(Tick& tick) {
-  for (auto& older : tick.round.out.replaced_fetches) {
+  auto& out = tick.round.out;
+  for (auto& older : out.replaced_fetches) {
     FetchAnswer empty;
     empty.held = tick.round.now.monotonic - older.call.received_at;
     older.answer(std::move(empty));
   }
-  for (auto& older : tick.round.out.repeated_fetches)
+  for (auto& older : out.repeated_fetches)
     older.answer(fail(Code::unavailable, "this fetch has come again, and its newer copy is answered"));
-  tick.round.out.replaced_fetches.clear();
-  tick.round.out.repeated_fetches.clear();
+  out.replaced_fetches.clear();
+  out.repeated_fetches.clear();
 }
 
 void Engine::settle(Tick& tick) {
+  auto& out = tick.round.out;
   auto& desk = clockwork_->desk;
-  if (!tick.round.out.leases_added.empty() || !tick.round.out.leases_gone.empty()) {
+  if (!out.leases_added.empty() || !out.leases_gone.empty()) {
     const std::lock_guard lock(leases_mutex_);
-    for (auto& [name, info] : tick.round.out.leases_added) lease_index_[name] = std::move(info);
-    for (const auto name : tick.round.out.leases_gone) lease_index_.erase(name);
+    for (auto& [name, info] : out.leases_added) lease_index_[name] = std::move(info);
+    for (const auto name : out.leases_gone) lease_index_.erase(name);
   }
   answer_replaced(tick);
   const Millis monotonic = tick.round.now.monotonic;
-  for (const auto id : tick.round.out.hosts_forgotten)
+  for (const auto id : out.hosts_forgotten)
     if (auto fetch = desk.close(id)) fetch->answer(host_gone());
-  for (auto& reply : tick.round.out.fetch_replies) {
+  for (auto& reply : out.fetch_replies) {
     const auto open = desk.fetches.find(reply.host);
     if (open == desk.fetches.end() || open->second.call.fetch_id != reply.fetch_id) continue;
     auto fetch = desk.close(reply.host);
@@ -478,7 +481,7 @@ void Engine::settle(Tick& tick) {
     reply.answer.held = std::max<Millis>(0, monotonic - fetch->call.received_at);
     fetch->answer(std::move(reply.answer));
   }
-  for (const auto& slice : tick.round.out.slices_done) {
+  for (const auto& slice : out.slices_done) {
     const auto waiter = desk.operations.find(slice.operation);
     if (waiter == desk.operations.end()) continue;
     waiter->second.done.add(slice.done);
@@ -486,8 +489,8 @@ void Engine::settle(Tick& tick) {
     waiter->second.answer(std::move(waiter->second.done));
     desk.operations.erase(waiter);
   }
-  if (purge_sink_ && !tick.round.out.purged.empty()) purge_sink_(tick.round.out.purged);
-  if (batches_gone_sink_ && !tick.round.out.batches_gone.empty()) batches_gone_sink_(tick.round.out.batches_gone);
+  if (purge_sink_ && !out.purged.empty()) purge_sink_(out.purged);
+  if (batches_gone_sink_ && !out.batches_gone.empty()) batches_gone_sink_(out.batches_gone);
   stats_.leases = std::int64_t(state_->leases.size());
   stats_.lanes = std::int64_t(state_->lanes.size());
 }

@@ -101,6 +101,7 @@ class EngineTest : public testing::Test {
     std::map<store::LaneNo, std::int64_t> ready;
     auto image = store->load();
     std::size_t lanes_with_jobs = 0;
+    for (const auto* lane : engine->state().waiting) EXPECT_GT(lane->ready, 0);
     for (const auto& lane : image.lanes) {
       const auto own = engine->state().lanes_by_no.find(lane.lane.no);
       ASSERT_TRUE(own != engine->state().lanes_by_no.end());
@@ -110,6 +111,7 @@ class EngineTest : public testing::Test {
       }
       if (lane.ready > 0) ++lanes_with_jobs;
     }
+    EXPECT_EQ(engine->state().waiting.size(), lanes_with_jobs);
     EXPECT_EQ(image.leases.size(), engine->state().leases.size());
     std::map<std::string, std::int64_t> running;
     for (const auto& lease : image.leases) ++running[lease.job.spec.tenant];

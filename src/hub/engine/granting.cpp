@@ -53,11 +53,11 @@ Views Granting::views() {
                                batch.row.paused || batch.row.state == model::BatchState::cancelled});
     return batch.view.index;
   };
-  views.lanes.reserve(state_.lanes.size());
-  views.lane_states.reserve(state_.lanes.size());
-  for (auto& [key, lane] : state_.lanes) {
-    if (lane.ready == 0) continue;
-    if (lane.ready > 0 && !lane.head) lane.head = store_.read().head(lane.row.no);
+  views.lanes.reserve(state_.waiting.size());
+  views.lane_states = state_.waiting;
+  for (auto* waiting : state_.waiting) {
+    auto& lane = *waiting;
+    if (!lane.head) lane.head = store_.read().head(lane.row.no);
     LaneView view;
     view.key = &lane.row.key;
     view.tenant = tenant_index(*lane.tenant);
@@ -69,7 +69,6 @@ Views Granting::views() {
       view.avoid = &lane.row.key.avoid;
     view.starving = lane.passed_over_since != 0 && now_.monotonic - lane.passed_over_since >= kStarvingAfter;
     views.lanes.push_back(view);
-    views.lane_states.push_back(&lane);
   }
   for (auto& [id, host] : state_.hosts) {
     HostView view;
@@ -202,20 +201,19 @@ void Granting::grant() {
   for (const auto& [index, n] : wanted) {
     auto& lane = *views.lane_states[index];
     auto rows = store_.take_ready(lane.row.no, n);
-    lane.ready = rows.rows.size() == n ? lane.ready - std::int64_t(n) : 0;
+    state_.set_ready(lane, rows.rows.size() == n ? lane.ready - std::int64_t(n) : 0);
     if (rows.rows.size() != n)
       log::error("lane {} counts jobs that are not there: its counter is put right", lane.row.no);
     lane.head = rows.next;
     lanes_.note_use(lane);
-    lane.passed_over_since = 0;
     for (const auto& row : rows.rows) {
       taken[index].push_back(row.seq);
       seqs.push_back(row.seq);
     }
   }
-  for (std::size_t i = 0; i < views.lanes.size(); ++i)
-    if (!wanted.contains(i) && views.lane_states[i]->passed_over_since == 0)
-      views.lane_states[i]->passed_over_since = now_.monotonic;
+  for (auto* lane : views.lane_states)
+    if (lane->passed_over_since == 0) lane->passed_over_since = now_.monotonic;
+  for (const auto& [index, n] : wanted) views.lane_states[index]->passed_over_since = 0;
 
   std::unordered_map<store::Seq, model::Job> jobs;
   for (auto& job : store_.read().jobs_by_seq(seqs)) {

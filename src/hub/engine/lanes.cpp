@@ -76,7 +76,7 @@ void Lanes::note_use(LaneState& lane) {
 }
 
 void Lanes::gained(LaneState& lane, const store::ReadyRow& row) {
-  ++lane.ready;
+  state_.set_ready(lane, lane.ready + 1);
   note_use(lane);
   round_.newcomers |= lane.ready == 1 && lane.tenant->contended_in != state_.pass;
   // An unknown head stays unknown until the scheduler looks it up.
@@ -85,7 +85,7 @@ void Lanes::gained(LaneState& lane, const store::ReadyRow& row) {
 
 void Lanes::lost(LaneState& lane, const store::ReadyRow& row) {
   if (lane.ready == 0) return;  // its row was not there
-  --lane.ready;
+  state_.set_ready(lane, lane.ready - 1);
   note_use(lane);
   if (lane.ready == 0 || lane.head == row) lane.head.reset();
 }

@@ -63,7 +63,7 @@ void load_lanes(State& state, store::Image& image, const Now& now) {
   for (auto& row : image.lanes) {
     auto& lane = state.lanes[row.lane.key];
     lane.row = std::move(row.lane);
-    lane.ready = row.ready;
+    state.set_ready(lane, row.ready);
     lane.head = row.head;
     lane.idle_since = now.monotonic;
     lane.busy = lane.ready > 0;

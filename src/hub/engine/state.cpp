@@ -3,6 +3,18 @@
 
 namespace geres::hub::engine {
 
+void State::set_ready(LaneState& lane, std::int64_t jobs) {
+  if (lane.ready == 0 && jobs > 0) {
+    lane.waits_at = waiting.size();
+    waiting.push_back(&lane);
+  } else if (lane.ready > 0 && jobs == 0) {
+    waiting[lane.waits_at] = waiting.back();
+    waiting[lane.waits_at]->waits_at = lane.waits_at;
+    waiting.pop_back();
+  }
+  lane.ready = jobs;
+}
+
 BatchState* State::find_batch(const std::string& tenant, const std::string& text) {
   if (text.empty() || text == "batch0") return &batches.at(model::kDefaultBatch);
   if (const auto id = parse_uuid(text)) {

@@ -51,7 +51,8 @@ struct LaneState {
   store::LaneRow row;
   TenantState* tenant = nullptr;
   BatchState* batch = nullptr;
-  std::int64_t ready = 0;
+  std::int64_t ready = 0;    // changed by State::set_ready alone
+  std::size_t waits_at = 0;  // its place in State::waiting, while ready > 0
   std::optional<store::ReadyRow> head;
   std::int64_t leases = 0;
   Millis passed_over_since = 0;  // monotonic: hosts were open and it had ready jobs, but none fitted; 0: not so
@@ -128,6 +129,7 @@ struct State {
   std::map<std::pair<std::string, std::string>, Uuid> batch_names;  // (owner, name)
   std::map<store::LaneKey, LaneState> lanes;
   std::unordered_map<store::LaneNo, LaneState*> lanes_by_no;
+  std::vector<LaneState*> waiting;  // lanes in which jobs are ready, in no order: a pass looks at no others
   std::unordered_map<store::Seq, LeaseState> leases;  // by job
   std::map<Uuid, HostState> hosts;
   // By name and whose jobs it runs: only hosts of one set of tenants may not have the same name.
@@ -175,6 +177,7 @@ struct State {
   // As seen by a job of that tenant: its own batches and the shared ones; its own name wins. `text`: id or name; null:
   // there is none.
   BatchState* find_batch(const std::string& tenant, const std::string& text);
+  void set_ready(LaneState& lane, std::int64_t jobs);
 };
 
 }  // namespace geres::hub::engine

@@ -16,6 +16,7 @@ class Bug(NamedTuple):
 ENGINE = "hub/engine/engine.cpp"
 ATTEMPTS = "hub/engine/attempts.cpp"
 BATCHES = "hub/engine/batches.cpp"
+BUFFERED_STORE = "hub/engine/buffered_store.cpp"
 EVENT_LOG = "hub/engine/event_log.cpp"
 FETCHES = "hub/engine/fetches.cpp"
 GRANTING = "hub/engine/granting.cpp"
@@ -38,15 +39,18 @@ BUGS = [
         "      committing = true;\n      for (auto& command : commands) command->settle(tick);\n      commands.clear();\n",
         "I1 I3 I7 I9 I12 answer"),
     Bug("unknown-taken-for-failed", ENGINE,
-        "    if (state_->tick < number) return Ran::refused;\n",
-        "    return Ran::refused;\n", "any"),
+        "    finish(tick, commands);\n    commands.clear();\n    return Ran::committed;\n", "    return Ran::refused;\n", "any"),
     Bug("unknown-taken-for-done", ENGINE,
-        "    if (state_->tick < number) return Ran::refused;\n", "", "any"),
+        "  if (became == store::Committed::done) {\n", "  if (became != store::Committed::deposed) {\n", "any"),
+    Bug("doubt-ends-before-the-store-answers", ENGINE,
+        "    if (!in_step()) return std::nullopt;\n", "    if (!in_step()) return store::Committed::not_done;\n", "any"),
+    Bug("what-is-taken-away-stays", BUFFERED_STORE,
+        "    if (fate.removed) removed.push_back(key);\n", "", "any"),
     Bug("tick-number-stands-still", ENGINE,
         "      state_->tick = number;\n", "", "any"),
     Bug("state-kept-after-a-refused-tick", ENGINE,
-        "    if (failed.failure != store::Failure::unknown || !committing) {\n      load();\n",
-        "    if (failed.failure != store::Failure::unknown || !committing) {\n", "any"),
+        "    store_.rollback();\n    work.stale = true;\n    if (failed",
+        "    store_.rollback();\n    work.stale = failed.failure == store::Failure::unknown;\n    if (failed", "any"),
     # ---- what is read after a start
     Bug("log-read-before-it-is-durable", SQLITE,
         "      settle_log();\n", "", "I1 I2 I4 I5 I11 I12"),
