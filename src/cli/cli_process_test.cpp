@@ -344,7 +344,7 @@ TEST_F(Cli, EndsWithOneWhereTheHubSaysNoAndWithTwoWhereNoHubEverWould) {
     SCOPED_TRACE(command.path);
     auto words = good_words(command, package);
     const bool looks = command.path == "doctor";  // its findings are its answer
-    for (const auto [status, exit] : {std::pair(404u, 1), {409u, 1}, {422u, 1}, {507u, 1}, {400u, 2}, {403u, 4}}) {
+    for (const auto& [status, exit] : {std::pair(404u, 1), {409u, 1}, {422u, 1}, {507u, 1}, {400u, 2}, {403u, 4}}) {
       hub_.otherwise(status);
       const auto ran = run(words);
       EXPECT_EQ(ran.exit, looks ? 1 : exit) << status << ": " << ran.err;

@@ -178,12 +178,15 @@ TEST(Words, ThatCanNeverBeRightEndWithTwo) {
       EXPECT_EQ(with({}).exit, kUsage);
       continue;
     }
-    if (command.arguments_min > 0) EXPECT_EQ(with({}).exit, kUsage);
+    if (command.arguments_min > 0) {
+      EXPECT_EQ(with({}).exit, kUsage);
+    }
     for (std::size_t i = 0; i < command.arguments_min; ++i) words.push_back("x");
     EXPECT_EQ(with({"--no-such-flag"}).exit, kUsage);
     EXPECT_EQ(with({"--no-such-flag"}).field, "--no-such-flag");
-    if (command.arguments_max != kAnyNumber && !command.takes_words && subcommands(command.path).empty())
+    if (command.arguments_max != kAnyNumber && !command.takes_words && subcommands(command.path).empty()) {
       EXPECT_EQ(with(std::vector<std::string>(command.arguments_max - command.arguments_min + 1, "y")).exit, kUsage);
+    }
     for (const auto* flag : all_flags(command)) {
       const auto name = "--" + flag->name;
       SCOPED_TRACE(name);
@@ -193,8 +196,10 @@ TEST(Words, ThatCanNeverBeRightEndWithTwo) {
       }
       EXPECT_EQ(with({name}).exit, kUsage);
       EXPECT_EQ(with({name, ""}).exit, kUsage);
-      if (flag->kind != Kind::text) EXPECT_EQ(with({name, "=?"}).exit, kUsage);
-      if (flag->kind != Kind::text) EXPECT_EQ(with({name, "=?"}).field, name);
+      if (flag->kind != Kind::text) {
+        EXPECT_EQ(with({name, "=?"}).exit, kUsage);
+        EXPECT_EQ(with({name, "=?"}).field, name);
+      }
     }
   }
 }

@@ -313,7 +313,7 @@ TEST_F(ApiTest, NamesEveryCall) {
   EXPECT_EQ(wrong.status, 404);
   EXPECT_EQ(id_of(wrong), "shop-43");
   EXPECT_EQ(wrong.text("requestId"), "shop-43");
-  for (const std::string bad :
+  for (const std::string& bad :
        {std::string("a\"b"), std::string(129, 'x'), std::string("a b"), std::string("\xc3\xa9")}) {
     const auto made = admin.get("/v1/nothing", {{"X-Request-Id", bad}});
     EXPECT_EQ(made.status, 404);

@@ -77,7 +77,9 @@ TEST_P(Contained, LeavesNothingOpenAndNothingBlocked) {
   EXPECT_NE(text.find("SigIgn:\t0000000000000000"), std::string::npos) << text;
   EXPECT_NE(text.find("NoNewPrivs:\t1"), std::string::npos) << text;
   EXPECT_NE(text.find("0022\n0\n500\n/dev/null\n"), std::string::npos) << text;
-  if (geteuid() != 0) EXPECT_NE(text.find("CapEff:\t0000000000000000"), std::string::npos) << text;
+  if (geteuid() != 0) {
+    EXPECT_NE(text.find("CapEff:\t0000000000000000"), std::string::npos) << text;
+  }
 }
 
 // Runs `spec`, which prints "up" first, for as long as it takes a busy machine to get there before the timeout.
@@ -394,7 +396,9 @@ TEST_P(Contained, ManyAttemptsLeaveNothingBehind) {
   const std::string cgroup = host.client->hello().cgroup;
   host.client->close();
   EXPECT_TRUE(children_of(getpid(), "geres-runner").empty());
-  if (!cgroup.empty()) EXPECT_FALSE(std::filesystem::exists(cgroup));
+  if (!cgroup.empty()) {
+    EXPECT_FALSE(std::filesystem::exists(cgroup));
+  }
 }
 
 TEST_P(Contained, ClosingKillsAll) {

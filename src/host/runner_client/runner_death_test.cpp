@@ -80,7 +80,9 @@ TEST(Death, OfTheRunnerEndsAll) {
   EXPECT_EQ(*host.lost, std::vector<std::string>{"a"});
   EXPECT_FALSE(host.client->start(host.shell("b", "true")));
   const std::string cgroup = host.client->hello().cgroup;
-  if (!cgroup.empty()) EXPECT_FALSE(std::filesystem::exists(cgroup));
+  if (!cgroup.empty()) {
+    EXPECT_FALSE(std::filesystem::exists(cgroup));
+  }
 }
 
 TEST(Death, OfTheRunnerWithoutNamespaceEndsAll) {

@@ -131,6 +131,13 @@ class EngineTest : public testing::Test {
     job.spec.package = "tools";
     return job;
   }
+  // Posted, and answered by a tick to come.
+  void ask_submit(Slot<Submitted>& slot, NewJob what = job()) {
+    Submit submit;
+    submit.caller = admin();
+    submit.jobs = {std::move(what)};
+    engine->ask(std::move(submit), slot.answer());
+  }
   void push(const std::string& tenant = "acme", std::vector<std::string> types = {"Work", "Other"}) {
     model::PackageVersion package;
     package.tenant = tenant;

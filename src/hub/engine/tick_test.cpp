@@ -36,10 +36,7 @@ TEST_F(EngineTick, AFullDiskRefusesSubmitsAndTakesCompletions) {
   const auto lease = fetch(host).leases.at(0).lease.name;
   store->full = true;
   Slot<Submitted> refused;
-  Submit submit;
-  submit.caller = admin();
-  submit.jobs = {job()};
-  engine->ask(std::move(submit), refused.answer());
+  ask_submit(refused);
   Slot<ReportAnswer> report;
   ReportCall call;
   call.host = host.id;
@@ -58,10 +55,7 @@ TEST_F(EngineTick, AnUnknownCommitIsAnsweredByWhatTheStoreHolds) {
     const auto before = store->reads().jobs({}, {}).jobs.size();
     store->next_commit = FaultyStore::CommitFault{Failure::unknown, done};
     Slot<Submitted> slot;
-    Submit submit;
-    submit.caller = admin();
-    submit.jobs = {job()};
-    engine->ask(std::move(submit), slot.answer());
+    ask_submit(slot);
     tick();
     ASSERT_TRUE(slot.answered());
     EXPECT_EQ(slot.result->has_value(), done);
@@ -86,10 +80,7 @@ TEST_F(EngineTick, AFatalStoreStopsTheEngine) {
   push();
   store->next_commit = FaultyStore::CommitFault{Failure::fatal, false};
   Slot<Submitted> slot;
-  Submit submit;
-  submit.caller = admin();
-  submit.jobs = {job()};
-  engine->ask(std::move(submit), slot.answer());
+  ask_submit(slot);
   EXPECT_THROW(engine->tick(), store::StoreFailed);
   EXPECT_EQ(slot.error(), Code::unknown);
 }
@@ -99,12 +90,6 @@ TEST_F(EngineTick, AFatalStoreStopsTheEngine) {
 class EngineStoreAway : public EngineTest {
  protected:
   void round() { engine->tick(); }  // memory and store may differ now
-  void ask_submit(Slot<Submitted>& slot) {
-    Submit submit;
-    submit.caller = admin();
-    submit.jobs = {job()};
-    engine->ask(std::move(submit), slot.answer());
-  }
   // Rounds until the store answers; returns how much time that took.
   Millis come_back() {
     const auto before = clock.monotonic();
@@ -255,10 +240,7 @@ TEST_F(EngineTwoHubs, TheOldLeaderTakesNothingMore) {
   push();
   take_over();
   Slot<Submitted> slot;
-  Submit submit;
-  submit.caller = admin();
-  submit.jobs = {job()};
-  engine->ask(std::move(submit), slot.answer());
+  ask_submit(slot);
   EXPECT_THROW(engine->tick(), store::StoreFailed);
   EXPECT_EQ(slot.error(), Code::notDone);
   EXPECT_TRUE(store->reads().jobs({}, {}).jobs.empty());
@@ -284,10 +266,7 @@ TEST_F(EngineTwoHubs, ALostCommitIsNotTakenForDoneBecauseTheOtherHubWentOn) {
   push();
   store->next_commit = FaultyStore::CommitFault{Failure::unknown, false, 1};
   Slot<Submitted> slot;
-  Submit submit;
-  submit.caller = admin();
-  submit.jobs = {job()};
-  engine->ask(std::move(submit), slot.answer());
+  ask_submit(slot);
   engine->tick();
   EXPECT_FALSE(slot.answered());
   take_over();
@@ -323,10 +302,7 @@ TEST_F(EngineTick, StoppingRefusesNewCommandsAndEndsFetches) {
   tick();
   engine->stop_accepting();
   Slot<Submitted> late;
-  Submit submit;
-  submit.caller = admin();
-  submit.jobs = {job()};
-  engine->ask(std::move(submit), late.answer());
+  ask_submit(late);
   EXPECT_EQ(late.error(), Code::unavailable);
   tick();
   EXPECT_TRUE(open.answered());
