@@ -36,7 +36,7 @@ BUGS = [
     # ---- commits and answers
     Bug("answer-before-commit", ENGINE,
         "      committing = true;\n",
-        "      committing = true;\n      for (auto& command : commands) command->settle(tick);\n      commands.clear();\n",
+        "      committing = true;\n      for (auto& command : commands) command->settle(*tick);\n      commands.clear();\n",
         "I1 I3 I7 I9 I12 answer"),
     Bug("unknown-taken-for-failed", ENGINE,
         "    finish(tick, commands);\n    commands.clear();\n    return Ran::committed;\n", "    return Ran::refused;\n", "any"),
