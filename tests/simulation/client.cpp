@@ -362,7 +362,7 @@ void Client::patch(Uuid id) {
 void Client::read(Uuid id) {
   begin([this, id](Engine&, const Reply& reply) {
     const auto job = hub_.store().reads().job(id);
-    ledger_.read(id, job);
+    if (job || !hub_.may_have_purged(id)) ledger_.read(id, job);
     reply(false);
   });
 }

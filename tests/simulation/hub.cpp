@@ -134,11 +134,20 @@ void Hub::take_up_unheard() {
   std::vector<Uuid> gone;
   for (const auto& [id, job] : ledger_.jobs)
     if (plan_.retention && !job.purged && model::ended(job.state) && !reads.job(id)) {
-      if (clock_.wall() - job.ended_at < kKeepEnded && !ledger_.batches[job.row.spec.batch].delete_asked)
-        return ledger_.violate("I1", fmt::format("job {} is gone before its time", id.str()));
+      if (!may_be_purged(job)) return ledger_.violate("I1", fmt::format("job {} is gone before its time", id.str()));
       gone.push_back(id);
     }
   book_purged(gone);
+}
+
+bool Hub::may_be_purged(const JobRecord& job) {
+  return plan_.retention && model::ended(job.state) &&
+         (clock_.wall() - job.ended_at >= kKeepEnded || ledger_.batches[job.row.spec.batch].delete_asked);
+}
+
+bool Hub::may_have_purged(Uuid id) {
+  const auto* job = ledger_.find(id);
+  return engine_->waits_for_store() && job != nullptr && may_be_purged(*job);
 }
 
 void Hub::end_life(const char* how, bool power) {

@@ -46,6 +46,8 @@ class Hub {
       take(result);
     };
   }
+  // A purge whose commit is in doubt has been told to nobody, but readers of the store see that the job is gone.
+  bool may_have_purged(Uuid job);
   // The newest event that the hub has told anybody.
   store::EventNo told() const { return ledger_.last_event(); }
 
@@ -67,6 +69,7 @@ class Hub {
   void schedule_tick(Millis at);
   void tick();
   void after_tick();
+  bool may_be_purged(const JobRecord& job);  // its time is over
   void book_purged(const std::vector<Uuid>& ids);
   void audit();
   void count_paths(std::int64_t refused_before, std::int64_t expired_before);
