@@ -50,9 +50,14 @@ void SickHosts::started(Uuid id, int) {
   hosts_.erase(job.host);
 }
 
-// Several attempts that come back at once are one trouble; so is one of which it is unsure whether the rest was over.
+// Several attempts that come back at once are one trouble. Where it is unsure whether the rest was over, so is for how
+// long it rests now.
 void SickHosts::rests(Host& host, Millis now) {
-  if (++host.in_a_row < kInARow || (host.rest > 0 && now < host.until + unsure(host.rest))) return;
+  if (++host.in_a_row < kInARow) return;
+  if (host.rest > 0 && now < host.until + unsure(host.rest)) {
+    host.untold |= now >= host.until - unsure(host.rest);
+    return;
+  }
   host.rest = std::clamp(2 * host.rest, kPauseMin, kPauseMax);
   host.until = now + host.rest;
   hit(Path::sick_host_rested);

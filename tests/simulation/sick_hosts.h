@@ -55,7 +55,7 @@ class SickHosts {
     int in_a_row = 0;
     Millis rest = 0, until = 0;
     std::optional<std::pair<Uuid, int>> trial;
-    bool untold = false;  // it may rest for what no event told, since it last started something
+    bool untold = false;  // it may rest for what no event told or told in time, since it last started something
   };
   void hit(Path path) { ++paths_[std::size_t(path)]; }
   void rests(Host& host, Millis now);
