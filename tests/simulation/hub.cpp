@@ -29,6 +29,7 @@ store::SqliteOptions store_options(const MemoryDisk& disk, const Plan& plan) {
 
 hub::engine::Options engine_options(const Plan& plan) {
   hub::engine::Options options;
+  options.check_passes = Plan::check_passes;
   options.lease = plan.lease;
   options.slice = plan.slice;
   options.progress_pause = 300;
@@ -237,6 +238,7 @@ void Hub::tick() {
       ledger_.hit(Path::write_failed);
     return end_life("its store failed", dice_.percent(sync_failed_ ? 50 : 30));
   }
+  if (engine_->stats().passes_wrong.load() > 0) ledger_.violate("pass", "a pass is not what its rules say");
   if (engine_->stats().undone.load() > 0) ledger_.violate("refusal", "a refused command had changed something");
   if (disk_.cut()) return end_life("after a tick", dying_.value_or(false));
   if (life == life_token_) count_paths(refused_before, expired_before), after_tick();

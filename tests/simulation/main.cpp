@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // geres_sim [--seeds N | --fresh N] [--first S] [--listed FILE] [--stop] [--seed S] [--jobs P] [--lines L] [--paths]
+//           [--unchecked-passes]
 //
 // Runs seeds in processes of their own, one a core, so that a crash or a hang costs one seed and is reported with its
 // number. It goes on after a failure (not with `--stop`), and ends with a table by invariant and the trace of the
 // lowest seed that failed.
 // `--fresh N` begins with the number in GERES_FRESH_SEED, or a random one.
 // `--listed FILE` runs the seeds of a file, one a line. `--seed S` runs one and prints all. `--paths` fails a run that
-// left a rare path untaken.
+// left a rare path untaken. `--unchecked-passes`: the scheduler is not held against the plain reading of its rules, so
+// that only what users would see is judged.
 #include <sqlite3.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -250,6 +252,8 @@ std::optional<Asked> read_arguments(int count, char** words) {
       asked.lines = number();
     else if (word == "--paths")
       asked.paths = true;
+    else if (word == "--unchecked-passes")
+      Plan::check_passes = false;
     else if (word == "--stop")
       asked.stop = true;
     else
@@ -267,9 +271,8 @@ int main(int count, char** words) {
   const auto asked = read_arguments(count, words);
   if (!asked) {
     std::fputs(
-        "usage: geres_sim [--seeds N | --fresh N] [--first S] [--listed FILE] [--stop] [--seed S] [--jobs P] [--lines "
-        "L] "
-        "[--paths]\n",
+        "usage: geres_sim [--seeds N | --fresh N] [--first S] [--listed FILE] [--stop] [--seed S] [--jobs P]\n"
+        "       [--lines L] [--paths] [--unchecked-passes]\n",
         stderr);
     return 2;
   }

@@ -8,6 +8,8 @@
 namespace geres::simulation {
 
 struct Plan {
+  inline static bool check_passes = true;  // hold each pass of the scheduler against the plain reading of its rules
+
   int hosts = 3;
   int tenants = 2;
   int jobs = 100;

@@ -84,7 +84,7 @@ Granted Attempts::grant(model::Job job, LaneState& lane, HostState& host) {
   lease.deadline = now_.lease + row.ttl;
   state_.deadlines.emplace(lease.deadline, row.name);
   host.leases.insert(job.id.seq());
-  host.shown.reset();
+  state_.changed(host);
   host.slots_used += needs.slots;
   host.memory_used += needs.memory;
   ++lane.leases;
@@ -92,6 +92,8 @@ Granted Attempts::grant(model::Job job, LaneState& lane, HostState& host) {
   ++lane.tenant->running;
   lane.tenant->slots += needs.slots;
   ++lane.batch->running;
+  state_.board.touch(*lane.tenant);
+  state_.board.touch(*lane.batch);
   charge_lease(state_, lease, now_.monotonic, options_.duration_guess);
   if (lane.batch->row.dedicated || host.payer != nullptr) charge_idle_slots(state_, host, now_.monotonic);
   out_.leases_added.push_back({row.name, {row.job, row.host, job.spec.tenant, row.attempt}});
@@ -110,7 +112,7 @@ void Attempts::start(LeaseState& lease) {
   store_.put(lease.row);
   if (const auto host = state_.hosts.find(lease.row.host);
       host != state_.hosts.end() && host->second.health.started()) {
-    host->second.shown.reset();
+    state_.changed(host->second);
     if (host->second.health.state() == model::Health::well) tell_health(host->second);
   }
 }
@@ -189,19 +191,21 @@ void Attempts::give_back_slots(LeaseState& lease) {
   const auto seq = lease.row.job.seq();
   if (const auto host = state_.hosts.find(lease.row.host); host != state_.hosts.end()) {
     host->second.leases.erase(seq);
-    host->second.shown.reset();
+    state_.changed(host->second);
     host->second.cancels_told.erase(seq);
     host->second.slots_used -= needs.slots;
     host->second.memory_used -= needs.memory;
     if (host->second.payer != nullptr) charge_idle_slots(state_, host->second, now_.monotonic);
   }
   settle_charge(lease, now_.monotonic);
-  round_.newcomers |= lease.lane->tenant->contended_in != state_.pass;  // one that was at its limit
+  round_.newcomers |= !lease.lane->tenant->place.contended;  // one that was at its limit
   --lease.lane->leases;
   lanes_.note_use(*lease.lane);
   --lease.lane->tenant->running;
   lease.lane->tenant->slots -= needs.slots;
   --lease.lane->batch->running;
+  state_.board.touch(*lease.lane->tenant);
+  state_.board.touch(*lease.lane->batch);
   if (lease.unwritten_progress) state_.progress_due.erase({lease.progress_written + options_.progress_pause, seq});
   store_.remove_lease(lease.row.job);
   out_.leases_gone.push_back(lease.row.name);

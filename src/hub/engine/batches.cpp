@@ -102,6 +102,7 @@ Result<model::Batch> Batches::cancel(const Caller& caller, const std::string& te
                 "cancel its jobs by a filter: POST /v1/jobs/cancel");
   if (batch.row.state == model::BatchState::cancelled) return batch.row;
   batch.row.state = model::BatchState::cancelled;
+  state_.board.touch(batch);
   store_.changes().batches.push_back(batch.row);
   events_.emit(EventType::batch_cancelled, batch.row.id, batch.row.tenant, batch_data(batch.row));
   store::JobFilter filter;
@@ -121,6 +122,7 @@ Result<model::Batch> Batches::pause(const Caller& caller, const std::string& tex
   auto& row = (*found)->row;
   if (row.paused == paused) return row;
   row.paused = paused;
+  state_.board.touch(**found);
   round_.newcomers = true;
   store_.changes().batches.push_back(row);
   return row;

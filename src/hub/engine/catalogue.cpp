@@ -20,6 +20,7 @@ Result<model::Tenant> Catalogue::put_tenant(const std::string& name, const Tenan
     account.set_spent(slot_time(stands, row.weight), now_.monotonic);
   }
   if (settings.max_running) row.max_running = *settings.max_running;
+  state_.board.touch(lanes_.tenant(name));
   if (settings.max_queued) row.max_queued = *settings.max_queued;
   if (settings.max_memory_per_job) row.max_memory_per_job = *settings.max_memory_per_job;
   if (settings.keep_finished) row.keep_finished = *settings.keep_finished;

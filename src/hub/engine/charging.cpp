@@ -42,9 +42,8 @@ void take_over(State& state, State& before, Millis now, Millis guess) {
     if (old == before.tenants.end()) continue;
     tenant.account = old->second.account;
     tenant.duration = old->second.duration;
-    tenant.contended_in = old->second.contended_in;
+    tenant.place.contended = old->second.place.contended;
   }
-  state.pass = before.pass;
   for (const auto& [rank, tenant] : before.last_served)
     if (auto* same = counterpart(state, tenant)) state.last_served[rank] = same;
   for (auto& [seq, lease] : state.leases) {

@@ -25,11 +25,15 @@ struct Desk {
   std::map<Uuid, OpenFetch> fetches;             // by host; at most one each
   std::set<std::pair<Millis, Uuid>> fetch_ends;  // the same by time
   std::map<Uuid, OpenOperation> operations;      // by operation
+  std::size_t offers = 0;                        // fetches that ask for jobs
+  std::vector<Uuid> changed;                     // hosts whose fetch was opened or closed since the last pass
 
   void open(OpenFetch fetch) {
     close(fetch.call.host);
     fetch_ends.emplace(fetch.until, fetch.call.host);
     const Uuid host = fetch.call.host;
+    offers += fetch.call.slots > 0;
+    changed.push_back(host);
     fetches.emplace(host, std::move(fetch));
   }
   // Takes the fetch away without answering it.
@@ -37,6 +41,8 @@ struct Desk {
     const auto found = fetches.find(host);
     if (found == fetches.end()) return std::nullopt;
     fetch_ends.erase({found->second.until, host});
+    offers -= found->second.call.slots > 0;
+    changed.push_back(host);
     OpenFetch fetch = std::move(found->second);
     fetches.erase(found);
     return fetch;

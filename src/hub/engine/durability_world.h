@@ -144,7 +144,7 @@ class DurableWorld {
   MemoryDisk& disk;
   ManualClock clock;
   SeededRandom random{42};
-  Options options;
+  Options options{.check_passes = true};
   std::unique_ptr<store::Store> store;
   std::unique_ptr<Engine> engine;
   Code last = Code::internal;

@@ -56,6 +56,7 @@ class EngineTest : public testing::Test {
   void TearDown() override {
     if (!store) return;
     EXPECT_EQ(engine ? engine->stats().undone.load() : 0, 0) << "a refused command had changed something";
+    EXPECT_EQ(engine ? engine->stats().passes_wrong.load() : 0, 0) << "a pass is not what its rules say";
     EXPECT_EQ(words(store->reads().audit(audit_options())), "");
   }
   store::AuditOptions audit_options() const {
@@ -283,7 +284,7 @@ class EngineTest : public testing::Test {
 
   ManualClock clock;
   SeededRandom random{42};
-  Options options;
+  Options options{.check_passes = true};
   std::unique_ptr<FaultyStore> store;
   std::unique_ptr<Engine> engine;
   std::vector<store::EventRow> events;

@@ -42,6 +42,7 @@ Result<std::optional<FetchAnswer>> Fetches::open(const FetchCall& call) {
   host->fetch_answered = host->last_seq < 0;
   host->fetch_heard = false;
   host->remember_fetch(call.fetch_id);
+  state_.board.touch(*host);
   return std::optional<FetchAnswer>();
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// From open fetches to leases: shows lanes and hosts to the scheduler, takes the rows that it chose, grants the leases.
+// From open fetches to leases: has a pass made, takes the rows that it chose, grants the leases.
 #pragma once
 
+#include "hub/engine/board.h"
 #include "hub/engine/fetches.h"
 #include "hub/engine/scheduler.h"
 
 namespace geres::hub::engine {
 
-// The state as the scheduler sees it, with the way back: lanes[i] is of *lane_states[i].
+// The state as schedule() and why() see it, with the way back: lanes[i] is of *lane_states[i].
 struct Views {
   std::vector<TenantView> tenants;
   std::vector<TenantState*> tenant_states;
@@ -26,6 +27,7 @@ class Granting {
         desk_(round.desk),
         store_(round.store),
         options_(round.options),
+        stats_(round.stats),
         now_(round.now),
         lanes_(lanes),
         attempts_(attempts),
@@ -37,16 +39,19 @@ class Granting {
 
  private:
   Views views();
-  bool has_unstarted(const HostState& host) const;
-  bool has_host(LaneState& lane);
-  void let_in(Views& views);
-  void note_service(const Views& views, const Schedule& plan);
+  void let_in(const std::vector<TenantState*>& newcomers);
+  void measure_spans();
+  double stands(const TenantState& tenant) const;
+  void note_service(const Plan& plan);
+  void carry_out(const Plan& plan);
+  void check(const Plan& plan, const PeekLane& peek);
 
   Round& round_;
   State& state_;
   Desk& desk_;
   BufferedStore& store_;
   const Options& options_;
+  Stats& stats_;
   const Now& now_;
   Lanes& lanes_;
   Attempts& attempts_;

@@ -44,11 +44,11 @@ HostState* Hosts::seen(Uuid id) {
   host.last_seen = now_.monotonic;
   host.last_seen_wall = now_.wall;
   host.just_registered = false;
-  host.let_a_lease_run_out = false;
+  if (std::exchange(host.let_a_lease_run_out, false)) state_.board.touch(host);
   if (host.lost) {
     host.lost = false;
-    host.shown.reset();
-    ++state_.fleet;
+    state_.changed(host);
+    state_.fleet_changed = true;
     emit_host(EventType::host_joined, host);
   }
   return &host;
@@ -68,11 +68,12 @@ void Hosts::forget(Uuid id) {
       named != state_.host_names.end() && named->second == id)
     state_.host_names.erase(named);
   state_.news.erase(id);
-  ++state_.fleet;
+  state_.fleet_changed = true;
   forget_charges(found->second, now_.monotonic);
   state_.kept_free.erase(id);
   store_.changes().hosts_removed.push_back(id);
   out_.hosts_forgotten.push_back(id);
+  state_.board.forget(found->second);
   state_.hosts.erase(found);
 }
 
@@ -109,8 +110,8 @@ Result<model::Host> Hosts::join(const RegisterHost& wanted) {
   emit_host(EventType::host_joined, host);
   state_.host_names[{host.row.name, host.row.tenants}] = host.row.id;
   const auto row = host.row;
-  ++state_.fleet;
-  state_.hosts.emplace(row.id, std::move(host));
+  state_.fleet_changed = true;
+  state_.changed(state_.hosts.emplace(row.id, std::move(host)).first->second);
   return row;
 }
 
@@ -148,8 +149,8 @@ Result<HostInfo> Hosts::set_mode(const std::string& text, HostMode mode) {
   auto& host = found->second;
   if (host.row.mode != mode) {
     host.row.mode = mode;
-    host.shown.reset();
-    ++state_.fleet;
+    state_.changed(host);
+    state_.fleet_changed = true;
     store_.changes().hosts.push_back(host.row);
     state_.news.insert(host.row.id);
     emit_host(mode == HostMode::run ? EventType::host_joined : EventType::host_draining, host);
@@ -169,8 +170,8 @@ void Hosts::watch() {
     const Millis silent = now_.monotonic - host.last_seen;
     if (!host.lost && silent > options_.host_lost_after) {
       host.lost = true;
-      host.shown.reset();
-      ++state_.fleet;
+      state_.changed(host);
+      state_.fleet_changed = true;
       emit_host(EventType::host_lost, host);
     }
     if (host.lost && host.leases.empty() && silent > options_.host_forgotten_after) forgotten.push_back(id);

@@ -78,7 +78,7 @@ void Lanes::note_use(LaneState& lane) {
 void Lanes::gained(LaneState& lane, const store::ReadyRow& row) {
   state_.set_ready(lane, lane.ready + 1);
   note_use(lane);
-  round_.newcomers |= lane.ready == 1 && lane.tenant->contended_in != state_.pass;
+  round_.newcomers |= lane.ready == 1 && !lane.tenant->place.contended;
   // An unknown head stays unknown until the scheduler looks it up.
   if (lane.ready == 1 || (lane.head && row < *lane.head)) lane.head = row;
 }
@@ -117,6 +117,7 @@ Lanes::Place Lanes::drop(Place lane) {
   const auto no = lane->second.row.no;
   store_.changes().lanes_removed.push_back(no);
   state_.lanes_by_no.erase(no);
+  state_.board.forget(lane->second);
   --lane->second.tenant->lanes;
   return state_.lanes.erase(lane);
 }

@@ -131,6 +131,9 @@ std::unique_ptr<State> load_state(store::Store& store, const Now& now, IdSource&
   load_catalogue(*state, image);
   load_lanes(*state, image, now);
   load_hosts(*state, image, now);
+  for (auto& [name, tenant] : state->tenants) state->board.touch(tenant);
+  for (auto& [id, batch] : state->batches) state->board.touch(batch);
+  for (auto& [id, host] : state->hosts) state->board.touch(host);
   state->next_due_engine = store.next_due(false);
   state->next_due_wall = store.next_due(true);
   state->next_queue_deadline = store.next_deadline();

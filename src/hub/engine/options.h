@@ -32,6 +32,7 @@ struct Options {
   Millis progress_pause = 1'000;             // between stored progress events of one job
   Millis host_forgotten_after = 600'000;
   Millis duration_guess = 60'000;  // of jobs when none of their tenant has ended yet
+  bool check_passes = false;       // for tests: hold each pass of the scheduler against the plain reading of its rules
 };
 
 }  // namespace geres::hub::engine

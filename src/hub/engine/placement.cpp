@@ -27,15 +27,6 @@ bool enough_memory(const store::LaneKey& lane, const model::Host& host, std::int
   return host.memory == 0 || lane.requirements.memory <= memory;
 }
 
-// How near a host is to having room; the greatest wins, in the first place that differs.
-struct Nearness {
-  bool has_room = false;
-  bool own = false;
-  double share = 0;  // of what the lane needs, at most 1; -1: dedicated to others, has to become empty
-  std::int64_t leases_less = 0;
-  auto operator<=>(const Nearness&) const = default;
-};
-
 double share_of_need(const store::LaneKey& lane, const model::Host& host, const Room& room) {
   const auto& need = lane.requirements;
   double share = need.slots > 0 ? std::clamp(double(room.free_slots) / need.slots, 0.0, 1.0) : 1.0;
@@ -44,7 +35,8 @@ double share_of_need(const store::LaneKey& lane, const model::Host& host, const 
   return share;
 }
 
-// nullopt: not to be held.
+}  // namespace
+
 std::optional<Nearness> nearness(const Claim& claim, bool starving, const HostView& view, const Room& room) {
   if (!view.alive || !view.well || room.held || claim.avoids(*view.host) || bar(*claim.key, *view.host) != Bar::none)
     return std::nullopt;
@@ -55,8 +47,6 @@ std::optional<Nearness> nearness(const Claim& claim, bool starving, const HostVi
   if (!claim.dedicated && room.running > 0 && room.dedicated_to) return Nearness{false, false, -1, -room.running};
   return Nearness{has_room, own, share_of_need(*claim.key, *view.host, room), 0};
 }
-
-}  // namespace
 
 bool is_among(std::string_view name, std::string_view names) {
   for (std::size_t from = 0; from <= names.size();) {
@@ -79,8 +69,9 @@ Bar bar(const store::LaneKey& lane, const model::Host& host) {
 }
 
 bool Needs::operator==(const Needs& other) const {
-  return key->type == other.key->type && key->packaged == other.key->packaged && dedicated == other.dedicated &&
-         flag == other.flag && (avoid != nullptr ? *avoid : "") == (other.avoid != nullptr ? *other.avoid : "") &&
+  return tenant_matters == other.tenant_matters && key->type == other.key->type &&
+         key->packaged == other.key->packaged && dedicated == other.dedicated && flag == other.flag &&
+         (avoid != nullptr ? *avoid : "") == (other.avoid != nullptr ? *other.avoid : "") &&
          key->requirements == other.key->requirements && (!tenant_matters || key->tenant == other.key->tenant);
 }
 

@@ -64,6 +64,18 @@ Hurdle hurdle(const Claim& claim, const model::Host& host, const Room& room);
 // Takes one job's needs out of a room.
 void occupy(const Claim& claim, Room& room);
 
+// How near a host is to having room; the greatest wins, in the first place that differs.
+struct Nearness {
+  bool has_room = false;
+  bool own = false;
+  double share = 0;  // of what the lane needs, at most 1; -1: dedicated to others, has to become empty
+  std::int64_t leases_less = 0;
+  auto operator<=>(const Nearness&) const = default;
+};
+
+// nullopt: not to be held.
+std::optional<Nearness> nearness(const Claim& claim, bool starving, const HostView& view, const Room& room);
+
 // The host to hold for a lane that found no place (rules 6 and 7): the one that is nearest to having room. A host that
 // has room and only is not open comes first. Asked again with the same views it names the same host, and the one it
 // names only gets nearer while it is held, so nothing has to be remembered between calls.

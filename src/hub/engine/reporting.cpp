@@ -42,7 +42,7 @@ void Reporting::release_unheard(HostState& host, const ReportCall& call) {
   const auto heard = [&](const std::string& fetch_id) { return call.leaving || fetch_id == call.fetched; };
   fetches_.confirm_answers(host, heard);
   if (!call.fetched.empty() && !host.has_fetched(call.fetched)) host.remember_fetch(call.fetched);
-  if (heard(host.fetch_id)) host.fetch_heard = true;
+  if (heard(host.fetch_id) && !std::exchange(host.fetch_heard, true)) state_.board.touch(host);
   std::unordered_set<Uuid> named(call.running.begin(), call.running.end());
   for (const auto& item : call.finished) named.insert(item.lease);
   std::vector<store::Seq> unheard;
@@ -96,7 +96,7 @@ Result<ReportAnswer> Reporting::report(const ReportCall& call) {
   if (newest) {
     const auto before = std::pair(host->health.state(), host->health.reason());
     host->health.told(call.health, call.health_reason, 0);
-    if (before != std::pair(host->health.state(), host->health.reason())) host->shown.reset();
+    if (before != std::pair(host->health.state(), host->health.reason())) state_.changed(*host);
     if (before.first != host->health.state()) tell_health(*host);
   }
   answer.cancel = fetches_.cancels_for(*host, false);

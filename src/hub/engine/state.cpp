@@ -13,6 +13,8 @@ void State::set_ready(LaneState& lane, std::int64_t jobs) {
     waiting.pop_back();
   }
   lane.ready = jobs;
+  if (jobs == 0) lane.passed_over_since = 0;
+  board.touch(lane);
 }
 
 BatchState* State::find_batch(const std::string& tenant, const std::string& text) {

@@ -13,6 +13,7 @@
 #include <unordered_set>
 
 #include "hub/engine/account.h"
+#include "hub/engine/board.h"
 #include "hub/engine/host_health.h"
 #include "hub/engine/verbs.h"
 #include "hub/store/store.h"
@@ -34,8 +35,8 @@ struct TenantState {
   std::size_t lanes = 0;
   std::size_t busy_lanes = 0;  // those in which jobs are ready or run
   Account account;
-  model::MeanDuration duration;    // of its jobs in all lanes
-  std::int64_t contended_in = -1;  // the last pass of the scheduler in which it had a job that nothing but others held
+  model::MeanDuration duration;  // of its jobs in all lanes
+  TenantPlace place;
 };
 
 struct BatchState {
@@ -45,6 +46,7 @@ struct BatchState {
   std::int64_t running = 0;                          // leases
   std::int64_t live = 0;                             // jobs not ended
   bool completed = false;                            // its completion has been told
+  BatchPlace place;
 };
 
 struct LaneState {
@@ -55,13 +57,12 @@ struct LaneState {
   std::size_t waits_at = 0;  // its place in State::waiting, while ready > 0
   std::optional<store::ReadyRow> head;
   std::int64_t leases = 0;
-  Millis passed_over_since = 0;  // monotonic: hosts were open and it had ready jobs, but none fitted; 0: not so
+  Millis passed_over_since = 0;  // monotonic: hosts were open and it had ready jobs, and got none; 0: not so
   std::shared_ptr<const store::LaneKey> shown;  // its key, to readers; null: not shown yet
   bool busy = false;                            // ready jobs or leases: see Lanes::note_use
   Millis idle_since = 0;                        // monotonic
   double duration_written = 0;                  // the mean as it stands in the store
-  std::int64_t fleet_seen = -1;  // State::fleet when it was last asked whether a host could run it, with the answer
-  bool has_host = false;
+  LanePlace place;
 };
 
 struct LeaseState {
@@ -97,6 +98,7 @@ struct HostState {
   bool fetch_heard = false;          // its answer was taken in: a copy that comes now is late, and nobody awaits it
   std::deque<std::string> fetches;   // the last few, oldest first
   std::shared_ptr<const HostInfo> shown;  // to readers; null: something of it has changed since
+  HostPlace place;
   model::HostMode mode_told = model::HostMode::run;
   // Not confirmed yet: in the answer to which fetch, and whether to have heard that means to know the order. It does
   // not where the host did not hold the lease: the order may overtake the grant, and is lost on it. Nor where a copy of
@@ -129,7 +131,7 @@ struct State {
   std::map<std::pair<std::string, std::string>, Uuid> batch_names;  // (owner, name)
   std::map<store::LaneKey, LaneState> lanes;
   std::unordered_map<store::LaneNo, LaneState*> lanes_by_no;
-  std::vector<LaneState*> waiting;  // lanes in which jobs are ready, in no order: a pass looks at no others
+  std::vector<LaneState*> waiting;                    // lanes in which jobs are ready, in no order
   std::unordered_map<store::Seq, LeaseState> leases;  // by job
   std::map<Uuid, HostState> hosts;
   // By name and whose jobs it runs: only hosts of one set of tenants may not have the same name.
@@ -154,14 +156,18 @@ struct State {
     bool operator>(const Overrun& other) const { return at > other.at; }
   };
   std::priority_queue<Overrun, std::vector<Overrun>, std::greater<>> overruns;
-  std::int64_t pass = 0;   // of the scheduler
-  std::int64_t views = 0;  // made so far
-  std::int64_t fleet = 0;  // counts changes of which hosts there are, and for whom
-  std::int64_t fleet_of_pass = 0;
+  std::int64_t views = 0;      // made so far
+  bool fleet_changed = false;  // which hosts there are, or for whom
   std::map<std::int64_t, TenantState*>
-      last_served;           // by rank: of the last pass that granted there, who had spent least
-  std::set<Uuid> kept_free;  // hosts
+      last_served;  // by rank: of the last pass that granted there, who had spent least
+  struct Span {     // of virtual times
+    double least = 0, most = 0;
+  };
+  std::map<std::int64_t, Span> spans;  // by rank: of the tenants that contend there, as of `spans_at`
+  Millis spans_at = 0;                 // monotonic; 0: never
+  std::set<Uuid> kept_free;            // hosts
   std::optional<Millis> next_due_engine, next_due_wall, next_queue_deadline;
+  Board board;
   std::set<Uuid> news;  // hosts that have a cancel or a mode to hear of
   Millis next_host_check = 0;
   bool sweeping = false;  // retention has more to do
@@ -178,6 +184,10 @@ struct State {
   // there is none.
   BatchState* find_batch(const std::string& tenant, const std::string& text);
   void set_ready(LaneState& lane, std::int64_t jobs);
+  void changed(HostState& host) {  // for readers and for the scheduler
+    host.shown.reset();
+    board.touch(host);
+  }
 };
 
 }  // namespace geres::hub::engine

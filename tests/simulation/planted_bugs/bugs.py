@@ -15,11 +15,12 @@ class Bug(NamedTuple):
 
 ENGINE = "hub/engine/engine.cpp"
 ATTEMPTS = "hub/engine/attempts.cpp"
+BOARD_HOSTS = "hub/engine/board_hosts.cpp"
+BOARD_LANES = "hub/engine/board_lanes.cpp"
 BATCHES = "hub/engine/batches.cpp"
 BUFFERED_STORE = "hub/engine/buffered_store.cpp"
 EVENT_LOG = "hub/engine/event_log.cpp"
 FETCHES = "hub/engine/fetches.cpp"
-GRANTING = "hub/engine/granting.cpp"
 JOB_BOOK = "hub/engine/job_book.cpp"
 JOB_VERBS = "hub/engine/job_verbs.cpp"
 LANES = "hub/engine/lanes.cpp"
@@ -139,8 +140,8 @@ BUGS = [
         "  trouble.avoid = string_in(members, \"avoid\");\n", "", "any"),
     Bug("sick-host-never-rests", TROUBLE,
         "    rests = item->given_back == GivenBack::not_started && health", "    rests = false && health", "unstarted"),
-    Bug("sick-host-tried-with-all", GRANTING,
-        "    view.on_trial = host.health.on_trial(now_.monotonic);\n", "", "unstarted"),
+    Bug("sick-host-tried-with-all", BOARD_HOSTS,
+        "  view.on_trial = host.health.on_trial(now);\n", "", "unstarted"),
     Bug("day-never-ends", ATTEMPTS,
         "  if (now_.engine - trouble.since >= options_.unstarted_max) {", "  if (false) {", "unstarted"),
     Bug("day-ends-early", ATTEMPTS,
@@ -167,8 +168,8 @@ BUGS = [
         "  if (job.status.redrive_of) settle_redriven(*job.status.redrive_of);\n",
         "", "I2"),
     Bug("bulk-cancel-over-all-tenants", OPERATIONS, "  if (!caller.all_tenants) {\n", "  if (false) {\n", "I9 I13"),
-    Bug("close-strands-the-queue", GRANTING,
-        "batch.row.state == model::BatchState::cancelled}", "batch.row.state != model::BatchState::open}", "I8"),
+    Bug("close-strands-the-queue", BOARD_LANES,
+        "batch.row.state == model::BatchState::cancelled ||", "batch.row.state != model::BatchState::open ||", "I8"),
     # ---- submits
     Bug("list-key-forgotten-before-its-jobs", "hub/store/sqlite/tick_reads.cpp", "    if (kept) continue;\n", "", "I7"),
     Bug("list-key-not-kept", SUBMITTING,
@@ -209,15 +210,19 @@ BUGS = [
         "  lease.row.cancel_grace = what.grace;\n  --lease.lane->tenant->running;\n", "counters I14"),
     Bug("limits-forgotten-at-a-start", LOAD, "    ++lease.lane->tenant->running;\n", "", "counters I14"),
     Bug("batch-limit-forgotten-at-a-start", LOAD, "    ++lease.lane->batch->running;\n", "", "counters I14"),
-    Bug("shares-ignored", GRANTING, "tenant.account.charged(now_.monotonic)});", "0});", "I14"),
-    Bug("who-waits-is-put-where-others-stand", GRANTING,
-        "if (std::exchange(tenant.contended_in, state_.pass) != state_.pass - 1) {",
-        "if (std::exchange(tenant.contended_in, state_.pass) != state_.pass - 1 || tenant.running == 0) {", "I14"),
+    Bug("shares-ignored", BOARD_LANES, "tenant.account.charged(now) + place.slot_time", "0", "I14"),
+    Bug("who-waits-is-put-where-others-stand", BOARD_LANES,
+        "if (contends && !place.contended) newcomers",
+        "if (contends && (!place.contended || tenant->running == 0)) newcomers", "I14"),
     Bug("slot-time-not-charged", ATTEMPTS, "  settle_charge(lease, now_.monotonic);\n", "", "I14"),
     Bug("running-jobs-are-free", "hub/engine/account.cpp",
         "settled_ + expected_ + overrun_.at(now) + idle_.at(now)", "settled_ + idle_.at(now)", "I14"),
-    Bug("weights-ignored", "hub/engine/scheduler.cpp",
-        "virtual_time(tenant.slot_time, tenant.weight)", "virtual_time(tenant.slot_time, 1)", "I14"),
+    Bug("weights-ignored", BOARD_LANES,
+        "place.slot_time, tenant.row.weight)", "place.slot_time, 1)", "I14"),
+    Bug("parked-for-ever", BOARD_HOSTS, "  lanes_.has_room(host);\n", "", "I8"),
+    Bug("pause-not-told-to-the-board", BATCHES, "  state_.board.touch(**found);\n", "", "pass"),
+    Bug("standing-not-looked-at-again", "hub/engine/board_pass.cpp",
+        "      if (standing == turn.standing) return", "      return", "pass"),
     Bug("count-not-taken-back", JOB_BOOK,
         "  count(batch, job.spec.tenant, job.status.state, -1);\n  count(batch, job.spec.tenant, *to, +1);\n",
         "  count(batch, job.spec.tenant, *to, +1);\n", "counters"),
