@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -108,7 +109,7 @@ class Load {
     timed([&] {
       store_.begin();
       std::vector<Seq> seqs;
-      for (const auto& row : store_.take_ready(1, n).rows) seqs.push_back(row.seq);
+      for (const auto& row : store_.take_ready(std::array{LaneTake{1, n}}).front().rows) seqs.push_back(row.seq);
       jobs = store_.jobs_by_seq(seqs);
     });
     for (const auto& job : jobs) grant_one(job, grant);

@@ -75,7 +75,7 @@ void LaneBoard::forget(BatchState& batch) {
   if (batch.place.touched) std::erase(touched_batches_, &batch);
 }
 
-std::vector<TenantState*> LaneBoard::catch_up(State& state, Millis now, const ReadHead& read_head) {
+std::vector<TenantState*> LaneBoard::catch_up(State& state, Millis now, const FindHeads& find_heads) {
   for (const auto& name : std::exchange(newly_named_, {})) {
     const auto tenant = state.tenants.find(name);
     if (tenant == state.tenants.end()) continue;
@@ -89,7 +89,8 @@ std::vector<TenantState*> LaneBoard::catch_up(State& state, Millis now, const Re
       touch(*lane->second);
   for (auto* batch : std::exchange(touched_batches_, {})) refresh(*batch);
   for (auto* tenant : std::exchange(touched_tenants_, {})) refresh(*tenant, now);
-  for (auto* lane : std::exchange(touched_lanes_, {})) refresh(*lane, now, read_head);
+  find_heads(touched_lanes_);
+  for (auto* lane : std::exchange(touched_lanes_, {})) refresh(*lane, now);
   std::vector<TenantState*> newcomers;
   for (auto* tenant : std::exchange(unsure_, {})) {
     auto& place = tenant->place;
@@ -132,12 +133,11 @@ void LaneBoard::refresh(TenantState& tenant, Millis now) {
   doubt(tenant);
 }
 
-void LaneBoard::refresh(LaneState& lane, Millis now, const ReadHead& read_head) {
+void LaneBoard::refresh(LaneState& lane, Millis now) {
   auto& place = lane.place;
   place.touched = false;
   place.granted = 0;
   if (lane.ready == 0) return unlist(lane);
-  if (!lane.head) lane.head = read_head(lane);
   const bool starving = starves(lane, now);
   const bool named = named_.contains(lane.tenant->row.name);
   if (place.group == nullptr || place.group->turn->line->starving != starving ||

@@ -130,7 +130,7 @@ bool starves(const LaneState& lane, Millis now);  // rule 7
 
 class LaneBoard {
  public:
-  using ReadHead = std::function<std::optional<store::ReadyRow>(const LaneState&)>;
+  using FindHeads = std::function<void(const std::vector<LaneState*>&)>;  // of those whose head is not known
 
   void touch(LaneState& lane);
   void touch(TenantState& tenant);
@@ -139,7 +139,7 @@ class LaneBoard {
   void forget(BatchState& batch);
 
   // Returns the tenants that contend from now on and did not before.
-  std::vector<TenantState*> catch_up(State& state, Millis now, const ReadHead& read_head);
+  std::vector<TenantState*> catch_up(State& state, Millis now, const FindHeads& find_heads);
   const std::vector<TenantState*>& contenders() const { return contenders_; }
   static Index number(const BatchState& batch);  // by which placement.h knows it
 
@@ -162,7 +162,7 @@ class LaneBoard {
   void note_pass(Millis now);                           // hosts were open in it: whoever waited waits from then on
 
  private:
-  void refresh(LaneState& lane, Millis now, const ReadHead& read_head);
+  void refresh(LaneState& lane, Millis now);
   void refresh(TenantState& tenant, Millis now);
   void refresh(BatchState& batch);
   void assign(LaneState& lane, bool starving, Millis now);

@@ -66,10 +66,10 @@ std::vector<std::optional<BufferedStore::KeyedJob>> BufferedStore::jobs_by_key(s
   return found;
 }
 
-store::Taken BufferedStore::take_ready(store::LaneNo lane, std::size_t n) {
+std::vector<store::Taken> BufferedStore::take_ready(std::span<const store::LaneTake> lanes) {
   flush();
   wrote_ = true;
-  return store_.take_ready(lane, n);
+  return store_.take_ready(lanes);
 }
 
 std::size_t BufferedStore::purge_events(store::EventNo keep_from, Millis before, Millis now, std::size_t max) {

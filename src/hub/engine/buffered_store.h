@@ -50,7 +50,7 @@ class BufferedStore {
   std::vector<std::optional<KeyedJob>> jobs_by_key(std::span<const store::KeyRef> keys);
 
   // ---- what the store takes away by itself
-  store::Taken take_ready(store::LaneNo lane, std::size_t n);
+  std::vector<store::Taken> take_ready(std::span<const store::LaneTake> lanes);
   std::size_t purge_events(store::EventNo keep_from, Millis before, Millis now, std::size_t max);
   store::Store::KeySlice purge_list_keys(Millis before, store::Store::KeyPlace after, std::size_t max);
   std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max, std::size_t max);

@@ -2,6 +2,10 @@
 // What gathers, what a read hands over first, and what becomes of a row that is written more than once in a tick.
 #include "hub/engine/buffered_store.h"
 
+#include <gmock/gmock.h>
+
+#include <array>
+
 #include "hub/engine/engine_fixture.h"
 
 namespace geres::hub::engine {
@@ -30,10 +34,10 @@ TEST_F(BufferedStoreTest, AReadSeesWhatWasWrittenBefore) {
   const store::ReadyRow row{3, 500, 1};
   buffered.put(row);
   EXPECT_FALSE(buffered.wrote());
-  EXPECT_EQ(buffered.read().head(3), row);
+  EXPECT_THAT(buffered.read().heads(std::array{store::LaneNo(3)}), testing::ElementsAre(row));
   EXPECT_TRUE(buffered.wrote());
   buffered.remove(row);
-  EXPECT_FALSE(buffered.read().head(3));
+  EXPECT_THAT(buffered.read().heads(std::array{store::LaneNo(3)}), testing::ElementsAre(std::nullopt));
 }
 
 TEST_F(BufferedStoreTest, OfSeveralWritesOfARowTheLastCounts) {

@@ -24,7 +24,7 @@ class FaultyStore : public store::Store {
     int away = 0;
   };
   std::optional<CommitFault> next_commit;
-  bool fail_head = false;                    // the next time it is looked for
+  bool fail_heads = false;                   // the next time they are looked for
   std::optional<std::string> poisoned_name;  // a change that inserts a job of this name is refused
   bool full = false;                         // commits that insert jobs fail for space
   std::function<void()> before_commit;
@@ -71,15 +71,16 @@ class FaultyStore : public store::Store {
   std::vector<std::optional<model::Job>> jobs(std::span<const Uuid> ids) override { return inner_->jobs(ids); }
   std::vector<model::Job> jobs_by_seq(std::span<const store::Seq> seqs) override { return inner_->jobs_by_seq(seqs); }
   std::optional<store::AttemptRow> ended_attempt(Uuid lease) override { return inner_->ended_attempt(lease); }
-  std::optional<store::ReadyRow> ready_row(Uuid id) override { return inner_->ready_row(id); }
   std::optional<store::ScheduledRow> scheduled_row(Uuid id) override { return inner_->scheduled_row(id); }
-  store::Taken take_ready(store::LaneNo lane, std::size_t n) override { return inner_->take_ready(lane, n); }
+  std::vector<store::Taken> take_ready(std::span<const store::LaneTake> lanes) override {
+    return inner_->take_ready(lanes);
+  }
   std::vector<store::ReadyRow> peek_ready(store::LaneNo lane, std::size_t n) override {
     return inner_->peek_ready(lane, n);
   }
-  std::optional<store::ReadyRow> head(store::LaneNo lane) override {
-    if (std::exchange(fail_head, false)) throw store::StoreFailed(store::Failure::refused, "injected");
-    return inner_->head(lane);
+  std::vector<std::optional<store::ReadyRow>> heads(std::span<const store::LaneNo> lanes) override {
+    if (std::exchange(fail_heads, false)) throw store::StoreFailed(store::Failure::refused, "injected");
+    return inner_->heads(lanes);
   }
   std::vector<store::ScheduledRow> due(Millis e, Millis w, std::size_t max) override { return inner_->due(e, w, max); }
   std::optional<Millis> next_due(bool by_wall) override { return inner_->next_due(by_wall); }

@@ -44,9 +44,9 @@ Views Granting::views() {
   };
   views.lanes.reserve(state_.waiting.size());
   views.lane_states = state_.waiting;
+  find_heads(state_.waiting);
   for (auto* waiting : state_.waiting) {
     auto& lane = *waiting;
-    if (!lane.head) lane.head = store_.read().head(lane.row.no);
     LaneView view;
     view.key = &lane.row.key;
     view.tenant = tenant_index(*lane.tenant);
@@ -131,8 +131,7 @@ void Granting::grant() {
   state_.fleet_changed = false;
   charge_overruns(state_, now_.monotonic);
   state_.board.hosts().catch_up(state_, desk_, now_.monotonic);
-  let_in(state_.board.lanes().catch_up(state_, now_.monotonic,
-                                       [&](const LaneState& lane) { return store_.read().head(lane.row.no); }));
+  let_in(state_.board.lanes().catch_up(state_, now_.monotonic, [&](const auto& lanes) { find_heads(lanes); }));
   if (!offers) return;
   if (state_.board.hosts().open() == 0) return keep_free(state_, {}, now_.monotonic);
 
@@ -152,39 +151,57 @@ void Granting::grant() {
   carry_out(plan);
 }
 
-void Granting::carry_out(const Plan& plan) {
-  std::vector<LaneState*> lanes;  // in the order of their first grants
-  std::unordered_map<LaneState*, std::vector<store::Seq>> taken;
-  std::unordered_map<LaneState*, std::size_t> wanted;
-  for (const auto& [lane, host] : plan.grants)
-    if (wanted[lane]++ == 0) lanes.push_back(lane);
-  std::vector<store::Seq> seqs;
+void Granting::find_heads(const std::vector<LaneState*>& lanes) {
+  std::vector<LaneState*> headless;
+  std::vector<store::LaneNo> asked;
   for (auto* lane : lanes) {
-    const auto n = wanted[lane];
-    auto rows = store_.take_ready(lane->row.no, n);
-    state_.set_ready(*lane, rows.rows.size() == n ? lane->ready - std::int64_t(n) : 0);
-    if (rows.rows.size() != n)
-      log::error("lane {} counts jobs that are not there: its counter is put right", lane->row.no);
-    lane->head = rows.next;
-    lane->passed_over_since = 0;
-    lanes_.note_use(*lane);
-    for (const auto& row : rows.rows) {
-      taken[lane].push_back(row.seq);
-      seqs.push_back(row.seq);
+    if (lane->head || lane->ready == 0) continue;
+    headless.push_back(lane);
+    asked.push_back(lane->row.no);
+  }
+  if (asked.empty()) return;
+  const auto heads = store_.read().heads(asked);
+  for (std::size_t i = 0; i < asked.size(); ++i) headless[i]->head = heads[i];
+}
+
+void Granting::carry_out(const Plan& plan) {
+  std::unordered_map<LaneState*, std::size_t> place;  // in `lanes` and `wanted`
+  std::vector<LaneState*> lanes;
+  std::vector<store::LaneTake> wanted;
+  for (const auto& [lane, host] : plan.grants) {
+    const auto [at, added] = place.try_emplace(lane, lanes.size());
+    if (added) {
+      lanes.push_back(lane);
+      wanted.push_back({lane->row.no, 0});
     }
+    ++wanted[at->second].n;
+  }
+  const auto taken = wanted.empty() ? std::vector<store::Taken>() : store_.take_ready(wanted);
+  std::vector<store::Seq> seqs;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    auto& lane = *lanes[i];
+    const auto n = wanted[i].n;
+    const auto& rows = taken[i].rows;
+    state_.set_ready(lane, rows.size() == n ? lane.ready - std::int64_t(n) : 0);
+    if (rows.size() != n) log::error("lane {} counts jobs that are not there: its counter is put right", lane.row.no);
+    lane.head = taken[i].next;
+    lane.passed_over_since = 0;
+    lanes_.note_use(lane);
+    for (const auto& row : rows) seqs.push_back(row.seq);
   }
   std::unordered_map<store::Seq, model::Job> jobs;
   for (auto& job : store_.read().jobs_by_seq(seqs)) {
     const auto seq = job.id.seq();
     jobs.emplace(seq, std::move(job));
   }
-  std::unordered_map<LaneState*, std::size_t> next;
+  std::vector<std::size_t> next(lanes.size());
   for (const auto& [lane, host] : plan.grants) {
-    const auto& rows = taken[lane];
-    const auto k = next[lane]++;
+    const auto at = place.at(lane);
+    const auto& rows = taken[at].rows;
+    const auto k = next[at]++;
     if (k >= rows.size()) continue;
-    const auto job = jobs.find(rows[k]);
-    if (job == jobs.end() || model::ended(job->second.status.state) || state_.leases.contains(rows[k])) {
+    const auto job = jobs.find(rows[k].seq);
+    if (job == jobs.end() || model::ended(job->second.status.state) || state_.leases.contains(rows[k].seq)) {
       log::error("a row of lane {} is of no job that waits: taken out of there", lane->row.no);
       continue;
     }

@@ -39,6 +39,7 @@ class Granting {
 
  private:
   Views views();
+  void find_heads(const std::vector<LaneState*>& lanes);
   void let_in(const std::vector<TenantState*>& newcomers);
   void measure_spans();
   double stands(const TenantState& tenant) const;

@@ -130,7 +130,7 @@ TEST_F(EngineSnapshot, AStoreThatDoesNotAnswerCostsTheReaderAndNotTheEngine) {
   const auto first = submit(job());
   submit(job());
   cancel(first);  // whose row was the lane's head: the next one is looked for when it is needed
-  store->fail_head = true;
+  store->fail_heads = true;
   Slot<SnapshotPtr> slot;
   engine->snapshot(slot.answer());
   while (!slot.answered()) engine->tick();

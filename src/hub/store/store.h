@@ -78,6 +78,11 @@ struct KeyRef {
   std::string key;
 };
 
+struct LaneTake {
+  LaneNo lane = 0;
+  std::size_t n = 0;
+};
+
 struct Taken {
   std::vector<ReadyRow> rows;
   std::optional<ReadyRow> next;  // the lane's new head
@@ -93,12 +98,11 @@ class TickReads {
   virtual std::vector<model::Job> jobs_by_seq(std::span<const Seq> seqs) = 0;  // absent ones left out
   // The ended attempt that ran under this lease; nullopt if there was none.
   virtual std::optional<AttemptRow> ended_attempt(Uuid lease) = 0;
-  // Where a waiting job stands, if it waits.
-  virtual std::optional<ReadyRow> ready_row(Uuid id) = 0;
+  // When a job that waits for its time is due.
   virtual std::optional<ScheduledRow> scheduled_row(Uuid id) = 0;
   // The first n rows of a lane, left where they are.
   virtual std::vector<ReadyRow> peek_ready(LaneNo lane, std::size_t n) = 0;
-  virtual std::optional<ReadyRow> head(LaneNo lane) = 0;
+  virtual std::vector<std::optional<ReadyRow>> heads(std::span<const LaneNo> lanes) = 0;  // in the order asked for
   // Due ones first; those by wall and those by the engine's clock have times of their own.
   virtual std::vector<ScheduledRow> due(Millis engine_now, Millis wall_now, std::size_t max) = 0;
   virtual std::optional<Millis> next_due(bool by_wall) = 0;
@@ -142,8 +146,8 @@ class Store : public TickReads {
   virtual Committed committed(std::int64_t tick) = 0;  // asked after commit(tick) failed as unknown
 
   // --- inside the transaction: what a store takes away by itself
-  // Removes and returns up to n first rows of a lane.
-  virtual Taken take_ready(LaneNo lane, std::size_t n) = 0;
+  // Removes and returns up to n first rows of each lane, in the order asked for. A lane is asked for once.
+  virtual std::vector<Taken> take_ready(std::span<const LaneTake> lanes) = 0;
   // Drops events up to `keep_from` (exclusive) or older than `before`; looks at `max` rows at most; returns how many.
   // One that is later than `now` was told by a clock that was wrong for a while: it goes with those around it.
   virtual std::size_t purge_events(EventNo keep_from, Millis before, Millis now, std::size_t max) = 0;

@@ -17,29 +17,48 @@ TEST_P(StoreContract, TakesTheFirstOfALaneInOrder) {
   changes.ready = {late, second, third, first, {2, 0, 77}};
   tick(changes);
   store->begin();
-  EXPECT_EQ(store->head(1), first);
+  EXPECT_EQ(head(1), first);
   EXPECT_EQ(reads().ready_before({late}, 100), 3);
   EXPECT_EQ(reads().ready_before({late}, 2), 2);
   EXPECT_EQ(reads().ready_before({first}, 100), 0);
   EXPECT_EQ(reads().ready_before({second, {2, 0, 78}, third}, 100), 4) << "in all lanes together";
   EXPECT_EQ(reads().ready_before({second, {2, 0, 78}, third}, 2), 2);
   EXPECT_EQ(store->peek_ready(1, 2), (std::vector{first, second}));
-  auto taken = store->take_ready(1, 2);
+  auto taken = take(1, 2);
   EXPECT_EQ(taken.rows, (std::vector{first, second}));
   EXPECT_EQ(taken.next, third);
   store->rollback();
   store->begin();
-  EXPECT_EQ(store->take_ready(1, 1).rows, std::vector{first});
-  taken = store->take_ready(1, 10);
+  EXPECT_EQ(take(1, 1).rows, std::vector{first});
+  taken = take(1, 10);
   EXPECT_EQ(taken.rows, (std::vector{second, third, late}));
   EXPECT_FALSE(taken.next);
-  taken = store->take_ready(1, 10);
+  taken = take(1, 10);
   EXPECT_TRUE(taken.rows.empty());
   EXPECT_FALSE(taken.next);
-  EXPECT_FALSE(store->head(1));
-  EXPECT_TRUE(store->head(2));  // another lane is untouched
+  EXPECT_FALSE(head(1));
+  EXPECT_TRUE(head(2));  // another lane is untouched
   store->commit(2);
-  EXPECT_TRUE(inside([&] { return store->take_ready(1, 1); }).rows.empty());
+  EXPECT_TRUE(inside([&] { return take(1, 1); }).rows.empty());
+}
+
+TEST_P(StoreContract, TakesOfManyLanesInTheOrderAskedFor) {
+  Changes changes;
+  for (LaneNo lane = 1; lane <= 4; ++lane)
+    for (Seq n = 1; n <= lane; ++n) changes.ready.push_back({lane, 0, lane * 10 + n});
+  tick(changes);
+  store->begin();
+  EXPECT_THAT(store->heads(std::array<LaneNo, 3>{3, 9, 1}),
+              testing::ElementsAre(ReadyRow{3, 0, 31}, std::nullopt, ReadyRow{1, 0, 11}));
+  const auto taken = store->take_ready(std::vector<LaneTake>{{4, 2}, {9, 1}, {2, 5}});
+  ASSERT_EQ(taken.size(), 3u);
+  EXPECT_THAT(taken[0].rows, testing::ElementsAre(ReadyRow{4, 0, 41}, ReadyRow{4, 0, 42}));
+  EXPECT_EQ(taken[0].next, (ReadyRow{4, 0, 43}));
+  EXPECT_THAT(taken[1].rows, testing::IsEmpty());
+  EXPECT_THAT(taken[2].rows, testing::ElementsAre(ReadyRow{2, 0, 21}, ReadyRow{2, 0, 22}));
+  EXPECT_FALSE(taken[2].next);
+  EXPECT_EQ(head(3), (ReadyRow{3, 0, 31})) << "a lane that was not asked for";
+  store->rollback();
 }
 
 // One row may be taken away and put in the same tick: it has left its place and come back to it.
@@ -60,8 +79,7 @@ TEST_P(StoreContract, TakesAwayFirstAndPutsThen) {
   changes.deliveries = {{.key = key, .due = 5}};
   tick(changes);
   store->begin();
-  EXPECT_EQ(store->ready_row(jobs[0].id), ready(jobs[0]));
-  EXPECT_FALSE(store->ready_row(jobs[1].id));
+  EXPECT_EQ(store->peek_ready(1, 9), (std::vector{ready(jobs[0]), ready(jobs[2])}));
   EXPECT_EQ(store->next_due(true), 50);
   EXPECT_EQ(store->next_deadline(), 70);
   EXPECT_EQ(store->deliveries(key.webhook, DeliveryState::pending, 0, 9).size(), 1u);
@@ -69,23 +87,14 @@ TEST_P(StoreContract, TakesAwayFirstAndPutsThen) {
   ASSERT_EQ(reads().leases().size(), 1u);
 }
 
-TEST_P(StoreContract, FindsAWaitingJobsPlace) {
-  auto jobs = new_jobs(4);
-  jobs[0].spec.requirements = {2, 0, {{"gpu", "yes"}}};
-  jobs[0].spec.priority = 3;
-  jobs[0].spec.package = "p";
+TEST_P(StoreContract, FindsWhenAWaitingJobIsDue) {
+  auto jobs = new_jobs(2);
   jobs[1].status.state = JobState::scheduled;
-  jobs[2].status.state = JobState::finished;
   Changes changes;
-  changes.lanes = {{6, {{}, "acme", "Resize", false, {}}}, {7, {{}, "acme", "Resize", true, {2, 0, {{"gpu", "yes"}}}}}};
   changes.jobs = jobs;
-  changes.ready = {ready(jobs[0], 7), ready(jobs[3], 99)};  // a lane that does not follow from the job: found as well
+  changes.ready = {ready(jobs[0])};
   changes.scheduled = {{jobs[1].id.seq(), now + 5, true, 6}};
   tick(changes);
-  EXPECT_EQ(inside([&] { return store->ready_row(jobs[0].id); }), ready(jobs[0], 7));
-  EXPECT_EQ(inside([&] { return store->ready_row(jobs[3].id); }), ready(jobs[3], 99));
-  EXPECT_FALSE(inside([&] { return store->ready_row(jobs[1].id); }));
-  EXPECT_FALSE(inside([&] { return store->ready_row(jobs[2].id); }));
   EXPECT_EQ(inside([&] { return store->scheduled_row(jobs[1].id); }), changes.scheduled[0]);
   EXPECT_FALSE(inside([&] { return store->scheduled_row(jobs[0].id); }));
 }

@@ -2,8 +2,9 @@
 // What the contract tests stand on: a place where a store can be made and opened again, and short ways to build rows.
 #pragma once
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -62,6 +63,9 @@ class StoreContract : public testing::TestWithParam<PlaceKind> {
     for (int i = 0; i < n; ++i) jobs.push_back(new_job(tenant));
     return jobs;
   }
+
+  std::optional<ReadyRow> head(LaneNo lane) { return store->heads(std::array{lane}).front(); }
+  Taken take(LaneNo lane, std::size_t n) { return store->take_ready(std::array{LaneTake{lane, n}}).front(); }
 
   static ReadyRow ready(const model::Job& job, LaneNo lane = 1) { return {lane, job.spec.priority, job.id.seq()}; }
 

@@ -115,16 +115,6 @@ std::vector<LaneRow> read_lanes(Database& database) {
   return lanes;
 }
 
-std::vector<LaneNo> lanes_of(Database& database, const LaneKey& key) {
-  const std::string requirements = requirements_text(key.requirements);
-  auto rows =
-      database.cached("SELECT no FROM lane WHERE batch=? AND tenant=? AND type=? AND packaged=? AND requirements=?");
-  rows.bind(key.batch, key.tenant, key.type, key.packaged, requirements);
-  std::vector<LaneNo> numbers;
-  while (rows.step()) numbers.push_back(rows.integer(0));
-  return numbers;
-}
-
 void put_hosts(Database& database, const std::vector<model::Host>& hosts) {
   if (hosts.empty()) return;
   auto put = database.cached("INSERT OR REPLACE INTO host VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");

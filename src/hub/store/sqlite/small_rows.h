@@ -28,7 +28,6 @@ std::vector<model::Tenant> read_tenants(Database& database);
 model::Batch read_batch(const Statement& row);
 std::vector<model::Batch> read_batches(Database& database);  // in the order of their ids
 std::vector<LaneRow> read_lanes(Database& database);
-std::vector<LaneNo> lanes_of(Database& database, const LaneKey& key);
 std::vector<model::Host> read_hosts(Database& database);
 std::optional<model::Host> read_host(Database& database, Uuid id);
 std::vector<model::PackageVersion> read_packages(Database& database);

@@ -206,20 +206,21 @@ class SqliteStore final : public Store {
   std::optional<AttemptRow> ended_attempt(Uuid lease) override {
     return guarded([&] { return sqlite::ended_attempt(*writer_, lease); });
   }
-  std::optional<ReadyRow> ready_row(Uuid id) override {
-    return guarded([&] { return sqlite::ready_row(*writer_, id); });
-  }
   std::optional<ScheduledRow> scheduled_row(Uuid id) override {
     return guarded([&] { return sqlite::scheduled_row(*writer_, id); });
   }
-  Taken take_ready(LaneNo lane, std::size_t n) override {
-    return guarded([&] { return sqlite::take_ready(*writer_, lane, n); });
+  std::vector<Taken> take_ready(std::span<const LaneTake> lanes) override {
+    return guarded([&] { return sqlite::take_ready(*writer_, lanes); });
   }
   std::vector<ReadyRow> peek_ready(LaneNo lane, std::size_t n) override {
     return guarded([&] { return sqlite::peek_ready(*writer_, lane, n); });
   }
-  std::optional<ReadyRow> head(LaneNo lane) override {
-    return guarded([&] { return lane_head(*writer_, lane); });
+  std::vector<std::optional<ReadyRow>> heads(std::span<const LaneNo> lanes) override {
+    return guarded([&] {
+      std::vector<std::optional<ReadyRow>> heads;
+      for (const auto lane : lanes) heads.push_back(lane_head(*writer_, lane));
+      return heads;
+    });
   }
   std::vector<ScheduledRow> due(Millis engine_now, Millis wall_now, std::size_t max) override {
     return guarded([&] { return sqlite::due(*writer_, engine_now, wall_now, max); });

@@ -66,24 +66,6 @@ std::optional<AttemptRow> ended_attempt(Database& database, Uuid lease) {
   return found;
 }
 
-// The row's key starts with the lane, which follows from the job. Should the job stand in another lane after all,
-// every row is looked at.
-std::optional<ReadyRow> ready_row(Database& database, Uuid id) {
-  const auto job = find_job(database, id);
-  if (!job || job->status.state != model::JobState::ready) return std::nullopt;
-  const auto& spec = job->spec;
-  const LaneKey key{spec.batch, spec.tenant, spec.type, !spec.package.empty(), spec.requirements};
-  auto find = database.cached("SELECT 1 FROM ready WHERE lane=? AND priority=? AND seq=?");
-  for (const LaneNo lane : lanes_of(database, key)) {
-    const bool there = find.bind(lane, spec.priority, id.seq()).step();
-    find.reset();
-    if (there) return ReadyRow{lane, spec.priority, id.seq()};
-  }
-  auto search = database.cached("SELECT lane, priority FROM ready WHERE seq=? LIMIT 1");
-  if (!search.bind(id.seq()).step()) return std::nullopt;
-  return ReadyRow{search.integer(0), search.integer(1), id.seq()};
-}
-
 std::optional<ScheduledRow> scheduled_row(Database& database, Uuid id) {
   if (!find_job(database, id)) return std::nullopt;
   auto find = database.cached("SELECT due, by_wall, duration FROM scheduled WHERE seq=?");
@@ -99,19 +81,22 @@ std::vector<ReadyRow> peek_ready(Database& database, LaneNo lane, std::size_t n)
   return found;
 }
 
-Taken take_ready(Database& database, LaneNo lane, std::size_t n) {
-  Taken taken;
-  taken.rows = peek_ready(database, lane, n + 1);
-  if (taken.rows.size() > n) {
-    taken.next = taken.rows.back();
-    taken.rows.pop_back();
+std::vector<Taken> take_ready(Database& database, std::span<const LaneTake> lanes) {
+  std::vector<Taken> all;
+  for (const auto& [lane, n] : lanes) {
+    auto& taken = all.emplace_back();
+    taken.rows = peek_ready(database, lane, n + 1);
+    if (taken.rows.size() > n) {
+      taken.next = taken.rows.back();
+      taken.rows.pop_back();
+    }
+    if (taken.rows.empty()) continue;
+    const auto& last = taken.rows.back();
+    database.cached("DELETE FROM ready WHERE lane=? AND (priority, seq) <= (?, ?)")
+        .bind(lane, last.priority, last.seq)
+        .run();
   }
-  if (taken.rows.empty()) return taken;
-  const auto& last = taken.rows.back();
-  database.cached("DELETE FROM ready WHERE lane=? AND (priority, seq) <= (?, ?)")
-      .bind(lane, last.priority, last.seq)
-      .run();
-  return taken;
+  return all;
 }
 
 std::optional<ReadyRow> lane_head(Database& database, LaneNo lane) {

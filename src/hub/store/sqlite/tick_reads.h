@@ -11,9 +11,8 @@ std::vector<std::optional<model::Job>> jobs_by_key(Database& database, std::span
 std::vector<std::optional<model::Job>> jobs_by_id(Database& database, std::span<const Uuid> ids);
 std::vector<model::Job> jobs_by_seq(Database& database, std::span<const Seq> seqs);
 std::optional<AttemptRow> ended_attempt(Database& database, Uuid lease);
-std::optional<ReadyRow> ready_row(Database& database, Uuid id);
 std::optional<ScheduledRow> scheduled_row(Database& database, Uuid id);
-Taken take_ready(Database& database, LaneNo lane, std::size_t n);
+std::vector<Taken> take_ready(Database& database, std::span<const LaneTake> lanes);
 std::vector<ReadyRow> peek_ready(Database& database, LaneNo lane, std::size_t n);
 std::optional<ReadyRow> lane_head(Database& database, LaneNo lane);
 std::vector<ScheduledRow> due(Database& database, Millis engine_now, Millis wall_now, std::size_t max);
