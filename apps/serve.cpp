@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <boost/describe/enum_from_string.hpp>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -111,28 +112,26 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.data_dir = settings.data;
   options.store = settings.store;
   options.blobs = settings.blobs;
-  options.address = settings.address;
-  options.port = settings.port;
-  options.connections_max = settings.connections;
-  options.client_patience = settings.client_patience;
-  options.lease = settings.lease;
-  options.report_every = settings.report_every;
   options.new_admin_token = settings.new_admin_token;
-  options.calls_per_token = settings.calls_per_token;
-  options.calls_per_tenant = settings.calls_per_tenant;
-  options.calls_per_address = settings.calls_per_address;
-  options.cors_origins = settings.cors_origins;
-  options.metrics_tenants = settings.metrics_tenants;
+  options.engine.lease = settings.lease;
+  auto& serving = options.serving;
+  serving.http.address = settings.address;
+  serving.http.port = settings.port;
+  serving.http.connections_max = settings.connections;
+  if (settings.client_patience > 0) serving.http.wait_for_clients(settings.client_patience);
+  serving.report_every = settings.report_every;
+  serving.calls_per_token = settings.calls_per_token;
+  serving.calls_per_tenant = settings.calls_per_tenant;
+  serving.calls_per_address = settings.calls_per_address;
+  serving.cors_origins = settings.cors_origins;
+  serving.metrics_tenants = settings.metrics_tenants;
   options.webhook_allow = settings.webhook_allow;
-  options.webhook_ca = settings.webhook_ca;
-  options.webhook_retry = settings.webhook_retry;
-  options.webhook_attempts = settings.webhook_attempts;
-  options.amqp = settings.amqp;
-  options.amqp_user = settings.amqp_user;
-  options.amqp_password = settings.amqp_password;
-  options.amqp_ca = settings.amqp_ca;
-  options.amqp_from_start = settings.amqp_from_start;
-  options.amqp_tries = settings.amqp_tries;
+  options.webhooks.ca_file = settings.webhook_ca;
+  options.webhooks.retry_first = settings.webhook_retry;
+  options.webhooks.attempts_max = settings.webhook_attempts;
+  options.amqp.access = {settings.amqp, settings.amqp_user, settings.amqp_password, settings.amqp_ca};
+  options.amqp.from_start = settings.amqp_from_start;
+  options.amqp.tries_max = settings.amqp_tries;
   options.on_fatal = [&fatal](const std::string& what) { fatal.set(what); };
   return options;
 }
@@ -146,22 +145,36 @@ void allow_many_files() {
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("the limit of open files stays at its default");
 }
 
+// The flag that sets an option of a hub.
+std::string flag_of(const std::string& option) {
+  static const std::map<std::string, std::string> kFlags = {
+      {"store", "--store"},
+      {"blobs", "--blobs"},
+      {"webhook_allow", "--webhook-allow"},
+      {"webhooks.ca_file", "--webhook-ca"},
+      {"serving.cors_origins", "--cors-origin"},
+  };
+  const auto flag = kFlags.find(option);
+  return flag != kFlags.end() ? flag->second : std::string();
+}
+
 std::string start(hub::Hub& hub, const HubSettings& settings) {
   allow_many_files();
   try {
     return hub.start();
+  } catch (const hub::CannotStart& error) {
+    const auto flag = flag_of(error.option);
+    const auto hint = error.option == "serving.http.port" ? "--listen 127.0.0.1:" + std::to_string(settings.port + 1) +
+                                                                " and --data DIR, if another hub is to go on"
+                                                          : std::string("geres doctor");
+    throw Trouble{cli::kFailed, "the hub does not start: " + (flag.empty() ? "" : flag + ": ") + error.what(),
+                  {},           hint,
+                  {},           flag};
   } catch (const std::runtime_error& error) {
     const std::string what = error.what();
     if (what.starts_with("--amqp"))
       throw Trouble{cli::kFailed, what, {}, "a file of certificates in PEM", {}, what.substr(0, what.find(':'))};
-    const bool port = what.find("listen") != std::string::npos || what.find("port") != std::string::npos ||
-                      what.find("in use") != std::string::npos;
-    throw Trouble{
-        cli::kFailed,
-        "the hub does not start: " + what,
-        {},
-        port ? "--listen 127.0.0.1:" + std::to_string(settings.port + 1) + " and --data DIR, if another hub is to go on"
-             : "geres doctor"};
+    throw Trouble{cli::kFailed, "the hub does not start: " + what, {}, "geres doctor"};
   }
 }
 
@@ -397,7 +410,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
   Fatal fatal;
   auto own_hub = hub_options(hub_settings, fatal);
   own_hub.new_admin_token = true;  // the host needs it
-  own_hub.default_tenant = "default";
+  own_hub.serving.default_tenant = "default";
   hub::Hub hub(std::move(own_hub));
   const auto url = callable(start(hub, hub_settings));
   options.hub_url = url;

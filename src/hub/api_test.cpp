@@ -384,7 +384,10 @@ TEST_F(ApiTest, SpeaksGeRes2) {
 }
 
 struct SmallLimits : ApiTest {
-  SmallLimits() { options.package_bytes_max = 100, options.file_bytes_max = 100, options.list_bytes_max = 2 << 20; }
+  SmallLimits() {
+    options.serving.package_bytes_max = 100, options.serving.file_bytes_max = 100,
+    options.serving.list_bytes_max = 2 << 20;
+  }
 };
 
 TEST_F(SmallLimits, AreKept) {

@@ -83,7 +83,9 @@ class HubDirectory {
 
 class HubTest : public testing::Test {
  protected:
-  HubTest() { options.data_dir = directory.path() / "data", options.port = 0, options.http_threads = 2; }
+  HubTest() {
+    options.data_dir = directory.path() / "data", options.serving.http.port = 0, options.serving.http.threads = 2;
+  }
 
   void SetUp() override {
     hub = std::make_unique<Hub>(options);

@@ -250,7 +250,7 @@ struct WalkTest : RefusalsTest {
 
 class OpenToGuesses : public WalkTest {
  protected:
-  OpenToGuesses() { options.guesses_per_address = 0; }
+  OpenToGuesses() { options.serving.guesses_per_address = 0; }
 };
 
 TEST_F(OpenToGuesses, NobodyGetsAnywhere) {
@@ -321,7 +321,7 @@ TEST_F(RefusalsTest, GuessesAreBraked) {
 
 class Braked : public HubTest {
  protected:
-  Braked() { options.calls_per_token = 5, options.calls_per_tenant = 8; }
+  Braked() { options.serving.calls_per_token = 5, options.serving.calls_per_tenant = 8; }
 };
 
 TEST_F(Braked, CallsOfATokenAndOfATenantAreLimitedWhereTheOperatorSays) {

@@ -69,8 +69,8 @@ TEST_F(UpkeepTest, OperatorsSeeHowPublishingToABrokerStands) {
   EXPECT_FALSE(admin.get("/v1/info").json().as_object().contains("amqp"));
   EXPECT_EQ(admin.get("/metrics").body.find("geres_amqp"), std::string::npos);
   submit();
-  options.amqp = "amqp://127.0.0.1:1/events";  // where nobody listens
-  options.amqp_from_start = true;
+  options.amqp.access.url = "amqp://127.0.0.1:1/events";  // where nobody listens
+  options.amqp.from_start = true;
   try {
     restart();
   } catch (const std::runtime_error& absent) {
@@ -79,7 +79,7 @@ TEST_F(UpkeepTest, OperatorsSeeHowPublishingToABrokerStands) {
   }
   const auto shown = [&] { return admin.get("/v1/info").json().at("amqp").get_object(); };
   ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return shown().contains("error"); }));
-  EXPECT_EQ(shown().at("target").as_string(), options.amqp);
+  EXPECT_EQ(shown().at("target").as_string(), options.amqp.access.url);
   EXPECT_FALSE(shown().at("connected").as_bool());
   EXPECT_EQ(shown().at("behind").as_int64(), 1);
   EXPECT_TRUE(shown().at("cursor").get_string().ends_with("-0"));
@@ -153,7 +153,7 @@ TEST_F(UpkeepTest, WhatIsPastItsTimeGoesWithItsLogsAndFiles) {
   const auto logs = options.data_dir / "logs", blobs = options.data_dir / "blobs" / "tenants";
   ASSERT_EQ(files_below(logs), 1);
   ASSERT_EQ(files_below(blobs), 1);
-  options.keep_finished = options.keep_key_min = options.blob_keep_unnamed = 0;
+  options.engine.keep_finished = options.engine.keep_key_min = options.keep_unnamed = 0;
   options.sweep_every = 20;
   restart();
   EXPECT_TRUE(within(std::chrono::seconds(30), [&] { return ours.get("/v1/jobs/" + id).code() == "unknownJob"; }));
@@ -164,7 +164,7 @@ TEST_F(UpkeepTest, WhatIsPastItsTimeGoesWithItsLogsAndFiles) {
 
 TEST_F(UpkeepTest, WhatAJobStillNamesStays) {
   const auto id = ended_job();
-  options.blob_keep_unnamed = 0;
+  options.keep_unnamed = 0;
   options.sweep_every = 1;
   const auto loose = ours.call("PUT", "/v1/files/ours", "nobody names this");
   ASSERT_EQ(loose.status, 201);

@@ -7,7 +7,9 @@ namespace {
 
 class WebhookApi : public HubTest {
  protected:
-  WebhookApi() { options.webhook_allow = {"127.0.0.1"}, options.webhook_retry = 20, options.webhook_attempts = 1; }
+  WebhookApi() {
+    options.webhook_allow = {"127.0.0.1"}, options.webhooks.retry_first = 20, options.webhooks.attempts_max = 1;
+  }
   // Nobody listens on port 1.
   api::Reply create(const std::string& more = "") {
     return ours.post("/v1/webhooks", R"({"url":"http://127.0.0.1:1/")" + more + "}");

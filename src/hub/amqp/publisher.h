@@ -19,7 +19,7 @@
 #include <string>
 
 #include "base/clock.h"
-#include "hub/amqp/target.h"
+#include "hub/amqp/options.h"
 #include "hub/engine/engine.h"
 #include "hub/events/tail.h"
 #include "hub/events/teller.h"
@@ -27,17 +27,6 @@
 namespace geres::hub::amqp {
 
 inline constexpr const char* kCursorName = "amqp";
-
-struct Options {
-  Access access;
-  bool from_start = false;  // where it begins at its first use: with all that is kept, or with what comes
-  int tries_max = 0;        // of a message that the broker rejects; then it is left out. 0: never
-  std::size_t in_flight_max = 500;
-  Millis retry_first = 250;  // then twice as long each, up to …
-  Millis retry_max = 30'000;
-  Millis answer_time_max = 30'000;  // the broker's, to a new connection and to messages
-  Millis commit_every = 500;
-};
 
 // Since the start; any thread.
 struct Figures {

@@ -24,26 +24,12 @@
 #include "hub/engine/engine.h"
 #include "hub/events/tail.h"
 #include "hub/events/teller.h"
+#include "hub/webhooks/options.h"
 #include "hub/webhooks/outbox.h"
 #include "hub/webhooks/poster.h"
 #include "hub/webhooks/target.h"
 
 namespace geres::hub::webhooks {
-
-struct Options {
-  AddressRules rules;
-  std::filesystem::path ca_file;  // certificates to trust beside the system's, PEM; empty: none
-  Millis answer_time_max = 10'000;
-  Millis retry_first = 10'000;  // then three times as long each, up to …
-  Millis retry_max = 2 * 3'600'000;
-  int attempts_max = 12;                    // with the above: over eleven hours; then it is a dead letter
-  int in_flight_max = 4;                    // to one receiver
-  std::size_t in_flight_total_max = 256;    // to all
-  std::size_t window = 16;                  // events of one webhook that were read and are not settled
-  std::size_t pending_max = 1'000;          // deliveries of one webhook that wait; beyond it, it does not read on
-  std::size_t pending_total_max = 100'000;  // kept in memory; the others wait in the store
-  Millis commit_every = 500;
-};
 
 // Since the start; any thread.
 struct Figures {

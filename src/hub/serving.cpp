@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/serving.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/log.h"
+#include "hub/api/routes.h"
+#include "hub/backup.h"
+
+namespace geres::hub {
+namespace {
+
+constexpr Millis kLookEvery = 1'000;          // at the disks
+constexpr std::int64_t kLogEndBytes = 4'096;  // a host's words, after what it kept, that there was more
+constexpr std::size_t kFilesOfOurOwn = 200;   // descriptors that are not clients': the store's, uploads, logs
+
+// Clients must not take the last descriptor: the store could not open its files, and nobody would hear why.
+std::size_t connections_for(std::size_t wanted) {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return wanted;
+  const std::size_t some = std::max<std::size_t>(files.rlim_cur / 2, 1);
+  const std::size_t most = files.rlim_cur > 2 * kFilesOfOurOwn ? files.rlim_cur - kFilesOfOurOwn : some;
+  if (most >= wanted) return wanted;
+  if (most < wanted / 2)
+    log::warn("room for {} connections only: this process may open {} files", most, files.rlim_cur);
+  return most;
+}
+
+http::Options server_options(http::Options options) {
+  if (options.threads == 0) options.threads = std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
+  options.connections_max = connections_for(options.connections_max);
+  return options;
+}
+
+}  // namespace
+
+Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& blobs, events::Tail& tail,
+                 const Clock& clock, const ServingOptions& options)
+    : tail_(tail),
+      clock_(clock),
+      options_(options),
+      logs_(options.data_dir / "logs", options.log_bytes_max + kLogEndBytes),
+      chronicle_(store.reads(), clock, [this](std::function<void()> work) { purges_.run(std::move(work)); }),
+      readiness_(engine.stats(), blobs, options.store_file, options.disk_low, clock),
+      pool_(options.read_threads),
+      api_{.engine = engine,
+           .reads = store.reads(),
+           .blobs = blobs,
+           .pool = pool_,
+           .explainer = explainer_,
+           .walker = walker_,
+           .clock = clock,
+           .access = access_,
+           .feed = feed_,
+           .tail = tail,
+           .last_hour = last_hour_,
+           .signalr = signalr_,
+           .logs = logs_,
+           .batch_names = batch_names_,
+           .metrics = metrics_,
+           .limits = {options.spec_bytes_max, options.list_bytes_max, options.package_bytes_max, options.file_bytes_max,
+                      options.report_every},
+           .about = {options.store_kind, options.store_file.string(), options.data_dir.string(), clock.wall(),
+                     (options.data_dir / kBackupMark).string()},
+           .access_log = options.access_log,
+           .ready = [this] { return ready_.load(); },
+           .readiness = &readiness_,
+           .chronicle = &chronicle_,
+           .metrics_tenants = std::min(options.metrics_tenants, api::Metrics::kTenantsMax),
+           .default_tenant = options.default_tenant} {
+  const auto allow = [](auto& brake, double a_second, int burst) { brake.allow(a_second, burst * a_second); };
+  allow(api_.brakes.guesses, options.guesses_per_address, 5);
+  allow(api_.brakes.tokens, options.calls_per_token, 2);
+  allow(api_.brakes.tenants, options.calls_per_tenant, 2);
+  allow(api_.brakes.addresses, options.calls_per_address, 2);
+  api_.large_bodies.on_drained([this] { give_memory_back(); });
+  api_.large_answers.on_drained([this] { give_memory_back(); });
+}
+
+Serving::~Serving() {
+  give_up();
+  stop_listening(0);
+  stop();
+}
+
+void Serving::give_memory_back() {
+  purges_.run([] { ::malloc_trim(0); });
+}
+
+void Serving::follow(engine::Engine& engine) {
+  engine.on_events([this](std::vector<store::EventRow> events) {
+    last_hour_.publish(events);
+    chronicle_.publish(events);
+    feed_.publish(events);
+    tail_.publish(std::move(events));
+  });
+  engine.on_purged([this](const std::vector<Uuid>& jobs) {
+    purges_.run([this, jobs] {
+      for (const auto job : jobs) logs_.remove(job);
+    });
+  });
+  engine.on_batches_gone([this](const std::vector<Uuid>& batches) {
+    for (const auto batch : batches) batch_names_.remove(batch);
+  });
+}
+
+void Serving::seed(const engine::Engine& engine) {
+  auto& reads = api_.reads;
+  tail_.start(engine.last_event());
+  last_hour_.seed(reads.ended_since(clock_.wall() - 3'600'000));
+  for (const auto& token : reads.tokens()) access_.put_token(token);
+  const auto hosts = reads.hosts();
+  for (const auto& host : hosts) access_.put_host(host);
+  chronicle_.seed(hosts);
+  for (const auto& stored : reads.batches({}, {}, std::numeric_limits<std::size_t>::max()))
+    batch_names_.put(stored.batch);
+  teller_.emplace(reads, engine.log(), [this](Uuid batch) { return batch_names_.find(batch); });
+  api_.teller = &*teller_;
+}
+
+void Serving::start(webhooks::Sender& sender, const amqp::Publisher* publisher) {
+  api_.webhooks = &sender;
+  api_.publisher = publisher;
+  server_ =
+      std::make_unique<http::Server>(server_options(options_.http), api::make_router(api_, options_.cors_origins));
+  readiness_.look();
+  ready_ = true;
+  server_->start();
+  watcher_.start(kLookEvery, [this] {
+    readiness_.look();
+    chronicle_.sum_up();
+  });
+}
+
+void Serving::stop_listening(Millis deadline) {
+  if (server_) server_->stop(deadline);
+}
+
+void Serving::stop() {
+  watcher_.stop();
+  pool_.stop();
+  explainer_.stop();
+  purges_.stop();
+  chronicle_.sum_up_all();
+}
+
+}  // namespace geres::hub

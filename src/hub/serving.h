@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every hub does: it answers HTTP from its own reads and from what it has heard of the log, and asks the engine
+// for what changes something.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/repeated.h"
+#include "base/worker_pool.h"
+#include "http/options.h"
+#include "http/server.h"
+#include "hub/api/call.h"
+#include "hub/api/metrics.h"
+#include "hub/serving_options.h"
+
+namespace geres::hub {
+
+class Serving {
+ public:
+  Serving(engine::Engine& engine, store::Store& store, packages::Blobs& blobs, events::Tail& tail, const Clock& clock,
+          const ServingOptions& options);
+  ~Serving();  // stop(0)
+
+  // Before the engine loads: what it will tell of.
+  void follow(engine::Engine& engine);
+  // Once it has: what stood in the store before.
+  void seed(const engine::Engine& engine);
+  events::Teller& teller() { return *teller_; }
+  void put_token(const model::Token& token) { access_.put_token(token); }
+
+  // Listens from then on. Throws std::system_error if it cannot.
+  void start(webhooks::Sender& sender, const amqp::Publisher* publisher);
+  // Nothing new is taken: load balancers see it at once.
+  void give_up() { ready_ = false; }
+  void stop_listening(Millis deadline);  // requests under way are answered
+  void stop();
+  std::string url() const { return server_ ? server_->url() : std::string(); }
+
+ private:
+  void give_memory_back();
+
+  events::Tail& tail_;
+  const Clock& clock_;
+  const ServingOptions options_;
+  api::LogStore logs_;
+  events::Feed feed_;
+  events::LastHour last_hour_;
+  events::Chronicle chronicle_;
+  api::Access access_;
+  api::BatchNames batch_names_;
+  api::Metrics metrics_;
+  api::Readiness readiness_;
+  WorkerPool pool_, explainer_{1}, walker_{1};
+  WorkerPool purges_{1};  // removes old logs, gives memory back, looks jobs up: away from those who wait for reads
+  std::optional<events::Teller> teller_;  // once the log's name is known
+  signalr::Connections signalr_;
+  api::Api api_;
+  std::unique_ptr<http::Server> server_;
+  std::atomic<bool> ready_ = false;
+  Repeated watcher_;
+};
+
+}  // namespace geres::hub
