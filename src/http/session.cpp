@@ -238,8 +238,8 @@ awaitable<bool> Session::reply(const Request& request, Response& response, bool 
 awaitable<bool> Session::reply_stream(Response& response, std::string head, bool chunked) {
   if (!co_await send_all(head)) co_return false;
   chunked_answer_ = chunked;
-  co_await response.stream(
-      *this);  // if it throws, the last chunk is not sent, so the client sees that the answer is incomplete
+  // If it throws, the last chunk is not sent, so the client sees that the answer is incomplete.
+  co_await response.stream(*this);
   if (cancelled() && why() == Why::clientGone) co_return false;
   if (!chunked) co_return true;
   constexpr std::string_view last = "0\r\n\r\n";

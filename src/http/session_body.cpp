@@ -11,8 +11,7 @@ namespace {
 
 constexpr std::uint64_t kPiece = 256 * 1024;
 constexpr std::uint64_t kStraightMin = 64 * 1024;
-constexpr std::uint64_t kYieldAfter =
-    1024 * 1024;  // bytes; a fast client must not keep the loop from other connections
+constexpr std::uint64_t kYieldAfter = 1024 * 1024;  // bytes; a fast client must leave the loop to others, too
 
 }  // namespace
 

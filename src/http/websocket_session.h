@@ -12,8 +12,7 @@ namespace geres::http {
 struct WebSocketLimits {
   std::size_t message_bytes = 0;
   Millis handshake = 10'000;
-  Millis idle =
-      60'000;  // after half of it without a byte from the client we ping; after all of it the client counts as lost
+  Millis idle = 60'000;  // without a byte from the client: after half of it we ping, after all of it the client is lost
 };
 
 // Answers the handshake in `head` (the request's head and whatever was received after it), runs `handler`, closes.
