@@ -8,7 +8,7 @@
 namespace geres::hub::webhooks {
 namespace {
 
-// The example of the Standard Webhooks specification's reference libraries.
+// The example from the reference libraries of the Standard Webhooks specification.
 TEST(Signatures, AreThoseOfTheSpecification) {
   model::Webhook webhook;
   webhook.secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
