@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The public Worker: settings, the session, and a run that ends with a signal.
 #include "geres/worker.h"
 
 #include <signal.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The cursor moves over accepted messages only, whatever the order of their outcomes.
 #include "hub/amqp/window.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The store of blobs in a directory, by the contract of all such stores and by its own rules.
 #include "hub/packages/directory_blobs.h"
 
 #include <gtest/gtest.h>

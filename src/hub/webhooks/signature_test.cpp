@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Signatures of webhook calls, and the secrets they are made with.
 #include "hub/webhooks/signature.h"
 
 #include <gtest/gtest.h>
