@@ -190,7 +190,7 @@ struct Subscription::Impl : std::enable_shared_from_this<Subscription::Impl> {
   const EventFilter filter;
   const Handlers handlers;
 
-  std::optional<Ready> ready;  // network thread; from here until `looks`, as long as the stream is not in place
+  std::optional<Ready> ready;  // until the stream is in place. From here to `looks`: network thread
   std::shared_ptr<EventStream> stream;
   std::map<std::string, int> attempts;
   std::set<std::string> done;

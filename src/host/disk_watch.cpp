@@ -101,7 +101,7 @@ void DiskWatch::stop() {
 void DiskWatch::add(const std::string& key, const std::filesystem::path& directory) {
   const Millis now = clock_.monotonic();
   const std::lock_guard lock(mutex_);
-  // A short job is never measured, because its first time comes after it has ended.
+  // A short job ends before its first measurement, for which the thread wakes by itself.
   watched_[key] = {directory, now + kPauseMax, now};
 }
 
