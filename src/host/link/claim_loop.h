@@ -38,7 +38,7 @@ class ClaimLoop {
 
   void begin(Membership membership);
   void end();            // later answers are ignored
-  void pump(int slots);  // `slots` to name; 0: open no fetch now
+  void pump(int slots);  // `slots` to name; 0: the host takes no jobs now
   void doubt();          // the hub answers again, so calls that were open in the meantime are sent once more
   const std::string& fetched() const { return fetched_; }
   int offered() const;  // slots of the fetch that is open now
