@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long to wait before something is tried again: longer each time, and in part by chance, so that those whom one
-// outage sent away do not come back all at once.
+// How long to wait before something is tried again: longer each time, and partly random, so that all those who met the
+// same outage do not return at the same moment.
 #pragma once
 
 #include <algorithm>
@@ -10,14 +10,14 @@
 
 namespace geres {
 
-// Before try number `tries` (1, 2, …): `first`, then `times` as long each, at most `most`.
+// The longest pause before try number `tries` (1, 2, …): `first`, then `times` as long each time, at most `most`.
 constexpr Millis grown(int tries, Millis first, Millis most, int times = 2) {
   Millis pause = first;
   for (int i = 1; i < tries && pause < most; ++i) pause *= times;
   return std::min(pause, most);
 }
 
-// Half of it to all of it.
+// The pause itself: a random part of `grown`, at least half of it.
 template <class Chance>
 Millis jittered(Millis pause, Chance& chance) {
   return std::uniform_int_distribution<Millis>(pause / 2, pause)(chance);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// How pauses grow, and how much of them is chance.
 #include "base/backoff.h"
 
 #include <gtest/gtest.h>

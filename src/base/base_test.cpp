@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The small things of base: ids, times, durations, text, encodings, files.
 #include <gtest/gtest.h>
 
 #include <set>

@@ -13,7 +13,7 @@
 namespace geres {
 namespace {
 
-constexpr int kTriesMax = 100;  // EAGAIN: something above was renamed meanwhile
+constexpr int kTriesMax = 100;  // EAGAIN: something above was renamed in the meantime
 
 bool is_plain(const std::filesystem::path& path) {
   if (path.empty() || path.is_absolute() || !path.has_filename()) return false;
@@ -51,7 +51,7 @@ Fd open_beneath(int directory, const std::string& path, int flags, unsigned mode
   for (int tries = 0; tries < kTriesMax; ++tries) {
     const auto fd = ::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how);
     if (fd >= 0) return Fd(int(fd));
-    // Some containers forbid with EPERM what they do not know.
+    // Some containers answer EPERM for system calls that they do not know.
     if (errno == ENOSYS || errno == EPERM) return open_beneath_by_parts(directory, path, flags, mode);
     if (errno != EAGAIN && errno != EINTR) return Fd();
   }

@@ -79,8 +79,8 @@ std::string escape_bad_utf8(std::string_view text) {
 
 namespace {
 
-// How long the escape sequence is that begins here (ECMA-48): a control sequence, a string that is ended by BEL or
-// ESC \, or a single character behind intermediates.
+// The length of the escape sequence that begins here (ECMA-48): a control sequence, a string ended by BEL or ESC \, or
+// a single character after intermediates.
 std::size_t escape_sequence(std::string_view text) {
   const auto kind = text.substr(1, 1);
   std::size_t end = 1;

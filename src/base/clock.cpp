@@ -95,7 +95,7 @@ Result<Millis> parse_time(std::string_view text) {
   if (at != text.size()) return bad();
   const Millis days = chr::sys_days{date}.time_since_epoch().count();
   const Millis time = ((days * 24 + hour) * 60 + minute) * 60'000 + second * Millis{1000} + fraction - offset;
-  // A leap second or an offset may carry it out of the years that can be written.
+  // A leap second or an offset may push the time out of the years that can be written.
   constexpr Millis kYear0 = -62'167'219'200'000, kYear10000 = 253'402'300'800'000;
   if (time < kYear0 || time >= kYear10000) return bad();
   return time;

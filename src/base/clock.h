@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time comes in as an argument: whoever needs the time holds a Clock, so tests and simulations move it by hand.
+// Time comes in as an argument: code that needs the time holds a Clock, so that tests and simulations can move it by
+// hand.
 #pragma once
 
 #include <cstdint>

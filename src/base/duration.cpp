@@ -20,7 +20,7 @@ constexpr std::array<Unit, 6> kDurations{
 constexpr std::array<Unit, 6> kSizes{
     {{"", 1}, {"b", 1}, {"k", 1024.0}, {"m", 1048576.0}, {"g", 1073741824.0}, {"t", 1099511627776.0}}};
 
-// A number at the front of `text`, which is moved past it; NaN if there is none.
+// Takes a number off the front of `text`; NaN if there is none.
 double take_number(std::string_view& text) {
   std::string digits;
   std::size_t at = 0;
@@ -100,7 +100,7 @@ Result<std::int64_t> parse_size(std::string_view text) {
     unit.resize(1);
   const double factor = factor_of(kSizes, unit);
   if (std::isnan(number) || std::isnan(factor) || !rest.empty()) return bad();
-  // Doubles hold each whole number up to here: beyond it, bytes would be lost without a word.
+  // A double holds every whole number up to here. Beyond it bytes would be lost silently.
   if (number * factor > 9007199254740992.0)
     return fail(Code::badValue, fmt::format("'{}' is more than 8192 TiB", text), {}, "a smaller size");
   return std::int64_t(number * factor);

@@ -9,8 +9,8 @@
 
 namespace geres {
 
-// Every code that a caller can meet. The name (error_name) is the stable `code` of a problem answer; HTTP status and
-// default hint stand in one table in hub/api/problem.cpp. Add here, there, and in docs/errors.md.
+// Every code that a caller can meet. Its name (error_name) is the stable `code` of a problem answer; its HTTP status
+// and default hint are in the table of hub/api/problem.cpp. A new code goes here, there, and into docs/errors.md.
 enum class Code {
   // bad input
   badRequest,

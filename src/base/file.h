@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that are either there in full or not at all, and directories that are ours alone.
+// Files that are either there in full or not at all, and directories that only we may enter.
 #pragma once
 
 #include <filesystem>
@@ -32,18 +32,20 @@ std::string read_file(const std::filesystem::path& path);                    // 
 std::optional<std::string> read_file_if(const std::filesystem::path& path);  // nullopt if absent
 void write_all(int fd, std::string_view bytes);
 
-// Written beside, synced, renamed over, directory synced: readers see the old file or the new one.
+// Written to a file beside it, synced, renamed over it, and the directory synced: readers see the old file or the new
+// one.
 void replace_file(const std::filesystem::path& path, std::string_view content, unsigned mode = 0644);
 void sync_directory(const std::filesystem::path& path);
 
 // Makes the directory (parents too) with mode 0700 if it is absent.
 void make_private_directory(const std::filesystem::path& path);
 
-// Removes a file or a directory with all that is in it, also what its owner has made unreadable. What is below it may
-// be another's; what is above it must not be (base/beneath.h). Never throws; says false if some is left.
+// Removes a file, or a directory with everything in it, even what its owner has made unreadable. What is below `path`
+// may belong to somebody we do not trust; for what is above it use base/beneath.h. Never throws; false if something is
+// left.
 bool remove_tree(const std::filesystem::path& path) noexcept;
 
-// Takes an exclusive lock (flock) on `path`, made if absent; empty Fd if somebody else has it.
+// Takes an exclusive lock (flock) on `path`, which is made if absent. Empty if another process holds the lock.
 Fd try_lock_file(const std::filesystem::path& path);
 
 // A directory of its own under $TMPDIR, removed with everything in it.

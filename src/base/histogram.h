@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How often a value was at most each of some bounds, for figures that a mean would hide.
+// Counts how often a value was at most each of some bounds, for figures whose mean would hide too much.
 #pragma once
 
 #include <algorithm>
@@ -11,12 +11,13 @@
 
 namespace geres {
 
-// Seconds, each about three to five times the one before: what a disk or an answer takes; what a job does.
+// In seconds, each about three to five times the one before. The short ones suit a disk or an answer, the long ones a
+// job.
 inline constexpr std::array kShortSeconds{0.001, 0.0025, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0};
 inline constexpr std::array kLongSeconds{0.005, 0.025, 0.1,   0.5,     2.0,      10.0,
                                          60.0,  300.0, 900.0, 3'600.0, 21'600.0, 86'400.0};
 
-// Any thread; what a reader sees may lack values that are being counted.
+// Any thread. A reader may miss values that are being counted just then.
 class Histogram {
  public:
   explicit Histogram(std::span<const double> bounds) : bounds_(bounds), counts_(bounds.size() + 1) {}
@@ -29,7 +30,7 @@ class Histogram {
 
   std::span<const double> bounds() const { return bounds_; }
   double sum() const { return sum_; }
-  // Those at most bounds()[0], bounds()[1], …; the last: all.
+  // How many were at most bounds()[0], bounds()[1], …; the last entry counts all.
   std::vector<std::int64_t> cumulative() const {
     std::vector<std::int64_t> sums;
     std::int64_t sum = 0;

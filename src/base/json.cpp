@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parser's checks: Boost.JSON takes duplicate names (the last wins), NUL in strings, 1e999 as infinity and 2^64 as
-// a double without a word. All four are caught here while the document is built, and doubles are read anew.
+// Boost.JSON silently accepts duplicate names (the last wins), NUL in strings, 1e999 as infinity and 2^64 as a double.
+// The parser's handler refuses all four while the document is built, and reads doubles again.
 #include "base/json.h"
 
 #include <fmt/format.h>
@@ -27,7 +27,7 @@ struct Handler {
 
   bj::storage_ptr storage;
   bj::value_stack stack;
-  std::size_t names = 0;  // names read, to be compared with those that are left
+  std::size_t names = 0;  // names read, to be compared with the number that the document holds
   const char* trouble = nullptr;
 
   bool refuse(const char* why, bj::error_code& ec) {
@@ -65,7 +65,7 @@ struct Handler {
   bool on_uint64(std::uint64_t u, bj::string_view, bj::error_code&) { return stack.push_uint64(u), true; }
   bool on_double(double d, bj::string_view s, bj::error_code& ec) {
     if (!std::isfinite(d)) return refuse("a number is too large for a double", ec);
-    // Boost's own reading may be off by a bit, and then a number changes each time that it is passed on.
+    // Boost's result may be off by one bit, and then a number would change each time it is passed on.
     if (double exact = 0; std::from_chars(s.data(), s.data() + s.size(), exact).ec == std::errc()) d = exact;
     if (s.find_first_of(".eE") == bj::string_view::npos)
       return refuse("a whole number does not fit in 64 bits (write it as a string)", ec);

@@ -2,11 +2,11 @@
 // JSON in and out of described structs (Boost.Describe), with errors that name the field.
 //
 // Reading is strict: an unknown member is `unknownField` (with the nearest known name), a wrong kind `wrongType`, both
-// with a JSON pointer. Programs of different versions that read each other's messages ask for Unknown::ignored.
-// A member that is absent keeps its default, unless the struct lists it in
+// with a JSON pointer. Programs of different versions that read each other's messages ask for Unknown::ignored. An
+// absent member keeps its default, unless the struct lists it in
 //     static constexpr std::string_view kRequired[] = {"name"};
-// A member called `requires_` is `requires` in JSON: one trailing underscore is dropped (C++ keywords).
-// Writing leaves out empty optionals. Any thread.
+// One trailing underscore of a member's name is dropped, so `requires_` (a C++ keyword without it) is `requires` in
+// JSON. Writing leaves out empty optionals. Any thread.
 #pragma once
 
 #include <boost/describe/class.hpp>
@@ -39,11 +39,12 @@ using boost::json::array;
 using boost::json::object;
 using boost::json::value;
 
-// A whole document. Refuses what databases and other readers cannot hold: duplicate names, NUL in strings, numbers
-// outside of 64 bits or double, more than 32 levels. The message has line and column. All of it lies in `storage`.
+// Reads a whole document. Refuses what databases and other readers cannot hold: duplicate names, NUL in strings,
+// numbers outside of 64 bits or double, more than 32 levels. The error's message has line and column. All of the
+// document is allocated from `storage`.
 Result<value> parse(std::string_view text, boost::json::storage_ptr storage = {});
 
-// Memory for a document that is read and thrown away: one piece at a time, freed as one.
+// Memory for a document that is read and thrown away: allocated piece by piece, freed as one.
 class Arena {
  public:
   boost::json::storage_ptr storage() { return &resource_; }
@@ -53,7 +54,7 @@ class Arena {
   boost::json::monotonic_resource resource_{first_, sizeof first_};
 };
 
-// Kinds with a form of their own.
+// Kinds that have their own form in JSON.
 struct Duration {
   Millis ms = 0;
   auto operator<=>(const Duration&) const = default;
@@ -71,7 +72,7 @@ struct Raw {  // any JSON, kept as its text
   auto operator<=>(const Raw&) const = default;
 };
 
-enum class Unknown { refused, ignored };  // members that a struct has not, at any depth
+enum class Unknown { refused, ignored };  // of members that the struct does not have, at any depth
 
 template <class T>
 Result<T> read(const value& from, Unknown unknown = Unknown::refused);  // Error::field is relative to `from`
@@ -87,7 +88,7 @@ Result<T> read_text(std::string_view text, Unknown unknown = Unknown::refused) {
   return read<T>(*document, unknown);
 }
 
-// The text of write(from), without the document between.
+// The text of write(from), without building the document.
 template <class T>
 std::string write_text(const T& from);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What is read, what is refused and with which field, and what is written.
 #include "base/json.h"
 
 #include <gtest/gtest.h>

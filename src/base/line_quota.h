@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many lines of one kind may go to the log: a burst, and so many a second in the long run. The rest is counted.
+// Limits how many lines of one kind go to the log: a burst, and a number per second in the long run. The rest is
+// counted.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +18,8 @@ class LineQuota {
   LineQuota() : LineQuota(100, 10) {}
   LineQuota(double burst, double per_second) : burst_(burst), per_second_(per_second), left_(burst) {}
 
-  // Empty: do not write it. Else the number of lines left out since the last one. `now` is monotonic; any thread.
+  // Empty: do not write the line. Else write it, with the number of lines left out since the last one. `now` is
+  // monotonic. Any thread.
   std::optional<std::uint64_t> take(Millis now) {
     const std::lock_guard lock(mutex_);
     left_ = std::min(burst_, left_ + double(now - std::exchange(at_, now)) * per_second_ / 1000.0);

@@ -16,14 +16,14 @@
 namespace geres::log {
 namespace {
 
-// Those of the line that this thread is writing: sinks format where they are called.
+// Of the line that this thread is writing. A sink formats on the thread that logs, so a thread-local reaches it.
 thread_local std::span<const Member> members_now;
 
 std::string quoted(std::string_view text) {
   return boost::json::serialize(boost::json::value(replace_bad_utf8(text)));
 }
 
-// %* : the message as a JSON string, and the members behind it.
+// %* in JSON lines: the message as a JSON string, then the members.
 class JsonMessage final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& to) override {

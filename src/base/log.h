@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structured logs: one line an event, on standard error. Text on a terminal, JSON lines elsewhere. What somebody may
-// look for (which host, which job, who) stands in members, the message is the same words each time:
+// Structured logs: one line per event, on standard error; text on a terminal, JSON lines elsewhere. What somebody may
+// search for (which host, which job, which user) goes into members, so that the message has the same words each time:
 //
 //   log::event(log::Level::warn, "host lost", {{"host", name}, {"slots", 4}});
 //   {"time":…,"level":"warning","part":"hub","message":"host lost","host":"w1","slots":4}
@@ -30,11 +30,11 @@ using Level = spdlog::level::level_enum;
 
 enum class Format { automatic, text, json };
 
-// Once, from main, before other threads. `part` names the program's part ("hub", "host") in each line.
+// Once, from main, before there are other threads. `part` names this part of the program ("hub", "host") in each line.
 void start(const std::string& part, Format format = Format::automatic, const std::string& level = "info");
 
-// A member of a line: a name in camelCase, not one of `time`, `level`, `part` and `message`, and its value. An empty
-// text is left out.
+// A member of a line: its name in camelCase (not `time`, `level`, `part` or `message`) and its value. An empty text is
+// left out.
 class Member {
  public:
   Member(std::string_view name, std::string_view text) : name_(name), value_(std::string(text)) {}
@@ -47,7 +47,7 @@ class Member {
   const std::string& name() const { return name_; }
   bool absent() const;
   std::string json() const;   // the value
-  std::string plain() const;  // likewise for people: quoted only where it must be, and without control characters
+  std::string plain() const;  // the value for people: quoted only where necessary, without control characters
 
  private:
   std::string name_;
@@ -60,7 +60,7 @@ inline void event(Level level, std::string_view message, std::initializer_list<M
   event(level, message, std::span(members.begin(), members.size()));
 }
 
-// How a line looks, without a time in front of it: what start() sets up, to look at.
+// The members as start() has them written, for tests.
 std::string json_members(std::span<const Member> members);  // `,"host":"w1","slots":4`
 std::string text_members(std::span<const Member> members);  // `  host=w1 slots=4`
 

@@ -60,7 +60,7 @@ void NewFile::put(There there) {
     return ::renameat2(directory_.get(), beside_.c_str(), directory_.get(), name_.c_str(), flags) == 0;
   };
   bool done = rename(there == There::refuse ? RENAME_NOREPLACE : 0);
-  if (!done && errno == EINVAL && there == There::refuse)  // a file system that cannot look and rename in one
+  if (!done && errno == EINVAL && there == There::refuse)  // EINVAL: a file system without RENAME_NOREPLACE
     done = ::faccessat(directory_.get(), name_.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0 ? rename(0)
                                                                                         : (errno = EEXIST, false);
   if (!done) failed();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file in the making: it grows beside its place under a short name of its own (the place's name may be as long as
-// names can be), and is there in full or not at all. All throw std::system_error that names the place.
+// A file in the making. It grows beside its final place under a short name of its own (the final name may already be as
+// long as names can be), and appears in full or not at all. Everything here throws std::system_error that names the
+// place.
 #pragma once
 
 #include <filesystem>
@@ -13,9 +14,9 @@ namespace geres {
 
 class NewFile {
  public:
-  // Beside `place`, whose directory must be there.
+  // Beside `place`, whose directory must exist.
   explicit NewFile(const std::filesystem::path& place);
-  // To be `name` in this directory; `place` is what messages say.
+  // To become `name` in this directory; `place` is what error messages say.
   NewFile(Fd directory, std::string name, std::filesystem::path place);
   ~NewFile();  // what was not placed is removed
   NewFile(const NewFile&) = delete;
@@ -24,9 +25,9 @@ class NewFile {
   int fd() const { return fd_.get(); }
   const std::filesystem::path& place() const { return place_; }
   void write(std::string_view bytes);
-  void restart();  // as if nothing had been written
+  void restart();  // forgets what was written
 
-  enum class There { replace, refuse };  // what to do with a file that has the name; a link goes, not what it names
+  enum class There { replace, refuse };  // if the name is taken; replacing a link replaces the link, not its target
   void put(There there = There::replace);
 
  private:

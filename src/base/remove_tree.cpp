@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Removing what somebody left whom we do not trust: unreadable directories, a hundred thousand files, directories
-// nested deeper than we have descriptors. The deep ones are moved to the top and removed from there.
+// Removes what somebody we do not trust has left: unreadable directories, a hundred thousand files, directories nested
+// deeper than we have descriptors. Directories that are too deep are moved to the top and removed from there.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -20,7 +20,7 @@ constexpr int kDepthMax = 32;
 constexpr std::size_t kNamesAtOnce = 10'000;
 constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-// Its owner may have made it unreadable, which also keeps us from removing what is in it.
+// Its owner may have made it unreadable, which would also keep us from removing what is in it.
 Fd open_directory(int at, const std::string& name) {
   if (const Fd itself{::openat(at, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)})
     ::chmod(("/proc/self/fd/" + std::to_string(itself.get())).c_str(), S_IRWXU);
@@ -31,7 +31,7 @@ class Removal {
  public:
   explicit Removal(int top) : top_(top) {}
 
-  // Empties the directory: what is nested too deep comes to lie in the top one. True: something was moved there.
+  // Empties the directory; what is nested too deep is moved to the top. True: something was moved there.
   bool empty(const Fd& directory, int depth) {
     bool moved = false;
     for (;;) {
@@ -42,7 +42,7 @@ class Removal {
     }
   }
 
-  // Some at a time: some file systems lose their place in a directory that changes.
+  // In batches, because some file systems lose their place in a directory that changes.
   static std::vector<std::string> names_in(int directory) {
     std::vector<std::string> names;
     DIR* const stream = ::fdopendir(::openat(directory, ".", kDirectoryFlags));
@@ -79,7 +79,7 @@ class Removal {
 
 bool empty_directory(int directory) noexcept {
   try {
-    if (Removal::names_in(directory).empty()) return true;  // as most of those that attempts leave are
+    if (Removal::names_in(directory).empty()) return true;  // true of most directories that attempts leave
     const Fd top(::openat(directory, ".", kDirectoryFlags));
     if (!top) return false;
     Removal removal(top.get());

@@ -11,7 +11,7 @@
 namespace geres {
 namespace {
 
-// Fetched once: an implicit fetch costs more than hashing a small document.
+// Fetched once, because an implicit fetch costs more than hashing a small document.
 const EVP_MD* algorithm() {
   static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   if (sha256 == nullptr) throw std::runtime_error("OpenSSL has no SHA-256");

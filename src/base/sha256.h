@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256, the name of everything stored by content.
+// SHA-256: everything stored by content is named by it.
 #pragma once
 
 #include <memory>

@@ -12,7 +12,7 @@ char folded(char c) {
   return c >= 'A' && c <= 'Z' ? char(c + 32) : c;
 }
 
-// Optimal string alignment distance without regard to case: a swap of neighbours counts as one edit.
+// Optimal string alignment distance, ignoring case: swapping two neighbours counts as one edit.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   std::iota(last.begin(), last.end(), 0);

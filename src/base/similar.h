@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// "Did you mean": the nearest of some known words to one that is not known.
+// "Did you mean": the known word that is nearest to an unknown one.
 #pragma once
 
 #include <span>

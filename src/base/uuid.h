@@ -57,7 +57,7 @@ class SeededRandom final : public Random {
 class IdSource {
  public:
   explicit IdSource(Random& random) : random_(random) {}
-  // Nothing made from now on sorts at or before `id`.
+  // Everything made from now on sorts after `high`, the first half of an id.
   void start_after(std::uint64_t high);
   Uuid next(std::int64_t wall_ms);
 

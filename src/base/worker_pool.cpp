@@ -8,7 +8,7 @@ namespace geres {
 WorkerPool::WorkerPool(unsigned threads) {
   try {
     for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
-  } catch (...) {  // a thread that cannot be had is an error, not the program's end
+  } catch (...) {  // the system gives no thread: an error for the caller, not the end of the program
     stop();
     throw;
   }
@@ -51,7 +51,7 @@ void WorkerPool::work() {
     tasks_.pop_front();
     lock.unlock();
     task();
-    task = nullptr;  // what it holds is let go outside of the lock
+    task = nullptr;  // release what it holds outside of the lock
     lock.lock();
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A few threads for work that blocks: file and database reads.
+// A few threads for work that blocks, such as reading files and the database.
 #pragma once
 
 #include <condition_variable>
@@ -11,7 +11,7 @@
 
 namespace geres {
 
-// run() from any thread. What was taken in runs, also during stop(); tasks must not throw.
+// run() may be called from any thread. Everything accepted is run, also during stop(). Tasks must not throw.
 class WorkerPool {
  public:
   explicit WorkerPool(unsigned threads);
@@ -19,7 +19,7 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
   void run(std::function<void()> task);
-  void stop();  // waits for all tasks; those that come later run on their caller's own thread
+  void stop();  // waits for all tasks; run() after it executes the task on its caller's thread
   std::size_t waiting() const;
 
  private:

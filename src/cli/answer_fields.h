@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The members that answers of the hub may have, as the contract (api/openapi.yaml) lists them: what --fields takes,
-// also where no row has it. A test holds them against the contract.
+// The members that the hub's answers may have, as listed in api/openapi.yaml. They are what --fields accepts, even
+// where no row has the member. A test compares them with the contract.
 #pragma once
 
 #include <span>
@@ -8,7 +8,7 @@
 
 namespace geres::cli {
 
-// `schema`: "Job", "Host", …; empty for one that is not known here.
+// `schema`: "Job", "Host", …; empty for an unknown one.
 std::span<const std::string> answer_fields(const std::string& schema);
 
 }  // namespace geres::cli

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The commands under "geres batch".
 #include "cli/context.h"
 #include "cli/job_filter.h"
 #include "cli/job_words.h"

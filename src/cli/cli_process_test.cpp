@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line as a user meets it: the real program, in a pipe or on a pseudo-terminal, against a hub that answers
-// from a script and remembers what it was asked.
+// from a script and records what it was asked.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,7 +40,7 @@ struct Asked {
   std::string token;
 };
 
-constexpr unsigned kNever = 0;  // as a status: the call is taken, and not a byte comes back
+constexpr unsigned kNever = 0;  // as a status: the call is accepted and never answered
 
 // Answers by "METHOD /path" (without the query), in order; the last answer stays.
 class FakeHub {
@@ -52,7 +52,7 @@ class FakeHub {
     const std::lock_guard lock(mutex_);
     answers_[what].push_back({status, body});
   }
-  void otherwise(unsigned status) {  // to what the script has no answer for
+  void otherwise(unsigned status) {  // for calls that the script does not mention
     const std::lock_guard lock(mutex_);
     otherwise_ = status;
   }
@@ -105,7 +105,7 @@ class FakeHub {
 struct Ran {
   int exit = -1;
   std::string out;
-  std::string err;  // on a terminal: all in `out`
+  std::string err;  // empty on a terminal, where all is in `out`
 };
 
 std::string read_all(int fd) {
@@ -115,7 +115,7 @@ std::string read_all(int fd) {
     pollfd ready{fd, POLLIN, 0};
     if (::poll(&ready, 1, 30'000) <= 0) return text + "\n(the test waited too long)";
     const auto n = ::read(fd, buffer, sizeof buffer);
-    if (n <= 0) return text;  // end, or EIO: the last one with the terminal is gone
+    if (n <= 0) return text;  // the end, or EIO after the last process with the terminal is gone
     text.append(buffer, std::size_t(n));
   }
 }
@@ -318,7 +318,7 @@ TEST_F(Cli, StatusSaysWhyAHubTakesNoJobs) {
   EXPECT_THAT(run({"status"}).out, HasSubstr("takes no jobs: the store's disk is full: 0 B free   0.1.0"));
 }
 
-// Of a command that talks to a hub: the first example that is it, its files made to be there.
+// The words of the first example of a command that talks to a hub; makes the files that they name.
 std::vector<std::string> good_words(const Command& command, const std::filesystem::path& directory) {
   for (const auto& example : command.examples) {
     auto words = split(example, ' ');
@@ -357,7 +357,7 @@ TEST_F(Cli, EndsWithOneWhereTheHubSaysNoAndWithTwoWhereNoHubEverWould) {
     ++tried;
   }
   EXPECT_GT(tried, 30u);
-  // Not here, but it may be another day.
+  // What is missing today may be there another day, so these end with 1.
   for (const auto& words : std::vector<std::vector<std::string>>{{"run", "no-such-program"},
                                                                  {"submit", "--type", "T", "--input", "no-such-file"},
                                                                  {"submit", "--type", "T", "--params", "@no-such-file"},
@@ -490,7 +490,7 @@ TEST_F(Cli, MakesOneJobForEachInput) {
 TEST_F(Cli, PushesTheWordsOfACommandOnceAndUnseen) {
   hub_.answer("GET /v1/packages", 200, list(""));
   hub_.answer("POST /v1/jobs", 201, job("ready"));
-  // The name holds the digest; the first call tells it.
+  // The name contains the digest, which the first call tells.
   run({"submit", "--tenant", "demo", "--", "echo", "hello"});
   const auto asked = hub_.asked();
   ASSERT_GE(asked.size(), 2u);
@@ -717,11 +717,11 @@ TEST_F(Cli, SaysWhoseFilesItLooksAt) {
   EXPECT_THAT(finding({}), HasSubstr("belongs to http://127.0.0.1:1, not to " + hub_.url() + " (from GERES_HUB)"));
   EXPECT_THAT(finding({"--hub", "127.0.0.1:1"}), testing::StartsWith("passed "));
   EXPECT_THAT(finding({"--data", data.string()}), testing::StartsWith("passed "));
-  std::filesystem::remove_all(data);  // no hub was ever here
+  std::filesystem::remove_all(data);  // no hub ever left a token here
   EXPECT_THAT(finding({}), testing::StartsWith("passed "));
 }
 
-// A hub that is gone without a sign, its connection still open, is noticed by its silence.
+// A hub that has gone without a sign, leaving its connection open, is noticed by its silence.
 TEST_F(Cli, FollowsALogAnewBehindASilentConnection) {
   const auto job = "GET /v1/jobs/" + kId;
   for (const char* state : {"running", "running", "finished"})

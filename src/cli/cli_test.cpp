@@ -65,7 +65,7 @@ TEST(Fields, AreThoseOfTheContract) {
     auto line = std::find(contract.begin(), contract.end(), "    " + name + "Members:");
     if (line == contract.end()) line = std::find(contract.begin(), contract.end(), "    " + name + ":");
     ASSERT_NE(line, contract.end()) << schema;
-    // Members stand below the outermost "properties:", by two columns.
+    // Members are indented two columns more than the outermost "properties:".
     std::set<std::string> there;
     std::size_t members_at = 0;
     for (++line; line != contract.end() && line->starts_with("     "); ++line) {
@@ -81,7 +81,7 @@ TEST(Fields, AreThoseOfTheContract) {
   EXPECT_NO_THROW(with_fields(json::array{json::object{{"id", "1"}}}, {"id", "error"}, answer_fields("Job")));
 }
 
-// At any width no id and no state is cut; what can be spared goes, what says the same in all rows first.
+// No id and no state is cut at any width. Columns that can be left out go, first those whose rows all say the same.
 TEST(Tables, HoldOnTheNarrowestTerminal) {
   Table table({{"ID"}, {"TYPE", false, true}, {"STATE"}, {"NOTE", false, true}});
   table.add({"…b2f41c77", "Thumbnail", "failed (maxAttempts)", "it says much"});
@@ -204,7 +204,7 @@ TEST(Words, ThatCanNeverBeRightEndWithTwo) {
   }
 }
 
-// Twelve o'clock, 2026-11-29, where it is one hour later than in London.
+// The time is twelve o'clock, 2026-11-29, in a zone one hour ahead of London.
 TEST(Moments, AreWhatPeopleType) {
   ::setenv("TZ", "CET-1", 1);
   ::tzset();
@@ -310,8 +310,9 @@ TEST(Troubles, BreakBetweenWordsOnATerminalAndLeaveCommandsWhole) {
   EXPECT_THAT(trouble_text(trouble, false), HasSubstr("three four five six\n"));
 }
 
-// usage = piece*   piece = "[" usage "]" | "{" usage ("|" usage)* "}" | "<" word ("|" word)* ">" | word, each with
-// "..."
+// Checks usage lines. Each of these may be followed by "...":
+//   usage = piece*
+//   piece = "[" usage "]" | "{" usage ("|" usage)* "}" | "<" word ("|" word)* ">" | word
 class Grammar {
  public:
   explicit Grammar(const std::string& text) : text_(text) {}
@@ -366,7 +367,7 @@ TEST(Help, KeepsToOneUsageGrammar) {
     for (const auto& usage : command.usage) EXPECT_TRUE(Grammar(usage).whole()) << command.path << " " << usage;
 }
 
-// A shell's way to split, as far as the examples need it. Stops at a redirection.
+// Splits words as a shell does, as far as the examples need it. Stops at a redirection.
 std::vector<std::string> shell_words(const std::string& line) {
   std::vector<std::string> words;
   std::string word;
@@ -421,7 +422,7 @@ TEST(Help, TopicsShowCommandsThatParse) {
   EXPECT_GT(found, 5u);
 }
 
-// Where a shell would begin a command: behind a prompt, variables that are set, a pipe, "&&".
+// Finds where a shell would begin a command: after a prompt, variable assignments, a pipe, "&&".
 std::vector<std::string> geres_commands(std::string shown) {
   static const std::regex kComment("(^|\\s)#.*");
   shown = std::regex_replace(shown, kComment, "");
@@ -446,7 +447,7 @@ TEST(Help, DocumentsShowCommandsThatThereAre) {
   static const std::regex kInline("`(geres [^`]*)`");
   std::size_t tried = 0;
   for (const auto& document : documents) {
-    // What has changed is told in the words of its time; screens are typed by a test of their own, errors too.
+    // The changelog uses the words of its time; screens and errors have a test of their own.
     if (document.filename() == "CHANGELOG.md" || document.filename() == "screens.md") continue;
     std::string text = read_file(document);
     for (std::size_t at; (at = text.find("\\\n")) != std::string::npos;) text.replace(at, 2, " ");
@@ -461,7 +462,7 @@ TEST(Help, DocumentsShowCommandsThatThereAre) {
         auto words = shell_words(command);
         words.erase(words.begin());
         const auto trouble = trouble_of(words);
-        // In running text what goes without saying is left out.
+        // Running text leaves out what goes without saying.
         if (!block && trouble.error.find("has no flag") == std::string::npos &&
             trouble.error.find("there is no command") == std::string::npos)
           continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A command as data: help, parsing, completion and "did you mean" are all read from these tables, so that they cannot
-// disagree. Each file with commands hands out its own list; commands.cpp puts them in the order of the help.
+// A command as data: help, parsing, completion and "did you mean" all read these tables, so that they cannot disagree.
+// Each file with commands provides its own list; commands.cpp arranges them in the order of the help.
 //
 //   Command::usage, after "geres PATH" (checked by a test):  <must-replace>  [optional]  {a | b}  ...  literals
 #pragma once
@@ -13,7 +13,7 @@ namespace geres::cli {
 
 class Context;
 
-// `time` lies ahead, `past_time` behind: "2h" is two hours from now, or ago.
+// "2h" as a `time` means two hours from now, as a `past_time` two hours ago.
 enum class Kind { text, integer, duration, size, time, past_time, pair, choice };
 
 // What the hub (or the program) can list to complete a value.
@@ -21,7 +21,7 @@ enum class Live { none, jobs, batches, types, packages, tenants, hosts, tokens, 
 
 struct Flag {
   std::string name;   // without dashes
-  std::string value;  // what stands for its value in the help, "N"; empty: a switch
+  std::string value;  // what the help shows for its value, "N"; empty: a switch
   std::string help;
   Kind kind = Kind::text;
   std::vector<std::string> choices = {};
@@ -40,7 +40,7 @@ struct Command {
   std::vector<std::string> examples;
   std::vector<Flag> flags;
   std::function<int(Context&)> run;  // empty: only its subcommands do something
-  Group group = Group::hidden;       // where the top help lists it; hidden: only under its parent
+  Group group = Group::hidden;       // the section of the top-level help; hidden: listed only under its parent
   std::size_t arguments_min = 0;
   std::size_t arguments_max = 0;
   Live live = Live::none;    // of its arguments
@@ -54,7 +54,7 @@ const std::vector<Command>& commands();
 const Command* find_command(const std::string& path);
 std::vector<std::string> subcommands(const std::string& path);  // "list", "show", … of "job"; of "": the top ones
 
-// What people type out of habit with other tools, and what it means here.
+// Words that people bring from other tools, and the command that is meant.
 struct Alias {
   std::vector<std::string> words;
   std::vector<std::string> means;

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A name that nobody has given is made such that the hub takes it: one line, not too long.
+// Makes a name that the hub accepts, since the user did not choose one: one line, not too long.
 std::string as_name(std::string_view text) {
   constexpr std::size_t kNameBytesMax = 256;
   constexpr std::string_view kMore = "…";
@@ -42,7 +42,7 @@ bool in_path(const std::string& program) {
   return false;
 }
 
-// A word that is not UTF-8, as printf's %b takes it. Nothing of it is left to mean something else there.
+// Encodes a word that is not UTF-8 for printf's %b, so that no part of it has a special meaning there.
 std::string for_printf(const std::string& word) {
   std::string out;
   char octal[8];
@@ -56,21 +56,21 @@ std::string for_printf(const std::string& word) {
   return out;
 }
 
-// Programs that a machine has by itself; hosts are expected to have them, too.
+// Programs that belong to the system, so hosts are expected to have them too.
 bool of_the_system(const std::string& path) {
   for (const char* directory : {"/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/", "/snap/"})
     if (path.starts_with(directory)) return true;
   return false;
 }
 
-// Where a file lies in the package: its relative path if it stays below here, else its base name.
+// A file's place in the package: its relative path if that stays below this directory, else its base name.
 std::string place_of(const std::string& word) {
   const auto path = fs::path(replace_bad_utf8(word)).lexically_normal();  // names in packages are UTF-8
   const bool below = path.is_relative() && path.string() != ".." && !path.string().starts_with("../");
   return below ? path.string() : path.filename().string();
 }
 
-// The word as a command's argument: braces are text, but for the names that it may refer to.
+// The word as a command's argument: braces are plain text, except around names that it may refer to.
 std::string templated(const std::string& word, const std::set<std::string>& names, bool& refers) {
   std::string out;
   for (std::size_t i = 0; i < word.size(); ++i) {
@@ -165,7 +165,7 @@ class Planner {
     return own ? text : parameter(word, number);
   }
 
-  // Parameters are UTF-8: other bytes go as text of which the job's machine makes bytes again.
+  // Parameters are UTF-8. A word of other bytes is sent as text from which the job's machine restores the bytes.
   std::string parameter(const std::string& word, std::size_t number) {
     const bool bytes = !valid_utf8(word);
     const std::string name = "argument" + std::to_string(number);
@@ -174,7 +174,7 @@ class Planner {
     return "{" + name + "}";
   }
 
-  // The full stop keeps line ends, which $(…) would cut off.
+  // The full stop protects line ends at the end of the word, which $(…) would remove.
   void put_bytes() {
     if (bytes_.empty()) return;
     std::string made, call = "exec";
@@ -191,7 +191,7 @@ class Planner {
     command_.insert(command_.begin(), words.begin(), words.end());
   }
 
-  // Values are parameters, so that the package is the same with others.
+  // Values are parameters, so that the package stays the same with other values.
   void put_around() {
     std::vector<std::string> before;
     if (around_.stdin_file) before = {"/bin/sh", "-c", "exec \"$@\" < " + std::string(kStdinPlace), "geres"};
@@ -229,7 +229,7 @@ class Planner {
   const CommandAround& around_;
   CommandPlan plan_;
   std::vector<std::string> command_;
-  std::set<std::size_t> bytes_;  // words of the command that are not UTF-8
+  std::set<std::size_t> bytes_;  // indexes of the command's words that are not UTF-8
 };
 
 }  // namespace

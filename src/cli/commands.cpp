@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// All commands in the order of the help, and the lookups in that table.
 #include "cli/command.h"
 
 #include <algorithm>

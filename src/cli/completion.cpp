@@ -50,10 +50,10 @@ end
 complete -c geres -f -a '(__geres_complete)'
 )";
 
-// A line that is being typed, as far as it can be understood.
+// The line being typed, as far as it can be parsed.
 struct Line {
   Words words;
-  const Flag* open = nullptr;  // its value is being typed
+  const Flag* open = nullptr;  // the flag whose value is being typed
   std::string typed;           // the last word, or what follows "--flag="
   std::string prefix;          // "--flag=" then
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What could come next on a command line that is being typed. The shells' own part is a fixed adaptor that calls
-// `geres __complete WORD…` (the last word is the one being typed) and gets "value TAB description" lines; no line at
-// all means: complete file names.
+// Proposes how to continue a command line that is being typed. Each shell has a fixed adaptor that calls `geres
+// __complete WORD…` (the last word is being typed) and reads lines of "value TAB description". No line at all means:
+// complete file names.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ struct Candidate {
   std::string description;
 };
 
-// Asks the hub for names when that helps, for at most 300 ms.
+// Asks the hub for names where that helps, for at most 300 ms.
 std::vector<Candidate> complete(const std::vector<std::string>& words);
 int print_completions(const std::vector<std::string>& words);
 std::vector<Command> completion_commands();

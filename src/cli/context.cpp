@@ -40,7 +40,7 @@ LeftToken left_token() {
   }
 }
 
-// The token: given, or the one that was left for this hub.
+// The token that was given, or else the one left for this hub.
 std::string find_token(const Context& context) {
   if (auto token = context.value("token")) return *token;
   auto left = left_token();
@@ -56,7 +56,7 @@ std::vector<std::string> known_words(const json::value& problem) {
   return words;
 }
 
-// The value that the problem is about: what stands in quotes first in its message.
+// The value that the problem is about: the first quoted text in its message.
 std::string quoted_word(const std::string& message) {
   const auto start = message.find('\'');
   const auto end = start == std::string::npos ? start : message.find('\'', start + 1);
@@ -109,7 +109,7 @@ void catch_interrupts() {
   action.sa_handler = on_interrupt;
   for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) {
     struct sigaction before {};
-    // What was ignored stays so: nohup, or in the background of a shell without job control.
+    // Keep ignoring a signal that was ignored before: under nohup, or in the background of a shell without job control.
     if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
     ::sigaction(signal, &action, nullptr);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a command works with: its words, a hub to talk to, and where to write. Answers are taken apart here, so that a
-// failure of the hub ends the command with the right exit code and words.
+// What a command works with: its words, a hub to talk to, and where to write. Answers are unwrapped here, so that a
+// failure of the hub ends the command with the right exit code and message.
 #pragma once
 
 #include <atomic>
@@ -33,7 +33,7 @@ class Context {
   const Services& services;
 
   bool has(const std::string& flag) const { return words.has(flag); }
-  // Given on the command line, else by the flag's environment variable. Of a time: as RFC 3339, whatever was typed.
+  // From the command line, else from the flag's environment variable. A time is RFC 3339, whatever was typed.
   std::optional<std::string> value(const std::string& flag) const;
   std::optional<std::string> value_as_typed(const std::string& name) const;
   std::string value_or(const std::string& flag, const std::string& otherwise) const {
@@ -41,15 +41,15 @@ class Context {
   }
   std::vector<std::string> values(const std::string& flag) const;
   std::optional<std::int64_t> integer(const std::string& flag) const;
-  std::string tenant();  // --tenant, GERES_TENANT, or the one that the hub takes for this token; else a usage error
-  std::optional<std::string> tenant_if() const;  // the first two; it may be absent
+  std::string tenant();  // --tenant, GERES_TENANT, or the hub's default for this token; else a usage error
+  std::optional<std::string> tenant_if() const;  // the first two only; may be absent
 
   client::Client& hub();
-  std::string hub_url() const;     // with http:// where no scheme was given
-  std::string called_hub() const;  // the same; throws the usage error where it is no address
+  std::string hub_url() const;     // with http:// if no scheme was given
+  std::string called_hub() const;  // the same; throws the usage error if it is not an address
   std::string hub_source() const;  // "--hub", "GERES_HUB" or "the default"
 
-  // The value of an answer; ends the command if there is none.
+  // The value of an answer; ends the command if it is a failure.
   template <class T>
   T ask(client::Answer<T> answer) {
     if (!answer) stop(answer.error());
@@ -58,21 +58,22 @@ class Context {
   [[noreturn]] void stop(const client::Failure& failure);
   Trouble trouble_of(const client::Failure& failure);
 
-  // Prints an answer: JSON with --output json or --fields in JSON, else by `table`.
-  // `schema`: what it is, as in answer_fields(); of lists: of each item.
+  // Prints an answer as JSON, with --fields only those members. `schema`: of what, as in answer_fields(); of lists, of
+  // each item.
   void show_json(const json::value& v, const std::string& schema = {});
-  // A table of the chosen fields, when --fields was given without JSON. True: it is done.
+  // Prints a table of the chosen fields if --fields was given without JSON. True: it did.
   bool show_fields(const json::value& list, const std::string& schema = {});
   Millis now() const { return SystemClock().wall(); }
 
  private:
-  std::optional<std::string> tenant_;  // the token's or hub's own, once asked for
+  std::optional<std::string> tenant_;  // the token's or the hub's default, once asked for
   std::unique_ptr<client::Client> client_;
 };
 
-// SIGINT, SIGTERM, SIGQUIT and SIGHUP set this; calls to the hub end soon after. Ctrl-Z is no end, and minded as well.
+// Set by SIGINT, SIGTERM, SIGQUIT and SIGHUP; calls to the hub end soon after. Ctrl-Z is handled too, but is not an
+// end.
 std::atomic<bool>& interrupted();
-int interrupt_signal();  // which one it was; 0: none was caught
+int interrupt_signal();  // which signal it was; 0: none
 void catch_interrupts();
 
 std::filesystem::path data_directory();   // GERES_DATA, else $XDG_DATA_HOME/geres

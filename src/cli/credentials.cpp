@@ -12,7 +12,7 @@ struct Place {
   std::string_view scheme, host, port;
 };
 
-// Of a well-formed address; others match nothing.
+// The parts of a well-formed address; others match nothing.
 Place place_of(std::string_view url) {
   const auto colons = url.find("://");
   if (colons == std::string_view::npos) return {};
@@ -33,7 +33,7 @@ bool is_digits_and_dots(std::string_view text) {
   return text.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-// By name or number; a name such as 127.evil.example is somebody's.
+// By name or number; a name such as 127.evil.example may be anybody's.
 bool is_loopback(std::string_view host) {
   return host == "localhost" || host == "[::1]" || (host.starts_with("127.") && is_digits_and_dots(host));
 }
@@ -52,7 +52,7 @@ std::string first_line(const std::filesystem::path& file) {
 bool LeftToken::belongs_to(std::string_view url) const {
   const auto asked = place_of(url);
   if (asked.host.empty()) return false;
-  // Who left no address is most likely where hubs are unless told otherwise; any other port may be anybody's.
+  // A hub that left no address is most likely at the default place; any other port may be anybody's.
   if (hub.empty()) return asked.scheme == "http" && is_loopback(asked.host) && asked.port == "8080";
   const auto own = place_of(hub);
   if (asked.scheme != own.scheme || asked.port != own.port) return false;

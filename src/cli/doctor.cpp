@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One line a check: what is well, what is not and how to mend it, and what looks odd but is fine. The names of the
-// checks are stable; JSON readers hold on to them.
+// Prints one line per check: what is well, what is wrong and how to fix it, and what looks odd but is fine. The names
+// of the checks are stable, because JSON readers rely on them.
 #include "base/duration.h"
 #include "cli/context.h"
 #include "cli/credentials.h"
@@ -94,14 +94,14 @@ Check check_hosts(Context& context) {
   return {"hosts", Finding::passed, words};
 }
 
-// All of the above together, and what nobody thought of: a job as it would run here.
+// All of the above together, and what nobody thought of: runs a job as it would run here.
 Check check_trial(Context& context, const std::filesystem::path& data) {
   try {
     context.services.try_host(existing(data), machine_slots());
     return {"trial", Finding::passed, "a job runs here, with the limits and as the user that a host would give it"};
   } catch (const Trouble& trouble) {
     return {"trial", Finding::failed, trouble.error + (trouble.why.empty() ? "" : ": " + trouble.why), trouble.next};
-  } catch (const std::exception& trouble) {  // there is no place for it
+  } catch (const std::exception& trouble) {  // no place for its directory
     return {"trial", Finding::failed, std::string("it cannot be tried: ") + trouble.what(),
             "--data DIR, one of your own"};
   }
@@ -122,12 +122,12 @@ void print(Context& context, const std::vector<Check>& checks) {
     }
     output.prose(paint(pad(word, 6), colour, output.look.out_colour) + "  " + pad(check.name, 15), clean(check.message),
                  23);
-    // Whole, so that it can be pasted.
+    // Unbroken, so that it can be pasted.
     if (!check.fix.empty()) output.line(std::string(23, ' ') + output.grey("fix: ") + clean(check.fix));
   }
 }
 
-// Without a home directory there is none by default, which keeps nobody from being told the rest.
+// Without a home directory there is no default, but the other checks still run.
 std::filesystem::path data_of(Context& context, std::vector<Check>& checks) {
   if (const auto given = context.value("data")) return *given;
   try {
@@ -138,8 +138,8 @@ std::filesystem::path data_of(Context& context, std::vector<Check>& checks) {
   }
 }
 
-// The directory is this machine's; a hub that is named may be another one, whose files and disk are elsewhere. Whoever
-// says --data has said which.
+// The directory is on this machine, but GERES_HUB or --hub may name a hub elsewhere, with other files and another disk.
+// With --data the user has said which directory is meant.
 void say_whose(const Context& context, const std::filesystem::path& data, std::vector<Check>& checks) {
   if (context.has("data") || context.hub_source() == "the default") return;
   const auto left = read_left_token(data);

@@ -25,7 +25,7 @@ std::string progress(const json::value& data) {
   return std::to_string(number_of(progress, "percent")) + "%" + (message.empty() ? "" : " " + message);
 }
 
-// "exit 3: oops", "timeout: …"; the hub's words alone where they say it themselves.
+// "exit 3: oops", "timeout: …"; only the hub's text where that already says it.
 std::string ending(const json::value& data) {
   const auto error = text_of(data, "error"), exit = exit_words(data);
   if (exit.empty() || error.find(exit) != std::string::npos) return error;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an event says, in words: who has a job, how an attempt ended, and when the next one comes.
+// An event in words: which host has a job, how an attempt ended, and when the next one comes.
 #pragma once
 
 #include <string>

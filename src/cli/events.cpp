@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log of events, a line each. Following goes on where it was when the hub goes away meanwhile, so that nothing is
-// missed and nothing comes twice.
+// The log of events, one line each. With --follow, reading continues at the same position after the hub was away, so
+// that nothing is missed or repeated.
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <charconv>
@@ -34,7 +34,7 @@ class EventLines {
     const auto subject = clean(text_of(*event, "subject")), tenant = clean(text_of(*event, "tenant"));
     if (!output_.look.out_terminal)
       return output_.line(joined({text_of(*event, "time"), type, subject, tenant, detail}, "\t"));
-    // What is spared on a narrow terminal: the day and the tenant, then whose event it is.
+    // A narrow terminal first loses the day and the tenant, then the subject.
     const auto width = terminal_width(1);
     const auto time = text_of(*event, "time").substr(0, 19);
     std::string line = output_.grey(width < 80 ? time.substr(11) : time) + "  " + pad(type, 15) + "  ";
@@ -55,9 +55,9 @@ class EventLines {
 };
 
 constexpr std::int64_t kTail = 20;
-constexpr std::int64_t kLookBackMax = 100'000;  // events of the log, to find that many that fit
+constexpr std::int64_t kLookBackMax = 100'000;  // events of the log that are searched for enough that fit
 
-// Where to begin. --since is a place in the log or an age; --tail counts from the end.
+// Where to begin: --since is a position in the log or an age, --tail counts from the end.
 struct Since {
   std::string id = "start";
   std::optional<Millis> at;
@@ -80,8 +80,8 @@ Since since_of(Context& context) {
 
 using Take = std::function<void(const transport::Frame&)>;
 
-// One answer of the hub, up to the newest event or, followed, until it breaks. `heard`: a byte came, which is a sign of
-// life also where no event was due.
+// Reads one answer of the hub: up to the newest event or, with `follow`, until the connection breaks. `heard`: a byte
+// came, which shows that the hub is alive even when no event was due.
 client::Answer<client::Reply> read_events(Context& context, client::Query query, const std::string& after, bool follow,
                                           const Take& take, bool& heard) {
   if (!follow) query.emplace_back("follow", "false");
@@ -96,8 +96,8 @@ client::Answer<client::Reply> read_events(Context& context, client::Query query,
   return reply;
 }
 
-// The last events that fit, shown; gives the place behind them. The log's numbers have no holes, so that its end can be
-// read by itself; where few events fit it is read from ever further back.
+// Shows the last events that fit and returns the position after them. The log's numbers have no holes, so its end can
+// be read directly; where few events fit, reading starts further and further back.
 std::string show_tail(Context& context, const client::Query& query, std::int64_t wanted, EventLines& lines) {
   std::string end;
   bool heard = false;
@@ -150,7 +150,8 @@ int events(Context& context) {
     if (reply && !follow) return kDone;
     if (!reply && reply.error().kind == client::Failure::Kind::stopped && follow) return kDone;
     if (!reply && reply.error().kind != client::Failure::Kind::unreachable) context.stop(reply.error());
-    // The call itself was patient: a hub that was never heard, or not heard again, is told as any other call does.
+    // The call itself was repeated for long. A hub that never answered, or did not answer again, is reported as by any
+    // other command.
     if (!reply && !std::exchange(heard, false)) context.stop(reply.error());
     context.hub().transport().options().wait_for_first = true;
   }

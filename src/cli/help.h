@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Help, made from the command tables; and the topics that belong to no single command, made from docs/help/*.txt.
+// Help, made from the command tables, and the topics that belong to no single command, from docs/help/*.txt.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The commands under "geres hosts".
 #include "base/duration.h"
 #include "cli/context.h"
 #include "cli/job_words.h"
@@ -25,7 +26,7 @@ std::string host_state(const json::value& host) {
   return state.empty() ? mode : state;
 }
 
-// Whether the kernel holds its jobs to their memory and processes, or the host only looks.
+// Whether the kernel holds jobs to their memory and processes, or the host only watches.
 Cell limits_cell(const json::value& host) {
   const auto& limits = member_of(host, "limits");
   const auto memory = text_of(limits, "memory"), processes = text_of(limits, "processes");
@@ -35,7 +36,7 @@ Cell limits_cell(const json::value& host) {
   return processes_watched ? Cell("processes watched", Colour::yellow) : Cell("kernel");
 }
 
-// Below the table: why a host gets no jobs, and when it is tried again.
+// Under the table: why a host gets no jobs, and when it is tried again.
 void tell_trouble(Context& context, const json::value& host) {
   const auto& health = member_of(host, "health");
   const auto state = text_of(health, "state");

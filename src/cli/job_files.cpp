@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files a job left, or was given: listed, or fetched into a directory.
+// The files that a job left or was given: listed, or downloaded to a directory.
 #include <algorithm>
 
 #include "base/duration.h"
@@ -26,7 +26,7 @@ struct Wanted : OutputDirectory::Wanted {
   std::string url;
 };
 
-// `told` is what else the hub says beside the list: what was left out.
+// `told` receives what the hub says besides the list, such as what was left out.
 std::vector<Wanted> left_files(Context& context, const std::string& id, json::value& told) {
   std::vector<Wanted> files;
   client::Query page;
@@ -51,7 +51,7 @@ std::vector<Wanted> given_files(const json::value& job) {
   return files;
 }
 
-// By its name, or as the list shows it.
+// `word` is the file's name, or its name as the list shows it.
 bool is_called(const Wanted& file, const std::string& word) {
   return file.path == word || escaped_name(file.path) == word;
 }
@@ -69,8 +69,8 @@ void keep_chosen(std::vector<Wanted>& files, const std::vector<std::string>& arg
   });
 }
 
-// What is there already with that very content is left as it is. Anything else by that name is the user's, and is said
-// before a byte is written.
+// A file that is already there with the same content is left alone. Any other file of that name is the user's, and is
+// reported before anything is written.
 std::vector<Wanted> missing_files(const std::vector<Wanted>& files, const OutputDirectory& directory, bool force) {
   std::vector<Wanted> missing;
   std::vector<std::string> taken;
@@ -89,7 +89,7 @@ std::vector<Wanted> missing_files(const std::vector<Wanted>& files, const Output
 }
 
 void fetch(Context& context, const std::vector<Wanted>& files, const fs::path& place) {
-  catch_interrupts();  // so that half a file is removed
+  catch_interrupts();  // so that a partial file is removed
   const OutputDirectory directory(place);
   const bool force = context.has("force");
   std::int64_t bytes = 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A job's output, as bytes: its standard output to ours, its standard error to ours. Terminals get it without what
-// would do more there than colour it. Following picks up where it was
-// when the hub goes away meanwhile.
+// A job's output as bytes: its standard output to ours, its standard error to ours. A terminal gets only what is
+// harmless there (terminal_filter.h). With --follow, printing continues at the same position after the hub was away.
 #include "cli/job_log.h"
 
 #include <future>
@@ -14,7 +13,7 @@
 namespace geres::cli {
 namespace {
 
-// For a terminal: that the hub is away, once for each absence.
+// Says on a terminal that the hub is away, once per absence.
 std::function<void(const std::string&)> told_once(Output& output) {
   return [&output, told = false](const std::string& why) mutable {
     if (!why.empty() && !std::exchange(told, true)) output.hint("the hub is away (" + why + "); trying again");
@@ -44,11 +43,11 @@ int log_job(Context& context) {
       try {
         return LogFollower(options, what).run();
       } catch (...) {
-        interrupted() = true;  // half of it would be of no use
+        interrupted() = true;  // ends the other stream as well, because half of the output is of no use
         throw;
       }
     };
-    // Side by side while they grow, else one after the other.
+    // In parallel while they grow, else one after the other.
     printed.push_back(std::async(what.follow ? std::launch::async : std::launch::deferred, std::move(print)));
   }
   std::vector<std::optional<client::Failure>> failures;

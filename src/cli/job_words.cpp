@@ -59,7 +59,7 @@ std::optional<Millis> ran_for(const json::value& job) {
 }
 
 std::string batch_name(const json::value& job) {
-  // What one would type: the default batch goes by its id.
+  // As people would type it: the default batch is called by its id.
   const auto name = text_of(job, "batchName"), id = text_of(job, "batch");
   return name.empty() || id == "batch0" ? id : name;
 }

@@ -23,7 +23,7 @@ std::string name_of(const json::value& job) {
   return text_of(job, "name");
 }
 
-// What a person looks for beside the state: the last line, the progress, when it is due.
+// What a person looks for besides the state: the last line, the progress, when the job is due.
 std::string note_of(const json::value& job, Millis now) {
   const auto state = state_of(job);
   if (state == "failed" || state == "cancelled") return text_of(job, "error");
@@ -151,7 +151,7 @@ std::string pairs(const json::value& object) {
   return text;
 }
 
-// What to do next about a job, as commands that work when pasted.
+// What to do next about a job, as commands that can be pasted.
 std::string advice(const json::value& job, const std::string& id) {
   const auto state = state_of(job), reason = text_of(job, "reason");
   if (state == "failed") {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cancel, redrive and dismiss: one job, several, or all that a filter picks; --dry-run only counts.
+// Cancel, redrive and dismiss: for one job, several, or all that a filter selects; --dry-run only counts.
 #include "cli/context.h"
 #include "cli/job_filter.h"
 #include "cli/job_ids.h"
@@ -32,7 +32,7 @@ void add_reason(Context& context, json::object& body) {
   if (const auto grace = context.value("grace")) body["grace"] = *grace;
 }
 
-// The new jobs of a redrive, watched to their end.
+// Waits for the new jobs of a redrive to end.
 int wait_for(Context& context, const std::vector<std::string>& ids, const std::string& tenant) {
   auto& output = context.output;
   const auto options = [&] {
@@ -65,7 +65,7 @@ int redrive_and_wait(Context& context) {
 }
 
 int change_filtered(Context& context, const Verb& verb) {
-  // GERES_TENANT alone picks nothing: too many jobs would be meant by too few words.
+  // GERES_TENANT alone is not a filter: so short a command must not change so many jobs.
   if (filter_words(context).empty() && !(!verb.is_cancel() && context.has("reason")))
     usage_error("'" + verb.name + "' of which jobs?", "neither a job nor a filter is given",
                 "geres job " + verb.name + " last, or geres job " + verb.name + " --batch NAME" +
@@ -142,7 +142,7 @@ int change(Context& context, const Verb& verb) {
   return change_named(context, verb);
 }
 
-// What a job that waits may still have changed.
+// Changes what can still be changed of a waiting job.
 int set_job(Context& context) {
   json::object body;
   if (const auto priority = context.integer("priority")) body["priority"] = *priority;
@@ -153,7 +153,7 @@ int set_job(Context& context) {
   if (body.empty() && tags.empty())
     usage_error("'job set' changes what?", "no flag is given", "geres job set last --priority 5", "--priority");
   const auto id = resolve_job(context, context.words.arguments[0]);
-  if (!tags.empty()) {  // the hub takes them all at once
+  if (!tags.empty()) {  // the hub replaces all tags at once
     const auto job = context.ask(context.hub().get("/v1/jobs/" + id));
     const auto& before = member_of(job, "tags");
     json::object all = before.is_object() ? before.get_object() : json::object();

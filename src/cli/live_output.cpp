@@ -8,7 +8,7 @@
 namespace geres::cli {
 namespace {
 
-constexpr std::size_t kEndMax = 128 * 1024;  // more than a result is long
+constexpr std::size_t kEndMax = 128 * 1024;  // larger than any result
 
 std::string_view without_line_end(std::string_view text) {
   while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
@@ -32,7 +32,7 @@ LiveOutput::LiveOutput(const client::Options& options, const std::string& job) {
       try {
         return LogFollower(options, what).run();
       } catch (...) {
-        interrupted() = true;  // half of it would be of no use
+        interrupted() = true;  // ends the other stream as well, because half of the output is of no use
         throw;
       }
     }));
@@ -40,7 +40,7 @@ LiveOutput::LiveOutput(const client::Options& options, const std::string& job) {
 }
 
 LiveOutput::~LiveOutput() {
-  // Left alone in the middle: the followers see it and end.
+  // Destroyed before the end: the followers see this and stop.
   for (const auto& stream : streams_)
     if (stream.valid()) interrupted() = true;
 }
@@ -54,7 +54,7 @@ std::optional<client::Failure> LiveOutput::finish() {
 
 bool LiveOutput::shown(std::string_view result) const {
   result = without_line_end(result);
-  // What is no UTF-8 was replaced in the result.
+  // The result has U+FFFD where the output is not UTF-8.
   return without_line_end(end_).ends_with(result) || without_line_end(replace_bad_utf8(end_)).ends_with(result);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a job prints, as it comes: its standard output to ours, its standard error to ours, over all its attempts.
+// Prints what a job prints, as it comes: its standard output to ours, its standard error to ours, over all its
+// attempts.
 #pragma once
 
 #include <future>
@@ -13,22 +14,22 @@ namespace geres::cli {
 
 class LiveOutput {
  public:
-  // Follows from now on, on threads of its own.
+  // Starts to follow, on threads of its own.
   LiveOutput(const client::Options& options, const std::string& job);
   ~LiveOutput();
   LiveOutput(const LiveOutput&) = delete;
   LiveOutput& operator=(const LiveOutput&) = delete;
 
-  // Once the job has ended: returns when all is printed, or why that cannot be. Throws std::system_error when it cannot
-  // be written.
+  // Call it when the job has ended. Returns when everything is printed, or why that is impossible. Throws
+  // std::system_error when our own output cannot be written.
   std::optional<client::Failure> finish();
 
-  // After finish(): whether `result` is no more than the end of what was printed to standard output.
+  // After finish(): whether `result` is just the end of what was printed to standard output.
   bool shown(std::string_view result) const;
 
  private:
-  std::string end_;  // of standard output; its thread's until finish()
-  // Last, so first to go: each waits for its thread, which uses the rest.
+  std::string end_;  // of standard output; owned by its thread until finish()
+  // Last, and therefore destroyed first: each waits for its thread, which uses the rest.
   std::vector<std::future<std::optional<client::Failure>>> streams_;
 };
 

@@ -12,10 +12,10 @@
 namespace geres::cli {
 namespace {
 
-constexpr Millis kPatience = 30 * 60'000;  // with a hub that is away while a log is followed
+constexpr Millis kPatience = 30 * 60'000;  // for a hub that is away while a log is followed
 constexpr Millis kQuick = 1'000, kPause = 500;
 
-// Not this call's fault: a later one may go well.
+// A failure that may pass, so that a later call may succeed.
 bool away(const client::Failure& failure) {
   return (failure.kind == client::Failure::Kind::unreachable && failure.error.code == Code::unavailable) ||
          (failure.status >= 502 && failure.status <= 504);
@@ -36,7 +36,7 @@ void LogFollower::print(std::string_view bytes) {
   if (what_.on_bytes) what_.on_bytes(bytes);
   if (!filter_) return write_out(what_.fd, bytes);
   const auto text = filter_->pass(bytes);
-  if (filter_->coloured()) is_coloured(what_.fd, true);  // before: a stop may come at any time
+  if (filter_->coloured()) is_coloured(what_.fd, true);  // set beforehand, since Ctrl-Z may come at any time
   write_out(what_.fd, text);
   is_coloured(what_.fd, filter_->coloured());
 }
@@ -49,10 +49,10 @@ std::optional<client::Failure> LogFollower::run() {
   return failure;
 }
 
-// A job that prints nothing and a hub that is gone without a sign look the same, so after some silence the log is
+// A job that prints nothing and a hub that has gone without a sign look the same, so after some silence the log is
 // followed anew.
 std::optional<client::Failure> LogFollower::follow() {
-  int quick = 0;  // answers in a row that came at once and brought nothing, from a proxy that lets nobody wait
+  int quick = 0;  // answers in a row that came at once without news, from a proxy that allows no long poll
   std::optional<Millis> away_since;
   for (bool begun = false;; begun = true) {
     if (quick > 2) pause();
@@ -70,12 +70,12 @@ std::optional<client::Failure> LogFollower::follow() {
           return true;
         },
         what_.follow);
-    // A hub that stops ends its answers: all has come when the job had ended before the answer began.
+    // A stopping hub ends its answers, so an end only counts if the job had ended before the answer began.
     if (reply && (!what_.follow || *had_ended)) return std::nullopt;
     const auto now = SystemClock().monotonic();
     quick = came_ == 0 && now - asked < kQuick ? quick + 1 : 0;
     if (!reply && (!away(reply.error()) || (!what_.follow && came_ == 0))) return reply.error();
-    // A hub that is away is waited for by look(): here it answers that, and nothing else.
+    // Only look() waits for a hub that is away; here the hub does answer that call, but not this one.
     if (reply || came_ > 0 || now - asked >= silence_max())
       away_since.reset();
     else if (now - away_since.value_or(now) > kPatience)
@@ -89,7 +89,7 @@ Millis LogFollower::silence_max() const {
   return hub_.transport().options().answer_time_max;
 }
 
-// Ends with Ctrl-C, which the next call then tells.
+// Returns early on Ctrl-C, which the next call then reports.
 void LogFollower::pause() {
   const auto* stop = hub_.transport().options().stop;
   for (Millis slept = 0; slept < kPause && (stop == nullptr || !stop->load()); slept += 50) ::usleep(50'000);
@@ -110,7 +110,7 @@ client::Answer<client::Reply> LogFollower::ask(client::Query more, client::Sink 
   if (follow) call.query.emplace_back("follow", "true");
   call.lasting = follow;
   call.silence_max = silence_max();
-  if (follow) call.patience = 0;  // coming back is follow()'s business
+  if (follow) call.patience = 0;  // follow() itself connects again
   call.take = std::move(sink);
   return hub_.transport().send(call);
 }
@@ -131,7 +131,7 @@ std::optional<client::Failure> LogFollower::begin() {
   return std::nullopt;
 }
 
-// Puts the bytes that came behind attempt_ and offset_.
+// Advances attempt_ and offset_ by the bytes that came.
 std::optional<client::Failure> LogFollower::locate() {
   while (what_.follow && came_ > 0 && attempt_ < newest_) {
     const auto all = length();

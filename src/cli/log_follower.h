@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One stream of a job's log, printed as it is or as it grows, over attempts and over absences of the hub. The hub goes
-// from attempt to attempt without a word, so after a break it is found out which byte of which attempt was the last
-// that came: attempts before the newest do not grow any more, and the hub says how long they are.
+// on from one attempt to the next without saying so, so after a break we find out which byte of which attempt came
+// last: attempts before the newest do not grow any more, and the hub says how long they are.
 #pragma once
 
 #include <functional>
@@ -19,16 +19,17 @@ class LogFollower {
   struct What {
     std::string job;
     std::string stream;                                   // stdout | stderr
-    std::optional<std::int64_t> attempt;                  // the newest; with `follow` those after it as well
+    std::optional<std::int64_t> attempt;                  // absent: the newest; with `follow` also those after it
     std::optional<std::int64_t> tail;                     // lines
     bool follow = false;                                  // until the job has ended
     int fd = 1;                                           // where the bytes go …
-    bool raw = false;                                     // … as they are; else a terminal gets them filtered
-    std::function<void(std::string_view)> on_bytes = {};  // is told of them, too
+    bool raw = false;                                     // … unchanged; otherwise a terminal gets them filtered
+    std::function<void(std::string_view)> on_bytes = {};  // receives them, too
   };
   LogFollower(client::Options options, What what);
 
-  // Returns when all is printed, or why that cannot be. Throws std::system_error when it cannot be written.
+  // Returns when everything is printed, or why that is impossible. Throws std::system_error when `fd` cannot be
+  // written.
   std::optional<client::Failure> run();
 
  private:
@@ -46,10 +47,10 @@ class LogFollower {
   client::Client hub_;
   const What what_;
   std::optional<TerminalFilter> filter_;
-  std::int64_t newest_ = 0;   // attempt, when it was looked at
-  std::int64_t attempt_ = 0;  // the place from which on it is printed …
+  std::int64_t newest_ = 0;   // the newest attempt when last looked at
+  std::int64_t attempt_ = 0;  // where the connection began …
   std::int64_t offset_ = 0;
-  std::int64_t came_ = 0;  // … and how many bytes were since then, maybe of further attempts
+  std::int64_t came_ = 0;  // … and the bytes since then, perhaps of later attempts
 };
 
 }  // namespace geres::cli

@@ -84,7 +84,7 @@ Check check_files() {
           "ulimit -n 65536, or LimitNOFILE=65536 in the unit"};
 }
 
-// A host's jobs share its own limit where it is less than what they should have (4,096 each, twice over).
+// All jobs of a host share its own limit, which should allow twice what each may have (4,096).
 Check check_processes() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NPROC, &limit);
@@ -116,7 +116,7 @@ Check check_namespaces(bool& pid_namespace) {
           "kernel.apparmor_restrict_unprivileged_userns=0)"};
 }
 
-// The cgroup this process is in, of the unified hierarchy, as a directory; empty if there is none.
+// The directory of this process's cgroup in the unified hierarchy; empty if there is none.
 fs::path own_cgroup() {
   const auto text = read_file_if("/proc/self/cgroup").value_or("");
   for (const auto& line : split(text, '\n')) {
@@ -141,7 +141,7 @@ Check check_containment(bool pid_namespace) {
           "run the host as root, or as a systemd service with Delegate=yes"};
 }
 
-// Whether the kernel can hold a job to its memory: v1's own hierarchy, or one of v2 that hands the controller down.
+// Whether the kernel can limit a job's memory: by v1's own hierarchy, or by one of v2 that passes the controller on.
 Check check_memory() {
   constexpr const char* kV1 = "/sys/fs/cgroup/memory";
   if (::access(kV1, W_OK) == 0) return {"memoryLimit", Finding::passed, "each job's memory by the kernel (cgroup v1)"};
@@ -158,7 +158,7 @@ Check check_memory() {
 Check check_fence() {
   if (::geteuid() == 0) return {"fence", Finding::passed, "as root each tenant's jobs have a user of their own"};
   constexpr long kAbiMin = 2;
-  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1U);  // asks for the version
+  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1U);  // returns the ABI version
   if (abi >= kAbiMin)
     return {"fence", Finding::passed, "Landlock (ABI " + std::to_string(abi) + ") keeps jobs to their own files"};
   return {"fence", Finding::fine, "a job can read and change all that you can: for one trusted person only",

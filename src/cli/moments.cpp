@@ -19,7 +19,7 @@ std::optional<int> number(std::string_view text, std::size_t digits_min, std::si
   return n >= 0 && text[0] != '-' ? std::optional(n) : std::nullopt;
 }
 
-// Sets the day of `local`, whose clock is left at midnight.
+// Sets the day of `local`, with the time at midnight.
 bool take_day(const std::string& text, std::tm& local) {
   local.tm_hour = local.tm_min = local.tm_sec = 0;
   if (text == "today") return true;
@@ -54,7 +54,7 @@ bool take_clock(const std::string& text, std::tm& local) {
 }
 
 Millis millis_of(std::tm local) {
-  local.tm_isdst = -1;  // as it is on that day
+  local.tm_isdst = -1;  // daylight saving as on that day
   return Millis(std::mktime(&local)) * 1'000;
 }
 

@@ -37,7 +37,7 @@ std::string resolve_named(Context& context, const std::string& path, const std::
 namespace {
 
 struct FoundHosts {
-  std::vector<json::value> meant;  // the best that there are: by name, by id, by the start of the name
+  std::vector<json::value> meant;  // the best matches: by name, else by id, else by the start of the name
   std::vector<std::string> names;
 };
 

@@ -152,8 +152,8 @@ json::value with_fields(const json::value& objects, const std::vector<std::strin
   return list;
 }
 
-constexpr std::size_t kElasticLeast = 10;  // what an elastic column keeps while others can be spared
-constexpr std::size_t kElasticMin = 4;     // and at all
+constexpr std::size_t kElasticLeast = 10;  // the width that an elastic column keeps while other columns can be left out
+constexpr std::size_t kElasticMin = 4;     // the least width of an elastic column
 
 void Table::add(std::vector<Cell> row) {
   for (auto& cell : row) cell.shown = clean(cell.shown), cell.piped = tab_free(cell.piped);
@@ -170,7 +170,7 @@ std::vector<std::size_t> Table::natural_widths() const {
   return widths;
 }
 
-// Only elastic columns give way: an id or a state that is cut is of no use.
+// Only elastic columns shrink, because an id or a state that is cut off is useless.
 std::vector<std::size_t> Table::widths(int width) const {
   auto widths = natural_widths();
   std::size_t total = 2 * (widths.size() - 1);
@@ -190,7 +190,7 @@ std::vector<std::size_t> Table::widths(int width) const {
   return widths;
 }
 
-// The column that can be spared most easily.
+// The column that can best be left out.
 std::optional<std::size_t> Table::least_needed(bool constant_only) const {
   std::optional<std::size_t> least;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
@@ -221,7 +221,7 @@ Table Table::fitted_to(int width) const {
       gone[*spared] = true;
       table = table.without(gone);
     }
-  // Narrower than anything: what is cut goes from the right, then the rest, and the first column stays.
+  // Still too wide: leave out columns from the right, first those that would be cut, and keep the first column.
   while (!fits(kElasticMin) && table.columns_.size() > 1) {
     std::size_t last = table.columns_.size() - 1;
     while (last > 0 && !table.columns_[last].elastic) --last;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a command's words go. Standard output carries what was asked for (a table, one JSON value, bare ids); standard
-// error carries talk (hints, progress, errors). A terminal gets colours and fitted tables; a pipe gets plain lines.
+// Where a command's output goes. Standard output carries what was asked for (a table, one JSON value, bare ids),
+// standard error the rest (hints, progress, errors). A terminal gets colours and fitted tables, a pipe plain lines.
 #pragma once
 
 #include <optional>
@@ -24,9 +24,9 @@ struct Look {
   std::vector<std::string> fields;  // --fields; empty: the usual ones
 };
 
-// The reader of a pipe may have had enough; then there is nobody left to tell, and the program ends. Any thread.
+// The reader of a pipe may have closed it; then nobody can be told, and the program ends. Any thread.
 void write_out(int fd, std::string_view text);
-int terminal_width(int fd);  // 80 if it will not say
+int terminal_width(int fd);  // 80 if it is unknown
 int terminal_height(int fd);
 Look look_around();  // by isatty, NO_COLOR and TERM
 
@@ -34,21 +34,21 @@ class Output {
  public:
   Look look;
 
-  void out(std::string_view text);   // standard output, as it is
-  void line(std::string_view text);  // and a line break
-  // A line, which a narrow terminal breaks between words; below `begin` it is indented.
+  void out(std::string_view text);   // to standard output, unchanged
+  void line(std::string_view text);  // with a line break
+  // One line, broken between words on a narrow terminal; continuation lines are indented below the end of `begin`.
   void prose(std::string_view begin, std::string_view text, std::size_t indent);
   void json(const json::value& v);   // one value; indented on a terminal
-  void talk(std::string_view text);  // standard error, a line; not with --quiet or JSON
-  void hint(std::string_view text);  // talk, but on a terminal only
+  void talk(std::string_view text);  // a line on standard error; not with --quiet or JSON
+  void hint(std::string_view text);  // like talk, but only on a terminal
   std::string grey(std::string_view text) const { return paint(text, Colour::grey, look.out_colour); }
   std::string bold(std::string_view text) const { return paint(text, Colour::bold, look.out_colour); }
 };
 
 std::string indented(const json::value& v);
 
-// --fields on objects: only those members, in that order. A member that is not among `members` (those that there may
-// be) and that no object has is a usage error listing those there are.
+// --fields on objects: only those members, in that order. A field that is neither among `members` (those that may
+// exist) nor in any object is a usage error that lists the valid ones.
 json::value with_fields(const json::value& objects, const std::vector<std::string>& fields,
                         std::span<const std::string> members = {});
 
@@ -65,8 +65,9 @@ struct Cell {
 struct Column {
   std::string title;
   bool right = false;
-  bool elastic = false;  // gives up its width first when the terminal is narrow
-  int spare = 0;         // goes altogether when that is not enough: the highest first, those that say the same before
+  bool elastic = false;  // shrinks first when the terminal is narrow
+  // Left out when that is not enough: the highest first, those with constant content before the others.
+  int spare = 0;
 };
 
 class Table {
@@ -80,7 +81,7 @@ class Table {
 
  private:
   Table without_empty_columns() const;
-  Table fitted_to(int width) const;  // with fewer columns if they do not fit
+  Table fitted_to(int width) const;  // without some columns if not all fit
   std::optional<std::size_t> least_needed(bool constant_only) const;
   Table without(const std::vector<bool>& gone) const;
   std::vector<std::size_t> natural_widths() const;

@@ -29,7 +29,7 @@ std::string shown(const fs::path& directory, const std::string& path) {
                 "files are never written through links or over directories", "--out DIR, another one"};
 }
 
-// The directory above a path, or an empty Fd where a part of it is absent.
+// Opens the directory that contains a path; an empty Fd if a part is absent.
 Fd parent_of(const Fd& root, const fs::path& directory, const std::string& path, bool make) {
   Fd at(::openat(root.get(), ".", kDirectoryFlags));
   for (auto start = std::string::size_type{0}, end = path.find('/'); end != path.npos;

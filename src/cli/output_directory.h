@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A directory of the user's that files of a job are put into. Their paths come from the job: none leads out of the
-// directory, be it by name or through a link, and none takes the place of what the user has there, unless told so.
+// A directory of the user's that a job's files are put into. The paths come from the job, so none may lead out of the
+// directory, by name or through a link, and none may replace a file of the user's unless the user says so.
 #pragma once
 
 #include <filesystem>
@@ -18,16 +18,16 @@ class OutputDirectory {
   explicit OutputDirectory(std::filesystem::path directory);
 
   struct Wanted {
-    std::string path;        // as the hub tells it
+    std::string path;        // as the hub names it
     std::string sha256;      // empty: not known
     std::int64_t size = -1;  // likewise
   };
-  // Looks, changing nothing. `same`: that file, with that content, is there already. Throws Trouble if it cannot lie
-  // there at all: the path leads out, or something that is no directory, or is a link, is in its way.
+  // Looks without changing anything. `same`: this file, with this content, is already there. Throws Trouble if it
+  // cannot be put there: the path leads out, or something in its way is a link or not a directory.
   enum class There { nothing, same, other };
   There look(const Wanted& file) const;
 
-  // A file to be written and put at `path`, with the directories above it made.
+  // A file to be written and then moved to `path`; makes the directories above it.
   std::unique_ptr<NewFile> begin(const std::string& path) const;
 
  private:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The commands under "geres package".
 #include <algorithm>
 
 #include "base/duration.h"
@@ -31,7 +32,7 @@ std::string default_name(const fs::path& path) {
   return name;
 }
 
-// A directory is packed here; a file must be a package already. Gives the ZIP to send.
+// The ZIP to send: a directory is packed here, a file must already be a package.
 fs::path zip_of(Context& context, const fs::path& source, const fs::path& temporary) {
   std::error_code error;
   if (fs::is_directory(source, error)) {
@@ -55,7 +56,7 @@ int push(Context& context) {
   const fs::path source = context.words.arguments[1];
   const TemporaryDirectory temporary;
   const auto zip = zip_of(context, source, temporary.path());
-  // Looked into here first: what is wrong with it is said without sending it.
+  // Checked here first, so that a mistake is reported without sending the package.
   const auto contents = package::inspect(zip);
   if (!contents) stop_on(contents.error(), "'" + source.string() + "' is not a good package");
   const auto name = context.value_or("name", default_name(source));
@@ -89,7 +90,7 @@ int list(Context& context) {
   if (const auto name = context.value("name")) query.emplace_back("name", *name);
   json::array packages;
   context.ask(context.hub().list("/v1/packages", query, [&](const json::value& package) {
-    // Those that "submit -- COMMAND" made are many and of no interest by name.
+    // Packages made by "submit -- COMMAND" are many, and their names mean nothing to people.
     if (!context.has("all") && !context.has("name") && text_of(package, "name").starts_with("cmd-")) return true;
     packages.push_back(package);
     return true;

@@ -14,7 +14,7 @@ namespace geres::cli {
 namespace {
 
 constexpr Millis kRedraw = 100;
-constexpr Millis kFarAway = 360'000'000;  // what is farther away is not worth a guess
+constexpr Millis kFarAway = 360'000'000;  // a longer estimate is not worth showing
 
 std::string repeated(std::string_view piece, std::size_t n) {
   std::string text;
@@ -22,7 +22,7 @@ std::string repeated(std::string_view piece, std::size_t n) {
   return text;
 }
 
-// Rows keep their place while their job is there; new jobs take the rows that became free.
+// A job keeps its row; new jobs take the rows that became free.
 void settle(std::vector<std::string>& places, const json::array& jobs, std::size_t rows) {
   std::vector<std::string> ids;
   for (const auto& job : jobs) ids.push_back(text_of(job, "id"));
@@ -65,7 +65,7 @@ std::string job_line(const json::value& job, Millis now, bool colour) {
   return line;
 }
 
-// "12.3 s", "12.3 s, 17 s left": since the attempt started, and until it is likely to be done.
+// "12.3 s", "12.3 s, 17 s left": since the attempt started, and until it will probably end.
 std::string time_words(const Scene& scene, Millis now) {
   const auto start = time_of(scene.jobs.front(), "startedAt");
   std::string words = start ? took(now - *start) : "";
@@ -88,7 +88,7 @@ std::vector<std::string> single_lines(const Scene& scene, int width, bool colour
     }
     auto times = time_words(scene, now);
     if (number_of(job, "attempt") > 1) times += "  attempt " + std::to_string(number_of(job, "attempt"));
-    // A long message gives way to the times.
+    // A long message is cut in favour of the times.
     const auto room = std::size_t(std::max<std::int64_t>(4, width - std::int64_t(used + times.size()) - 3));
     const auto message = clean(text_of(progress, "message"));
     if (!message.empty()) line += fit(message, room) + "  ";
@@ -103,7 +103,7 @@ std::vector<std::string> single_lines(const Scene& scene, int width, bool colour
   return lines;
 }
 
-// Cuts a line that has colours in it to `width` columns.
+// Cuts a line with colours in it to `width` columns.
 std::string fit_painted(const std::string& line, std::size_t width) {
   std::string out;
   std::size_t used = 0;
@@ -170,7 +170,7 @@ class BarView final : public ProgressView {
   }
 
  private:
-  // To the first of our lines; lines that a narrower window has wrapped count for more.
+  // Moves to the first of our lines; lines that a narrower window has wrapped count more than once.
   std::string back() const {
     std::size_t rows = 0;
     const auto width = std::size_t(terminal_width(fd_));
@@ -204,7 +204,7 @@ class BarView final : public ProgressView {
   std::vector<std::string> places_;
 };
 
-// One line for each change, with its time; many jobs: at most one a second. That time goes by is no change.
+// Prints one line per change, with its time; of many jobs at most one a second. Passing time is not a change.
 class PlainView final : public ProgressView {
  public:
   explicit PlainView(int fd) : fd_(fd) {}

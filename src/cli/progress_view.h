@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How work that goes on is shown: bars that are redrawn in place (at most ten times a second, the cursor hidden and
-// always restored), plain lines that only say what has changed, JSON lines, or nothing.
+// How ongoing work is shown: bars that are redrawn in place (at most ten times a second; the cursor is hidden and
+// always restored), plain lines about changes only, JSON lines, or nothing.
 #pragma once
 
 #include <map>
@@ -13,15 +13,15 @@
 
 namespace geres::cli {
 
-// What there is to see at one moment.
+// What there is to show at one moment.
 struct Scene {
   std::string title;                           // "photos"; empty for a single job
   std::map<std::string, std::int64_t> counts;  // by state, and "retrying" out of scheduled
-  double rate = 0;                             // ended jobs a second; 0: not known
-  json::array jobs;                            // running or about to be tried again; one: the job watched
+  double rate = 0;                             // ended jobs per second; 0: unknown
+  json::array jobs;                            // running, or waiting for a retry; or the one job that is watched
   bool single = false;
-  std::optional<Millis> ends_at;  // of a single job that runs: when it is likely to be done, wall time
-  std::string note;               // why it waits, or that the hub is away
+  std::optional<Millis> ends_at;  // when a single running job will probably end, wall time
+  std::string note;               // why the job waits, or that the hub is away
 
   std::int64_t count(const std::string& state) const;
   std::int64_t ended() const { return count("finished") + count("failed") + count("cancelled"); }
@@ -31,16 +31,16 @@ struct Scene {
 class ProgressView {
  public:
   virtual ~ProgressView() = default;
-  virtual void show(const Scene& scene) = 0;  // as often as one likes
+  virtual void show(const Scene& scene) = 0;  // may be called as often as one likes
   virtual void redraw() {}                    // time has passed
-  virtual void end() {}                       // takes bars away; nothing is shown after it
+  virtual void end() {}                       // removes the bars; nothing is shown after it
 };
 
-// When a job is likely to be done: it goes on as fast as it went since its attempt started. Found out at each change of
-// its percentage and kept in between, so that the time left counts down while nothing is heard.
+// When a job will probably end, if it continues at the average speed of its attempt so far. Computed at each change of
+// the percentage and kept in between, so that the time left counts down while nothing arrives.
 class Estimate {
  public:
-  // Wall time; nullopt while nothing can be said. Times that have passed are no use to anybody and are not given.
+  // Wall time; nullopt if there is no estimate, or it has passed.
   std::optional<Millis> look(const json::value& job, Millis now);
 
  private:
@@ -49,8 +49,8 @@ class Estimate {
   std::optional<Millis> ends_at_;
 };
 
-// `mode`: auto, tty, plain, json, quiet; "notes" beside output that is shown as it comes: why the job waits, and how an
-// attempt ended that is not the last. `fd` is where it goes: 1 when the progress is what was asked for, else 2.
+// `mode`: auto, tty, plain, json, quiet, or "notes", which goes beside output that is printed as it comes: why the job
+// waits, and how attempts before the last one ended. `fd` is 1 when the progress is what was asked for, else 2.
 std::unique_ptr<ProgressView> make_view(const std::string& mode, const Look& look, int fd);
 
 // Pure, for tests.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From words to an exit code: finds the command, runs it, and shows whatever trouble ends it, in one place.
+// From words to an exit code: finds the command, runs it, and in one place shows whatever ended it.
 #include "cli/run.h"
 
 #include <signal.h>
@@ -19,14 +19,14 @@ void show(Output& output, const Trouble& trouble) {
     try {
       return output.json(trouble_json(trouble));
     } catch (...) {
-      // Full or gone: that may be the very trouble. There is the other stream.
+      // Standard error is full or closed, which may be the reason for the trouble. Try the other stream.
     }
   }
   if (trouble.exit == kInterrupted) {
     try {
       return output.talk(trouble.why.empty() ? trouble.error : trouble.why + "      " + trouble.next);
     } catch (const std::exception&) {
-      // There is nobody left to tell.
+      // Nobody can be told.
     }
   }
   if (trouble.exit != kInterrupted)
@@ -71,7 +71,7 @@ int run(const std::vector<std::string>& args, const Services& services) {
     return run_words(args, output, services);
   } catch (const Trouble& trouble) {
     show(output, trouble);
-    // As a shell tells it of a program that the signal has ended: 143 after a SIGTERM.
+    // As a shell reports a program that a signal has ended: 143 after SIGTERM.
     return trouble.exit == kInterrupted && interrupt_signal() != 0 ? 128 + interrupt_signal() : trouble.exit;
   } catch (const std::exception& error) {
     show(output, Trouble{kFailed, error.what()});

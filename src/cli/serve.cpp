@@ -31,7 +31,7 @@ void print_block(const std::string& what, const std::vector<std::pair<std::strin
   const auto indent = width + 6;
   const auto room = std::size_t(std::max(terminal_width(1) - int(indent), 10));
   for (const auto& [name, text] : rows) {
-    // What comes next stays whole, so that it can be pasted.
+    // "Next" is printed unbroken, so that it can be pasted.
     const bool whole = !output.look.out_terminal || name == "Next";
     block += "  " + output.grey(pad(name, width + 4)) + (whole ? text : wrapped(text, room, std::string(indent, ' '))) +
              "\n";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The long-running commands up, hub and host, as far as the command line is concerned: options, the block of addresses
-// they print, and the signals that end them. What they run is given by main, the only place that knows hub and host.
+// that they print, and the signals that end them. main, the only place that knows hub and host, provides what they run.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 namespace geres::cli {
 
 struct HubSettings {
-  std::filesystem::path data;         // made, and known to be writable
+  std::filesystem::path data;         // exists, and is writable
   std::string address = "127.0.0.1";  // numeric
   std::uint16_t port = 8080;
   std::string store;  // empty: DATA/geres.db
@@ -28,9 +28,10 @@ struct HubSettings {
   Millis lease = 30'000;
   bool new_admin_token = false;
   double calls_per_token = 0, calls_per_tenant = 0, calls_per_address = 0;  // a second; 0: no limit
-  Millis report_every = 0;                                                  // 0: as the lease wants it
-  std::vector<std::string> cors_origins;                                    // whose web pages may call the hub
-  std::size_t metrics_tenants = 20;                                         // with series of their own at /metrics
+  Millis report_every = 0;                                                  // 0: derived from the lease
+  std::vector<std::string> cors_origins;                                    // origins whose web pages may call the hub
+  // How many have series of their own at /metrics.
+  std::size_t metrics_tenants = 20;
   std::vector<std::string> webhook_allow;
   std::string webhook_ca;  // empty: the system's certificates alone
   Millis webhook_retry = 10'000;
@@ -39,12 +40,12 @@ struct HubSettings {
   std::string amqp_user, amqp_password;  // never in a log
   std::string amqp_ca;
   bool amqp_from_start = false;
-  int amqp_tries = 0;  // 0: a message is never left out
+  int amqp_tries = 0;  // 0: never leave a message out
 };
 
 struct HostSettings {
-  std::filesystem::path data;  // its own directory
-  std::string hub;             // empty for `up`, which has its own
+  std::filesystem::path data;  // the host's own directory
+  std::string hub;             // empty for `up`, which brings its own hub
   std::string token;
   std::string ca_file;
   std::string name;  // empty: the machine's
@@ -53,16 +54,17 @@ struct HostSettings {
   std::map<std::string, std::string> labels;
   std::vector<std::string> tenants;  // empty: all
   Millis drain = 10'000;
-  std::int64_t scratch_limit = 10LL << 30;     // bytes that one attempt's files may take up; 0: any
-  std::int64_t process_limit = 4'096;          // that one attempt may have; 0: any
-  std::optional<std::int64_t> default_memory;  // bytes, of a job that asks for none; 0: any; absent: the host's rule
+  std::int64_t scratch_limit = 10LL << 30;  // bytes that one attempt's files may use; 0: no limit
+  std::int64_t process_limit = 4'096;       // of one attempt; 0: no limit
+  // Bytes, for a job that asks for none; 0: no limit; absent: the host's rule.
+  std::optional<std::int64_t> default_memory;
   bool out_of_memory_ends = true;
-  std::string fence;                      // on or off; empty: as the host does by itself
+  std::string fence;                      // on or off; empty: the host decides
   std::vector<std::string> writable;      // directories
   std::string isolation;                  // none, user or sandbox; empty: user for root, else none
   bool allow_root = false;                // isolation none as root
   std::optional<std::int64_t> uid_block;  // where the jobs' user ids begin
-  std::optional<std::pair<std::string, std::uint16_t>> metrics;  // where its figures are to be had; absent: nowhere
+  std::optional<std::pair<std::string, std::uint16_t>> metrics;  // where the host serves its figures; absent: nowhere
   std::string containment;  // cgroup2, freezer, pidns or bestEffort; empty: the best that works
 };
 
@@ -71,45 +73,45 @@ struct LogSettings {
   bool quiet = false;  // no start-up block
 };
 
-// What the commands below look at and change: the files of a hub that runs or does not.
+// The files that the commands below read and change, of a hub that may or may not run.
 struct StoreSettings {
   std::filesystem::path data;
   std::string store;  // as in HubSettings
   std::string blobs;  // likewise
 };
 
-// Each of the first three returns the exit code. They run until a signal ends them.
+// Each of the first three runs until a signal ends it, and returns the exit code.
 struct Services {
   std::function<int(const HubSettings&, const LogSettings&)> hub;
   std::function<int(const HostSettings&, const LogSettings&)> host;
   std::function<int(const HubSettings&, const HostSettings&, const LogSettings&)> up;
-  // Has one attempt run as a host of this user would have it run, from a directory of its own that is made and removed
-  // in `directory`. Throws the Trouble that such a host would end with.
+  // Runs one attempt as a host of this user would, in a directory that it makes below `directory` and removes. Throws
+  // the Trouble that such a host would end with.
   std::function<void(const std::filesystem::path& directory, int slots)> try_host;
   // {store, ok, jobs{state: n}, events{kept, first, last}, log, tick, rules, violations[{rule, invariant, table, row,
   // sentence}], more}
   std::function<json::object(const StoreSettings&)> check;
-  // The same of the copy that was made at `file`.
+  // The same for the copy made at `file`.
   std::function<json::object(const StoreSettings&, const std::filesystem::path& file)> backup;
-  // The same of the store that was made; and, if one was there and is kept, `kept`: its new name.
+  // The same for the store that was made, and `kept`: the new name of the store that was there before, if any.
   std::function<json::object(const StoreSettings&, const std::filesystem::path& file, bool replace)> restore;
-  // The same of all that a hub keeps and a directory, and besides blobs{files, bytes}, logs{files, bytes}, adminToken;
-  // of a backup lost[] and lostCount: the blobs that the store names and that are not there.
+  // The same for everything that a hub keeps, and besides blobs{files, bytes}, logs{files, bytes}, adminToken. Of a
+  // backup also lost[] and lostCount: the blobs that the store names and that are missing.
   std::function<json::object(const StoreSettings&, const std::filesystem::path&directory)> backup_all, restore_all;
 };
 
-int machine_slots();                   // what a host has unless told otherwise
-std::filesystem::path default_data();  // $XDG_DATA_HOME/geres, where everybody looks first
+int machine_slots();                   // the default for a host
+std::filesystem::path default_data();  // $XDG_DATA_HOME/geres, where every command looks first
 
-// "geres 0.1.0    everything on this machine", then rows of name and text, on standard output.
+// Prints "geres 0.1.0    everything on this machine", then rows of name and text, to standard output.
 void print_block(const std::string& what, const std::vector<std::pair<std::string, std::string>>& rows,
                  const std::string& last);
 
-// SIGINT and SIGTERM, held back from all threads that start later, and taken one at a time by who waits.
+// SIGINT and SIGTERM: blocked in all threads that start later, and taken one at a time by wait().
 class StopSignals {
  public:
   StopSignals();  // from main, before the first thread
-  // True: one has come (or had come before); false: the time is up.
+  // True: a signal has come, now or earlier. False: the time is up.
   bool wait(Millis timeout);
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// up, hub and host; and the commands that come in a later version, which say so.
+// The commands up, hub and host, and those of later versions, which only say so.
 #include <arpa/inet.h>
 #include <unistd.h>
 
@@ -37,7 +37,7 @@ std::filesystem::path data_of(Context& context) {
   return directory;
 }
 
-// `flag`: listen or metrics. A port alone is this machine's.
+// `flag`: listen or metrics. A port without an address means this machine only.
 std::pair<std::string, std::uint16_t> listen_of(const std::string& flag, const std::string& text) {
   const auto wrong = [&](const std::string& why) {
     usage_error("--" + flag + " '" + text + "' is not an address to listen on", why,
@@ -77,7 +77,7 @@ void read_times(Context& context, HubSettings& settings) {
                 "leave it out: hosts then report every 5s, or four times in a shorter lease", "--report-every");
 }
 
-// Calls a second; 0: not limited.
+// Calls per second; 0: no limit.
 double rate_of(Context& context, const std::string& flag) {
   const auto rate = context.integer(flag);
   if (rate && (*rate < 1 || *rate > 1'000'000))
@@ -112,7 +112,7 @@ std::vector<std::string> cors_origins(Context& context) {
   return origins;
 }
 
-// From a file or the environment: what stands on a command line can be read by all users of the machine.
+// From a file or the environment, because all users of the machine can read a command line.
 std::string amqp_password(Context& context) {
   const auto file = context.value("amqp-password-file");
   if (!file) {
@@ -229,7 +229,7 @@ HostSettings host_settings(Context& context) {
 }
 
 LogSettings log_settings(Context& context) {
-  // On a terminal the block is what one wants to see; a service's log wants to know more.
+  // A terminal shows the block, which is enough; a service's log should have more.
   return {context.value_or("log", context.output.look.err_terminal ? "warn" : "info"), context.output.look.quiet};
 }
 

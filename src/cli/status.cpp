@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What needs me, on one screen.
+// What needs attention, on one screen.
 #include <algorithm>
 
 #include "cli/context.h"
@@ -22,7 +22,7 @@ std::string store_words(const json::value& info) {
   return text;
 }
 
-// When the hub has no overview: put together from its lists.
+// For a hub without an overview: put together from its lists.
 json::value gather(Context& context) {
   json::object jobs, hosts;
   context.ask(context.hub().list("/v1/batches", {}, [&](const json::value& batch) {
@@ -58,7 +58,7 @@ std::string jobs_line(const json::value& status, const Output& output) {
   return text + (hour.is_object() ? " in the last hour" : "");
 }
 
-// " (h1, h2, h3 and 4 more)", or nothing: which hosts these are.
+// " (h1, h2, h3 and 4 more)", or nothing: the names of these hosts.
 std::string names_of(const json::value& hosts, const char* kind, std::int64_t count) {
   constexpr std::size_t kShown = 3;
   const auto& names = member_of(member_of(hosts, "names"), kind);
@@ -73,7 +73,7 @@ std::string names_of(const json::value& hosts, const char* kind, std::int64_t co
   return " (" + text + ")";
 }
 
-// What keeps hosts from jobs, worst first.
+// Why hosts get no jobs, worst first.
 std::string trouble_words(const json::value& hosts, const Output& output) {
   std::string text;
   for (const auto& [kind, colour] :

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// hub check, hub backup, hub restore: what an operator does to a hub's store, and to all that it keeps, beside the hub.
-// It works on the files of this machine, with or without a hub that runs on them.
+// hub check, hub backup, hub restore: what an operator does to a hub's store, or to everything the hub keeps. They work
+// on files of this machine, whether or not a hub is running on them.
 #include <cstdlib>
 
 #include "base/origin.h"
@@ -11,8 +11,8 @@
 namespace geres::cli {
 namespace {
 
-// These commands work on files, and GERES_HUB may name a hub whose files are elsewhere: it is the one that is meant.
-// Whoever says --data has said which files.
+// These commands work on files, but GERES_HUB or --hub may name a hub whose files are elsewhere, and that hub is
+// probably meant. With --data the user has said which files.
 void check_whose(const Context& context, const std::filesystem::path& data) {
   const char* named = std::getenv("GERES_HUB");
   if (context.has("data") || context.has("store") || named == nullptr || *named == '\0') return;
@@ -90,7 +90,7 @@ void print_check(Context& context, const json::object& found) {
   row("Token", found.at("adminToken").as_bool() ? "admin.token" : "none");
 }
 
-// The figures, or what is wrong and where.
+// Prints the figures, or what is wrong and where.
 void show_check(Context& context, const json::object& found) {
   if (context.output.look.json)
     context.show_json(found);
@@ -123,7 +123,7 @@ std::filesystem::path file_argument(Context& context) {
   return std::filesystem::absolute(context.words.arguments.at(0)).lexically_normal();
 }
 
-// A name that looks like a store's is one for the store alone.
+// A name that looks like a store's means a backup of the store alone.
 bool is_store_name(const std::filesystem::path& path) {
   const auto ending = path.extension();
   return !std::filesystem::is_directory(path) && (ending == ".db" || ending == ".sqlite" || ending == ".sqlite3");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handing in jobs: files and packages go up first, then the specs, in lists that are taken whole or not at all.
+// Submits jobs: files and packages are sent first, then the specs, in lists that the hub accepts as a whole or not at
+// all.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -32,7 +33,7 @@ constexpr std::size_t kListBytesMax = 4u << 20;
   cannot(error.message, {}, error.hint, error.field);
 }
 
-// Pushes what the command's words need, unless the hub has it already; gives the package as NAME@SHA256.
+// Pushes what the command needs, unless the hub has it already; returns the package as NAME@SHA256.
 std::string push_command(Context& context, const std::string& tenant, const CommandPlan& plan) {
   const TemporaryDirectory directory;
   const auto zip = directory.path() / "command.zip";
@@ -47,7 +48,7 @@ std::string push_command(Context& context, const std::string& tenant, const Comm
   return name + "@" + packed->sha256;
 }
 
-// Each file once, also when many jobs share it.
+// Each file once, even if many jobs share it.
 void send_inputs(Context& context, std::vector<PlannedJob>& jobs) {
   std::map<std::string, std::string> sent;
   for (auto& job : jobs) {
@@ -102,7 +103,7 @@ void print_result(Output& output, const json::value& job) {
   if (client::flag_of(job, "resultTruncated")) output.talk("note: this is its end; all of it: geres job log last");
 }
 
-// A command's output as it comes, and its result at the end if that is something else.
+// Shows a command's output as it comes, and at the end its result if that is something else.
 json::value watch_command_output(Context& context, const json::value& submitted, const WatchOptions& options) {
   auto& output = context.output;
   LiveOutput live(context.hub().transport().options(), text_of(submitted, "id"));
@@ -110,7 +111,7 @@ json::value watch_command_output(Context& context, const json::value& submitted,
     try {
       return watch_job(context, submitted, options);
     } catch (const Trouble& trouble) {
-      // No key was pressed: what is printed cannot be written, which finish() tells better.
+      // No key was pressed, so our output cannot be written, which finish() reports better.
       if (trouble.exit == kInterrupted && interrupt_signal() == 0) live.finish();
       throw;
     }
@@ -210,7 +211,7 @@ void check_combination(Context& context) {
     usage_error("--exit-status needs --wait", {}, "--wait --exit-status", "--exit-status");
 }
 
-// NAME=VALUE, or NAME for what it is here.
+// NAME=VALUE, or NAME for its value here.
 CommandAround around_of(Context& context) {
   CommandAround around;
   for (const auto& text : context.values("env")) {
@@ -227,7 +228,7 @@ CommandAround around_of(Context& context) {
   return around;
 }
 
-// All of standard input, as a file.
+// Copies all of standard input into a file.
 std::filesystem::path spool_stdin(const std::filesystem::path& directory) {
   const auto file = directory / "stdin";
   const Fd to(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -242,7 +243,7 @@ std::filesystem::path spool_stdin(const std::filesystem::path& directory) {
   }
 }
 
-// Something that was piped in for the command would vanish without a word.
+// Otherwise what was piped in for the command would silently be ignored.
 bool stdin_has_something() {
   struct stat facts {};
   if (::fstat(0, &facts) != 0) return false;
@@ -278,14 +279,14 @@ int submit(Context& context) {
     const auto package = push_command(context, tenant, plan);
     for (auto& job : jobs) {
       job.spec["package"] = package, job.spec["type"] = plan.type;
-      // Whoever types a command wants to see how it fails, not how it fails again.
+      // Somebody who types a command wants to see it fail once, not several times.
       if (!job.spec.contains("maxAttempts")) job.spec["maxAttempts"] = 1;
     }
   }
   send_inputs(context, jobs);
   const auto start = SystemClock().monotonic();
   if (jobs.size() == 1 && !context.has("each-input")) {
-    // A key of the user's own stands in the spec; the header must agree with it.
+    // The spec may contain the user's own key, and the header must agree with it.
     const auto key = context.value("key");
     return finish_one(context, context.ask(context.hub().post("/v1/jobs", jobs[0].spec, key ? *key : fresh_key())));
   }

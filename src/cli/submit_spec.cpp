@@ -44,7 +44,7 @@ std::string text_of_file(const std::string& file, const std::string& flag) {
   }
 }
 
-// --params, then --param on top: "k=v" is a text, "k:=v" is JSON.
+// --params, overridden by --param: "k=v" is a text, "k:=v" is JSON.
 json::value parameters_of(Context& context, const json::object& extra) {
   json::value base = nullptr;
   if (const auto given = context.value("params")) {
@@ -105,7 +105,7 @@ void check_file(const std::string& path, const std::string& flag) {
          directory ? flag + " FILE, once for each file" : "", flag);
 }
 
-// As check_file, and its name is what the job will call it.
+// Like check_file; also checks the name, which the job will see.
 void check_named_file(const std::string& path, const std::string& flag) {
   if (!valid_utf8(path))
     cannot(flag + ": the name of the file '" + path + "' is not UTF-8", "a job's files have names in UTF-8",
@@ -113,7 +113,7 @@ void check_named_file(const std::string& path, const std::string& flag) {
   check_file(path, flag);
 }
 
-// "FILE", or "PLACE=FILE" to lie somewhere else in the working directory.
+// "FILE", or "PLACE=FILE" to put it elsewhere in the working directory.
 InputFile input_of(const std::string& text) {
   std::error_code error;
   if (!fs::exists(text, error) && text.find('=') != std::string::npos) {
@@ -126,7 +126,7 @@ InputFile input_of(const std::string& text) {
   return {fs::path(text).filename().string(), text};
 }
 
-// The files of --each-input: patterns, whether or not the shell has put in the names already.
+// The files of --each-input: patterns, or names if the shell has already expanded them.
 std::vector<std::string> each_files(Context& context) {
   std::vector<std::string> patterns = context.values("each-input");
   patterns.insert(patterns.end(), context.words.arguments.begin(), context.words.arguments.end());
@@ -145,7 +145,7 @@ std::vector<std::string> each_files(Context& context) {
   return files;
 }
 
-// {input} in a text is the file's name in the working directory.
+// Replaces {input} in texts by the file's name in the working directory.
 bool put_input(json::value& v, const std::string& name) {
   bool done = false;
   if (v.is_object())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The job specs that a submit's flags describe. Files are named here, not yet sent.
+// The job specs that the flags of a submit describe. Files are only named here, not sent.
 #pragma once
 
 #include <filesystem>
@@ -23,10 +23,10 @@ struct PlannedJob {
 
 std::vector<Flag> submit_flags();
 
-// Names that words and parameters may refer to as {name}: "input", with --each-input, and those of --param.
+// Names that words and parameters may refer to as {name}: "input" with --each-input, and those of --param.
 std::set<std::string> placeholders(Context& context);
 
-// `extra` are parameters that come from the command's own words. Usage errors name the flag.
+// `extra`: parameters from the command's own words. Usage errors name the flag.
 std::vector<PlannedJob> plan_jobs(Context& context, const json::object& extra, const std::string& title);
 
 }  // namespace geres::cli

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The commands under "geres tenant".
 #include <cmath>
 
 #include "base/duration.h"
@@ -100,7 +101,7 @@ double weight_of(const std::string& text) {
   return weight;
 }
 
-// PUT says the whole; what is not given stays as it is.
+// PUT replaces everything, so what was not given is sent as it was.
 int set(Context& context) {
   json::object body;
   const auto now = context.hub().get(path_of(context));

@@ -41,7 +41,7 @@ void TerminalFilter::take(unsigned char c, std::string& out) {
         state_ = State::csi;
       else if (c == ']' || c == 'P' || c == 'X' || c == '^' || c == '_')  // OSC, DCS, SOS, PM, APC
         state_ = State::string;
-      else if (c >= 0x20 && c <= 0x2F)  // an intermediate: its final character follows
+      else if (c >= 0x20 && c <= 0x2F)  // intermediate: the final character follows
         state_ = State::skip_one;
       else
         state_ = c == 0x1B ? State::escape : State::text;

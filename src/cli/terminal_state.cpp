@@ -20,7 +20,7 @@ void say(int fd, std::string_view text) {
   [[maybe_unused]] const auto written = ::write(fd, text.data(), text.size());
 }
 
-// Stops as if nobody had caught the signal, and comes back here when it goes on.
+// Stops the process as if the signal had not been caught, and continues here afterwards.
 void on_stop(int signal) {
   const int error = errno;
   for (int fd = 0; fd < 3; ++fd)
@@ -46,7 +46,7 @@ void on_stop(int signal) {
 void mind_stops() {
   struct sigaction action {
   }, before{};
-  // What was ignored stays so: a shell without job control.
+  // Leave it alone if it was ignored: a shell without job control.
   if (::sigaction(SIGTSTP, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) return;
   action.sa_handler = on_stop;
   action.sa_flags = SA_RESTART;

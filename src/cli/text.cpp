@@ -11,7 +11,7 @@
 namespace geres::cli {
 namespace {
 
-// The code point at `at`, which moves behind it. The text is valid UTF-8.
+// The code point at `at`, which is moved past it. The text must be valid UTF-8.
 char32_t next_code_point(std::string_view text, std::size_t& at) {
   const auto lead = static_cast<unsigned char>(text[at++]);
   if (lead < 0x80) return lead;
@@ -30,7 +30,7 @@ std::size_t columns(char32_t c) {
   return wide ? 2 : 1;
 }
 
-// Control characters, and the marks that turn the direction of writing.
+// Control characters, and the marks that change the direction of writing.
 bool harmful(char32_t c) {
   return c < 0x20 || (c >= 0x7F && c <= 0x9F) || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) ||
          c == 0x2028 || c == 0x2029;
@@ -88,7 +88,7 @@ std::string clean_lines(std::string_view text, std::string_view indent) {
 
 std::string wrapped(std::string_view text, std::size_t width, std::string_view indent) {
   std::string out;
-  std::size_t used = 0;  // columns of the line at hand; the first one begins where the caller left off
+  std::size_t used = 0;  // columns of the current line; the first begins where the caller stopped
   bool fresh = true;     // no word on it yet
   const auto next_line = [&] {
     out += "\n" + std::string(indent);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words, numbers and times the way people read them. What comes from a hub passes through clean() before it reaches a
+// Words, numbers and times as people read them. Whatever comes from a hub passes through clean() before it reaches a
 // terminal: a job's name must not move the cursor.
 #pragma once
 
@@ -18,12 +18,11 @@ std::string paint(std::string_view text, Colour colour, bool really = true);
 std::string clean(std::string_view text);  // one line, no control characters, valid UTF-8
 std::string clean_lines(std::string_view text, std::string_view indent);  // the same, keeping line breaks
 
-// A name of a file, which may have any character, so that it can be told apart and does no harm: "new\nline",
-// "\x1b[31m",
-// "\u202e"; all others as they are.
+// A file's name, which may contain any character, made distinguishable and harmless: "new
+// line", "\x1b[31m", "\u202e". Other characters stay as they are.
 std::string escaped_name(std::string_view name);
 
-// Lines broken between words where they would be wider than `width`; those after the first begin with `indent`.
+// Breaks lines between words where they would be wider than `width`; all but the first begin with `indent`.
 std::string wrapped(std::string_view text, std::size_t width, std::string_view indent);
 
 std::size_t display_width(std::string_view text);           // columns on a terminal; colours take none
@@ -38,6 +37,6 @@ std::string plural(std::int64_t n, std::string_view noun);  // "1 job", "2 jobs"
 std::string joined(const std::vector<std::string>& words, std::string_view separator = ", ");
 std::vector<std::string> split(std::string_view text, char separator);
 std::string home_short(const std::string& path);    // "~/…"
-std::string shell_quoted(const std::string& word);  // as one would type it
+std::string shell_quoted(const std::string& word);  // as people would type it
 
 }  // namespace geres::cli

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokens. The secret of a new one goes to standard output once, and nowhere else.
+// The commands under "geres token". The secret of a new token is printed once, to standard output, and nowhere else.
 #include "cli/context.h"
 #include "cli/job_words.h"
 #include "cli/named.h"

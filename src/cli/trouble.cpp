@@ -45,7 +45,7 @@ json::value trouble_json(const Trouble& trouble) {
                         : trouble.exit == kUnreachable ? "unreachable"
                         : trouble.exit == kNotAllowed  ? "forbidden"
                                                        : "failed";
-  // What was typed may be of any encoding.
+  // The user's input may be in any encoding.
   const auto text = [](const std::string& typed) { return replace_bad_utf8(typed); };
   json::object object;
   object["code"] = trouble.code.empty() ? by_exit : std::string_view(trouble.code);

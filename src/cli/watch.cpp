@@ -16,14 +16,14 @@ namespace geres::cli {
 namespace {
 
 constexpr Millis kPoll = 300;              // between two looks at many jobs
-constexpr Millis kWhyAfter = 3'000;        // of waiting
-constexpr Millis kPatience = 30 * 60'000;  // with a hub that is away
+constexpr Millis kWhyAfter = 3'000;        // a job has waited before we ask why
+constexpr Millis kPatience = 30 * 60'000;  // for a hub that is away
 constexpr const char* kShown =
     "id,state,type,name,progress,attempt,failures,maxAttempts,error,reason,exit,startedAt,finishedAt,dueAt,host";
 
 const SystemClock kClock;
 
-// The view of a watch, kept up to date while calls wait, and taken away before anything else is printed.
+// The view of a watch: kept up to date while calls wait, and removed before anything else is printed.
 class Watching {
  public:
   Watching(Context& context, const WatchOptions& options)
@@ -92,7 +92,7 @@ bool waits(const json::value& job) {
   return state == "ready" || state == "blocked" || state == "scheduled";
 }
 
-// Ended jobs a second, over the last few seconds.
+// Ended jobs per second, over the last few seconds.
 class Rate {
  public:
   double add(std::int64_t ended, Millis now) {
@@ -110,7 +110,7 @@ std::int64_t active(const Scene& scene) {
   return scene.total() - scene.ended();
 }
 
-// As the first of the batch's jobs, in the order of their submission, that did not finish.
+// The exit code of the first job of the batch, by submission, that did not finish.
 int exit_as_batch(Context& context, const std::string& batch) {
   client::Query query;
   if (const auto tenant = context.tenant_if()) query.emplace_back("tenant", *tenant);
@@ -158,7 +158,7 @@ WatchOptions watch_options(Context& context, int fd) {
   WatchOptions options;
   options.progress = context.value_or("progress", "auto");
   options.fd = fd;
-  // With JSON, standard output is for the one value at the end.
+  // With JSON, standard output is reserved for the one value at the end.
   if (context.output.look.json) options.fd = 2;
   return options;
 }
@@ -192,7 +192,7 @@ json::value watch_job(Context& context, json::value job, const WatchOptions& opt
     job = watching.ask(context.hub().get_waiting("/v1/jobs/" + id, {{"sinceVersion", std::to_string(version)}}, wait,
                                                  watching.idle()));
     if (waits(job) == false) watching.scene.note.clear();
-    // Nothing new and no waiting either: do not ask again at once.
+    // No news, but the hub did not wait either: do not ask again at once.
     if (!ended(job) && number_of(job, "version") == version && kClock.monotonic() - before < 100) watching.pause(kPoll);
   }
   return job;
@@ -213,7 +213,7 @@ WatchedSet watch_batch(Context& context, const std::string& batch, const WatchOp
          member_of(now, "counts").is_object() ? member_of(now, "counts").get_object() : json::object())
       if (n.is_int64()) scene.counts[std::string(state)] = n.get_int64();
     scene.rate = rate.add(scene.ended(), kClock.monotonic());
-    // Whoever opens the watch before the jobs come is not sent away.
+    // The watch may be opened before the jobs are submitted.
     const bool to_come = scene.total() == 0 && text_of(now, "state") == "open";
     scene.note = client::flag_of(now, "paused") ? "the batch is paused: geres batch resume " + batch
                  : to_come                      ? "there are no jobs in it yet"
@@ -245,10 +245,10 @@ WatchedSet watch_jobs(Context& context, const std::string& tenant, const std::ve
   std::unordered_map<std::string, std::size_t> index;
   for (std::size_t i = 0; i < ids.size(); ++i) index.emplace(ids[i], i);
   std::vector<json::value> known(ids.size());
-  std::size_t first = 0;  // all before it have ended
+  std::size_t first = 0;  // all before this index have ended
   for (;;) {
     const auto before = kClock.monotonic();
-    // An id starts with the moment it was made, and a list is in the order of its ids.
+    // An id begins with the time at which it was made, and a list is ordered by id.
     const auto id = parse_uuid(ids[first]);
     const auto since = id ? Millis(id->high >> 16) - 1 : 0;
     client::Query query{

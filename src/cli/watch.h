@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seeing jobs through to their end. A hub that goes away meanwhile is waited for; Ctrl-C leaves the jobs running and
-// says how to come back.
+// Waits for jobs to end. Waits for a hub that is away, too; Ctrl-C leaves the jobs running and says how to come back.
 #pragma once
 
 #include <string>
@@ -13,20 +12,20 @@ namespace geres::cli {
 struct WatchOptions {
   std::string progress = "auto";
   int fd = 2;             // where the progress goes
-  std::string come_back;  // the command for later
+  std::string come_back;  // the command that resumes the watch
 };
 
 WatchOptions watch_options(Context& context, int fd);
 
-// Until the job has ended; the job as it is then.
+// Waits until the job has ended; returns it as it is then.
 json::value watch_job(Context& context, json::value job, const WatchOptions& options);
 
 struct WatchedSet {
   std::map<std::string, std::int64_t> counts;
-  json::array jobs;  // of a set: id, state, … of each job, in the order of the ids
+  json::array jobs;  // id, state, … of each job of a set, in the order of the ids
 };
 
-// A batch, and jobs that were submitted together (ids in their order; of several tenants: without one).
+// Watch a batch, or jobs that were submitted together (ids in their order; without a tenant if they are of several).
 WatchedSet watch_batch(Context& context, const std::string& batch, const WatchOptions& options);
 WatchedSet watch_jobs(Context& context, const std::string& tenant, const std::vector<std::string>& ids,
                       const std::string& title, const WatchOptions& options);

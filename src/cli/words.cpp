@@ -26,7 +26,7 @@ const Flag* find_letter(const std::vector<const Flag*>& flags, char letter) {
   return nullptr;
 }
 
-// Commands that start a daemon are no guess for a misspelt word, nor are other nouns: "hosts lst" is not "job list".
+// Never suggests commands that start a daemon, nor other nouns: "hosts lst" does not mean "job list".
 [[noreturn]] void unknown_command(const std::string& parent, const std::string& word) {
   const auto known = subcommands(parent);
   auto guesses = known;
@@ -38,7 +38,7 @@ const Flag* find_letter(const std::vector<const Flag*>& flags, char letter) {
   const std::string full = parent.empty() ? word : parent + " " + word;
   std::string next;
   if (parent.empty()) {
-    // The word may be right in one other place: "geres push" for "geres package push".
+    // The word may be valid in exactly one other place: "geres push" for "geres package push".
     for (const auto& command : commands()) {
       if (!command.path.ends_with(" " + word)) continue;
       next = next.empty() ? "geres " + command.path : "geres help";
@@ -51,14 +51,14 @@ const Flag* find_letter(const std::vector<const Flag*>& flags, char letter) {
               (parent.empty() ? "the commands are " : "'" + parent + "' has ") + joined(known), next);
 }
 
-// The words as they are meant: "logs 77d0b7" is "job log 77d0b7", "jobs cancel" is "job cancel".
+// Replaces aliases: "logs 77d0b7" becomes "job log 77d0b7", "jobs cancel" becomes "job cancel".
 std::vector<std::string> without_aliases(std::vector<std::string> args, std::size_t at) {
   const auto first = args.begin() + std::ptrdiff_t(at);
   if (first == args.end()) return args;
   const auto begins_with = [&](const std::vector<std::string>& words) {
     return words.size() <= args.size() - at && std::equal(words.begin(), words.end(), first);
   };
-  // A noun in the plural before one of its verbs.
+  // A plural noun before one of its verbs.
   if (first->ends_with('s') && first + 1 != args.end()) {
     for (const auto& one : {first->substr(0, first->size() - 1), first->substr(0, first->size() - 2)}) {
       const auto verbs = subcommands(one);
@@ -86,7 +86,7 @@ std::vector<std::string> without_aliases(std::vector<std::string> args, std::siz
               near.empty() ? "geres " + command.path + " --help" : near, word);
 }
 
-// The longest command path that the words start with; `at` moves behind it.
+// The longest command path at the start of the words; `at` is moved past it.
 const Command* take_command(const std::vector<std::string>& args, std::size_t& at) {
   std::string path;
   const Command* found = nullptr;
@@ -95,7 +95,7 @@ const Command* take_command(const std::vector<std::string>& args, std::size_t& a
     const auto* command = find_command(longer);
     if (command == nullptr) {
       if (found == nullptr || !found->run) unknown_command(path, args[at]);
-      // "hosts drian": an argument where only subcommands could follow.
+      // "hosts drian": an argument where only a subcommand can follow.
       if (found->arguments_max == 0 && !subcommands(path).empty()) unknown_command(path, args[at]);
       break;
     }
@@ -141,7 +141,7 @@ Words parse_words(const std::vector<std::string>& given) {
   Words words;
   std::vector<std::string> args = given;
   std::size_t at = 0;
-  // Flags of every command may stand before the command, too.
+  // Flags that every command has may come before the command.
   std::vector<std::string> early;
   while (at < args.size() && args[at].starts_with('-') && args[at] != "--") {
     early.push_back(args[at++]);
@@ -165,7 +165,7 @@ Words parse_words(const std::vector<std::string>& given) {
       break;
     }
     if (word.size() < 2 || word[0] != '-') {
-      // A command may stand without the lone --; all behind its first word is its own.
+      // A command may come without the lone --; everything after its first word belongs to it.
       if (command.takes_words && !words.has("each-input")) {
         words.dashes = true;
         words.after_dashes.assign(rest.begin() + std::ptrdiff_t(i), rest.end());
@@ -207,7 +207,7 @@ Words parse_words(const std::vector<std::string>& given) {
     words.after_dashes.clear();
   }
   check_count(words);
-  if (command.live != Live::files)  // words of a command to run are any bytes, too
+  if (command.live != Live::files)  // the words of a command to run may be any bytes
     for (const auto& word : words.arguments) check_text(word, "");
   return words;
 }

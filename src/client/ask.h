@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a call to a Pending: what is asked on a user's thread, done on the network thread and handed back.
+// From a call to a Pending: asked on a user's thread, done on the network thread, and handed back.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@
 
 namespace geres::client {
 
-// What fulfils a Pending, once; later words are ignored. Network thread only, but for pending().
+// The side of a Pending that fulfils it, once; later outcomes are ignored. Network thread only, except pending().
 template <class T>
 class Promise {
  public:
@@ -41,7 +41,7 @@ class Promise {
   std::shared_ptr<bool> settled_ = std::make_shared<bool>(false);
 };
 
-// The answer's JSON; null for an empty one.
+// The answer as JSON; null if it is empty.
 inline Answer<json::value> json_of(const Answer<transport::Reply>& answer) {
   if (!answer) return answer.error();
   if (answer->body.empty()) return json::value(nullptr);
@@ -50,7 +50,7 @@ inline Answer<json::value> json_of(const Answer<transport::Reply>& answer) {
   return std::move(*document);
 }
 
-// One call, whose JSON `read` turns into the outcome.
+// One call; `read` turns its JSON into the outcome.
 template <class T, class Read>
 Pending<T> ask(const std::shared_ptr<Core>& core, transport::Call call, Read read) {
   Promise<T> promise(core);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client's life, and the lists that are walked page by page.
+// The client's construction and end, and the lists that are read page by page.
 #include "geres/client.h"
 
 #include <stdexcept>
@@ -15,7 +15,7 @@ Client::Client(Options options) : core_(std::make_shared<Core>(std::move(options
 }
 
 Client::~Client() {
-  // In a forked child there is nobody to wait for, and the connections are the parent's: left alone.
+  // A forked child has no threads to wait for, and the connections are the parent's, so everything is left alone.
   if (core_->forked())
     new std::shared_ptr<Core>(core_);
   else

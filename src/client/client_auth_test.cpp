@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who the client is and whom it trusts: tokens from here and there, OAuth against a token endpoint, TLS.
+// The client's credentials and whom it trusts: tokens of all kinds, OAuth against a token endpoint, TLS.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -13,7 +13,7 @@
 namespace geres::client {
 namespace {
 
-// test_server.py in a process of its own; it ends with its standard input.
+// test_server.py in a process of its own, which ends when its standard input does.
 class TestServer {
  public:
   explicit TestServer(std::vector<std::string> words) {

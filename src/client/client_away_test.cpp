@@ -46,7 +46,7 @@ TEST_F(AwayTest, WithoutAHubItSaysSoInTime) {
   EXPECT_GT(*retries, 0);
 }
 
-// Its machine takes connections, and nobody ever answers.
+// Its machine accepts connections, but nothing ever answers.
 struct FrozenHub {
   Fd listener{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   sockaddr_in at{};
@@ -216,7 +216,7 @@ TEST_F(AwayTest, ALogGoesOnBehindAConnectionThatIsDeadWithoutASign) {
   EXPECT_EQ(text, "abcdef");
 }
 
-// Behind a proxy that cuts every wait short, "not yet" comes at once: it is not asked for in a tight loop.
+// Behind a proxy that cuts every wait short, "not yet" comes at once. The client must not ask in a tight loop.
 TEST_F(AwayTest, WaitsThatAreNotHeldArePaced) {
   const auto job = client->submit({.type = "Work"});
   const auto lease = start_next();
@@ -234,7 +234,7 @@ TEST_F(AwayTest, WaitsThatAreNotHeldArePaced) {
   EXPECT_EQ(text, "abc");
 }
 
-// The hub as it ships, killed without a word again and again while jobs are handed in.
+// The hub's real program, killed without warning again and again while jobs are submitted.
 class HubProcess {
  public:
   explicit HubProcess(const std::filesystem::path& data) : data_(data) {}

@@ -20,7 +20,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using testing::UnorderedElementsAreArray;
 
-constexpr auto kPatient = 60s;  // how long a test waits for what must happen
+constexpr auto kPatient = 60s;  // how long a test waits for something that must happen
 
 class ClientTest : public hub::HubTest {
  protected:
@@ -49,7 +49,7 @@ class ClientTest : public hub::HubTest {
     hub->stop(0);
     hub.reset();
   }
-  // Another life of the same hub, at another port.
+  // Starts the same hub again, at another port.
   void start_hub() {
     hub = std::make_unique<hub::Hub>(options);
     url = hub->start();
@@ -58,7 +58,7 @@ class ClientTest : public hub::HubTest {
     host->move_to(url);
   }
 
-  // The host runs the next job: `started`, `progress` and `finish` in its words.
+  // The host runs the next job up to its start; returns the lease.
   std::string start_next() {
     auto lease = host->one_lease();
     EXPECT_EQ(host->report(R"("running":[")" + lease + R"("],"started":[")" + lease + R"("])").status, 200);
@@ -92,7 +92,7 @@ class ClientTest : public hub::HubTest {
   std::optional<hub::FakeHost> host;
 };
 
-// What handlers were told, for a test to wait for.
+// Records what handlers were told, for a test to wait for.
 class Heard {
  public:
   void add(std::string word) {
@@ -104,7 +104,7 @@ class Heard {
     const std::lock_guard lock(mutex_);
     return words_;
   }
-  // All words, once there are so many; what there is after a long time.
+  // All entries once there are `count`, or whatever there is after a long time.
   std::vector<std::string> wait_for(std::size_t count) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, kPatient, [&] { return words_.size() >= count; });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Management and monitoring against a real hub: what is asked for happens, what is told is so, and trouble is typed.
+// Management and monitoring against a real hub: what is asked for happens, what is reported is true, and failures have
+// types.
 #include <ranges>
 
 #include "client/client_fixture.h"
@@ -157,7 +158,7 @@ TEST_F(ClientTest, PushesPackagesAndFiles) {
   const auto with_input = client->submit({.type = "Work", .inputs = {{.path = "in.txt", .sha256 = stored.sha256}}});
   EXPECT_THAT(with_input.json, HasSubstr(stored.sha256));
   EXPECT_THROW(client->upload_input("ours", directory.path() / "absent"), Refused);
-  const auto version = client->upload_input("ours", "/proc/version");  // says that its size is 0
+  const auto version = client->upload_input("ours", "/proc/version");  // stat says that its size is 0
   EXPECT_EQ(version.sha256, sha256_hex(read_file("/proc/version")));
   const auto large = directory.path() / "large";
   replace_file(large, std::string(3'000'000, 'l'));
@@ -178,7 +179,8 @@ TEST_F(ClientTest, PacksADirectory) {
   replace_file(tree / "bin/hello.sh", "#!/bin/sh\necho hello\n", 0755);
   const auto packed = directory.path() / "packed.zip";
   const auto summary = package::pack(tree, packed).value();
-  const auto temporary = directory.path() / "temporary";  // of its own: others work in the machine's at the same time
+  // Its own, because others work in the machine's at the same time.
+  const auto temporary = directory.path() / "temporary";
   std::filesystem::create_directory(temporary);
   ::setenv("TMPDIR", temporary.c_str(), 1);
   const auto pushed = client->push_package("ours", "hello", tree);
@@ -390,7 +392,7 @@ TEST_F(ClientTest, ManyCallsAtOnceShareFewConnections) {
 TEST_F(ClientTest, CallsBackAndMayBeCalledFromCallbacks) {
   const auto told = std::make_shared<std::promise<std::string>>();
   client->async().submit(work("outer")).then([this, told](std::future<Job> outer) {
-    const auto inner = client->submit(work("inner " + outer.get().id));  // blocking, in a callback
+    const auto inner = client->submit(work("inner " + outer.get().id));  // a blocking call in a callback
     client->async().job("no-such-job").then([told, inner](std::future<Job> job) {
       try {
         job.get();
@@ -458,7 +460,7 @@ TEST_F(ClientTest, MayBeEndedWhileACallbackWaits) {
   client->async().info().then([this, begun, job](std::future<Info>) {
     auto waiting = client->async().wait(job.id);
     begun->set_value();
-    waiting.get();  // for ever
+    waiting.get();  // would wait for ever
     ADD_FAILURE() << "nothing has ended the job";
   });
   begun->get_future().wait();

@@ -11,7 +11,7 @@
 namespace geres::client {
 namespace {
 
-constexpr Millis kTurn = 10'000;  // whoever posts wakes the loop
+constexpr Millis kTurn = 10'000;  // posting wakes the loop earlier
 
 std::string hub_of(const Options& options) {
   std::string hub = options.hub;
@@ -50,7 +50,7 @@ void Core::start() {
   callback_thread_ = std::thread([self] { self->callbacks(); });
   try {
     network_thread_ = std::thread([self] { self->network(); });
-  } catch (...) {  // no more threads to be had
+  } catch (...) {  // the system gives no more threads
     stop();
     throw;
   }
@@ -71,7 +71,7 @@ void Core::stop() {
   told_.notify_one();
   if (!callback_thread_.joinable()) return;
   if (on_callback_thread())
-    callback_thread_.detach();  // it keeps this alive until the callback under way returns
+    callback_thread_.detach();  // this object lives until the current callback returns
   else
     callback_thread_.join();
 }
@@ -121,7 +121,7 @@ void Core::network() {
   stopping_ = true;
   while (true) {
     loop_.cancel_all();
-    loop_.hurry();  // what pauses is told as well
+    loop_.hurry();  // so that calls in a pause end, too
     run_posted();
     const std::lock_guard lock(post_mutex_);
     if (!posted_.empty() || !loop_.idle()) continue;
@@ -141,9 +141,9 @@ void Core::callbacks() {
     lock.unlock();
     try {
       words();
-    } catch (const Stopped&) {  // a verb it had called when the client was ended
+    } catch (const Stopped&) {  // from a verb that the callback had called when the client was ended
     }
-    words = nullptr;  // what it held may end here, and may call back in
+    words = nullptr;  // what it holds may be destroyed here, and may call back in
     lock.lock();
   }
   callbacks_ended_ = true;

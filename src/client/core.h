@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a client is made of: a loop of transfers on a network thread, and a callback thread for what belongs to the
-// user. Everything inside runs on the network thread, so nothing inside needs a lock.
+// What a client is made of: a loop of transfers on a network thread, and a callback thread for the user's code.
+// Everything inside runs on the network thread, so nothing inside needs a lock.
 #pragma once
 
 #include <unistd.h>
@@ -18,7 +18,7 @@
 
 namespace geres::client {
 
-// Something that its owner may give up. Network thread only.
+// Something that its owner may cancel. Network thread only.
 class Task {
  public:
   void cancel() {
@@ -39,16 +39,17 @@ class Core : public std::enable_shared_from_this<Core> {
   void start();
   void stop();  // may be repeated
 
-  // Any thread. On the network thread soon; once that has ended, right here. In a forked child: std::logic_error.
+  // Any thread. Runs `work` on the network thread soon; after that thread has ended, right here. In a forked child:
+  // std::logic_error.
   void run(std::function<void()> work);
-  // Any thread. On the callback thread, in order; once that has ended, right here.
+  // Any thread. Runs `words` on the callback thread, in order; after that thread has ended, right here.
   void tell(std::function<void()> words);
-  // This process is a child that fork() made of the client's: it has none of the client's threads.
+  // This process was made by fork() after the client, so it has none of the client's threads.
   bool forked() const { return ::getpid() != made_by_; }
   bool on_callback_thread() const { return std::this_thread::get_id() == callback_id_.load(); }
   bool on_own_thread() const { return on_callback_thread() || std::this_thread::get_id() == network_id_.load(); }
 
-  // Network thread. With the client's token; once more with a new one after a 401.
+  // Network thread. Sends the client's token; after a 401 once more with a new token.
   void call(const std::shared_ptr<Task>& task, transport::Call call, transport::Loop::Done done);
   void after(Millis delay, std::function<void()> then) { loop_.after(delay, std::move(then)); }
   transport::Loop& loop() { return loop_; }
@@ -71,7 +72,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::deque<std::function<void()>> posted_;
   bool stop_asked_ = false;
   bool network_ended_ = false;
-  std::recursive_mutex afterlife_;  // stands for the network thread when there is none
+  std::recursive_mutex afterlife_;  // serializes work after the network thread has ended
 
   std::mutex tell_mutex_;
   std::condition_variable told_;

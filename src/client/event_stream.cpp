@@ -42,7 +42,7 @@ void EventStream::connect() {
   call.headers = {{"Accept", "text/event-stream"}};
   if (!position_.empty()) call.headers.emplace_back("Last-Event-ID", position_);
   call.lasting = true;
-  call.patience = 0;  // coming back is this class's business
+  call.patience = 0;  // this class itself decides when to connect again
   call.silence_max = kSilence;
   call.sink = [self = shared_from_this()](std::string_view piece) { return self->take(piece); };
   task_ = std::make_shared<Task>();
@@ -68,7 +68,7 @@ void EventStream::take_frame(const Frame& frame) {
     tell();
   }
   if (stopped_ || !listener_.on_frame) return;
-  const auto tell = listener_.on_frame;  // it may stop this
+  const auto tell = listener_.on_frame;  // a copy, because it may stop this stream
   tell(frame);
 }
 
@@ -81,7 +81,7 @@ void EventStream::ended(Answer<transport::Reply> answer) {
                 : Failure{Failure::Kind::unreachable, 0, fail(Code::unavailable, "the hub ended the stream"), nullptr};
   else
     failure = answer.error();
-  // The hub's log is younger than what was heard of it: begin anew, and say so.
+  // The hub's log ends before our position: begin anew, and report it.
   if (failure.status == 400 && failure.error.field == "Last-Event-ID" && was_in_place_) {
     was_in_place_ = false;
     Frame gap;

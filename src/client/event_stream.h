@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /v1/events as a stream that does not end: it comes back by itself and reads on after the last event it has heard.
+// GET /v1/events as a stream without end: it reconnects by itself and goes on after the last event that it received.
 // Network thread only.
 #pragma once
 
@@ -20,17 +20,17 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
  public:
   struct Listener {
     std::function<bool()> ready_for_more = {};        // false: until the loop's resume()
-    std::function<void()> on_in_place = {};           // each time a connection knows where it is
-    std::function<void(const Frame&)> on_frame = {};  // each, `gap` and mere positions among them
+    std::function<void()> on_in_place = {};           // false: no more frames until the loop's resume()
+    std::function<void(const Frame&)> on_frame = {};  // for each connection, once the hub has named its position
     std::function<void(const Failure&)> on_interrupted = {};
-    std::function<void(const Failure&)> on_refused = {};  // for good
+    std::function<void(const Failure&)> on_refused = {};  // the hub refused for good
   };
 
   EventStream(std::shared_ptr<Core> core, transport::Query query, std::string after, Listener listener);
   void start();
-  void stop();  // nothing is told after this
+  void stop();  // nothing is called after this
   const std::string& position() const { return position_; }
-  // Since when it has been away (monotonic); nullopt while it is there.
+  // Since when the stream has been interrupted (monotonic); nullopt while it is connected.
   std::optional<Millis> away_since() const { return away_since_; }
 
  private:
@@ -49,9 +49,9 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   int tries_ = 0;
   std::optional<Millis> away_since_;
   bool in_place_ = false;
-  bool was_in_place_ = false;  // so the position is the hub's own word
+  bool was_in_place_ = false;  // so the position came from the hub
   bool stopped_ = false;
-  bool broken_ = false;  // said what no hub says
+  bool broken_ = false;  // received something that no hub sends
 };
 
 }  // namespace geres::client

@@ -25,7 +25,7 @@ Error::Details details_of(const Failure& failure) {
   if (!failure.problem.is_object()) return details;
   const auto& problem = failure.problem.get_object();
   details.problem = boost::json::serialize(problem);
-  // A newer hub's code has no number here, but it has its name.
+  // A newer hub's code is not in our enum, but its name is kept.
   if (const auto* code = problem.if_contains("code"); code != nullptr && code->is_string())
     details.code = std::string(code->get_string());
   if (const auto* known = problem.if_contains("known"); known != nullptr && known->is_array())
@@ -97,7 +97,7 @@ bool Error::maybe_done() const noexcept {
   return details_->maybe_done;
 }
 
-// Out of line, so that there is one of each for every library of a program, and catching works across them.
+// Defined here and not inline, so that all libraries of a program share one type and catching works across them.
 Refused::~Refused() = default;
 Unauthorized::~Unauthorized() = default;
 Forbidden::~Forbidden() = default;
@@ -123,7 +123,7 @@ std::exception_ptr exception_of(const Failure& failure) {
       details.code = "unreachable";
       return make<Unavailable>(std::move(details));
     case Failure::Kind::foreign:
-      // A proxy in front of the hub says so in its own words.
+      // Such an answer may come from a proxy in front of the hub.
       if (details.status >= 502 && details.status <= 504) return of_status(std::move(details));
       details.code = "foreign";
       return make<Foreign>(std::move(details));

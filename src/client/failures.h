@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From what came of a call to what its caller is thrown.
+// From the outcome of a call to the exception that its caller gets.
 #pragma once
 
 #include <exception>
@@ -14,9 +14,9 @@ using transport::Failure;
 
 std::exception_ptr exception_of(const Failure& failure);
 Failure stopped_failure();
-// The answer is not what a hub says.
+// For an answer that no hub would give.
 Failure foreign_failure(unsigned status, const std::string& what);
-// The caller's own mistake, found before anything was sent; thrown as Refused.
+// For the caller's own mistake, found before anything was sent; thrown as Refused.
 Failure refused_failure(Code code, std::string message, std::string field, std::string hint = {});
 
 }  // namespace geres::client

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A log followed to its end. The hub goes from attempt to attempt without a word, so after each connection it is found
-// out which byte of which attempt was the last: attempts before the newest do not grow any more, and the hub says how
-// long they are. Steps: look (at the job) → locate (the position) → follow → look → …
+// Follows a job's log to its end. The hub goes on from one attempt to the next without saying so. Therefore, after each
+// connection, we find out which byte of which attempt came last: attempts before the newest do not grow any more, and
+// the hub says how long they are. Steps: look (at the job) → locate (the position) → follow → look → …
 //
-// A job that prints nothing and a connection that is dead without a sign look the same, so after some silence the log
-// is followed anew.
+// A job that prints nothing and a connection that died without a sign look the same, so after some silence the log is
+// followed anew.
 #include <algorithm>
 #include <atomic>
 
@@ -58,7 +58,7 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
     });
   }
 
-  // Puts `came_` bytes behind attempt_ and offset_.
+  // Advances attempt_ and offset_ by `came_` bytes.
   void locate() {
     if (came_ == 0 || attempt_ >= job_.attempt) {
       offset_ += std::exchange(came_, 0);
@@ -85,7 +85,7 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
     return call;
   }
 
-  // How many bytes of attempt_ come before its last lines.
+  // Finds how many bytes of attempt_ come before its last lines.
   void find_tail(std::int64_t lines, std::function<void(std::int64_t)> then) {
     auto call = log_call({.tail = lines});
     call.sink = [](std::string_view) { return transport::Take::more; };
@@ -100,7 +100,7 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
     const bool had_ended = job_.ended();
     auto call = log_call({.offset = offset_});
     call.query.emplace_back("follow", "true");
-    call.patience = 0;  // coming back is done here
+    call.patience = 0;  // this class itself connects again
     call.silence_max = silence_max();
     asked_ = heard_ = SystemClock().monotonic();
     call.sink = [self = shared_from_this()](std::string_view piece) { return self->hand_over(piece); };
@@ -110,7 +110,7 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
                 });
   }
 
-  // All there is has come when the job had ended before the connection was made.
+  // If the job had ended before the connection was made, everything has arrived.
   void followed(Answer<transport::Reply> answer, bool had_ended) {
     if (answer && had_ended) return tell_end();
     const auto now = SystemClock().monotonic();
@@ -151,7 +151,7 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
     return transport::Take::more;
   }
 
-  // Behind the last piece.
+  // After the last piece.
   void tell_end() {
     core_->tell([self = shared_from_this()] { self->core_->run([self] { self->promise_.keep(self->job_); }); });
   }
@@ -163,14 +163,14 @@ class LogFollow : public std::enable_shared_from_this<LogFollow> {
   Promise<Job> promise_;
   Job job_;
   bool begun_ = false;
-  int attempt_ = 0;  // the place from which on it is told …
+  int attempt_ = 0;  // where the connection began …
   std::int64_t offset_ = 0;
-  std::int64_t came_ = 0;  // … and the bytes since then, maybe of further attempts
+  std::int64_t came_ = 0;  // … and the bytes since then, perhaps of later attempts
   std::atomic<std::int64_t> queued_ = 0;
   std::atomic<bool> waiting_ = false;
   std::optional<Millis> away_since_;
   int tries_ = 0;
-  Millis asked_ = 0, heard_ = 0;  // the follow under way, and its last piece
+  Millis asked_ = 0, heard_ = 0;  // when the current follow began, and when its last piece came
   Pace pace_;
 };
 

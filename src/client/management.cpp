@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Jobs handed in, cancelled, run again and changed; batches, packages, input files, tenants.
+// Submitting, cancelling, redriving and changing jobs; batches, packages, input files, tenants.
 #include "base/file.h"
 #include "client/ask.h"
 #include "client/write.h"
@@ -41,7 +41,7 @@ transport::Call upload(std::string path, const std::filesystem::path& file, std:
 
 constexpr const char* kPacked = "package.zip";
 
-// A temporary directory with the ZIP in it.
+// Packs the directory into a ZIP in a temporary directory.
 Answer<std::shared_ptr<TemporaryDirectory>> pack(const std::filesystem::path& directory) {
   try {
     auto temporary = std::make_shared<TemporaryDirectory>();
@@ -50,12 +50,12 @@ Answer<std::shared_ptr<TemporaryDirectory>> pack(const std::filesystem::path& di
     const auto& error = packed.error();
     return refused_failure(error.code, "'" + directory.string() + "' cannot be packed: " + error.message, error.field,
                            error.hint);
-  } catch (const std::exception& trouble) {  // of the disk
+  } catch (const std::exception& trouble) {  // trouble with the disk
     return refused_failure(Code::unknownFile, "'" + directory.string() + "' cannot be packed: " + trouble.what(), "");
   }
 }
 
-// A bulk verb takes as long as it takes.
+// A bulk verb may take long.
 constexpr Millis kBulkMax = 600'000;
 
 transport::Call bulk(std::string path, const json::value& body, bool dry_run) {
@@ -202,7 +202,7 @@ Pending<Package> Async::push_package(std::string_view tenant, std::string_view n
     return ask<Package>(core_, upload(package_path(tenant, name), zip_or_directory, "application/zip"), read_package);
   const auto packed = pack(zip_or_directory);
   if (!packed) return fail_at_once<Package>(core_, packed.error());
-  // The ZIP is kept until the call is over.
+  // The ZIP exists until the call is over.
   return ask<Package>(core_, upload(package_path(tenant, name), (*packed)->path() / kPacked, "application/zip"),
                       [kept = *packed](const json::value& v) { return read_package(v); });
 }

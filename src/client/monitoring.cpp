@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Jobs looked at: one, lists, attempts, history, logs, files; and short lists read to their end.
+// Looking at jobs: one job, lists, attempts, history, logs, files; and short lists that are read to their end.
 #include <algorithm>
 #include <iterator>
 #include <optional>
@@ -13,7 +13,7 @@
 namespace geres::client {
 namespace {
 
-// All pages of a list that is not long.
+// Reads all pages of a list that is not long.
 template <class T>
 class WholeList : public std::enable_shared_from_this<WholeList<T>> {
  public:
@@ -60,7 +60,7 @@ std::string escaped_path(std::string_view path) {
   return to;
 }
 
-// A file being downloaded, put into its place when it is complete.
+// A download in progress, moved to its place when it is complete.
 struct Download {
   explicit Download(const std::filesystem::path& to) : file(std::in_place, to) {}
   void discard() { file.reset(); }
@@ -86,7 +86,7 @@ struct Download {
     if (trouble) std::rethrow_exception(trouble);
     file->put();
   }
-  std::optional<NewFile> file;  // none: discarded
+  std::optional<NewFile> file;  // none: what arrives is discarded
   std::int64_t bytes = 0;
   std::exception_ptr trouble;
 };
@@ -159,7 +159,7 @@ Pending<std::int64_t> Async::download(std::string_view job, std::string_view pat
   call.silence_max = 60'000;
   core_->run([core = core_, promise, download, call = std::move(call)]() mutable {
     core->call(promise.task(), std::move(call), [promise, download](Answer<transport::Reply> answer) {
-      // The caller finds neither more nor less than it is told: the file first, the outcome after it.
+      // The file is put in place before the outcome is reported, so that the caller finds what it was told.
       try {
         if (answer) download->place();
       } catch (...) {

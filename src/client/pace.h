@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For whoever asks again for what the hub holds back until there is news. A proxy between may cut waits short; answers
-// without news that come at once, one after the other, are not followed by the next call in a tight loop.
+// For callers that repeat a long poll. A proxy in between may cut the waits short, and answers without news that come
+// at once, one after the other, must not make a tight loop.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace geres::client {
 
 class Pace {
  public:
-  // The pause before the next call; `took`: how long the answer, which had no news, was in coming.
+  // The pause before the next call. `took`: how long the last answer, which had no news, took.
   Millis after(Millis took) {
     if (took >= kHeld) quick_ = 0;
     return ++quick_ < 3 ? 0 : std::min(kLongest, kFirst << std::min(quick_ - 3, 10));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a hub's JSON to the structs of client_types.h. Readers take what they know and leave the rest, so that a newer
-// hub can be talked to; what is absent or of another kind is empty.
+// From a hub's JSON to the structs of client_types.h. Readers take what they know and ignore the rest, so that newer
+// hubs work; what is absent or of another type stays empty.
 #pragma once
 
 #include <string>

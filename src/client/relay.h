@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests: an address that stays while hubs behind it come and go. Forwards each connection to where it is told to,
-// and breaks connections on demand.
+// For tests: an address that stays while hubs behind it come and go. Forwards each connection to the current hub, and
+// breaks connections on demand.
 #pragma once
 
 #include <poll.h>
@@ -23,7 +23,7 @@ namespace geres::client {
 
 class Relay {
  public:
-  enum Door { kOpen, kClosed };  // closed: whoever connects is refused, until open()
+  enum Door { kOpen, kClosed };  // closed: connections are refused until open()
 
   explicit Relay(Door door = kOpen) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -51,22 +51,22 @@ class Relay {
   Relay& operator=(const Relay&) = delete;
 
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  // "http://127.0.0.1:8080"; empty: whoever connects is hung up on.
+  // "http://127.0.0.1:8080"; empty: connections are closed at once.
   void lead_to(const std::string& url) { target_ = url.empty() ? 0 : std::stoi(url.substr(url.rfind(':') + 1)); }
-  // Ends all connections there are.
+  // Ends all current connections.
   void cut() {
     const std::lock_guard lock(mutex_);
     for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
   }
   int accepted() const { return accepted_; }
-  // Answers are swallowed, and their connections ended: the hub does what it is told, and nobody hears.
+  // Drops answers and closes their connections: the hub has acted, but nobody hears of it.
   void swallow_answers(int count) { swallow_ = count; }
   int swallowed() const { return swallowed_; }
-  // Connections that there are stay open, and nothing comes through them any more.
+  // Current connections stay open, but nothing passes through them any more.
   void freeze() { frozen_ = int(accepted_); }
-  // As a proxy does that lets no call wait: the hub is not told that it may hold its answers back.
+  // Behaves like a proxy that allows no long poll: the hub is not told that it may wait.
   void make_hasty() { hasty_ = true; }
-  int asked() const { return asked_; }  // requests, roughly
+  int asked() const { return asked_; }  // number of requests, roughly
 
  private:
   static sockaddr_in address(int port) {

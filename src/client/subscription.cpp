@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a stream of events to a user's handlers. Frames are taken apart on the network thread and queue up for the
-// callback thread; when many wait there, the stream waits too.
+// From a stream of events to a user's handlers. Frames are parsed on the network thread and queued for the callback
+// thread; when the queue is long, the stream waits.
 #include <atomic>
 #include <map>
 #include <set>
@@ -57,7 +57,7 @@ struct Subscription::Impl : std::enable_shared_from_this<Subscription::Impl> {
   void in_place() {
     if (!ready) return;
     remember(stream->position());
-    const auto told = *std::exchange(ready, std::nullopt);  // it must not hold what holds it
+    const auto told = *std::exchange(ready, std::nullopt);  // otherwise it would keep alive what holds it
     told.task()->on_cancel(nullptr);
     told.keep(std::shared_ptr<Subscription>(new Subscription(shared_from_this())));
     look_at_jobs();
@@ -87,12 +87,12 @@ struct Subscription::Impl : std::enable_shared_from_this<Subscription::Impl> {
     });
   }
 
-  // What is so already: told once, whatever the stream says about it later.
+  // Reports what is already true of the jobs once, whatever the stream says about it later.
   void look_at_jobs() {
     for (const auto& id : filter.jobs)
       core->call(looks, get(job_path(id)), [self = shared_from_this()](Answer<transport::Reply> answer) {
         const auto document = json_of(answer);
-        if (!document || self->closed) return;  // away for long, or purged: the stream goes on
+        if (!document || self->closed) return;  // the hub is away for long, or the job is purged: the stream goes on
         const auto job = read_job(*document);
         const bool started = job.started_at && (job.state == State::running || job.ended());
         if (started && self->begun(job) && self->handlers.on_started)
@@ -102,7 +102,7 @@ struct Subscription::Impl : std::enable_shared_from_this<Subscription::Impl> {
       });
   }
 
-  // True the first time for an attempt.
+  // True the first time for each attempt.
   bool begun(const Job& job) {
     if (filter.jobs.empty()) return true;
     auto& attempt = attempts[job.id];
@@ -143,7 +143,7 @@ struct Subscription::Impl : std::enable_shared_from_this<Subscription::Impl> {
         self->handlers.on_gap(gap);
         self->remember(id);
       });
-    look_at_jobs();  // what the gap may have swallowed
+    look_at_jobs();  // to find what is missing because of the gap
   }
 
   bool room() {
@@ -190,7 +190,7 @@ struct Subscription::Impl : std::enable_shared_from_this<Subscription::Impl> {
   const EventFilter filter;
   const Handlers handlers;
 
-  std::optional<Ready> ready;  // network thread, from here until `looks`; until it is in place
+  std::optional<Ready> ready;  // until the stream is in place. From here to `looks`: network thread
   std::shared_ptr<EventStream> stream;
   std::map<std::string, int> attempts;
   std::set<std::string> done;

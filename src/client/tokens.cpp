@@ -13,7 +13,7 @@ namespace geres::client {
 namespace {
 
 constexpr Millis kLifetimeUntold = 300'000;
-constexpr Millis kEarly = 60'000;  // before it expires, or a fifth of its life where that is less
+constexpr Millis kEarly = 60'000;  // before it expires, or a fifth of its lifetime if that is less
 
 Millis now() {
   return SystemClock().monotonic();
@@ -50,7 +50,7 @@ Tokens::Tokens(const Options& options, transport::Loop& loop) : loop_(loop) {
   }
 }
 
-// True: it has another token now.
+// True: there is another token now.
 bool Tokens::read_file_anew() {
   std::error_code trouble;
   const auto time = std::filesystem::last_write_time(file_, trouble);
@@ -61,7 +61,7 @@ bool Tokens::read_file_anew() {
     if (token.empty() || token == token_) return false;
     token_ = std::move(token);
     return true;
-  } catch (const std::system_error&) {  // being replaced
+  } catch (const std::system_error&) {  // the file is just being replaced
     return false;
   }
 }
@@ -123,7 +123,7 @@ void Tokens::fetched(Answer<transport::Reply> answer) {
       if (!more.empty()) why += ", " + more;
       failure = no_token(failure->status, why.empty() ? failure->error.message : why);
     }
-    // One that is about to expire is better than none.
+    // A token that is about to expire is better than none.
     if (!token_.empty() && now() < expires_) failure.reset();
   }
   for (auto& take : std::exchange(waiting_, {})) failure ? take(*failure) : take(token_);

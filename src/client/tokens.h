@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who the client says it is: a fixed token, one from a file that may be replaced, or OAuth 2.0 client credentials
-// (RFC 6749, 4.4). Network thread only.
+// The client's credentials: a fixed token, one from a file that may be replaced, or OAuth 2.0 client credentials (RFC
+// 6749, 4.4). Network thread only.
 #pragma once
 
 #include <filesystem>
@@ -21,9 +21,9 @@ class Tokens {
   // Throws std::invalid_argument for a token file that cannot be read.
   Tokens(const Options& options, transport::Loop& loop);
 
-  // The token to send, now or when it has been fetched.
+  // Calls `take` with the token to send, now or when it has been fetched.
   void with(Take take);
-  // The hub does not want this one. True if `with` may now have another.
+  // The hub refused this token. True if `with` may now have another one.
   bool refused(const std::string& token);
   bool may_change() const { return oauth_ || !file_.empty(); }
 

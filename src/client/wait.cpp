@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting for jobs: for one by a long poll, for many by one stream of ends. The stream is in place before the jobs are
-// looked at, so an end falls either into the look or into the stream.
+// looked at, so each end is seen either by the look or in the stream.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -15,7 +15,7 @@ namespace geres::client {
 namespace {
 
 constexpr Millis kPoll = 30'000;
-constexpr Millis kLateMax = 2'000;      // beyond the limit, for a hub that is slow to answer
+constexpr Millis kLateMax = 2'000;      // beyond the caller's limit, for a hub that answers slowly
 constexpr std::size_t kNamedMax = 100;  // jobs in a filter
 
 Millis now() {
@@ -72,7 +72,7 @@ class OneWait : public std::enable_shared_from_this<OneWait> {
 
 class ManyWait : public std::enable_shared_from_this<ManyWait> {
  public:
-  // `count` of them; all: in their own order, those that have not ended among them.
+  // Waits for `count` of them. `all`: returns them in the order given, including those that have not ended.
   ManyWait(std::shared_ptr<Core> core, std::vector<std::string> ids, std::size_t count, bool all,
            std::optional<milliseconds> limit)
       : core_(std::move(core)),
@@ -135,7 +135,7 @@ class ManyWait : public std::enable_shared_from_this<ManyWait> {
   }
 
   void check() {
-    // A wait that has no time left still looks at each job once.
+    // Even a wait without time left looks at each job once.
     const bool over = deadline_ && now() >= *deadline_ && jobs_.size() >= named_;
     if (in_order_.size() >= count_ || over) finish();
   }
@@ -145,7 +145,7 @@ class ManyWait : public std::enable_shared_from_this<ManyWait> {
     if (frame.type == "gap") return look_at_all();
     const auto document = json::parse(frame.data);
     if (!document) return;
-    // The event has no parameters; the job itself is what the caller wants.
+    // The event lacks the parameters, and the caller wants the whole job.
     const auto id = text_of(*document, "subject");
     if (open_.contains(id)) look(id);
   }
@@ -156,7 +156,7 @@ class ManyWait : public std::enable_shared_from_this<ManyWait> {
     if (late || now() - stream_->away_since().value_or(now()) > core_->patience()) fail(failure);
   }
 
-  // A hub that is slow still gets to answer, one that is away does not.
+  // A slow hub still gets to answer, but not one that is away.
   void time_is_up() {
     if (over_) return;
     if (jobs_.size() >= named_) return finish();
@@ -174,7 +174,7 @@ class ManyWait : public std::enable_shared_from_this<ManyWait> {
     end();
     std::vector<Job> jobs;
     for (const auto& id : all_ ? ids_ : in_order_) jobs.push_back(jobs_[id]);
-    jobs_.clear();  // the timer of the limit may keep this for long
+    jobs_.clear();  // the limit's timer may keep this object for long
     promise_.keep(std::move(jobs));
   }
 
@@ -183,7 +183,7 @@ class ManyWait : public std::enable_shared_from_this<ManyWait> {
     promise_.fail(failure);
   }
 
-  // First of all: what is cancelled here is told, and must change nothing any more.
+  // Called first, because cancelling calls back, which must not change anything any more.
   void end() {
     over_ = true;
     if (stream_) stream_->stop();

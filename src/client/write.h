@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the structs of client_types.h to what a hub takes: bodies and queries. What was not given is left out.
+// From the structs of client_types.h to bodies and queries for a hub. What was not given is left out.
 #pragma once
 
 #include "client/failures.h"
@@ -8,7 +8,7 @@
 
 namespace geres::client {
 
-// malformedJson when the parameters are no JSON; `field` begins with `at`.
+// malformedJson if the parameters are not JSON; the error's `field` begins with `at`.
 Answer<json::value> write_spec(const JobSpec& spec, const std::string& at = {});
 json::object write_filter(const JobFilter& filter);
 json::object write_cancel(const CancelOptions& options);

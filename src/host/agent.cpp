@@ -20,7 +20,8 @@ namespace {
 
 constexpr unsigned kPoolThreads = 3;
 constexpr unsigned kSweepers = 2;
-constexpr Millis kNameTakenMax = 60'000;  // an earlier life without DATA: its name is free soon
+// The name may be held by our earlier life, if DATA was lost; the hub soon frees it.
+constexpr Millis kNameTakenMax = 60'000;
 
 ContentCache::Options cache_options(const Options& options, bool jobs_can_write, const char* name,
                                     std::int64_t bytes_max) {
@@ -141,7 +142,7 @@ wire::RegisterHost Agent::registration() const {
   return body;
 }
 
-// What its attempts tell the hub knows by itself.
+// Nothing that its attempts report: the hub knows the rest by itself.
 std::optional<std::string> Agent::rests() const {
   if (disk_short_) return "the disk of its data directory is full";
   if (!runner_works_) return "its runner is being started anew";
@@ -184,16 +185,17 @@ void Agent::refused(Refusal why, const std::string& problem) {
   }
 }
 
-// The hub does not know us any more: none of our leases is current. Nothing of them may run when we come back.
+// The hub does not know us any more, so none of our leases is current. None of them may still run when we register
+// again.
 void Agent::gone() {
   reporter_.end();
-  // Whoever was about to say goodbye has nothing to come back for.
+  // A host that was about to say goodbye has no reason to register again.
   if (member_.stopping() && attempts_.empty()) return finish(broken_ ? Result<void>(*broken_) : Result<void>());
   log::event(log::Level::warn, "forgotten by the hub", {{"hostId", member_.last_id()}, {"attempts", attempts_.size()}});
   std::vector<std::string> leases;
   for (const auto& [lease, attempt] : attempts_) leases.push_back(lease);
   for (const auto& lease : leases) lose(lease);
-  for (const auto& lease : leases)  // ended ones cannot be told to anybody either
+  for (const auto& lease : leases)  // nobody can be told of ended ones either
     if (const auto it = attempts_.find(lease); it != attempts_.end() && it->second->phase != Phase::running)
       forget(AttemptPtr(it->second));
   must_register_ = true;
@@ -221,15 +223,15 @@ int Agent::free_slots() const {
   return std::max(free, 0);
 }
 
-// All of them: the hub counts which are free. But it knows nothing of what is left running of a lost lease; until that
-// has ended, only what is free is named.
+// All slots, because the hub counts which are free. It does not count what is still running of a lost lease, so until
+// that has ended we name only the free ones.
 int Agent::slots_to_name() const {
   const bool left_over = std::any_of(attempts_.begin(), attempts_.end(),
                                      [](const auto& entry) { return entry.second->dropped && entry.second->live(); });
   return left_over ? free_slots() : options_.slots;
 }
 
-// In the order they came, so that one that needs many slots gets its turn.
+// In the order of their arrival, so that one that needs many slots gets its turn.
 void Agent::start_waiting() {
   while (runner_works_ && !waiting_.empty() && !runner_slots_.empty()) {
     const AttemptPtr attempt = waiting_.front();
@@ -289,7 +291,8 @@ void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   attempt->ttl_ms = grant.ttlMs;
   attempt->taken_at = clock_.monotonic();
   attempt->deadline = lease_end(counted_from, grant.ttlMs);
-  if (attempt->deadline <= clock_.monotonic()) {  // not named in the next report: the hub takes it back at once
+  // It is not named in the next report, so the hub takes it back at once.
+  if (attempt->deadline <= clock_.monotonic()) {
     log::event(log::Level::warn, "lease came too late", {{"lateMs", clock_.monotonic() - attempt->deadline}});
     return member_.within(0);
   }
@@ -390,7 +393,7 @@ void Agent::mode_changed(model::HostMode mode) {
   if (mode == model::HostMode::stop) stop_by(options_.drain_ms);
 }
 
-// First told in plain words; when even these are refused the lease is left to run out.
+// The first time the end is told again without result and files; if even that is refused the lease is left to expire.
 void Agent::unspeakable(const std::string& lease) {
   const auto it = attempts_.find(lease);
   if (it == attempts_.end()) return;
@@ -402,7 +405,7 @@ void Agent::unspeakable(const std::string& lease) {
   attempt->finished = ended_without_run(lease, model::Outcome::failed, "the hub refused the report of how it ended");
 }
 
-// The lease is somebody else's matter now.
+// The lease is not ours any more.
 void Agent::lose(const std::string& lease) {
   const auto it = attempts_.find(lease);
   if (it == attempts_.end() || it->second->phase == Phase::ended) return;  // its outcome gets an answer of its own

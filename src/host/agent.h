@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host's heart: holds the attempts, leads each through its steps, and stands between claim loop, reporter, caches
-// and runner. All of it lives on the link's thread; the runner's and the pool's threads only post to it.
+// The center of the host: holds the attempts, leads each through its steps, and connects claim loop, reporter, caches
+// and runner. All of it lives on the link's thread; the threads of the runner's client and of the pool only post to it.
 //
 //   agent.cpp            registering, leases, what the hub tells
 //   agent_attempts.cpp   the steps of one attempt
@@ -47,7 +47,7 @@ class Agent : private Member::Owner {
  private:
   using AttemptPtr = std::shared_ptr<Attempt>;
 
-  // What the files of an attempt are made of, off the loop where it takes long.
+  // The directories and files of an attempt, made off the loop where that takes long.
   struct Layout {
     Workspace workspace;
     package::Launch launch;
@@ -137,8 +137,8 @@ class Agent : private Member::Owner {
   Fd lock_;
   WorkerPool pool_;
   std::optional<SharedPlaces> places_;  // isolation user; the cleaner's thread
-  WorkerPool cleaners_;                 // a slot's, before its next attempt
-  WorkerPool sweepers_;                 // remove what attempts left, however much: nobody waits for it
+  WorkerPool cleaners_;                 // clean up a slot before its next attempt
+  WorkerPool sweepers_;                 // remove what attempts left, however much; nobody waits for that
   HubLink link_;
   std::unique_ptr<RunnerClient> runner_;
   bool runner_works_ = true;  // false: dead, and a new one is being started
@@ -151,10 +151,10 @@ class Agent : private Member::Owner {
 
   std::string name_;
   Member member_;
-  bool must_register_ = false;  // once nothing of the membership that is gone is left
+  bool must_register_ = false;  // register again as soon as nothing of the lost membership is left
 
   std::deque<AttemptPtr> waiting_;
-  std::vector<std::uint32_t> runner_slots_;  // free ones
+  std::vector<std::uint32_t> runner_slots_;  // the free ones
   Attempts attempts_;
   Figures figures_;
   ContentCache packages_, inputs_;

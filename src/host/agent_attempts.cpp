@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of one attempt, in order. Between any two of them a cancel, a stop or a lost lease may have ended it, so
-// each step that comes from another thread or from the hub looks first whether it still holds.
+// The steps of one attempt, in order. Between any two of them a cancel, a stop or a lost lease may have ended the
+// attempt, so a step that starts from another thread or on an answer of the hub first checks whether it is still
+// wanted.
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -22,14 +23,14 @@ namespace {
 using model::Outcome;
 
 constexpr std::size_t kUploadsAtOnce = 4;
-constexpr Millis kStartedDelay = 50;  // a short job is told in one report
+constexpr Millis kStartedDelay = 50;  // so that a short job takes one report
 constexpr Millis kLogDelay = 100;
 constexpr Millis kFirstLogDelay = 5;
 constexpr std::size_t kRunnerDeathsMax = 3;
 constexpr Millis kRunnerDeathsWithin = 60'000;
 constexpr std::uint64_t kFilesLeftMin = 1'000;
 
-// Whose fault it is that a package or an input did not arrive, or that nothing could be made of it.
+// Whether the host, not the job, is to blame that a package or an input did not arrive or could not be used.
 bool is_host_trouble(const Error& error) {
   return error.code == Code::storageFull || error.code == Code::internal;
 }
@@ -39,7 +40,7 @@ Outcome outcome_of_launch(const Error& error) {
     case Code::unknownType:
       return Outcome::type;
     case Code::missingField:
-      return Outcome::aborted;  // the job lacks a parameter, and will next time
+      return Outcome::aborted;  // the job lacks a parameter, and would again next time
     case Code::badValue:
       return Outcome::aborted;
     default:
@@ -59,7 +60,7 @@ std::string in_url(const std::string& path) {
   return text;
 }
 
-// A command that the package itself should have brought.
+// A command that the package itself should contain.
 std::optional<std::string> missing_program(const package::Launch& launch, const std::filesystem::path& package) {
   if (launch.command.empty() || !launch.libraries.empty()) return std::nullopt;
   const std::string& program = launch.command.front();
@@ -123,10 +124,11 @@ void Agent::arrived(const AttemptPtr& attempt) {
   if (--attempt->missing == 0) lay_out(attempt);
 }
 
-// A few directories are made at once; copying inputs is left to the pool.
+// The few directories are made at once; copying inputs is left to the pool.
 void Agent::lay_out(const AttemptPtr& attempt) {
   if (attempt->inputs.empty()) return laid_out(attempt, make_layout(*attempt));
-  const auto copy = std::make_shared<const Attempt>(*attempt);  // the loop may change it meanwhile
+  // A copy, because the loop may change the attempt in the meantime.
+  const auto copy = std::make_shared<const Attempt>(*attempt);
   pool_.run([this, attempt, copy] {
     auto layout = make_layout(*copy);
     link_.post([this, attempt, layout = std::move(layout)] { laid_out(attempt, layout); });
@@ -208,7 +210,7 @@ wire::RunSpec Agent::spec_of(Attempt& attempt, const package::Launch& launch) co
   return spec;
 }
 
-// Where memory is short of what jobs were used to have, that is to be known before the first of them ends.
+// If there is less memory than jobs were used to, that should be known before the first of them ends.
 void Agent::say_what_limits_there_are() const {
   const auto& runner = runner_->hello();
   if (const auto memory = default_memory(options_); memory > 0 && memory < machine_memory())
@@ -221,7 +223,7 @@ void Agent::say_what_limits_there_are() const {
                 {"why", runner.limitsDetail}});
 }
 
-// Attempts get the smaller of what they should have and what this host may have itself.
+// An attempt gets the smaller of what it should have and what this host itself may have.
 void Agent::say_which_limits_are_less() const {
   const auto look = [](int which, std::optional<std::int64_t> wanted, const char* what, const char* flag) {
     rlimit own{};
@@ -287,7 +289,7 @@ void Agent::run_log(const wire::RunLog& log) {
   if (it == attempts_.end() || it->second->phase != Phase::running) return;
   it->second->out.size = log.stdoutBytes;
   it->second->err.size = log.stderrBytes;
-  // The first after a silence goes at once, others together.
+  // The first progress after a pause is sent at once, later ones together.
   const Millis now = clock_.monotonic();
   const Millis due = std::max(now + kFirstLogDelay, log_report_due_);
   log_report_due_ = due + kLogDelay;
@@ -307,7 +309,7 @@ void Agent::run_exited(const wire::RunResult& result) {
   collect(attempt, judge(attempt->lease, result, attempt->end_facts));
 }
 
-// All it ran has ended with it.
+// Everything that the runner ran has ended with it.
 void Agent::runner_lost(const std::vector<std::string>& keys, const std::string& why) {
   log::event(log::Level::err, "runner died", {{"error", why}, {"attempts", keys.size()}});
   for (const auto& key : keys) {
@@ -322,7 +324,7 @@ void Agent::runner_lost(const std::vector<std::string>& keys, const std::string&
   replace_runner(why);
 }
 
-// A few deaths a minute are borne.
+// A few deaths of the runner a minute are tolerated.
 void Agent::replace_runner(const std::string& why) {
   runner_works_ = false;
   const Millis now = clock_.monotonic();
@@ -335,8 +337,8 @@ void Agent::replace_runner(const std::string& why) {
   link_.after(Millis(runner_deaths_.size() - 1) * 200, [this] { pool_.run([this] { start_new_runner(); }); });
 }
 
-// On the pool: it waits for the new one's first word. What is forked there makes system calls only until it executes
-// the runner, so the agent's threads are no danger to it.
+// On the pool, since it waits for the new runner's first message. The forked process only makes system calls until it
+// executes the runner, so the agent's other threads do not endanger it.
 void Agent::start_new_runner() {
   runner_->close();
   auto launched = RunnerClient::launch(runner_options(options_, lock_.get(), users_));
@@ -407,7 +409,7 @@ void Agent::uploaded_all(const AttemptPtr& attempt) {
   end(attempt, std::move(item));
 }
 
-// The others stay where they are while some are under way: that one has no digest says that it is not among those kept.
+// While uploads are in progress the other files keep their places: that a file is left out shows in its empty digest.
 void Agent::leave_out(Attempt& attempt, std::size_t file, std::string why) {
   auto& harvest = attempt.harvest;
   harvest.leave_out(harvest.files[file].path, std::move(why));
@@ -443,7 +445,7 @@ void Agent::uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnsw
   if (answer.status == 409) return lose(attempt->lease);
   if (answer.again()) {
     const Millis pause = std::max(answer.retry_after_ms, backoff(++attempt->upload_tries, 100, 5'000));
-    ++attempt->uploads_flying;  // the pause counts as one under way
+    ++attempt->uploads_flying;  // the pause counts as an upload in progress
     return link_.after(pause, [this, attempt, index] {
       --attempt->uploads_flying;
       if (!holds(attempt) || attempt->phase != Phase::collecting) return;
@@ -451,7 +453,8 @@ void Agent::uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnsw
       upload_more(attempt);
     });
   }
-  if (answer.status == 401 || answer.status == 404 || answer.status == 410) return;  // the next report will tell
+  // The answer to the next report will say why.
+  if (answer.status == 401 || answer.status == 404 || answer.status == 410) return;
   attempt->upload_tries = 0;
   leave_out(*attempt, index, "the hub refused it: " + answer.trouble);
   upload_more(attempt);
@@ -474,7 +477,7 @@ void Agent::end_without_run(const AttemptPtr& attempt, model::Outcome outcome, s
   end(attempt, ended_without_run(attempt->lease, outcome, std::move(error)));
 }
 
-// No space for it, but for others: what it had taken by then is free again.
+// There is space again, so it was this job that was too large: what it had taken is free by now.
 bool Agent::lacks_room_for(const Error& error) const {
   struct statvfs disk {};
   if (error.code != Code::storageFull || ::statvfs(options_.data.c_str(), &disk) != 0) return false;
@@ -501,7 +504,7 @@ void Agent::forget(const AttemptPtr& attempt) {
   attempts_.erase(attempt->lease);
 }
 
-// Where processes may have got away, a directory is not used twice.
+// Where processes may have escaped, a directory is not used twice.
 void Agent::clear(const Attempt& attempt) {
   const bool contained = runner_->containment() != wire::Containment::bestEffort;
   sweepers_.run([this, contained, workspace = *attempt.workspace, user = attempt.user] {
@@ -512,7 +515,7 @@ void Agent::clear(const Attempt& attempt) {
   });
 }
 
-// The slot's next job may be another tenant's.
+// The slot's next job may belong to another tenant.
 void Agent::free_slot(Attempt& attempt) {
   disk_.remove(attempt.lease);
   if (!attempt.slot) return;

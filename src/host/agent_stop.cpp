@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the host ends: unstarted jobs go back at once, running ones may finish for a while, then they are stopped and
-// given back; the last report says goodbye. Without a hub there is nobody to tell, so it does not wait for one for
-// long.
+// How the host ends: jobs that have not started go back at once, running ones may go on for a while, then they are
+// stopped and given back, and the last report says goodbye. If the hub cannot be reached there is nobody to tell, so
+// the host does not wait for it for long.
 #include "base/log.h"
 #include "host/agent.h"
 
@@ -14,7 +14,7 @@ void Agent::stop_by(Millis drain_ms) {
   if (!member_.stopping())
     log::event(log::Level::info, "host stops", {{"host", name_}, {"attempts", attempts_.size()}});
   else if (member_.time_was_up())
-    stop_running(0);  // asked again while they are ending already
+    stop_running(0);  // asked again while they are already ending
   member_.stop_by(drain_ms);
 }
 
@@ -68,7 +68,7 @@ Result<void> Agent::wait() {
     disk_.stop();
     link_.stop();
     if (runner_works_) runner_->close();
-    pool_.stop();  // where a new one may be starting
+    pool_.stop();  // which may be starting a new runner
     cleaners_.stop();
     sweepers_.stop();
     runner_->close();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// One lease and what this host makes of it. Plain data on the loop's thread; agent_attempts.cpp has the steps:
+// One lease and what this host does with it. Plain data on the loop's thread; agent_attempts.cpp has the steps:
 //
 //   waiting ──► preparing ──► running ──► collecting ──► ended ──► (accepted or refused: gone)
 //   for a slot  package,      by the      result, files   in the
 //               inputs        runner      uploaded        next reports
 //
-// From waiting and preparing it may go straight to ended (cancel, drain, broken package); a lease that the hub calls
-// lost is dropped from anywhere, as soon as nothing of it runs.
+// From waiting and preparing it may go straight to ended (cancel, drain, broken package). A lease that the hub calls
+// lost is dropped in any phase, as soon as nothing of it runs.
 #pragma once
 
 #include <map>
@@ -26,17 +26,17 @@ namespace geres::host {
 
 enum class Phase { waiting, preparing, running, collecting, ended };
 
-// How far a stream's file has been told to the hub.
+// How much of a stream's file the hub has been told.
 struct LogStream {
   std::int64_t size = 0;   // bytes in the file
-  std::int64_t acked = 0;  // taken in by the hub
+  std::int64_t acked = 0;  // that the hub has accepted
 };
 
 struct Attempt {
   std::string lease;
   Millis ttl_ms = 0;
-  Millis deadline = 0;       // when the lease ends, as far as the hub has told
-  Millis deadline_told = 0;  // … to the runner
+  Millis deadline = 0;       // when the lease ends, by the hub's last answer
+  Millis deadline_told = 0;  // … as the runner knows it
   JobFacts job;
   std::string job_text;
   std::optional<wire::PackageRef> package;
@@ -44,14 +44,14 @@ struct Attempt {
   Millis timeout_ms = 0;
   JobUser user;
   Millis taken_at = 0;  // monotonic
-  Millis stop_at = 0;   // likewise: when it was first told to stop; 0: never
+  Millis stop_at = 0;   // monotonic: when it was first told to stop; 0: never
 
   Phase phase = Phase::waiting;
   std::optional<std::uint32_t> slot;  // of the runner
-  bool dropped = false;               // the lease is lost: nothing of it is told any more
+  bool dropped = false;               // the lease is lost, so nothing of it is reported any more
 
   // preparing
-  std::size_t missing = 0;  // downloads
+  std::size_t missing = 0;  // downloads in progress
   std::optional<CachedContent> package_content;
   std::vector<CachedContent> input_contents;
   std::optional<Workspace> workspace;
@@ -68,7 +68,7 @@ struct Attempt {
   std::optional<wire::ProgressItem> progress;
   LogStream out, err;
   std::optional<wire::FinishedItem> finished;  // told once `ended`, kept until accepted or refused
-  bool plainly_told = false;                   // the hub refused a report because of it
+  bool plainly_told = false;                   // the hub refused a report because of it, so it is told without details
 
   bool live() const { return phase == Phase::preparing || phase == Phase::running; }  // takes up slots
 };

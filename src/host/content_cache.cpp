@@ -20,7 +20,7 @@ namespace {
 constexpr int kMismatchesMax = 3;
 constexpr std::string_view kTemporary = ".tmp-";
 
-// storageFull: no space, which may be the content's fault; internal: any other trouble of the disk.
+// storageFull: no space, which may be the fault of the content. internal: any other trouble with the disk.
 Error disk_trouble(const std::exception& trouble) {
   const auto* system = dynamic_cast<const std::system_error*>(&trouble);
   const bool full = system != nullptr && (system->code().value() == ENOSPC || system->code().value() == EDQUOT);
@@ -79,7 +79,7 @@ void ContentCache::release(const Key& key) {
 
 void ContentCache::get(const std::string& tenant, const std::string& sha256, const std::string& url, Wanted wanted,
                        Done done) {
-  // The URL is a path: anything else could carry the host's secret to another machine.
+  // The URL is only a path, because another address could receive the host's secret.
   if (!model::is_name(tenant) || !is_sha256_hex(sha256) || !url.starts_with('/'))
     return done(fail(Code::badValue, "the hub named no proper " + kind_.noun));
   if (options_.figures != nullptr) ++options_.figures->asked;
@@ -93,14 +93,14 @@ void ContentCache::get(const std::string& tenant, const std::string& sha256, con
   if (entry.state == State::found) examine(key);
 }
 
-// An entry of an earlier life: whole, or to be fetched again.
+// An entry of an earlier life is complete, or fetched again.
 void ContentCache::examine(const Key& key) {
   entries_.at(key).state = State::loading;
   pool_.run([this, key] {
     std::optional<std::int64_t> bytes;
     try {
       bytes = kind_.check(path(key));
-    } catch (const std::exception&) {  // not readable is not whole
+    } catch (const std::exception&) {  // unreadable counts as incomplete
     }
     if (!bytes) {
       log::event(log::Level::warn, "cached file damaged", {{"of", kind_.noun}, {"sha256", key.second}});
@@ -120,12 +120,12 @@ void ContentCache::examine(const Key& key) {
 std::string ContentCache::stamp_of(const Key& key) const {
   try {
     return options_.jobs_can_write ? kind_.stamp(path(key)) : std::string();
-  } catch (const std::exception&) {  // not readable is not as it was
+  } catch (const std::exception&) {  // unreadable counts as changed
     return {};
   }
 }
 
-// Changed or not; what was changed is read in full, and fetched again if it is not what it was.
+// Checks whether the entry has changed. If so it is read in full, and fetched again if its content is not the same.
 void ContentCache::look_again(const Key& key) {
   Entry& entry = entries_.at(key);
   entry.state = State::loading;
@@ -169,7 +169,7 @@ void ContentCache::download(const Key& key) {
 void ContentCache::downloaded(const Key& key, const std::filesystem::path& file, const HubAnswer& answer) {
   Entry& entry = entries_.at(key);
   if (answer.status == 200 && answer.sha256 == key.second) return install(key, file);
-  // The call holds it open still: emptied, so that its space is free by now.
+  // The call still has the file open, so it is emptied to free its space now.
   if (::truncate(file.c_str(), 0) != 0)
     log::event(log::Level::warn, "download cannot be emptied", {{"of", kind_.noun}, {"sha256", key.second}});
   ::unlink(file.c_str());
@@ -187,7 +187,7 @@ void ContentCache::downloaded(const Key& key, const std::filesystem::path& file,
                {{"of", kind_.noun}, {"sha256", key.second}, {"error", answer.trouble}});
     return retry(key, std::max(answer.retry_after_ms, backoff(entry.tries, 100, 5'000)));
   }
-  if (!entry.waiters.front().wanted()) return download(key);  // it was asked for under a lease that has ended meanwhile
+  if (!entry.waiters.front().wanted()) return download(key);  // the lease under which it was asked for has ended
   settle(key, fail(Code::unknownFile,
                    "the hub does not give out the " + kind_.noun + " (status " + std::to_string(answer.status) + ")"));
 }
@@ -242,7 +242,7 @@ void ContentCache::make_room() {
   if (options_.figures != nullptr) options_.figures->bytes = bytes_;
 }
 
-// Renamed at once, so that a new download finds the place free; removed at leisure.
+// Renamed at once, so that a new download finds the place free, and removed later.
 void ContentCache::discard(const Key& key) {
   const auto away = temporary(key);
   kind_.forget(path(key));

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was downloaded once and is used again, by (tenant, sha256): unpacked packages, and input files. An entry is
-// there in full or not at all: it is made beside, verified, and renamed into place.
+// Downloads that are kept and used again, by (tenant, sha256): unpacked packages and input files. An entry is there in
+// full or not at all, because it is made beside its place, verified, and renamed.
 //
 //   DIRECTORY/<tenant>/<sha256>      an entry
 //   DIRECTORY/<tenant>/.tmp-…        on its way in or out; swept at start
 //
-// Many that ask for the same entry wait for one download. What lies there from an earlier life is checked at its first
-// use and fetched again if it is not whole; so is, where jobs could write to it, what has changed since its last use.
-// Entries nobody uses are removed, oldest use first, beyond `bytes_max`.
+// Several requests for one entry wait for the same download. What an earlier life left is checked at its first use and
+// fetched again if it is incomplete; where jobs could write to an entry, the same is done when it has changed since its
+// last use. Beyond `bytes_max`, entries that nobody uses are removed, least recently used first.
 #pragma once
 
 #include <cstdint>
@@ -29,54 +29,54 @@
 
 namespace geres::host {
 
-// An entry in use; it stays as long as `use` is held.
+// An entry in use; it is not removed while `use` is held.
 struct CachedContent {
   std::filesystem::path path;
   std::shared_ptr<void> use;
 };
 
-// The loop's thread, but for what the kind does.
+// On the loop's thread, except what the kind does.
 class ContentCache {
  public:
-  // What the entries are. All run on the pool and may throw when the disk fails.
+  // What distinguishes the kinds of entries. All functions run on the pool and may throw when the disk fails.
   struct Kind {
     std::string noun;  // "package", for sentences
-    // Makes the entry at `target` (absent) of the verified download; its size.
+    // Makes the entry at `target` (absent) from the verified download; returns its size.
     std::function<Result<std::int64_t>(const std::filesystem::path& file, const std::filesystem::path& target)> install;
-    // Whether an entry is whole, read in full; its size, or nothing.
+    // Reads the entry in full; returns its size if it is intact, else nothing.
     std::function<std::optional<std::int64_t>(const std::filesystem::path& entry)> check;
-    // Differs from before when anything of the entry has been changed, though not read.
+    // A text that differs from before if anything of the entry has changed; does not read its content.
     std::function<std::string(const std::filesystem::path& entry)> stamp;
-    // What goes along with an entry when it is removed.
+    // Called when an entry is removed, to remove what belongs to it.
     std::function<void(const std::filesystem::path& entry)> forget;
   };
   struct Options {
     std::filesystem::path directory;
     std::int64_t bytes_max = 0;
     std::int64_t download_max = 0;
-    bool jobs_can_write = false;  // each use looks first whether the entry is as it was
+    bool jobs_can_write = false;  // then each use first checks whether the entry has changed
     unsigned directory_mode = 0700;
     std::function<void(const std::string& tenant, const std::filesystem::path& directory)> own;  // sets its owner
     std::function<std::string()> bearer;
-    CacheFigures* figures = nullptr;  // counts there, if given
+    CacheFigures* figures = nullptr;  // if given, counts there
   };
   using Done = std::function<void(Result<CachedContent>)>;
   using Wanted = std::function<bool()>;
 
   ContentCache(Options options, Kind kind, HubLink& link, WorkerPool& pool, const Clock& clock);
 
-  void start();  // before the loop runs: sweeps, and finds what is there
+  void start();  // before the loop runs: removes partial entries and finds the complete ones
 
-  // Tells `done`, perhaps at once. Network trouble is retried as long as somebody wants it. Errors: unknownFile (the
-  // hub has it no more), badPackage and the like from install, badValue (other bytes than the digest says, three
-  // times), storageFull (this machine's trouble).
+  // Calls `done`, perhaps before it returns. Network trouble is retried while somebody wants the entry. Errors:
+  // unknownFile (the hub does not have it any more), badPackage and others from install, badValue (three times the
+  // bytes did not match the digest), storageFull (trouble of this machine).
   void get(const std::string& tenant, const std::string& sha256, const std::string& url, Wanted wanted, Done done);
 
  private:
   using Key = std::pair<std::string, std::string>;
   enum class State { found, loading, ready };
   struct Waiter {
-    std::string url;  // speaks for one lease, and only as long as that is current
+    std::string url;  // valid for one lease, while that is current
     Wanted wanted;
     Done done;
   };

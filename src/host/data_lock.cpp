@@ -16,11 +16,11 @@ namespace geres::host {
 namespace {
 
 constexpr Millis kLook = 20;
-constexpr Millis kRunnerEndMax = 30'000;  // after it was killed: a disk may hold it up
+constexpr Millis kRunnerEndMax = 30'000;  // after it was killed: a disk may delay its end
 
 struct Process {
   pid_t pid = 0;
-  unsigned long long started = 0;  // clock ticks after boot: a later process of the same number differs
+  unsigned long long started = 0;  // clock ticks after boot; they tell a later process with the same pid apart
 };
 
 struct Life {
@@ -37,7 +37,7 @@ std::optional<Facts> look_up(pid_t pid) {
   std::string stat;
   try {
     stat = read_file_if("/proc/" + std::to_string(pid) + "/stat").value_or("");
-  } catch (const std::system_error&) {  // it has just gone
+  } catch (const std::system_error&) {  // the process has just ended
   }
   const auto name = stat.find('('), end = stat.rfind(')');
   if (name == std::string::npos || end == std::string::npos) return std::nullopt;
@@ -50,7 +50,7 @@ std::optional<Facts> look_up(pid_t pid) {
   return read == 2 ? std::optional(facts) : std::nullopt;
 }
 
-// A zombie has ended, and with it, if it led a PID namespace, all that was in that.
+// A zombie has ended, and if it led a PID namespace, so has everything in that.
 bool runs(const Process& process) {
   if (process.pid <= 0) return false;
   const auto facts = look_up(process.pid);
@@ -59,13 +59,14 @@ bool runs(const Process& process) {
 
 void kill_runner(const Process& runner) {
   const Fd handle(int(::syscall(SYS_pidfd_open, runner.pid, 0)));
-  const auto facts = look_up(runner.pid);  // after opening: what the handle names is what is looked at
+  // Looked up after opening, so that it describes the process that the handle names.
+  const auto facts = look_up(runner.pid);
   if (!handle || !facts || facts->started != runner.started || facts->name != "geres-runner") return;
   log::event(log::Level::warn, "runner of an earlier life killed", {{"pid", runner.pid}});
   ::syscall(SYS_pidfd_send_signal, handle.get(), SIGKILL, nullptr, 0);
 }
 
-// Names this very file: of a copy, what it tells of is another host, which may live.
+// Identifies this very file. In a copy it names the original, whose host may be alive.
 std::string place(const std::filesystem::path& file) {
   struct stat facts {};
   if (::stat(file.c_str(), &facts) != 0) return {};
@@ -106,7 +107,7 @@ Result<Fd> lock_data(const std::filesystem::path& data, Millis patience_ms) {
     }
     if (waited >= patience_ms) {
       if (runs(earlier.agent) && !lock) break;
-      // Held by its runner, or by one that it was about to start when it died: that ends by itself.
+      // Held by its runner, or by one that it was about to start when it died; that ends by itself.
       if (waited >= patience_ms + kRunnerEndMax) break;
       if (runs(earlier.runner)) kill_runner(earlier.runner);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lock on a host's data directory. The agent holds it, and so does its runner until nothing of it runs; whoever has
-// it may tell the hub that the earlier life of this host is over. A runner that is killed lets go of the lock a moment
+// The lock on a host's data directory. It is held by the agent, and by its runner until nothing of the runner is left.
+// The holder may tell the hub that this host's earlier life is over. A runner that is killed loses the lock a moment
 // before the kernel has ended the processes of its namespace, so the file also names agent and runner, each with its
-// start time, and the earlier runner's death is waited for: that is the last thing to go.
+// start time, and the next agent waits for the earlier runner's death, which comes last.
 //
 //   DATA/host.lock = process of the agent NL [process of the runner NL]      process = pid SP start-time
 #pragma once
@@ -17,11 +17,11 @@
 
 namespace geres::host {
 
-// conflict: another agent that lives holds it still after `patience_ms`. A runner that outlives its agent for so long
-// (one that is stopped, or stuck) is killed.
+// conflict: another live agent still holds it after `patience_ms`. A runner that outlives its agent by that long
+// (stopped or stuck) is killed.
 Result<Fd> lock_data(const std::filesystem::path& data, Millis patience_ms);
 
-// The agent's runner, from now on.
+// Records the agent's current runner.
 void note_runner(const Fd& lock, pid_t runner);
 
 }  // namespace geres::host

@@ -22,7 +22,7 @@ namespace {
 constexpr int kDepthMax = 128;  // each level costs a descriptor
 constexpr Millis kPauseMin = 100;
 constexpr Millis kPauseMax = 1'000;
-constexpr Millis kRest = 10;  // so much longer than a measurement took is the pause after it
+constexpr Millis kRest = 10;  // after a measurement it pauses this many times as long as that took
 constexpr Millis kSpacePause = 500;
 constexpr fsfilcnt_t kInodesReserve = 1'000;
 
@@ -39,7 +39,7 @@ struct Walk {
     }
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd.get()), &::closedir);
     if (!stream) return;
-    const int at = fd.release();  // the stream's now
+    const int at = fd.release();  // from here on the stream owns it
     while (const dirent* item = ::readdir(stream.get())) {
       const std::string_view name = item->d_name;
       if (name == "." || name == "..") continue;
@@ -56,7 +56,7 @@ struct Walk {
   }
 };
 
-// Its reading of directories comes after everybody else's.
+// Lets everybody else's reading of directories go first.
 void be_modest() {
   constexpr int kWhoProcess = 1, kIdle = 3 << 13;
   ::setpriority(PRIO_PROCESS, id_t(::syscall(SYS_gettid)), 5);
@@ -85,7 +85,7 @@ DiskWatch::DiskWatch(ScratchLimits limits, std::filesystem::path data, Callbacks
     : limits_(limits), data_(std::move(data)), callbacks_(std::move(callbacks)) {}
 
 void DiskWatch::start() {
-  look_at_space();  // known before the first job is asked for
+  look_at_space();  // so that the free space is known before the first job is asked for
   thread_ = std::thread([this] { run(); });
 }
 
@@ -101,7 +101,8 @@ void DiskWatch::stop() {
 void DiskWatch::add(const std::string& key, const std::filesystem::path& directory) {
   const Millis now = clock_.monotonic();
   const std::lock_guard lock(mutex_);
-  watched_[key] = {directory, now + kPauseMax, now};  // a short job is never measured; the watch wakes before
+  // A short job ends before its first measurement, for which the thread wakes by itself.
+  watched_[key] = {directory, now + kPauseMax, now};
 }
 
 void DiskWatch::remove(const std::string& key) {
@@ -117,7 +118,7 @@ void DiskWatch::held(const std::string& key, std::int64_t bytes) {
     it->second.bytes += bytes - it->second.held;
     it->second.held = bytes;
     if (limits_.bytes <= 0 || it->second.bytes <= limits_.bytes || it->second.doubtful) return;
-    it->second.next = 0;  // at once
+    it->second.next = 0;  // measure at once
   }
   changed_.notify_all();
 }
@@ -168,11 +169,12 @@ void DiskWatch::look_at(const std::string& key, const std::filesystem::path& dir
   {
     const std::lock_guard lock(mutex_);
     const auto it = watched_.find(key);
-    if (it == watched_.end()) return;  // it has ended meanwhile
+    if (it == watched_.end()) return;  // the attempt has ended in the meantime
     const bool over_without = !over_scratch(use, limits_).empty();
     use.bytes += it->second.held;
     reason = over_scratch(use, limits_);
-    // The two were not counted at one time: a file may have been closed, and its place taken by another.
+    // The two numbers were not taken at the same moment: a file may have been closed, and another may have taken its
+    // space.
     if (const bool doubtful = !reason.empty() && !over_without; doubtful != it->second.doubtful) {
       it->second.doubtful = doubtful;
       if (doubtful) it->second.next = now + kPauseMax;
@@ -189,7 +191,7 @@ void DiskWatch::look_at(const std::string& key, const std::filesystem::path& dir
   callbacks_.over(key, reason);
 }
 
-// Half of the time in which it would get there if it went on like this.
+// Half of the time in which it would reach its limit at the present rate.
 Millis DiskWatch::pause(const Watched& watched, const ScratchUse& use, Millis now, Millis cost) const {
   Millis pause = kPauseMax;
   const std::int64_t grown = use.bytes - watched.bytes;

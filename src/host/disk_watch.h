@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps one attempt from filling the disk that all share: measures each running attempt's directory, the oftener the
-// faster it grows and the nearer it is to its limit, and says when it is over. Also looks at how much is free at all.
-// A thread of its own, since a directory may hold a million files.
+// Keeps one attempt from filling the disk that all share. Measures each running attempt's directory, more often the
+// faster it grows and the nearer it is to its limit, and reports when it is over. Also watches how much is free in all.
+// Uses a thread of its own, because a directory may hold a million files.
 #pragma once
 
 #include <condition_variable>
@@ -18,18 +18,19 @@
 namespace geres::host {
 
 struct ScratchLimits {
-  std::int64_t bytes = 10LL << 30;    // on disk; 0: no limit. Also the most that one file may have
+  std::int64_t bytes = 10LL << 30;    // on disk; 0: no limit. Also the largest size of a single file
   std::int64_t files = 1'000'000;     // and directories; 0: no limit
-  std::int64_t reserve = 64LL << 20;  // while less is free, nothing new is started
+  std::int64_t reserve = 64LL << 20;  // while less is free, no new job is started
 };
 
 struct ScratchUse {
   std::int64_t bytes = 0;
   std::int64_t files = 0;
-  bool too_deep = false;  // directories within directories, more than can be measured
+  bool too_deep = false;  // directories nested deeper than can be measured
 };
 
-// What lies below `directory`, never following links. It may change meanwhile. Stops early beyond the limits.
+// Measures what is below `directory`, without following links. It may change meanwhile. Stops early once over the
+// limits.
 ScratchUse measure_scratch(const std::filesystem::path& directory, const ScratchLimits& limits);
 
 // One sentence for people; empty: within the limits.
@@ -37,7 +38,7 @@ std::string over_scratch(const ScratchUse& use, const ScratchLimits& limits);
 
 class DiskWatch {
  public:
-  // Both are called on the watch's thread. `over`: once for each attempt. `short_of_space`: on change.
+  // Both run on the watch's thread. `over`: once per attempt. `short_of_space`: on each change.
   struct Callbacks {
     std::function<void(const std::string& key, const std::string& reason)> over;
     std::function<void(bool)> short_of_space;
@@ -50,7 +51,7 @@ class DiskWatch {
   // Any thread.
   void add(const std::string& key, const std::filesystem::path& directory);
   void remove(const std::string& key);
-  // What the attempt's processes hold of files that have no name any more; counts like the others.
+  // The bytes of deleted files that the attempt's processes hold open; they count like any others.
   void held(const std::string& key, std::int64_t bytes);
 
  private:
@@ -58,9 +59,9 @@ class DiskWatch {
     std::filesystem::path directory;
     Millis next = 0;
     Millis measured_at = 0;
-    std::int64_t bytes = 0;  // with `held`
+    std::int64_t bytes = 0;  // including `held`
     std::int64_t held = 0;
-    bool doubtful = false;  // over its limit by what is held, which may just have been given up
+    bool doubtful = false;  // over its limit only because of `held`, which may just have been released
   };
   void run();
   void look_at_space();

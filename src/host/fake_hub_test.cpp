@@ -121,7 +121,7 @@ void FakeHub::set_down(bool down) {
   changed_.notify_all();
 }
 
-// With the lock.
+// Call it with the lock held.
 void FakeHub::go_down() {
   down_ = true;
   for (const int fd : sockets_) ::shutdown(fd, SHUT_RDWR);
@@ -249,7 +249,7 @@ FakeHub::Response FakeHub::take_registration(const Request& request) {
       with_news(json::write_text(wire::Registered{host_id_, secret_, report_seconds, old ? std::nullopt : protocol}))};
 }
 
-// As a newer hub would say it.
+// Adds members, as a newer hub might.
 std::string FakeHub::with_news(std::string answer) const {
   answer.insert(answer.size() - 1, news);
   return answer;
@@ -329,7 +329,7 @@ void FakeHub::take_report(const wire::Report& report, wire::Reported& answer) {
   }
   for (const auto& lease : report.running)
     if (!current.contains(lease)) answer.lost.push_back(lease);
-  if (report.leaving) {  // its open fetch ends, and takes no job with it
+  if (report.leaving) {  // the open fetch ends without a job
     left = true;
     newest_fetch_.clear();
     changed_.notify_all();

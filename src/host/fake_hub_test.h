@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A hub for the host's tests: real HTTP over loopback, a handful of rules, and switches for everything that can go
-// wrong on the way. Blocking sockets, one thread a connection.
+// wrong. Blocking sockets, one thread per connection.
 #pragma once
 
 #include <condition_variable>
@@ -22,7 +22,7 @@ namespace geres::host::test {
 
 class FakeHub {
  public:
-  struct Told {  // what was said about one lease
+  struct Told {  // what the host reported about one lease
     bool started = false;
     std::vector<wire::ProgressItem> progress;
     std::map<std::string, std::string> log;  // by stream
@@ -35,17 +35,17 @@ class FakeHub {
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
   // ---- what there is
-  std::string package(const std::map<std::string, std::string>& files);  // stores a ZIP; its digest
-  std::string blob(const std::string& bytes);                            // stores bytes; their digest
-  // A job of tenant "acme" and type "T", waiting to be fetched. Its lease.
+  std::string package(const std::map<std::string, std::string>& files);  // stores a ZIP; returns its digest
+  std::string blob(const std::string& bytes);                            // stores bytes; returns their digest
+  // Adds a job of tenant "acme" and type "T" that waits to be fetched. Returns its lease.
   std::string add_job(const std::string& package_sha256, const std::function<void(wire::LeaseGrant&)>& change = {});
   std::string add_script(const std::string& script, const std::function<void(wire::LeaseGrant&)>& change = {});
   void cancel(const std::string& lease, Millis grace_ms = 5'000);
   void set_mode(model::HostMode mode);
-  void let_go();             // of what is held
-  void set_down(bool down);  // drops all connections, and new ones at once
+  void let_go();             // releases what is held
+  void set_down(bool down);  // drops all connections, and refuses new ones
 
-  // Runs `look` with the state held still; until it says true, at most 20 s.
+  // Runs `look` with the state locked, again and again until it returns true, at most 20 s.
   bool await(const std::function<bool()>& look);
   bool await_finished(const std::string& lease) {
     return await([&] { return !told[lease].finished.empty(); });
@@ -59,29 +59,29 @@ class FakeHub {
 
   // ---- state and switches; touch them within await() or locked()
   std::vector<wire::RegisterHost> registered;
-  std::vector<std::string> protocols_said;        // by each registration; "": none
-  std::optional<int> protocol = wire::kProtocol;  // what this hub answers; nullopt (and `old`): it is of 0.1.0
-  std::string news;                               // members that its answers have besides: R"(,"more":1)"
+  std::vector<std::string> protocols_said;        // of each registration; "": none
+  std::optional<int> protocol = wire::kProtocol;  // in the answer; nullopt (and `old`): like a hub of 0.1.0
+  std::string news;                               // further members of its answers: R"(,"more":1)"
   std::map<std::string, Told> told;
   std::set<std::string> current;  // leases
   std::vector<wire::Report> reports;
   std::vector<wire::Fetch> fetches;
   std::map<std::string, std::string> files;  // "lease/path" → bytes
   std::map<std::string, int> downloads;      // by digest
-  int drop_fetch_answers = 0;                // with leases in them
-  std::size_t deaf_fetch = 0;                // the how-manieth is never answered
-  bool down_after_drop = false;              // from that moment on, until set_down(false)
-  int drop_report_answers = 0;               // with finished items in them
-  bool old = false;                          // as 0.1.0: refuses a report that tells of files left out …
-  std::string refused_file = "none";         // … and a file of this name
+  int drop_fetch_answers = 0;                // that contain leases
+  std::size_t deaf_fetch = 0;                // the number of the fetch that is never answered
+  bool down_after_drop = false;              // from then on, until set_down(false)
+  int drop_report_answers = 0;               // that contain finished items
+  bool old = false;                          // like 0.1.0: refuses a report that names files left out …
+  std::string refused_file = "none";         // … and a file with this name
   std::string poison = "none";               // a report with this result is refused as a whole
-  int files_missing = 0;                     // refuse so many finished items
+  int files_missing = 0;                     // so many finished items are refused
   bool hold_downloads = false, hold_uploads = false;
   int download_status = 200;
   std::map<std::string, std::string> blobs;  // by digest
   Millis ttl_ms = 30'000;
   double report_seconds = 5;
-  bool forget_host = false;  // 404 for the host's calls until it registers again
+  bool forget_host = false;  // answers the host's calls with 404 until it registers again
   bool left = false;
 
  private:

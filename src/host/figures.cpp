@@ -21,7 +21,7 @@ void add_attempts(Page& page, const Figures& figures) {
   page.counter("geres_host_attempts_started_total", "Attempts whose process has started", figures.started);
   MetricFamily ended{
       "geres_host_attempts_ended_total", "Attempts that ended, as the hub is told", MetricType::Counter, {}};
-  for (std::size_t i = 0; i < figures.ended.size(); ++i)  // the last is the hub's word
+  for (std::size_t i = 0; i < figures.ended.size(); ++i)  // the last outcome is the hub's alone
     if (const auto outcome = model::Outcome(i); outcome != model::Outcome::expired)
       Page::add(ended, {{"outcome", name_of(outcome)}}, double(figures.ended[i]));
   page.put(std::move(ended));

@@ -25,8 +25,8 @@ namespace {
 
 constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr int kFileFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-constexpr std::int64_t kSeenNamesSum = 32LL << 20;  // paths of all entries that are looked at
-constexpr std::int64_t kKeptNamesSum = 4LL << 20;   // so that a report of them stays one that a hub takes
+constexpr std::int64_t kSeenNamesSum = 32LL << 20;  // the paths of all entries that are looked at
+constexpr std::int64_t kKeptNamesSum = 4LL << 20;   // so that a report with them is not larger than a hub accepts
 constexpr std::size_t kToldPathBytesMax = 500;
 constexpr std::size_t kWhyBytesMax = 300;
 
@@ -38,7 +38,7 @@ Fd open_at(int directory, const std::string& name, int flags) {
   return Fd(::openat(directory, name.c_str(), flags));
 }
 
-// The regular file of the job's user below `directory`, or empty.
+// Opens a regular file below `directory` that belongs to the job's user; else empty.
 Fd open_regular(int directory, const std::string& name, const JobUser& user, struct stat& facts) {
   Fd file = open_at(directory, name, kFileFlags);
   if (!file || ::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode) || !belongs(facts, user)) return Fd();
@@ -59,7 +59,7 @@ std::string read_range(int fd, std::int64_t offset, std::size_t bytes) {
   return text;
 }
 
-// A tail that begins in the middle of a character begins after it.
+// A tail may begin in the middle of a character; drops the rest of that character.
 std::string_view skip_half_character(std::string_view text) {
   for (int i = 0; i < 3 && !text.empty() && (static_cast<unsigned char>(text.front()) & 0xC0) == 0x80; ++i)
     text.remove_prefix(1);
@@ -68,7 +68,7 @@ std::string_view skip_half_character(std::string_view text) {
 
 enum class Keep { beginning, end };
 
-// What replacing bad bytes adds must not lift it over the limit again.
+// Replacing bad bytes makes the text longer; the result must stay within the limit.
 ResultText clean(std::string text, bool truncated, Keep keep) {
   ResultText result{replace_bad_utf8(text), truncated};
   std::erase(result.text, '\0');
@@ -98,7 +98,7 @@ std::string counted(std::int64_t number, const char* what) {
   return std::to_string(number) + " " + what;
 }
 
-// For JSON, whatever bytes the path has.
+// A path as JSON can hold it, whatever bytes it has.
 std::string told_path(std::string_view path) {
   std::string told = escape_bad_utf8(path);
   if (told.size() <= kToldPathBytesMax) return told;
@@ -109,7 +109,7 @@ std::string unreadable(int error) {
   return std::string("it cannot be read: ") + std::strerror(error);
 }
 
-// Of what is neither a file nor a directory nor a link.
+// The kind of something that is neither file nor directory nor link.
 std::string kind_of(mode_t mode) {
   if (S_ISFIFO(mode)) return "a pipe (FIFO)";
   if (S_ISSOCK(mode)) return "a socket";
@@ -122,7 +122,7 @@ Fd open_output_directory(const Workspace& workspace) {
   return workspace.open("job/out", kDirectoryFlags);
 }
 
-// The directory at `path` (empty: `root` itself), part by part and through no link. Empty: errno says why not.
+// Opens the directory at `path` (empty: `root` itself), part by part and through no link. Empty: errno says why not.
 Fd open_directory(int root, const std::string& path) {
   Fd at = open_at(root, ".", kDirectoryFlags);
   for (std::size_t start = 0; at && start < path.size();) {
@@ -133,7 +133,7 @@ Fd open_directory(int root, const std::string& path) {
   return at;
 }
 
-// Follows links as far as they stay below `root`, and no further: EXDEV where they would not.
+// Follows links that stay below `root`; EXDEV where one would lead out.
 Fd open_below(int root, const std::string& path, int flags) {
   open_how how{};
   how.flags = std::uint64_t(flags);
@@ -168,15 +168,15 @@ std::string read_link(int directory, const std::string& name) {
   return {target, std::size_t(std::max<ssize_t>(length, 0))};
 }
 
-// Goes through the directories one after the other, not one within the other: with a descriptor open for each level of
-// depth there would soon be none left.
+// Goes through the directories one after the other instead of recursing, because an open descriptor for each level
+// would soon use them all up.
 struct Walk {
   const Workspace& workspace;
   const JobUser& user;
   const OutputLimits& limits;
   Harvest harvest;
   Fd root;
-  std::vector<std::string> to_do{""};  // directories, with a "/" at the end
+  std::vector<std::string> to_do{""};  // directories, each with a "/" at the end
   std::int64_t seen = 0, names = 0;    // entries of any kind, and the bytes of their paths
   bool enough = false;
 
@@ -194,7 +194,7 @@ struct Walk {
     Fd fd = open_directory(root.get(), prefix);
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(fd ? ::fdopendir(fd.get()) : nullptr, &::closedir);
     if (!stream) return harvest.leave_out(path, unreadable(errno));
-    const int at = fd.release();  // the stream's now
+    const int at = fd.release();  // from here on the stream owns it
     bool empty = true;
     for (errno = 0; const dirent* item = ::readdir(stream.get()); errno = 0) {
       const std::string name = item->d_name;
@@ -227,8 +227,8 @@ struct Walk {
     harvest.files.push_back({path, {}, facts.st_size, {}});
   }
 
-  // What a link within the directory names is kept under the link's name. A job that writes $GERES_OUTPUT_DIR/x into
-  // a link means a place within, too.
+  // A link to a file within the directory is kept as that file, under the link's name. A job that writes
+  // $GERES_OUTPUT_DIR/x into a link also means a place within.
   void link(int at, const std::string& name, const std::string& path) {
     std::string through = path;
     const std::string here = workspace.output().native() + "/";
@@ -243,7 +243,7 @@ struct Walk {
   }
 };
 
-// Keeps as many as the limits allow, in the order of their paths.
+// Keeps as many files as the limits allow, in the order of their paths.
 void keep_within(const OutputLimits& limits, Harvest& harvest) {
   std::int64_t number = 0, bytes = 0, names = 0;
   std::vector<OutputFile> kept;
@@ -261,7 +261,7 @@ void keep_within(const OutputLimits& limits, Harvest& harvest) {
   harvest.files = std::move(kept);
 }
 
-// Size and digest as it is read, whatever stat says. Empty: it is done; else why it cannot be kept.
+// Size and digest come from reading the file, whatever stat says. Returns why the file cannot be kept; empty: it can.
 std::string measure_file(const Workspace& workspace, const JobUser& user, std::string& buffer, OutputFile& file) {
   errno = 0;
   const Fd fd = open_output(workspace, user, file);
@@ -279,7 +279,7 @@ std::string measure_file(const Workspace& workspace, const JobUser& user, std::s
   return {};
 }
 
-// Why a result that the job made is none; empty: it made none, or a good one.
+// Why the job's result file is not usable; empty: there is none, or it is good.
 std::string result_trouble(const Workspace& workspace, const JobUser& user) {
   const Fd job = workspace.open("job", kDirectoryFlags);
   struct stat facts {};
@@ -312,7 +312,7 @@ void Harvest::leave_out(std::string_view path, std::string why) {
 bool has_output(const Workspace& workspace, const JobUser& user) {
   if (!result_trouble(workspace, user).empty()) return true;
   Fd output = workspace.open("job/out", kDirectoryFlags);
-  if (!output) return errno != ENOENT;  // something is there, and will be named
+  if (!output) return errno != ENOENT;  // something is there, and will be reported
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(output.release()), &::closedir);
   for (int entries = 0; stream && ::readdir(stream.get()) != nullptr;)
     if (++entries > 2) return true;  // "." and ".."
@@ -336,7 +336,7 @@ Harvest gather_output(const Workspace& workspace, const JobUser& user, const Out
     if (!why.empty()) walk.harvest.leave_out(file.path, why);
     return !why.empty();
   });
-  keep_within(limits, walk.harvest);  // what has grown since, or has more in it than stat says
+  keep_within(limits, walk.harvest);  // again, because files may have grown, or may contain more than stat says
   return std::move(walk.harvest);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an attempt left behind: its result and the files in its output directory. All of it was made by the job, so no
-// link is followed to anywhere else, only regular files of the job's own user count, and both number and size are
-// capped. Nothing goes away silently: what is not kept is told.
+// What an attempt left behind: its result and the files in its output directory. The job made all of it, so no link is
+// followed out of the directory, only regular files of the job's own user count, and number and size are limited. What
+// is not kept is reported, never dropped silently.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,9 @@ struct ResultText {
 std::optional<ResultText> read_result(const Workspace& workspace, const JobUser& user);
 
 struct OutputFile {
-  std::string path;     // relative, with "/"
-  std::string through;  // a link's: where to open it, following links that stay within; empty: at `path`, through none
+  std::string path;  // relative, with "/"
+  // If it is a link: where to open it, following links that stay within; empty: open `path`, through no link.
+  std::string through;
   std::int64_t size = 0;
   std::string sha256;
 };
@@ -38,22 +39,23 @@ struct OutputLimits {
   std::int64_t entries = 200'000;  // of any kind, that are looked at
 };
 
-// What can be kept, and what cannot, by name and reason.
+// What can be kept, and what cannot, with name and reason.
 struct Harvest {
   std::vector<OutputFile> files;  // sorted by path
   model::FilesLeftOut left_out;
   void leave_out(std::string_view path, std::string why);
 };
 
-bool has_output(const Workspace& workspace, const JobUser& user);  // anything at all to gather, or to tell of; quick
+// Whether there is anything to gather or report; fast.
+bool has_output(const Workspace& workspace, const JobUser& user);
 
-// Looks at the whole output directory and reads each of its files for its digest and true size: not on the loop's
-// thread. Links that lead to a file within the directory are taken as that file. What cannot be kept (other links,
-// pipes, what cannot be read, names that model::check_relative_path refuses, what is beyond the limits) is left out,
-// and costs the others nothing. So is, as GERES_RESULT, a result that is no plain file.
+// Goes through the whole output directory and reads each file for its digest and true size, so not on the loop's
+// thread. A link to a file within the directory is kept as that file. What cannot be kept (other links, pipes,
+// unreadable files, names that model::check_relative_path refuses, anything over the limits) is left out and does not
+// affect the others. A result that is not a regular file is reported among these, as GERES_RESULT.
 Harvest gather_output(const Workspace& workspace, const JobUser& user, const OutputLimits& limits);
 
-// Opens one of them again; empty if it is not the regular file it was.
+// Opens one of the files again; empty if it is no longer the same regular file.
 Fd open_output(const Workspace& workspace, const JobUser& user, const OutputFile& file);
 
 }  // namespace geres::host

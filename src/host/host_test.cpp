@@ -208,7 +208,7 @@ TEST_F(HostTest, PackagesThatCannotRun) {
     EXPECT_TRUE(hub.await_finished(lease));
     return hub.finished(lease);
   };
-  EXPECT_EQ(end_of(std::string(64, 'b')).outcome, Outcome::package);  // the hub has it not
+  EXPECT_EQ(end_of(std::string(64, 'b')).outcome, Outcome::package);  // the hub does not have it
   EXPECT_EQ(end_of(hub.blob("no zip")).outcome, Outcome::package);
   EXPECT_EQ(end_of(hub.package({{"geres.json", R"({"jobs": {"Other": {"command": ["true"]}}})"}})).outcome,
             Outcome::type);
@@ -266,7 +266,7 @@ TEST_F(HostTest, TheCacheSurvivesARestartAndDamageIsFound) {
   EXPECT_EQ(hub.locked([&] { return hub.downloads[digest]; }), 2);
 }
 
-// Where nothing keeps jobs from it, a job can change its package and those of later jobs.
+// Where nothing prevents it, a job can change its own package and those of later jobs.
 TEST_F(HostTest, WhatAJobChangedOfItsPackageIsFetchedAgain) {
   options.isolation = Isolation::none;
   options.allow_root = true;

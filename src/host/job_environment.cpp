@@ -12,7 +12,7 @@ namespace geres::host {
 namespace {
 
 constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
-constexpr std::string_view kDefaultLanguage = "C.UTF-8";  // without one, programs take text for ASCII
+constexpr std::string_view kDefaultLanguage = "C.UTF-8";  // without a language programs take text for ASCII
 
 bool passes(std::string_view name) {
   return name == "PATH" || name == "LANG" || name == "TZ" || name.starts_with("LC_");

@@ -19,17 +19,17 @@ struct JobFacts {
   std::string parameters;  // JSON text
   int attempt = 0;
   int slots = 1;
-  std::int64_t memory = 0;  // what it asked for; 0: nothing
+  std::int64_t memory = 0;  // as the job asked; 0: it did not
 };
 
-// "NAME=value", complete. `user` is who the job runs as; `own` is the host's environment as main got it; `package` may
-// be empty.
+// All variables as "NAME=value". `user` is the user that the job runs as; `own` is the host's environment as main
+// received it; `package` may be empty.
 std::vector<std::string> job_environment(const JobFacts& job, const Workspace& workspace,
                                          const std::filesystem::path& package, const std::string& user,
                                          const char* const* own);
 
-// The top-level scalars of a JSON object as GERES_PARAM_ variables: text as it is, numbers and booleans as JSON. Names
-// that no variable can have and nulls are left out.
+// The top-level scalars of a JSON object as GERES_PARAM_ variables: strings as they are, numbers and booleans as in
+// JSON. Left out are nulls and names that no variable can have.
 std::vector<std::pair<std::string, std::string>> parameter_variables(std::string_view parameters);
 
 // W3C trace context: the job is the trace, each attempt a span of its own.

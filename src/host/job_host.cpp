@@ -22,7 +22,7 @@ bool wants_fence(const Options& options) {
   return options.fence.value_or(::geteuid() != 0);
 }
 
-// Where programs keep what opens other doors.
+// Where programs keep secrets that give access to other things.
 constexpr const char* kSecrets[] = {
     ".ssh",           ".gnupg",     ".aws",          ".azure",           ".kube",
     ".docker",        ".netrc",     ".pgpass",       ".npmrc",           ".pypirc",
@@ -37,7 +37,7 @@ std::vector<std::string> hidden_paths(const Options& options) {
   return paths;
 }
 
-// Something that is hidden would lie open, or nothing would be there to open.
+// Refuses directories that would expose something hidden, or that do not exist.
 Result<void> check_writable(const Options& options) {
   for (const auto& directory : options.writable) {
     std::error_code error;
@@ -74,7 +74,7 @@ Result<void> check(const Options& options) {
   return {};
 }
 
-// Packages are unpacked there and run from there: every job would fail, one after the other.
+// Packages are unpacked and run there, so without this every job would fail, one after the other.
 Result<void> can_execute(const std::filesystem::path& data) {
   struct statvfs mount {};
   if (::statvfs(data.c_str(), &mount) == 0 && (mount.f_flag & ST_NOEXEC) != 0)
@@ -83,7 +83,7 @@ Result<void> can_execute(const std::filesystem::path& data) {
   return {};
 }
 
-// Never a weaker isolation than what was asked for, or what is safe.
+// The isolation is never weaker than what was asked for, or than what is safe.
 Error cannot_isolate(const Error& why) {
   return fail(Code::badValue, "isolation 'user' cannot be had here: " + why.message, "isolation",
               "run geres as an ordinary user; choose a data directory whose parents everybody may enter, such as "
@@ -143,7 +143,8 @@ Result<JobHost::Prepared> JobHost::prepare(const Options& options) {
     if (auto tried = try_attempt(options, **launched, users); !tried)
       return fail(Code::badValue, "a trial of what jobs would meet here failed: " + tried.error().message, "data",
                   "geres doctor; every job of this host would fail like this");
-    launched = RunnerClient::launch(runner_options(options, lock->get(), users));  // the trial has used up the first
+    // A second runner, because the trial has used up the first.
+    launched = RunnerClient::launch(runner_options(options, lock->get(), users));
     if (!launched) return launched.error();
     note_runner(*lock, (*launched)->pid());
     transport::Loop::prepare();

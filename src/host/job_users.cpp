@@ -30,8 +30,8 @@ std::string lines_of(const char* file) {
   return text;
 }
 
-// A file of version 0.1.0 holds tenants and their users: none of those is used any more, and what was theirs in the
-// caches is given to the new groups at the start.
+// A file of version 0.1.0 holds tenants and their users. None of those users is used any more, and what was theirs in
+// the caches is given to the new groups at the start.
 bool is_of_first_version(const std::string& text) {
   return bool(json::read_text<std::map<std::string, std::uint32_t>>(text));
 }
@@ -65,8 +65,8 @@ void JobUsers::save() const {
   replace_file(data_ / "uids.json", json::write_text(Recorded{block_.first, tenants_}), 0600);
 }
 
-// A home that is the job's own whatever its directory is called: programs that look there and not in HOME (Java, ssh)
-// come to the working directory.
+// The home is the job's working directory whatever that is called, so that programs that read it from here and not from
+// HOME (Java, ssh) find it.
 void JobUsers::write_names(int slots) const {
   std::string users = lines_of("/etc/passwd");
   const auto nobody = std::to_string(block_.first + kUidBlockSize - 1);
@@ -92,7 +92,7 @@ Result<std::uint32_t> JobUsers::group_of(const std::string& tenant) {
     tenants_.erase(tenant);
     throw;
   }
-  // In place: it is this very file that the jobs see.
+  // In place, because jobs have this very file mounted.
   const Fd names(::open(names_of_groups().c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
   const auto gid = block_.first + kGroupsFrom + number;
   if (names) write_all(names.get(), group_line(number, gid));

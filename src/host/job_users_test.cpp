@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who jobs run as: blocks of ids that nobody else has, a user for each slot, a group for each tenant.
+// The users that jobs run as: blocks of ids that nothing else uses, a user for each slot, a group for each tenant.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -159,7 +159,7 @@ TEST_F(JobsAsUsers, AreNobodyElseAndSeeNothingOfOthers) {
   EXPECT_EQ(run("id -g", of("b")).result, std::to_string(gid + 1) + "\n");
 }
 
-// A directory above the data lets nobody in, as a home directory or a temporary one does.
+// A directory above the data lets nobody in, as home and temporary directories do.
 TEST_F(JobsAsUsers, RunWhereNobodyElseMayEnter) {
   ::chmod(directory.path().c_str(), 0700);
   std::ofstream(directory.path() / "secret") << "secret";
@@ -182,7 +182,7 @@ TEST_F(JobsAsUsers, HaveNamesAndNoRights) {
   EXPECT_EQ(*item.result, name + "\n/proc/self/cwd\n" + name + " " + name + "\n5\nNoNewPrivs:\t1\nhome\n");
 }
 
-// What lies in the machine's own places is the next job's to find, and that has the same user.
+// What a job leaves in the machine's shared places, the slot's next job would find, as the same user.
 TEST_F(JobsAsUsers, LeaveNothingOutsideTheirWorkspace) {
   options.slots = 1;
   const auto name = "geres-left-" + random_hex(6);
@@ -197,7 +197,7 @@ TEST_F(JobsAsUsers, LeaveNothingOutsideTheirWorkspace) {
             "done\n");
 }
 
-// Whether the kernel tells what comes into a place, or it is read.
+// With the kernel naming what appears in a place, or by reading it.
 class Leftovers : public testing::TestWithParam<bool> {
  protected:
   static constexpr std::uint32_t kFirst = 1'900'000'000;
@@ -230,7 +230,7 @@ TEST_P(Leftovers, GoWithTheirUserAndNobodyElses) {
   shared.remove_all();
   for (const auto& place : places) {
     SCOPED_TRACE(place);
-    for (int round = 0; round < 2; ++round) {  // the second time nothing is read
+    for (int round = 0; round < 2; ++round) {  // the second round reads nothing
       const auto own = make(place, kFirst), running = make(place, kFirst + 2), foreign = make(place, 0);
       shared.remove_left_by(kFirst);
       EXPECT_FALSE(fs::exists(own));
@@ -251,7 +251,7 @@ TEST_P(Leftovers, GoWithTheirUserAndNobodyElses) {
     shared.remove_left_by(kFirst);
     EXPECT_FALSE(fs::exists(to));
     EXPECT_FALSE(fs::exists(whole));
-    fs::rename(make(place, kFirst), foreign);  // over what was known as another's
+    fs::rename(make(place, kFirst), foreign);  // replaces what was known to belong to another user
     shared.remove_left_by(kFirst);
     EXPECT_FALSE(fs::exists(foreign));
   }
@@ -265,7 +265,7 @@ TEST_P(Leftovers, OfWhoWasThereBeforeGoAtTheStart) {
   EXPECT_TRUE(fs::exists(foreign));
 }
 
-// More comes than the kernel remembers.
+// More changes than the kernel queues.
 TEST_P(Leftovers, GoBehindMoreThanCanBeTold) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can make files of others";
   std::ifstream limit("/proc/sys/fs/inotify/max_queued_events");

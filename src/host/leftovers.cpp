@@ -30,12 +30,12 @@ struct Users {
   bool have(std::uint64_t uid) const { return uid >= first && uid - first < count; }
 };
 
-// The lines of /proc/sysvipc/KIND: the second column is the id; in `owner` stands who has it, two further who made it.
+// Reads /proc/sysvipc/KIND: the second column is the id, column `owner` the owner, two further the creator.
 std::vector<int> ids_of(const char* kind, std::size_t owner, const Users& users) {
   std::vector<int> ids;
   std::istringstream lines(read_file_if(kind).value_or(""));
   std::string line;
-  std::getline(lines, line);  // the head
+  std::getline(lines, line);  // the heading
   while (std::getline(lines, line)) {
     std::istringstream words(line);
     std::vector<std::uint64_t> columns;
@@ -69,7 +69,7 @@ bool has_keys(std::uint32_t uid) {
   return false;
 }
 
-// A short-lived child with that user's rights alone. System calls only: the agent has threads.
+// Runs `step` in a short-lived child with that user's rights alone. Only system calls, because the agent has threads.
 template <class Step>
 void as_user(std::uint32_t uid, std::uint32_t gid, Step step) {
   const pid_t child = ::fork();
@@ -86,7 +86,7 @@ SharedPlaces::SharedPlaces(std::uint32_t first, std::uint32_t count, bool watch)
   if (watch) events_ = Fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
 }
 
-// Everything that has come into a place has been told by the kernel when whoever made it is gone.
+// When the process that made something is gone, the kernel has already reported it.
 void SharedPlaces::hear() {
   constexpr std::size_t kNamesMax = 10'000;
   alignas(inotify_event) char bytes[16 * 1024];
@@ -104,7 +104,7 @@ void SharedPlaces::hear() {
     }
 }
 
-// Something else may have been mounted there meanwhile.
+// Something else may have been mounted there in the meantime.
 void SharedPlaces::watch(const char* path, const struct stat& facts, Place& place) const {
   if (!events_ || (place.watch >= 0 && place.device == facts.st_dev && place.inode == facts.st_ino)) return;
   if (place.watch >= 0) ::inotify_rm_watch(events_.get(), place.watch);
@@ -130,9 +130,9 @@ void SharedPlaces::read_names(int directory, Place& place) const {
   place.known = place.watch >= 0;
 }
 
-// What lies there is everybody's to make; below a directory of one user all is this user's.
+// Anybody may create entries in the place itself; below a directory that belongs to one of our users everything is his.
 void SharedPlaces::clear(const char* path, Place& place, std::uint32_t first, std::uint32_t count) const {
-  constexpr std::time_t kSecondsToBeOld = 2;  // file systems keep times more coarsely than this clock
+  constexpr std::time_t kSecondsToBeOld = 2;  // file systems keep times less precisely than this clock
   struct stat now {};
   if (::stat(path, &now) != 0) return;
   watch(path, now, place);
@@ -159,7 +159,7 @@ void SharedPlaces::remove(std::uint32_t first, std::uint32_t count) noexcept {
     hear();
     for (std::size_t i = 0; i < std::size(kPlaces); ++i) clear(kPlaces[i], places_[i], first, count);
     clear_system_v({first, count});
-  } catch (...) {  // there is no memory to remember names in: the next time
+  } catch (...) {  // no memory to remember names: try again next time
     for (auto& place : places_) place.known = false;
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Jobs that behave badly towards their machine: each ends in a way that can be told, and costs nobody else.
+// Jobs that behave badly towards their machine: each ends in a recognizable way, and harms nobody else.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -22,7 +22,7 @@ using test::HostTest;
 
 class Noise : public HostTest {
  protected:
-  // Nothing of any attempt is left below the host's data but the empty directories that are used again.
+  // True: nothing is left below the host's data except the empty directories that are used again.
   bool swept() {
     std::error_code gone;
     for (std::filesystem::recursive_directory_iterator it(options.data / "work", gone), end; !gone && it != end;
@@ -81,7 +81,7 @@ TEST_F(Noise, WhoForksWithoutEndIsKilled) {
   options.processes_max = 40;
   const auto after = run("while :; do sleep 1000 & done 2>/dev/null");
   EXPECT_EQ(after.outcome, Outcome::failed);
-  // The watcher finds it, or it comes first to what the kernel lets it have.
+  // Either the host's look finds it, or it first meets the kernel's limit.
   EXPECT_TRUE(after.error == "killed: it had more than 40 processes (--process-limit)" ||
               after.error.find("it came to 1104 processes and threads, the most for --process-limit 40") !=
                   std::string::npos)
@@ -93,7 +93,7 @@ TEST_F(Noise, WhoUsesMoreMemoryThanItAskedForIsKilled) {
   const auto asks = [](wire::LeaseGrant& grant) {
     grant.job.as_object()["requires"] = {{"slots", 1}, {"memory", 64 << 20}, {"labels", boost::json::object()}};
   };
-  // A variable of the shell that doubles.
+  // A shell variable that doubles in size.
   const auto after = run("x=0123456789abcdef; while :; do x=$x$x; [ ${#x} -gt 100000000 ] && sleep 1000; done", asks);
   EXPECT_EQ(after.outcome, Outcome::failed);
   EXPECT_TRUE(after.error.starts_with("killed: out of memory, limit 64 MiB, peak ")) << after.error;
@@ -101,7 +101,7 @@ TEST_F(Noise, WhoUsesMoreMemoryThanItAskedForIsKilled) {
   EXPECT_EQ(run("true", asks).outcome, Outcome::finished);
 }
 
-// In memory where there is room: how fast a disk makes files is not what is tested.
+// In memory where there is room, because the speed of a disk is not what is tested.
 TEST_F(Noise, ManyFilesAreSweptAndHoldUpNobody) {
   std::error_code absent;
   const std::filesystem::path shm = "/dev/shm";
@@ -128,7 +128,7 @@ TEST_F(Noise, MoreArtifactsThanAllowedAreCountedOffTheLoop) {
 }
 
 TEST_F(Noise, AFullDiskTakesNoJobsAndLosesNone) {
-  options.scratch.reserve = 1LL << 62;  // never so much free
+  options.scratch.reserve = 1LL << 62;  // more than is ever free
   const auto waiting = hub.add_script("true");
   start();
   ASSERT_TRUE(hub.await([&] { return !hub.fetches.empty(); }));

@@ -15,7 +15,7 @@ using model::Outcome;
 
 constexpr std::size_t kErrorBytesMax = 500;
 
-// Fit for JSON and for one line of a terminal.
+// Made fit for JSON and for one line of a terminal.
 std::string clean(std::string_view text) {
   std::string sentence = replace_bad_utf8(text);
   std::erase_if(sentence, [](unsigned char c) { return c < 32 || c == 127; });

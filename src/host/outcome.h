@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an attempt ended, in the hub's words: the rules of docs/job_states.md applied to what the runner saw.
+// How an attempt ended, in the hub's words: applies the rules of docs/job_states.md to what the runner reported.
 #pragma once
 
 #include <string>
@@ -10,17 +10,17 @@
 namespace geres::host {
 
 struct EndFacts {
-  bool library = false;   // run by the loader, whose exit codes mean more
-  Millis timeout_ms = 0;  // for the sentence
+  bool library = false;   // run by the loader, whose exit codes say more
+  Millis timeout_ms = 0;  // for the sentence about it
 };
 
-// The item for the report, without result and files.
+// The item of the report, without result and files.
 wire::FinishedItem judge(const std::string& lease, const wire::RunResult& run, const EndFacts& facts);
 
-// An attempt that no process was started for, or whose process is of no interest any more.
+// For an attempt that started no process, or whose process no longer matters.
 wire::FinishedItem ended_without_run(const std::string& lease, model::Outcome outcome, std::string error);
 
-// Whether the job's own result and files are wanted: also those of one that was stopped, a checkpoint perhaps.
+// Whether the job's result and files are kept: also for one that was stopped, since it may have left a checkpoint.
 bool has_result(model::Outcome outcome);
 
 }  // namespace geres::host

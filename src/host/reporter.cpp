@@ -58,7 +58,7 @@ Attempt* Reporter::find(const std::string& lease) {
   return attempt == attempts_.end() ? nullptr : attempt->second.get();
 }
 
-// A start, or an end with little log before it.
+// A start, or an end that has little log before it.
 bool Reporter::has_news() const {
   return std::any_of(attempts_.begin(), attempts_.end(), [](const auto& entry) {
     const Attempt& attempt = *entry.second;
@@ -74,7 +74,7 @@ wire::Report Reporter::build() {
   log_budget_ = log_budget_max_;
   finished_budget_ = kFinishedBudget;
   const bool news = has_news();
-  // Whose end waits for its log comes first. The logs of the others do not hold up what is new of anybody.
+  // Attempts whose end waits for its log come first. Logs do not hold up other attempts' news.
   for (const bool ended : {true, false}) {
     if (!ended && news) log_budget_ = std::min(log_budget_, kLogBudgetMin);
     for (auto& [lease, attempt] : attempts_)
@@ -97,7 +97,7 @@ void Reporter::add_attempt(wire::Report& report, Attempt& attempt) {
   add_finished(report, attempt, out_told && err_told);
 }
 
-// True: with this report all of the stream's file has been told.
+// True: after this report the whole file of the stream has been sent.
 bool Reporter::add_log(wire::Report& report, Attempt& attempt, bool error_stream) {
   LogStream& stream = error_stream ? attempt.err : attempt.out;
   const std::int64_t bytes = std::min({stream.size - stream.acked, kLogItemMax, log_budget_});
@@ -105,7 +105,7 @@ bool Reporter::add_log(wire::Report& report, Attempt& attempt, bool error_stream
   if (bytes <= 0) return !(flight_->cut = true);
   const auto file = error_stream ? attempt.workspace->standard_error() : attempt.workspace->standard_output();
   const std::string text = read_log(file, stream.acked, bytes);
-  if (text.empty()) return stream.acked = stream.size, true;  // the file is gone: nothing more to tell
+  if (text.empty()) return stream.acked = stream.size, true;  // the file is gone, so nothing more can be sent
   const std::int64_t end = stream.acked + std::int64_t(text.size());
   report.log.push_back({attempt.lease, error_stream ? "stderr" : "stdout", stream.acked, to_base64(text)});
   flight_->logs.push_back({attempt.lease, error_stream, end});
@@ -134,7 +134,8 @@ void Reporter::taken_in(const wire::Reported& answer, Millis sent_at) {
     if (Attempt* attempt = find(lease)) attempt->started_told = true;
   for (const auto& log : flight.logs)
     if (Attempt* attempt = find(log.lease)) (log.error_stream ? attempt->err : attempt->out).acked = log.end;
-  // More logs than fit: they take no more than half of the time, so that the hub and other jobs' news have the rest.
+  // There is more log than fits. Logs take at most half of the time, which leaves the rest to the hub and to other
+  // jobs' news.
   if (flight.cut) member_.within(has_news() ? 0 : std::min(clock_.monotonic() - sent_at, kLogRestMax));
   events_.answered(answer, flight.running, sent_at);
 }
@@ -151,8 +152,8 @@ void Reporter::lost(const HubAnswer& answer, bool refused) {
   }
 }
 
-// The hub finds fault with the report itself, so the same again would be refused again. What may be lost is let go; the
-// ends are told one by one, so that one bad item holds up no other.
+// The hub rejected the report itself, so the same again would be rejected too. What may be lost is dropped, and ends
+// are sent one by one, so that one bad item does not hold up the others.
 void Reporter::drop_refused_items() {
   for (const auto& log : flight_->logs)
     if (Attempt* attempt = find(log.lease)) (log.error_stream ? attempt->err : attempt->out).acked = log.end;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells the hub what happened to the attempts; when is host/link/report_line.h's matter. Whoever has news says how soon
-// it must go out: the end of an attempt at once, starts and logs a little later, so that short jobs cost one report;
-// progress at once, unless some was told a moment ago, so that many words cost few reports. What a lost report carried
-// is told again; a finished item until the hub accepts or refuses it, and only when all of its attempt's log has been
-// told.
+// Tells the hub what happened to the attempts; host/link/report_line.h decides when. Each kind of news says how soon it
+// must go out: an end at once, starts and logs a little later, so that a short job costs one report; progress at once,
+// unless some was sent a moment ago, so that much progress costs few reports. What a lost report carried is sent again.
+// A finished item is sent until the hub accepts or refuses it, and only after all of its attempt's log.
 #pragma once
 
 #include <functional>
@@ -21,11 +20,12 @@ namespace geres::host {
 class Reporter final : public ReportLine::Source {
  public:
   struct Events {
-    // A report was taken in: the leases in `running` are renewed as of `sent_at`, but for those the answer calls lost.
+    // A report was accepted: the leases in `running` are renewed as of `sent_at`, except those that the answer calls
+    // lost.
     std::function<void(const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at)> answered;
-    // A report that told nothing but this attempt's end was refused as a whole.
+    // A report that contained only this attempt's end was rejected.
     std::function<void(const std::string& lease)> unspeakable;
-    // Why the host takes no jobs by its own will; nullopt: it does.
+    // Why the host itself takes no jobs now; nullopt: it does.
     std::function<std::optional<std::string>()> rests;
   };
 
@@ -33,7 +33,7 @@ class Reporter final : public ReportLine::Source {
       : member_(member), clock_(clock), attempts_(attempts), events_(std::move(events)) {}
 
   void end() { flight_.reset(); }
-  void progress_is_new();  // of some attempt
+  void progress_is_new();  // of any attempt
 
   std::optional<Millis> shortest_lease() const override;
   wire::Report build() override;
@@ -41,7 +41,7 @@ class Reporter final : public ReportLine::Source {
   void lost(const HubAnswer& answer, bool refused) override;
 
  private:
-  // What the report under way carries.
+  // What the report in transit carries.
   struct Flight {
     std::vector<std::string> running, started;
     std::vector<wire::ProgressItem> progress;
@@ -52,7 +52,7 @@ class Reporter final : public ReportLine::Source {
     };
     std::vector<LogEnd> logs;
     std::vector<std::string> finished;
-    bool cut = false;  // there was more to tell
+    bool cut = false;  // there was more to send
     bool any_log() const { return !logs.empty(); }
   };
 
@@ -70,7 +70,7 @@ class Reporter final : public ReportLine::Source {
   Events events_;
   std::optional<Flight> flight_;
   Millis progress_told_at_ = 0;
-  std::int64_t log_budget_ = 0, finished_budget_ = 0;  // bytes left in the report that is being built
+  std::int64_t log_budget_ = 0, finished_budget_ = 0;  // bytes left in the report being built
   std::int64_t log_budget_max_ = 512 << 10;
   std::size_t finished_max_ = 1'024;  // ends in one report; 1 after the hub refused one
 };

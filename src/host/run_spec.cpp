@@ -9,7 +9,8 @@
 namespace geres::host {
 namespace {
 
-constexpr std::int64_t kThreadsMore = 1'024;  // so that too many processes are seen, and the job is told why it ends
+// So that too many processes are noticed first, and the job is told why it ends.
+constexpr std::int64_t kThreadsMore = 1'024;
 
 wire::RunFences run_fences(const Options& options, const RunFacts& facts) {
   wire::RunFences fences;
@@ -61,8 +62,8 @@ wire::RunLimits run_limits(const Options& options, const wire::RunnerHello& runn
   limits.treeProcesses = options.processes_max;
   limits.treeTasks = options.processes_max * 2 + kThreadsMore;
   if (runner.tasksHeld != wire::LimitHeld::watched) return limits;
-  // Else what the kernel can hold a user to, where that user has nothing but this attempt, or at least nothing but
-  // jobs: threads count there too, and who has too many processes shall be told so and not fail to fork.
+  // Else RLIMIT_NPROC, if the job's user has no other processes than this attempt's, or at least none but jobs'. The
+  // limit also counts threads, and a job with too many processes should be told so rather than fail to fork.
   const bool shared_with_jobs = ::geteuid() != 0 && runner.pidNamespace;
   if (!limits.processes && user.uid != 0)
     limits.processes = options.processes_max * 4;

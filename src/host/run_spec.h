@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the runner is told of an attempt: the same for a job of the hub's and for the trial of this host (trial.h), so
-// that what was tried is what runs.
+// What the runner is told of an attempt. The hub's jobs and the host's trial (trial.h) use the same code, so that what
+// was tried is what runs.
 #pragma once
 
 #include <filesystem>
@@ -26,14 +26,14 @@ struct RunFacts {
   Millis timeout_ms = 0;
 };
 
-// All but the lease's deadline.
+// Everything except the lease's deadline.
 wire::RunSpec run_spec(const Options& options, const wire::RunnerHello& runner, const RunFacts& facts);
 
 // `memory`: what the job asked for; 0: nothing.
 wire::RunLimits run_limits(const Options& options, const wire::RunnerHello& runner, const JobUser& user,
                            std::int64_t memory);
 
-// Who a job in this slot is; the user that this process runs as where jobs have none of their own.
+// The name of the job's user in this slot; this process's own user where jobs have none of their own.
 std::string user_name(const JobUser& user, std::uint32_t slot);
 
 }  // namespace geres::host

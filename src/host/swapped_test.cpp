@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A job that swaps its directories for links, as fast as it can, while the agent works in them: ten thousand rounds of
-// each thing that the agent does there. What lies behind the links must stay as it is.
+// each thing that the agent does there. What the links lead to must stay unchanged.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -22,7 +22,7 @@ namespace {
 constexpr int kRounds = 10'000;
 constexpr int kKept = 20;
 
-// Exchanges job/PART of the workspace that is told with a link to `target`, for as long as it lives.
+// Keeps exchanging job/PART of a workspace with a link to `target`, for as long as this lives.
 class Swapper {
  public:
   Swapper(const std::filesystem::path& target, std::string part) : target_(target), part_(std::move(part)) {
@@ -32,9 +32,9 @@ class Swapper {
     stopping_ = true;
     thread_.join();
   }
-  // From now on there. The descriptor is the caller's and stays open.
+  // Works there from now on. The descriptor belongs to the caller and stays open.
   void at(int root) { root_ = root; }
-  // Nobody swaps when it returns.
+  // After this returns nothing is swapped.
   void rest() {
     root_ = -1;
     const auto seen = rounds_.load();
@@ -121,7 +121,7 @@ TEST_F(Swapped, InputsAreLaidIntoTheWorkspaceOrNowhere) {
     try {
       const auto path = "d" + std::to_string(round % 100) + "/" + std::to_string(round);
       placed += place_input(workspace, path, directory.path() / "input", user) ? 1 : 0;
-    } catch (const std::system_error&) {  // the disk's trouble, for all that it can tell
+    } catch (const std::system_error&) {  // it may take the link for trouble with the disk
     }
   }
   swapper.rest();
@@ -132,7 +132,7 @@ TEST_F(Swapped, InputsAreLaidIntoTheWorkspaceOrNowhere) {
 
 TEST_F(Swapped, EmptyingTakesNothingElse) {
   for (const char* part : {"work", "out"}) {
-    Workspace before;  // open as long as it may be swapped
+    Workspace before;  // open as long as its parts may be swapped
     Swapper swapper(victim(), part);
     for (int round = 0; round < kRounds / 2; ++round) {
       const auto workspace = workspaces.make(user, "{}");
@@ -214,7 +214,7 @@ TEST(Beneath, TakesPlainNamesOnly) {
   }
 }
 
-// Spare workspaces are nobody's but ours, and so is one whose inputs are being laid.
+// Only we can enter spare workspaces, and one whose inputs are being put in.
 TEST_F(Swapped, AWorkspaceIsOpenOnlyWhileItsJobRuns) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can run jobs as other users";
   const JobUser other{60'000, 60'001};

@@ -17,7 +17,7 @@ namespace {
 constexpr Millis kTimeMax = 20'000;
 constexpr const char* kWord = "tried";
 
-// The end of the one attempt, from the client's thread.
+// Passes the end of the one attempt on from the client's thread.
 class End {
  public:
   void set(Result<wire::RunResult> result) {
@@ -25,7 +25,7 @@ class End {
     if (!result_) result_ = std::move(result);
     changed_.notify_all();
   }
-  // The runner itself ends the attempt in time.
+  // No time limit, because the runner ends the attempt in time.
   Result<wire::RunResult> wait() {
     std::unique_lock lock(mutex_);
     if (!changed_.wait_for(lock, std::chrono::milliseconds(2 * kTimeMax), [&] { return result_.has_value(); }))
@@ -48,7 +48,7 @@ std::string sentence(const wire::RunResult& result) {
   return "exit " + std::to_string(result.exitCode.value_or(-1)) + line;
 }
 
-// A directory as an unpacked package's: read-only, from where programs are executed.
+// A directory like that of an unpacked package: read-only, and programs are executed from it.
 std::filesystem::path make_package(const Options& options, const JobUser& user) {
   const auto package = options.data / "trial.package";
   remove_tree(package);

@@ -35,10 +35,10 @@ using model::Outcome;
 using test::FakeHub;
 using test::HostTest;
 
-// As by somebody who cleans up /tmp every few days.
+// As if somebody cleaned up /tmp every few days.
 TEST_F(HostTest, DirectoriesThatSomebodyRemovesAreMadeAnew) {
   const auto remove = [](const std::filesystem::path& place) {
-    std::error_code busy;  // the host tidies up at the same time
+    std::error_code busy;  // the host removes files at the same time
     while (std::filesystem::exists(place)) std::filesystem::remove_all(place, busy);
   };
   EXPECT_EQ(run("echo before > $GERES_RESULT").result, "before\n");
@@ -54,7 +54,7 @@ TEST_F(HostTest, DirectoriesThatSomebodyRemovesAreMadeAnew) {
   EXPECT_EQ(none.outcome, Outcome::released) << "the place may be another host's by now";
 }
 
-// What is left of an earlier life: a runner that was stopped, so that it never saw its agent's end.
+// An earlier life left a runner that was stopped, so it never saw the end of its agent.
 TEST_F(HostTest, ARunnerThatOutlivesItsAgentIsKilledBeforeTheHostReturns) {
   ::mkdir(options.data.c_str(), 0700);
   const pid_t left = ::fork();
@@ -117,7 +117,7 @@ TEST_F(HostTest, ACopyOfItsDataIsAnotherHost) {
   for (const auto& each : {copy, moved}) std::filesystem::remove_all(each);
 }
 
-// The lock that came with a copy names the agent and the runner of the host that it was copied from.
+// In a copy of the data the lock names the agent and the runner of the original host.
 TEST_F(HostTest, ACopysLockEndsNobodysRunner) {
   const auto copy = options.data.string() + "-copy";
   std::filesystem::create_directories(options.data);
@@ -147,7 +147,7 @@ TEST_F(HostTest, ALostFetchAnswerIsAskedForAgain) {
   EXPECT_EQ(std::count_if(times.begin(), times.end(), [](const auto& t) { return t.second == 2; }), 1);
 }
 
-// Its connection is dead without a sign; that a report got through again tells that it is time to ask anew.
+// The fetch's connection has died without a sign. That a report got through shows that it is time to ask again.
 TEST_F(HostTest, AFetchThatHangsIsSentAgainWhenTheHubIsBack) {
   hub.deaf_fetch = 2;
   hub.drop_report_answers = 1'000;
@@ -159,7 +159,7 @@ TEST_F(HostTest, AFetchThatHangsIsSentAgainWhenTheHubIsBack) {
   EXPECT_LT(SystemClock().monotonic() - before, 15'000) << "not only when the call's time is over, after 30 s";
 }
 
-// A claim loop by itself, against a hub.
+// A claim loop alone, against a hub.
 struct Claims : testing::Test {
   ~Claims() override { link.stop(); }
   void begin() {
@@ -184,7 +184,7 @@ struct Claims : testing::Test {
   FakeHub hub;
   HubLink link{{hub.url()}, clock};
   std::atomic<int> leases{0};
-  int slots = 8;  // on the loop's thread
+  int slots = 8;  // owned by the loop's thread
   ClaimLoop loop{link,
                  clock,
                  {.fetched = [this](const wire::Fetched& answer, Millis) { leases += int(answer.leases.size()); },
@@ -193,13 +193,13 @@ struct Claims : testing::Test {
                   .trouble = [](const Trouble&) {}}};
 };
 
-// What is named changes (the host rests, it drains) while an older call hangs: the newer ones do not wait for it.
+// The number to name changes (the host rests or drains) while an older call hangs: newer calls do not wait for it.
 TEST_F(Claims, BehindALostCallOthersGoOn) {
   hub.deaf_fetch = 1;
   begin();
   ASSERT_TRUE(await_fetches(1));
   const Millis before = clock.monotonic();
-  for (std::size_t n = 2; n <= 6; ++n) {  // the last one names all
+  for (std::size_t n = 2; n <= 6; ++n) {  // the last one names all slots
     name(n % 2 == 0 ? 0 : 8);
     ASSERT_TRUE(await_fetches(n)) << n;
   }
@@ -246,7 +246,7 @@ TEST_F(HostTest, ALostReportAnswerIsToldAgain) {
   hub.drop_report_answers = 1;
   start();
   lease = hub.add_script("echo x");
-  ASSERT_TRUE(hub.await([&] { return hub.told[lease].finished.size() == 2; }));  // the second is refused as stale
+  ASSERT_TRUE(hub.await([&] { return hub.told[lease].finished.size() == 2; }));  // the second one is refused as stale
   EXPECT_EQ(told(lease).log.at("stdout"), "x\n");
   const auto after = run("true");
   EXPECT_EQ(after.outcome, Outcome::finished) << after.error;
@@ -280,7 +280,7 @@ TEST_F(HostTest, EveryFetchNamesAllSlotsAndOneAJobIsEnough) {
   for (const auto& fetch : fetches) EXPECT_EQ(fetch.slots, 2);
 }
 
-// The hub gives the slot of a lost lease to another at once.
+// The hub gives the slot of a lost lease to another job at once.
 TEST_F(HostTest, WhileALostLeasesProcessesEndTheirSlotIsNotOffered) {
   hub.report_seconds = 0.1;
   start();
@@ -306,11 +306,11 @@ TEST_F(HostTest, AHubAwayForLessThanTheLeaseChangesNothing) {
 
 TEST_F(HostTest, AHubAwayForLongerEndsTheAttemptBeforeItsLease) {
   hub.ttl_ms = 2'000;
-  options.isolation = Isolation::none;  // it writes outside its workspace
+  options.isolation = Isolation::none;  // the job writes outside of its workspace
   options.allow_root = true;
   const auto pulse = directory.path() / "pulse";
   start();
-  // By a rename, as the kill may come between the opening of a file and the writing.
+  // By a rename, because the kill may come between opening a file and writing to it.
   lease = hub.add_script("while :; do date +%s%N > " + pulse.string() + ".new; mv " + pulse.string() + ".new " +
                          pulse.string() + "; sleep 0.02; done");
   ASSERT_TRUE(hub.await([&] { return hub.told[lease].started; }));
@@ -439,7 +439,7 @@ std::vector<pid_t> children() {
   return pids;
 }
 
-// More than the machine itself may have: its own limits are the jobs' then, and no reason not to run.
+// The options ask for more than the machine allows, so the machine's own limits apply; the host runs all the same.
 TEST_F(HostTest, LimitsThatTheMachineDoesNotAllowAreTheMachinesOwn) {
   rlimit own{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &own), 0);
@@ -489,7 +489,7 @@ TEST(Resting, AJobThatIsTooLargeMakesItRestOnlyWhereItsHubKnowsNoPause) {
   EXPECT_TRUE(resting.was_too_large("a", 3'200));
 }
 
-// Its disk has room for usual jobs; one that needs more goes back, and the next is run at once.
+// The disk has room for usual jobs. One that needs more is given back, and the next is run at once.
 TEST_F(HostTest, AJobTooLargeForItsDiskGoesBackAndOthersRun) {
   std::filesystem::create_directories(options.data);
   if (::mount("tmpfs", options.data.c_str(), "tmpfs", 0, "size=100m,mode=0755") != 0)
@@ -535,7 +535,7 @@ TEST_F(HostTest, FilesOfAnAttemptThatWasStoppedAreKept) {
   EXPECT_EQ(hub.finished(lease).files.size(), 2u);
 }
 
-// What its host broke costs the job nothing, and the host takes no more for a while.
+// What its host broke costs the job nothing, and the host takes no jobs for a while.
 TEST_F(HostTest, AJobThatCouldNotStartIsGivenBackAndItsHostRests) {
   start();
   EXPECT_EQ(run("echo well").result, "well\n");

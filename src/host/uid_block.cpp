@@ -35,7 +35,7 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
-// The line of `text` ("name:first:count" each) that has ids of the block.
+// The line of `text` (lines are "name:first:count") that contains ids of the block.
 std::optional<std::string> overlapping(std::string_view text, std::uint32_t block) {
   while (!text.empty()) {
     const auto line = text.substr(0, text.find('\n'));
@@ -51,7 +51,7 @@ std::optional<std::string> overlapping(std::string_view text, std::uint32_t bloc
   return std::nullopt;
 }
 
-// Why it is not to be had.
+// Why the block is not available.
 std::optional<std::string> taken(std::uint32_t block, const UidSources& sources) {
   for (const auto& file : sources.delegated) {
     const auto text = read_file_if(file);
@@ -63,7 +63,7 @@ std::optional<std::string> taken(std::uint32_t block, const UidSources& sources)
   return std::nullopt;
 }
 
-// Empty: somebody else has it.
+// Empty: another holder has it.
 Fd lock_block(std::uint32_t block, const UidSources& sources) {
   std::filesystem::create_directories(sources.locks);
   const auto path = sources.locks / std::to_string(block);
@@ -72,7 +72,8 @@ Fd lock_block(std::uint32_t block, const UidSources& sources) {
     if (!lock) throw std::system_error(errno, std::generic_category(), "open " + path.string());
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return Fd();
     struct stat facts {};
-    if (::fstat(lock.get(), &facts) == 0 && facts.st_nlink > 0) return lock;  // else its last holder has removed it
+    // Otherwise its last holder has just removed the file.
+    if (::fstat(lock.get(), &facts) == 0 && facts.st_nlink > 0) return lock;
   }
 }
 

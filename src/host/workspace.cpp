@@ -21,7 +21,7 @@
 namespace geres::host {
 namespace {
 
-constexpr std::size_t kSpareMax = 64;  // of one user
+constexpr std::size_t kSpareMax = 64;  // per user
 
 [[noreturn]] void throw_errno(const std::string& what) {
   throw std::system_error(errno, std::generic_category(), what);
@@ -30,7 +30,7 @@ constexpr std::size_t kSpareMax = 64;  // of one user
 constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY;
 constexpr mode_t kClosed = 0700, kOpen = 0710;
 
-// A new directory, empty and ours.
+// Makes a new directory, empty and ours.
 Fd make_directory(int at, const std::string& name, mode_t mode) {
   if (::mkdirat(at, name.c_str(), mode) != 0) throw_errno("make directory " + name);
   Fd made = open_beneath(at, name, kDirectoryFlags);
@@ -51,7 +51,7 @@ void copy_bytes(int from, int to, std::int64_t left) {
     left -= copied;
   }
   char buffer[65536];
-  while (left > 0) {  // a file system that knows no copy_file_range
+  while (left > 0) {  // the file system has no copy_file_range
     const ssize_t got = ::read(from, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw_errno("read");
@@ -61,7 +61,7 @@ void copy_bytes(int from, int to, std::int64_t left) {
   }
 }
 
-// Every part a plain name.
+// Every part is a plain name.
 bool stays_inside(const std::filesystem::path& path) {
   if (path.empty() || path.is_absolute() || !path.has_filename()) return false;
   for (const auto& part : path)
@@ -69,7 +69,7 @@ bool stays_inside(const std::filesystem::path& path) {
   return true;
 }
 
-// The directory in which the file of that path is to lie, made with its parents. Empty with errno.
+// Opens the directory that is to contain the file at `path`, and makes it and its parents. Empty with errno.
 Fd make_parents(const Workspace& workspace, const std::filesystem::path& path, const JobUser& user) {
   Fd at = workspace.open("job/work", kDirectoryFlags);
   for (const auto& part : path.parent_path()) {
@@ -86,7 +86,7 @@ bool is_in_the_way(int error) {
   return error == EEXIST || error == ENOTDIR || error == EISDIR || error == ELOOP || error == ENAMETOOLONG;
 }
 
-// A directory of that owner, which others may not enter; empty: it has become something else.
+// Opens a directory of that owner and closes it to others. Empty: it has become something else.
 Fd own_directory(const Workspace& workspace, const std::string& path, std::uint32_t uid) {
   Fd directory = workspace.open(path, kDirectoryFlags);
   if (!directory) {  // the owner may have made it unreadable
@@ -102,7 +102,7 @@ Fd own_directory(const Workspace& workspace, const std::string& path, std::uint3
   return directory;
 }
 
-// Removes all in `directory` but `kept`.
+// Removes everything in `directory` except `kept`.
 bool empty_but_for(const Fd& directory, std::initializer_list<std::string_view> kept) {
   std::vector<std::string> names;
   DIR* const stream = ::fdopendir(::openat(directory.get(), ".", kDirectoryFlags | O_CLOEXEC));
@@ -118,7 +118,7 @@ bool empty_but_for(const Fd& directory, std::initializer_list<std::string_view> 
   return done;
 }
 
-// A job that shares our user could have put anything in place of its job.json.
+// A job that runs as our own user could have put anything in place of its job.json.
 bool empty_job_file(const Workspace& workspace) {
   const Fd file = workspace.open("job.json", O_WRONLY | O_NONBLOCK);
   struct stat facts {};
@@ -126,7 +126,7 @@ bool empty_job_file(const Workspace& workspace) {
          facts.st_uid == ::geteuid() && ::ftruncate(file.get(), 0) == 0;
 }
 
-// Empties a workspace. False if it has become something else than the directories that were made.
+// Empties a workspace. False if it is no longer made of the directories that we made.
 bool make_as_new(const Workspace& workspace, const JobUser& user) {
   const std::uint32_t uid = user.uid != 0 ? user.uid : ::geteuid();
   const Fd job = own_directory(workspace, "job", uid);
@@ -162,7 +162,7 @@ std::shared_ptr<const Fd> Workspaces::descriptor() const {
   return descriptor_;
 }
 
-// True: it is in its place again. What runs in one that is gone keeps it, by its descriptors.
+// True: the directory is in its place again. Attempts in one that was removed keep it by their descriptors.
 bool Workspaces::make_anew() {
   const std::lock_guard lock(mutex_);
   struct stat held {};
@@ -208,7 +208,7 @@ Workspace Workspaces::make(const JobUser& user, std::string_view job_text) {
 Workspace Workspaces::make_here(const JobUser& user, std::string_view job_text) {
   Workspace workspace;
   if (!take_spare(user, workspace)) workspace = make_directories(user);
-  // Not truncated when opened: giving blocks back and taking new ones is the slow part.
+  // Not truncated on opening, because freeing blocks and allocating new ones is the slow part.
   const Fd file = open_beneath(workspace.directory->get(), "job.json", O_WRONLY | O_CREAT, 0640);
   if (!file) throw_errno("create " + workspace.job_file().string());
   write_all(file.get(), job_text);
@@ -217,7 +217,7 @@ Workspace Workspaces::make_here(const JobUser& user, std::string_view job_text) 
   return workspace;
 }
 
-// Where it was made, and no other directory in its place.
+// Whether the workspace is still where it was made, and no other directory in its place.
 bool Workspaces::is_in_place(const Workspace& workspace) const {
   struct stat held {};
   struct stat found {};

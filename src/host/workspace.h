@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each attempt's own directory, fresh and empty; what it held is gone when the attempt is told. The bare directories
-// are used again by attempts of the same user: removing a directory costs some disks more than running a short job.
+// Each attempt's own directory, fresh and empty. What it held is gone by the time the attempt's end is reported. The
+// bare directories are used again by attempts of the same user, because removing a directory costs some disks more than
+// running a short job.
 //
 //   DATA/work/<n>/           ours: a job cannot write here
 //     job.json               the job, readable by it
@@ -10,10 +11,10 @@
 //       work/ out/ tmp/      working directory, GERES_OUTPUT_DIR, TMPDIR
 //       result               GERES_RESULT, if the job makes it
 //
-// A workspace is open to its job only from open_to_job() until close_to_job(); while it lies spare and while inputs are
-// laid into it nobody but us gets in. What lies below job/ was made by somebody we do not trust, who may have other
-// jobs that still run: we hold the root's descriptor and reach all else from it (base/beneath.h); the paths are for
-// messages, for the job's environment and for the runner.
+// A workspace is open to its job only from open_to_job() until close_to_job(); while it is spare, and while inputs are
+// put into it, only we can enter. What is below job/ was made by somebody we do not trust, whose other jobs may still
+// run. So we hold the root's descriptor and reach everything from it (base/beneath.h); the paths are only for messages,
+// for the job's environment and for the runner.
 #pragma once
 
 #include <sys/types.h>
@@ -34,7 +35,7 @@
 
 namespace geres::host {
 
-// Whose files a job's are. 0: the agent's own user.
+// The owner of a job's files. 0: the agent's own user.
 struct JobUser {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
@@ -54,7 +55,7 @@ struct Workspace {
   std::filesystem::path standard_output() const { return root / "stdout"; }
   std::filesystem::path standard_error() const { return root / "stderr"; }
 
-  // "job/out", "stdout": below the root, through no link. Empty with errno.
+  // "job/out", "stdout": opened below the root, through no link. Empty with errno.
   Fd open(const std::string& path, int flags) const { return open_beneath(directory->get(), path, flags); }
 };
 
@@ -64,17 +65,17 @@ class Workspaces {
   explicit Workspaces(std::filesystem::path directory, std::filesystem::path lock)
       : directory_(std::move(directory)), lock_(std::move(lock)) {}
 
-  // Moves what earlier lives left out of the way and makes the directory anew. Returns where the leftovers lie (to be
-  // removed at leisure); empty: there were none.
+  // Moves what earlier lives left out of the way and makes the directory anew. Returns where the leftovers are (to be
+  // removed later); empty: there were none.
   std::filesystem::path start();
 
-  // Closed: neither the job nor any other can get into it yet. Where somebody has removed the directory of them all
-  // (who cleans up temporary files, say), it is made anew, unless `lock` has gone with it: then the place may be
-  // another host's by now.
+  // The workspace starts closed: no job can enter it yet. If somebody has removed the directory that holds all
+  // workspaces (a cleaner of temporary files, say), it is made anew, unless `lock` has gone with it, because then
+  // another host may use the place by now.
   Workspace make(const JobUser& user, std::string_view job_text);
 
-  // Nothing of the attempt runs any more. Empties the directories and keeps them, or removes them when anything about
-  // them is not as it was made. Never throws.
+  // Call it when nothing of the attempt runs any more. Empties the directories and keeps them, or removes them if they
+  // are not as they were made. Never throws.
   void give_back(const Workspace& workspace, const JobUser& user) noexcept;
 
   // Removes it. Never throws.
@@ -96,12 +97,13 @@ class Workspaces {
   std::map<std::uint32_t, std::vector<Workspace>> spare_;  // by uid
 };
 
-// Puts a copy of `file` at `path` (relative) in the working directory, writable by the job; while the workspace is
-// closed. badValue: the path leaves the directory, or names something twice.
+// Puts a copy of `file` at `path` (relative) into the working directory, writable by the job. The workspace must be
+// closed. badValue: the path leaves the directory, or is taken.
 Result<void> place_input(const Workspace& workspace, const std::string& path, const std::filesystem::path& file,
                          const JobUser& user);
 
-// Lets the job in, right before it starts, and keeps it out again, once it has ended. False with errno: the disk fails.
+// Opens the workspace right before the job starts; close_to_job() closes it after the end. False with errno: the disk
+// failed.
 bool open_to_job(const Workspace& workspace, const JobUser& user);
 bool close_to_job(const Workspace& workspace);
 

@@ -9,7 +9,7 @@ namespace geres::http {
 
 namespace {
 
-// One formatting a second and thread.
+// Formatted once per second and thread.
 const std::string& date_now() {
   thread_local std::time_t at = 0;
   thread_local std::string text;
@@ -49,7 +49,7 @@ struct Range {
   std::uint64_t last;
 };
 
-// Empty: no range that we know; first > last: none of these bytes exist.
+// Empty: not a range that we understand. first > last: none of its bytes exist.
 std::optional<Range> parse_range(std::string_view text, std::uint64_t size) {
   if (!text.starts_with("bytes=")) return std::nullopt;
   text.remove_prefix(6);

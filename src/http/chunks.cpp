@@ -22,7 +22,7 @@ bool printable(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 127; });
 }
 
-// The length of the line at the start of `bytes` with its end; 0: it has not all come.
+// The length of the first line of `bytes`, including its end; 0 if the line is incomplete.
 Result<std::size_t> line_length(std::string_view bytes) {
   const auto end = bytes.find('\n');
   if (std::min(end, bytes.size()) > kLineMax) return malformed("a line is too long");

@@ -121,8 +121,8 @@ std::uint64_t Connection::not_taken() {
   return ::ioctl(socket_.native_handle(), SIOCOUTQ, &bytes) == 0 && bytes > 0 ? std::uint64_t(bytes) : 0;
 }
 
-// The kernel calls a socket writable when a good part of its buffer is free, which a slow client takes long for: at the
-// deadline it counts what has been taken.
+// The kernel calls a socket writable only when a good part of its buffer is free, which takes a slow client long. So at
+// the deadline, progress is what the client's machine has acknowledged.
 awaitable<Io> Connection::writable(Pace& pace) {
   if (broken_) co_return Io::ended;
   const Millis before = deadline_;
@@ -180,7 +180,7 @@ awaitable<bool> Connection::send_file(int fd, std::uint64_t offset, std::uint64_
     } else if (count < 0 && would_block(errno)) {
       if (co_await writable(pace) != Io::done) co_return false;
     } else if (count == 0 || errno != EINTR) {
-      co_return false;  // shorter than it was, or unreadable
+      co_return false;  // the file is shorter than it was, or unreadable
     }
   }
   co_return true;

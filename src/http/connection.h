@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client's socket on its loop: bytes in and out with deadlines, and a look-out for the client going away. It waits
+// A client's socket on its loop: reading and writing with deadlines, and noticing that the client has gone. It waits
 // for readiness and then reads or writes itself, so that an idle connection holds no buffer.
 #pragma once
 
@@ -17,7 +17,7 @@ namespace geres::http {
 
 enum class Io { done, again, ended, timedOut };
 
-// One coroutine reads and writes. Whoever derives from it is held by a shared_ptr, which the socket's operations share.
+// One coroutine reads and writes. Derived objects are held by a shared_ptr, which the socket's operations share.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Socket = boost::asio::ip::tcp::socket;
@@ -37,18 +37,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void consume(std::size_t bytes);
   void release_buffer();  // if nothing is unread
 
-  Io receive();  // what is there now, up to 64 KiB; appended to unread()
-  Io receive_into(char* to, std::size_t room, std::size_t& got);  // with unread() empty
-  awaitable<Io> readable();                                       // until receive() is worth a try; keeps the deadline
-  Io send_now(std::string_view& bytes);                           // drops from `bytes` what was sent
+  Io receive();  // what has arrived, up to 64 KiB; appended to unread()
+  Io receive_into(char* to, std::size_t room, std::size_t& got);  // requires that unread() is empty
+  awaitable<Io> readable();              // until receive() is worth a try; ends at the deadline
+  Io send_now(std::string_view& bytes);  // removes from `bytes` what was sent
   awaitable<bool> send(std::string_view bytes, Pace& pace);
   awaitable<bool> send_file(int fd, std::uint64_t offset, std::uint64_t length, Pace& pace);
-  awaitable<void> yield();  // lets the loop's other connections have their turn
+  awaitable<void> yield();  // gives the loop's other connections their turn
   void deadline(Millis at) { deadline_ = at; }
   void no_deadline() { deadline_ = kForever; }
 
-  // From now until stop_looking(), received bytes are taken in while nobody reads, and client_went() is told of the
-  // end.
+  // From now until stop_looking(), bytes are received even while nobody reads, so that the end of the stream is seen
+  // and client_went() called.
   void look_out();
   void stop_looking() { looking_out_ = false; }
   virtual void client_went() = 0;
@@ -64,7 +64,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void arm_read();
   void on_readable();
   awaitable<Io> writable(Pace& pace);
-  std::uint64_t not_taken();  // of what was sent: bytes that the client's machine has not taken
+  std::uint64_t not_taken();  // bytes sent that the client's machine has not acknowledged
   Io after_wait();
 
   Socket socket_;

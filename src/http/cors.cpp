@@ -7,8 +7,8 @@
 namespace geres::http {
 namespace {
 
-// Pages may send cookies and client certificates along, as SignalR's client asks for; so the origin is always named,
-// never "*".
+// The origin is always named, never "*", because pages may send cookies and client certificates along, as SignalR's
+// client asks for.
 void name_origin(Response& response, std::string_view origin) {
   response.headers.emplace_back("Access-Control-Allow-Origin", origin);
   response.headers.emplace_back("Access-Control-Allow-Credentials", "true");
@@ -37,7 +37,7 @@ awaitable<Response> serve(const Cors& cors, Request& request, const Handler& nex
       response.headers.emplace_back("Access-Control-Expose-Headers", cors.exposed);
     }
   }
-  response.headers.emplace_back("Vary", "Origin");  // for caches: another origin gets another answer
+  response.headers.emplace_back("Vary", "Origin");  // for caches, since another origin gets another answer
   co_return response;
 }
 
@@ -47,7 +47,7 @@ bool foreign_page(const Request& request, const std::vector<std::string>& origin
   const auto origin = request.headers.get("Origin");
   if (!origin || std::find(origins.begin(), origins.end(), *origin) != origins.end()) return false;
   const auto scheme = origin->find("://");
-  if (scheme == std::string_view::npos) return true;  // "null": a file, a sandboxed frame
+  if (scheme == std::string_view::npos) return true;  // the origin "null": a file or a sandboxed frame
   const auto host = request.headers.get("Host").value_or("");
   const auto page = origin->substr(scheme + 3);
   const auto same = [](char a, char b) { return std::tolower(std::uint8_t(a)) == std::tolower(std::uint8_t(b)); };

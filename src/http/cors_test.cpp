@@ -18,7 +18,7 @@ std::string options(std::string_view target, std::string_view more_headers) {
 
 class HttpCors : public Http {
  protected:
-  // `/hello` asks for a token, as a router around it would.
+  // `/hello` requires a token, as a router's Around would.
   void start_sharing() {
     router_.around([this](Request& request, const Handler& next) { return guard(request, next); });
     Cors cors;
@@ -47,7 +47,7 @@ TEST_F(HttpCors, AnswersAPreflightWithoutAskingWhoCalls) {
                     HasSubstr("\r\nAccess-Control-Allow-Methods: GET, PUT\r\n"),
                     HasSubstr("\r\nAccess-Control-Allow-Headers: Authorization, X-Requested-With\r\n"),
                     HasSubstr("\r\nAccess-Control-Max-Age: 7200\r\n"), HasSubstr("\r\nVary: Origin\r\n")));
-  // It never came as far as the guard: the first to do so is this one.
+  // The preflight did not reach the guard; this call is the first that does.
   EXPECT_THAT(client.ask(get("/hello")), StartsWith("HTTP/1.1 401 "));
   EXPECT_EQ(diary_.next(), "asked");
   EXPECT_THAT(client.ask(options("/hello", kPage)), StartsWith("HTTP/1.1 401 ")) << "no preflight, so not ours";

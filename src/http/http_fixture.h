@@ -50,7 +50,7 @@ class Client {
       throw std::system_error(errno, std::generic_category(), "connect");
   }
 
-  // False: the server has closed.
+  // False: the server has closed the connection.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
       const auto sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -63,7 +63,7 @@ class Client {
     pollfd poll_for{fd_.get(), POLLIN, 0};
     return ::poll(&poll_for, 1, ms) > 0;
   }
-  // More bytes; empty: the end (or patience is over).
+  // More bytes. Empty: the end, or nothing came in time.
   std::string more() {
     if (!readable_within(kPatienceMs)) return ADD_FAILURE() << "nothing came; so far: " << got_, "";
     char buffer[64 * 1024];
@@ -128,7 +128,7 @@ inline std::string post(std::string_view target, std::string_view body, std::str
          "\r\n" + std::string(more_headers) + "\r\n" + std::string(body);
 }
 
-// What happened in handlers, for tests to wait for.
+// Records what happened in handlers, for tests to wait for.
 class Diary {
  public:
   void write(std::string line) {
@@ -202,7 +202,7 @@ class Http : public testing::Test {
     if (server_) server_->stop(5'000);
   }
 
-  // The answer to bytes after which the server should close.
+  // Sends bytes after which the server should close, and returns its answer.
   std::string refusal(std::string_view bytes) {
     Client client(*server_);
     client.send(bytes);
@@ -211,7 +211,7 @@ class Http : public testing::Test {
 
   Options options_;
   Router router_;
-  // That of the handler of /wait that came last.
+  // The promise of the newest request to /wait.
   Promise<std::string> take_promise() {
     const std::lock_guard lock(mutex_);
     auto promise = std::move(promises_.back());

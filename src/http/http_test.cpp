@@ -259,7 +259,7 @@ TEST_F(Http, StreamsWhileABellRings) {
   client.read_until("\r\n\r\n");
   client.close();
   EXPECT_EQ(diary_.next(), "stream over");
-  // HTTP/1.0 knows no chunks.
+  // HTTP/1.0 has no chunks.
   ended = true;
   log = "all";
   EXPECT_THAT(refusal("GET /follow HTTP/1.0\r\n\r\n"),
@@ -345,7 +345,7 @@ TEST_F(Http, StopsWithRequestsInFlight) {
   router_.add(Method::get, "/slow", [&](Request&) -> awaitable<Response> {
     auto future = slow.future();
     diary_.write("slow");
-    auto answer = co_await future.get();  // no cancellation: it is worth waiting for
+    auto answer = co_await future.get();  // no cancellation: the answer is awaited even if the client goes
     co_return ok(answer ? *answer : "none");
   });
   start();
@@ -432,7 +432,7 @@ TEST_F(Http, SurvivesAnswersThatRaceWithTimeoutsAndGoodbyes) {
     over = true;
   }
   filled.notify_one();
-  server_->stop(kPatienceMs);  // before what handlers refer to goes
+  server_->stop(kPatienceMs);  // before what the handlers refer to goes away
   engine.join();
 }
 

@@ -17,7 +17,7 @@ void Mailbox::post(std::shared_ptr<WaitCore> letter) {
   do {
     core->older_ = before;
   } while (!newest_.compare_exchange_weak(before, core, std::memory_order_acq_rel));
-  if (before != nullptr) return;  // whoever posted the first has woken the loop, or is about to
+  if (before != nullptr) return;  // the thread that posted the first one has woken the loop, or is about to
   const std::lock_guard lock(waking_);
   if (loop_ != nullptr)
     loop_->wake_for_letters();

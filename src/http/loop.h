@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every server thread has beside its sockets: a mailbox through which other threads wake its coroutines (many
-// letters, one wake), timers, and the list of waits, so that a stop can end them.
+// What every server thread has besides its sockets: a mailbox through which other threads wake its coroutines (many
+// letters cost one wake), timers, and a list of waits, so that a stop can end them.
 #pragma once
 
 #include <atomic>
@@ -14,23 +14,23 @@ namespace geres::http {
 
 class Loop;
 
-// Outlives its loop if a promise still points to it; letters are then thrown away. Posting takes no lock but for the
-// first letter after the box was emptied, which wakes the loop.
+// Outlives its loop while a promise points to it; letters are then thrown away. Posting takes a lock only for the first
+// letter after the mailbox was emptied, because that one wakes the loop.
 class Mailbox {
  public:
   explicit Mailbox(Loop& loop) : loop_(&loop) {}
-  void post(std::shared_ptr<WaitCore> letter);  // any thread; a core only once before it is delivered
+  void post(std::shared_ptr<WaitCore> letter);  // any thread; a core may be posted again only after it was delivered
   template <class F>
   void empty(F each);  // the loop's thread; in the order posted
   void close();
 
  private:
-  std::atomic<WaitCore*> newest_ = nullptr;  // linked to older ones; each holds itself while it is in here
-  std::mutex waking_;                        // guards loop_ against its end
+  std::atomic<WaitCore*> newest_ = nullptr;  // links to older ones; a letter holds itself while it is in here
+  std::mutex waking_;                        // guards loop_ while it is woken
   Loop* loop_;
 };
 
-// Something with a time. On the loop's thread.
+// Has a time at which it expires. On the loop's thread.
 class Timed {
  public:
   Timed() = default;
@@ -43,7 +43,7 @@ class Timed {
 
  private:
   friend class Loop;
-  Loop* loop_ = nullptr;  // set while it waits for its time
+  Loop* loop_ = nullptr;  // set while it waits to expire
   std::multimap<Millis, Timed*>::iterator entry_;
 };
 
@@ -65,9 +65,9 @@ class Loop {
   void become_current();
   void deliver_letters();
   void run_timers();
-  void end_waits();                             // all but those for sure; later ones throw
-  virtual void wake_for_letters() = 0;          // any thread: call deliver_letters() on yours
-  virtual void wake_for_timers(Millis at) = 0;  // call run_timers() then
+  void end_waits();                             // except those of wait_for_sure; later waits throw
+  virtual void wake_for_letters() = 0;          // any thread; has deliver_letters() called on the loop's thread
+  virtual void wake_for_timers(Millis at) = 0;  // has run_timers() called at that time
 
  private:
   friend class Mailbox;

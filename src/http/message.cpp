@@ -22,7 +22,7 @@ bool same_name(std::string_view a, std::string_view b) {
          std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
-// Empty if an escape is broken or what comes out is no text.
+// Empty if an escape is broken or the result is not valid text.
 std::optional<std::string> decode(std::string_view text, bool plus_is_space) {
   std::string out;
   out.reserve(text.size());
@@ -214,7 +214,7 @@ std::string_view reason_phrase(unsigned status) {
 }
 
 Result<void> decode_target(std::string_view target, std::vector<std::string>& path, Query& query) {
-  // Raw it would go into answers and logs, whose readers trust it to be text (RFC 3986, 2).
+  // Such a byte would reach answers and logs, whose readers expect text (RFC 3986, 2).
   if (std::any_of(target.begin(), target.end(), [](char c) { return (c & 0x80) != 0; }))
     return bad_target("the target has a character that must be escaped with '%'");
   // "http://host/path" means the same as "/path" (RFC 9112, 3.2.2).

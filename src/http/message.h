@@ -50,7 +50,7 @@ struct Query {
   std::vector<std::string_view> all(std::string_view name) const;
 };
 
-// The request's body, read by the handler or not at all. An error is final and closes the connection after the answer:
+// The request's body, which the handler reads or ignores. An error is final and closes the connection after the answer:
 // tooLarge (over `limit`, known from Content-Length before a byte is read), timeout (no progress), badRequest (broken
 // chunks, or the client went away in the middle).
 class Body {
@@ -69,35 +69,36 @@ struct Request {
 
   Method method = Method::other;
   std::string_view method_text;
-  std::string_view target;        // as sent
-  std::vector<std::string> path;  // decoded: no "/", NUL, "." or ".." in it, valid UTF-8; "/a/" ends with an empty one
+  std::string_view target;  // as sent
+  std::vector<std::string>
+      path;  // decoded: valid UTF-8, no "/", NUL, "." or ".." in a part; "/a/" ends with an empty part
   Query query;
   Headers headers;
   std::string_view peer;  // "192.0.2.1:41234"
   Body& body;
-  // Hand it to waits that should end when the client goes or the server stops. A client that shuts down its sending
-  // side counts as gone.
+  // Pass it to waits that should end when the client goes away or the server stops. A client that shuts down its
+  // sending side counts as gone.
   Cancellation& cancellation;
 
   std::string_view route;                                          // the pattern that matched; empty if none did
   std::vector<std::pair<std::string_view, std::string>> captures;  // filled by the router
   const std::string& capture(std::string_view name) const;         // must be in the route's pattern
-  std::any attachment;  // for who calls around handlers: the caller's identity
-  std::string id;       // likewise: names the call in its answer and in the log
+  std::any attachment;  // for wrappers (Router::around): the caller's identity
+  std::string id;       // set by a wrapper too: names the call in its answer and in the log
 };
 
 class WebSocket;
 
 class StreamWriter {
  public:
-  // Sends one chunk at once (empty: nothing). False when the client has gone or stalled: time to return.
+  // Sends one chunk at once (empty: nothing). False: the client has gone or stalled, so the stream should return.
   virtual awaitable<bool> write(std::string_view bytes) = 0;
 
  protected:
   ~StreamWriter() = default;
 };
 
-// Part of a file, sent without passing through memory.
+// Part of a file, sent without being copied into memory.
 struct FileBody {
   std::shared_ptr<Fd> fd;
   std::uint64_t offset = 0;
@@ -109,13 +110,13 @@ struct Response {
   std::vector<std::pair<std::string, std::string>>
       headers;  // all but Content-Length, Date, Connection, Transfer-Encoding
   std::string body;
-  // Instead of `body`; with status 200 a single Range asked for is answered with 206 (or 416).
+  // Instead of `body`. With status 200 a request for a single Range is answered with 206 (or 416).
   std::optional<FileBody> file;
-  // Instead of `body`: sent in chunks while it runs. Waits in it should carry the request's cancellation.
+  // Instead of `body`: sends chunks while it runs. Its waits should use the request's cancellation.
   std::function<awaitable<void>(StreamWriter&)> stream;
-  // Instead of all the rest, where wants_websocket(request): the connection becomes a WebSocket; see websocket.h.
+  // Instead of everything else, if wants_websocket(request): the connection becomes a WebSocket (websocket.h).
   std::function<awaitable<void>(WebSocket&)> websocket;
-  std::shared_ptr<const void> held;  // let go of once all of it has been sent, or cannot be
+  std::shared_ptr<const void> held;  // released when the answer has been sent or has failed
   bool close = false;                // end the connection after this answer
 };
 
@@ -124,8 +125,9 @@ std::string_view reason_phrase(unsigned status);
 
 using Handler = std::function<awaitable<Response>(Request&)>;
 
-// "/a%20b?c=d" into path and query. An error is badRequest: a byte that is not ASCII, a bad escape, NUL or bad UTF-8
-// when decoded, "." or ".." or an escaped "/" in a segment, not starting with "/".
+// Splits "/a%20b?c=d" into path and query. An error is badRequest: a byte that is not ASCII, a bad escape, NUL or bad
+// UTF-8 after decoding, a segment that is "." or ".." or contains an escaped "/", a target that does not start with
+// "/".
 Result<void> decode_target(std::string_view target, std::vector<std::string>& path, Query& query);
 
 }  // namespace geres::http

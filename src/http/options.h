@@ -17,15 +17,15 @@ struct Options {
   unsigned threads = 1;
   std::size_t header_bytes_max = 16 * 1024;  // request line and all headers
   std::size_t headers_max = 100;
-  Millis header_time_max = 10'000;                // from the first byte of a request to the end of its headers
-  Millis idle_time_max = 75'000;                  // between requests
-  Millis body_stall_max = 30'000;                 // without a byte of the body while the handler reads it
-  Millis write_stall_max = 30'000;                // without the client taking a byte
-  unsigned bytes_per_second_min = 1024;           // of bodies and answers, once such a stall is used up
-  Millis linger_time_max = 2'000;                 // how long to swallow what a refused client still sends
-  std::size_t connections_max = 20'000;           // beyond: the oldest idle one is closed, else the new one gets 503
-  std::size_t websocket_message_max = 64 * 1024;  // a longer one closes the WebSocket (1009)
-  Millis websocket_idle_max = 60'000;             // without a byte from the client; at half of it we ping
+  Millis header_time_max = 10'000;       // from the first byte of a request to the end of its headers
+  Millis idle_time_max = 75'000;         // between requests
+  Millis body_stall_max = 30'000;        // without a byte of the body while the handler reads it
+  Millis write_stall_max = 30'000;       // without the client taking a byte
+  unsigned bytes_per_second_min = 1024;  // of bodies and answers, once such a stall is used up
+  Millis linger_time_max = 2'000;        // how long to swallow what a refused client still sends
+  std::size_t connections_max = 20'000;  // beyond it the oldest idle one is closed, or else the new one gets 503
+  std::size_t websocket_message_max = 64 * 1024;  // a longer message closes the WebSocket (1009)
+  Millis websocket_idle_max = 60'000;             // without a byte from the client; after half of it we send a ping
 
   // So long with a client that sends or takes nothing.
   void wait_for_clients(Millis patience) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a client may still keep us waiting: each wait uses up patience, each byte gives some back. So a client that
-// sends or takes one byte now and then ends about as soon as one that does nothing at all.
+// How long a client may still keep us waiting. Each wait uses up patience and each byte gives some back, so a client
+// that moves one byte now and then is cut off about as soon as one that does nothing.
 #pragma once
 
 #include <algorithm>

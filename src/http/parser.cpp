@@ -68,7 +68,7 @@ HeadScanner::Found HeadScanner::refuse(Code code, unsigned status, std::string m
 
 namespace {
 
-// Hands the parts of a head to a RequestHead. Bodies never reach it.
+// Copies the parts of a head into a RequestHead. Bodies never reach it.
 class HeadParser final : public beast::http::basic_parser<true> {
  public:
   explicit HeadParser(RequestHead& head) : head_(head) {

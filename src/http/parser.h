@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From bytes to a request's head. Beast's parser does the grammar; what it would let through and two readers could read
-// differently (folded headers, several lengths, unknown codings) is refused here, because a proxy in front may have
-// read it the other way (RFC 9112, 11.2).
+// From bytes to a request's head. Beast's parser knows the grammar. What it accepts but two readers could understand
+// differently (folded headers, several lengths, unknown codings) is refused here, because a proxy in front of us may
+// have read it the other way (RFC 9112, 11.2).
 #pragma once
 
 #include <optional>
@@ -17,12 +17,12 @@ struct Refusal {
   unsigned status = 400;
 };
 
-// Finds the end of a head that comes in pieces, and refuses early what can never be one.
+// Finds the end of a head that arrives in pieces, and refuses early what cannot become one.
 class HeadScanner {
  public:
   HeadScanner(std::size_t bytes_max, std::size_t headers_max) : bytes_max_(bytes_max), headers_max_(headers_max) {}
   enum class Found { more, head, refused };
-  Found scan(std::string_view bytes);  // all of the head so far, each time
+  Found scan(std::string_view bytes);  // always all of the head so far
   std::size_t length() const { return length_; }
   const Refusal& refusal() const { return refusal_; }
 
@@ -50,7 +50,7 @@ struct RequestHead {
   bool expects_continue = false;
 };
 
-// `head.block` is what HeadScanner found; fills in the rest.
+// Parses `head.block`, which HeadScanner found, and fills in the rest.
 std::optional<Refusal> parse_head(RequestHead& head);
 
 }  // namespace geres::http

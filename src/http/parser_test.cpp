@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Thousands of damaged heads and chunks: whatever comes, and however it is cut into pieces, one answer.
+// Thousands of damaged heads and chunks: however the bytes are cut into pieces, the outcome must be the same.
 #include "http/parser.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@ namespace geres::http {
 namespace {
 
 struct Outcome {
-  unsigned status = 0;  // refused with it; 0: read whole; 1: more is needed
+  unsigned status = 0;  // the status of the refusal; 0: complete; 1: more bytes are needed
   std::string text;     // what was read, to compare
   bool operator==(const Outcome&) const = default;
 };
@@ -20,7 +20,7 @@ std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
   return out << outcome.status << " " << testing::PrintToString(outcome.text);
 }
 
-// Reads as a session does, seeing `step` more bytes at a time.
+// Reads as a session does, receiving `step` more bytes at a time.
 Outcome read(std::string_view bytes, std::size_t step) {
   HeadScanner scanner(2'000, 100);
   RequestHead head;

@@ -76,7 +76,7 @@ struct Router::Route {
     return length == segments.size();
   }
 
-  // Decided at the first segment in which they differ in kind.
+  // The first segment whose kinds differ decides.
   bool before(const Route& other) const {
     return std::lexicographical_compare(segments.begin(), segments.end(), other.segments.begin(), other.segments.end(),
                                         [](const Segment& a, const Segment& b) { return a.kind < b.kind; });
@@ -94,7 +94,7 @@ struct Router::Route {
 struct Router::Table {
   ErrorFormat format;
   AroundUnread around_unread;
-  std::vector<std::unique_ptr<const Route>> routes;  // in order of precedence: the first that fits is the one
+  std::vector<std::unique_ptr<const Route>> routes;  // in order of precedence: the first one that fits is taken
 
   Match find(const Request& request) const;
   Response no_route(const Request& request, const Match& match) const;
@@ -102,7 +102,7 @@ struct Router::Table {
 
 struct Router::Match {
   const Route* route = nullptr;
-  std::vector<Method> allowed;  // at this path, whatever the request's method; only filled if no route fits
+  std::vector<Method> allowed;  // methods that this path has, filled only if no route fits
 };
 
 Response plain_error(const Error& error, unsigned status) {

@@ -4,8 +4,9 @@
 //   pattern = 1*( "/" segment )      segment = literal | "{name}" (one segment, not empty) | "{name...}" (the rest,
 //   last)
 //
-// A literal beats a "{name}" in the same place, and that beats a "{name...}". HEAD is answered by GET's handler (the
-// server drops the body), OPTIONS by the table, an unknown path with 404, an unknown method there with 405 and Allow.
+// A literal beats "{name}" in the same place, and "{name}" beats "{name...}". HEAD is answered by GET's handler (the
+// server drops the body), OPTIONS from the table, an unknown path with 404, a method that the path lacks with 405 and
+// Allow.
 #pragma once
 
 #include <memory>
@@ -15,15 +16,16 @@
 
 namespace geres::http {
 
-// Makes the answer for trouble that this layer finds itself (bad syntax, 404, 405, 408, 413, 414, 417, 431, 500, 501,
-// 503): the status is decided, the look is yours. Any server thread; must not throw.
+// Makes the answer for errors that this layer finds itself (bad syntax, 404, 405, 408, 413, 414, 417, 431, 500, 501,
+// 503). The status is given, the rest is free. Any server thread; must not throw.
 using ErrorFormat = std::function<Response(const Error& error, unsigned status)>;
 Response plain_error(const Error& error, unsigned status);  // text/plain
 
-// Wraps every request that could be read, routed or not: authentication, metrics, logs.
+// Wraps every request that could be read, whether a route fits or not: authentication, metrics, logs.
 using Around = std::function<awaitable<Response>(Request&, const Handler& next)>;
 
-// Is told of the answer to what could not be read as a request, which goes around all of the above; may add to it.
+// Called with the answer to something that could not be read as a request and so never reaches an Around. May add to
+// it.
 struct Unread {
   std::string_view peer;
   const Headers& headers;  // those that could be read: all or none
@@ -31,10 +33,10 @@ struct Unread {
 };
 using AroundUnread = std::function<void(const Unread& unread, Response& answer)>;
 
-// How a path must be spelled. As ASP.NET has it: in upper or lower case, and with or without a slash at its end.
+// How a path must be spelled. ASP.NET accepts either case, and a slash at the end or none.
 enum class Spelling { exact, as_aspnet };
 
-// Built by one thread, then only used, by any. Copies share their routes.
+// Built by one thread, then used unchanged by any. Copies share their routes.
 class Router {
  public:
   explicit Router(ErrorFormat format = plain_error);

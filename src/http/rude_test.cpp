@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clients that mean no good: what each gets for it, and that the others notice nothing.
+// Hostile clients: what each gets for it, and that other clients notice nothing.
 #include "http/http_fixture.h"
 #include "http/pace.h"
 
@@ -136,7 +136,7 @@ TEST_F(Rude, RefusesBrokenChunks) {
   EXPECT_THAT(refusal(line + "FFFFFFFFFFFFFFFF\r\n" + std::string(5'000, 'x')), StartsWith("HTTP/1.1 413"));
 }
 
-// What a lenient reader would take, and what all may: the connection stays as it is.
+// Odd but valid input, and input that a lenient reader accepts: the connection stays usable.
 TEST_F(Rude, KeepsTheConnectionOfTheMerelyOdd) {
   start();
   const std::string line = "POST /echo HTTP/1.1\r\nHost: x\r\n";
@@ -175,7 +175,7 @@ TEST_F(Rude, CountsHeaders) {
   start();
   const auto headers = [](int count) {
     std::string text;
-    for (int i = 1; i < count; ++i) text += "A:\r\n";  // Host is one
+    for (int i = 1; i < count; ++i) text += "A:\r\n";  // Host is one of them
     return text;
   };
   EXPECT_THAT(Client(*server_).ask(get("/hello", headers(100))), StartsWith("HTTP/1.1 200"));
@@ -183,7 +183,7 @@ TEST_F(Rude, CountsHeaders) {
   expect_that_others_are_served();
 }
 
-// Whoever counts only what a request says would read these for ever.
+// A reader that limits only the meaningful part of a request would read these for ever.
 TEST_F(Rude, LimitsWhatSaysNothing) {
   start();
   const std::string line = "PUT /count HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -249,7 +249,7 @@ TEST_F(Rude, EndsAHandlerWhoseClientBreaksOff) {
   expect_all_gone();
 }
 
-// A byte now and then is no better than none.
+// One byte now and then counts as nothing.
 TEST_F(Rude, EndsWhoSendsTooSlowly) {
   options_.body_stall_max = 200;
   options_.bytes_per_second_min = 100'000;
@@ -295,7 +295,7 @@ TEST_F(Rude, EndsWhoTakesTooSlowly) {
     EXPECT_LT(taken, 3'000) << path;
     EXPECT_LT(client.read_all().size(), large.size()) << path;
   }
-  server_->stop(kPatienceMs);  // before what handlers refer to goes
+  server_->stop(kPatienceMs);  // before what the handlers refer to goes away
 }
 
 TEST(Pace, GivesPatienceBackForBytes) {
@@ -311,7 +311,7 @@ TEST(Pace, GivesPatienceBackForBytes) {
   EXPECT_EQ(pace.left(), 0);
 }
 
-// The kernel keeps what a client does not take, for each of them: that must not be megabytes.
+// The kernel buffers what a client does not take, for each client: that must not be megabytes.
 TEST_F(Rude, LeavesLittleInTheKernelForWhoTakesNothing) {
   std::atomic<std::int64_t> written = 0;
   router_.add(Method::get, "/flood", [&](Request&) -> awaitable<Response> {
@@ -333,7 +333,7 @@ TEST_F(Rude, LeavesLittleInTheKernelForWhoTakesNothing) {
   expect_all_gone();
   EXPECT_GT(written, 0);
   EXPECT_LT(written, 1 << 20);
-  server_->stop(kPatienceMs);  // before what handlers refer to goes
+  server_->stop(kPatienceMs);  // before what the handlers refer to goes away
 }
 
 TEST_F(Rude, RefusesBadTargets) {

@@ -31,12 +31,12 @@ using asio::ip::tcp;
 
 namespace {
 
-constexpr Millis kAcceptPause = 100;       // when descriptors have run out
-constexpr Millis kTellAgain = 10'000;      // of that, in the log
-constexpr int kUnsentMax = 256 * 1024;     // what the kernel holds of an answer that its client does not take
-constexpr std::size_t kLookForIdle = 256;  // connections looked at for one that can be closed for a new one
-constexpr int kAcceptsInTurn = 64;         // then other connections have theirs
-constexpr std::size_t kRefusalsMax = 256;  // connections over the limit that are told so, at once; others are dropped
+constexpr Millis kAcceptPause = 100;       // after descriptors have run out
+constexpr Millis kTellAgain = 10'000;      // between two log lines about that
+constexpr int kUnsentMax = 256 * 1024;     // that the kernel holds of an answer which its client does not take
+constexpr std::size_t kLookForIdle = 256;  // connections searched for an idle one that can be closed for a new one
+constexpr int kAcceptsInTurn = 64;         // then other connections have their turn
+constexpr std::size_t kRefusalsMax = 256;  // connections over the limit that get a 503, at a time; others are closed
 
 // Counts connections over all loops, and lets stop() wait until there are none.
 class Census {
@@ -80,7 +80,7 @@ class ServerLoop final : public Loop {
     asio::post(context_, std::move(work));
   }
 
-  // On the loop's thread from here on.
+  // The rest runs on the loop's thread.
   void serve(int fd, bool ipv6, std::string peer, bool refuse) {
     tcp::socket socket(context_);
     boost::system::error_code error;
@@ -112,7 +112,7 @@ class ServerLoop final : public Loop {
   void end() { context_.stop(); }
 
  private:
-  // The oldest go first. Those that are busy are put behind, so that each search goes on where the last one stopped.
+  // The oldest come first. Busy ones are moved to the end, so that each search continues where the last one stopped.
   bool end_an_idle_one() {
     for (std::size_t looked = std::min(sessions_.size(), kLookForIdle); looked > 0; --looked) {
       const auto session = std::static_pointer_cast<Session>(sessions_.front()->shared_from_this());
@@ -124,7 +124,7 @@ class ServerLoop final : public Loop {
     return false;
   }
 
-  // Deadlines of connections are looked at a few times a second: cheaper than a timer that every request sets anew.
+  // Looks at the connections' deadlines a few times a second, which is cheaper than a timer set anew for every request.
   class Sweep final : public Timed {
    public:
     explicit Sweep(ServerLoop& loop) : loop_(loop) {
@@ -152,7 +152,7 @@ class ServerLoop final : public Loop {
 
   void run() {
     become_current();
-    // sendfile() to a client that has gone would end the whole process.
+    // Without this, sendfile() to a client that has gone would end the whole process.
     sigset_t pipe{};
     ::sigemptyset(&pipe);
     ::sigaddset(&pipe, SIGPIPE);
@@ -161,7 +161,7 @@ class ServerLoop final : public Loop {
     end_waits();
   }
 
-  // What is called may end sessions, its own or others.
+  // `call` may end sessions, its own or others.
   template <class F>
   void for_each(F call, Millis overdue_at = -1) {
     std::vector<std::shared_ptr<Session>> chosen;
@@ -201,7 +201,7 @@ class ServerLoop final : public Loop {
   std::thread thread_;
 };
 
-// Takes in clients and deals them out to the loops in turn. On the first loop's thread.
+// Accepts clients and deals them out to the loops in turn. On the first loop's thread.
 class Acceptor final : private Timed {
  public:
   Acceptor(const Options& options, std::vector<std::unique_ptr<ServerLoop>>& loops, Census& census)

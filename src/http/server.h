@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP/1.1 server: accepts, reads and checks requests, calls the router's handlers, writes answers. Knows no jobs.
+// An HTTP/1.1 server: accepts, reads and checks requests, calls the router's handlers, writes answers. Knows nothing of
+// jobs.
 //
-// Threads: each of `threads` loops has its own thread; a connection belongs to one of them for life, and everything
-// about it (handler, body, cancellation, stream) runs there. So a handler must not block: it waits with http/wait.h and
-// sends blocking work to a WorkerPool with run_on(). Lifetimes: whatever handlers refer to must outlive the Server.
-// stop() first ends idle connections and cancels the requests' Cancellation, then waits for requests in flight; at the
-// deadline it closes what is left and ends every wait (by ServerStopped if the handler goes on waiting). After stop()
-// nothing of the server runs.
+// Threads: each of the `threads` loops has a thread of its own. A connection belongs to one loop for life, and
+// everything about it (handler, body, cancellation, stream) runs there. So a handler must not block: it waits with
+// http/wait.h and sends blocking work to a WorkerPool with run_on(). Lifetimes: whatever handlers refer to must outlive
+// the Server. stop() first ends idle connections and cancels the requests' Cancellation, then waits for requests in
+// flight. At the deadline it closes what is left and ends every wait (with ServerStopped if the handler goes on
+// waiting). After stop() nothing of the server runs.
 #pragma once
 
 #include <cstdint>

@@ -14,8 +14,8 @@ namespace geres::http {
 namespace {
 
 constexpr int kEmptyLinesMax = 8;                 // before a request
-constexpr std::uint64_t kDiscardMax = 64 * 1024;  // of a body nobody read, to keep the connection
-constexpr std::size_t kOneWriteMax = 256 * 1024;  // head and body in one write up to here
+constexpr std::uint64_t kDiscardMax = 64 * 1024;  // of a body that nobody read, so that the connection can be kept
+constexpr std::size_t kOneWriteMax = 256 * 1024;  // head and body are sent in one write up to this size
 
 }  // namespace
 
@@ -50,12 +50,12 @@ void Session::finish() {
     cancel(Why::stopping);
 }
 
-// False: there is no next request.
+// False: there is no further request.
 awaitable<bool> Session::next_bytes() {
   const Millis patience = first_ ? options_.header_time_max : options_.idle_time_max;
   first_ = false;
   while (unread().empty()) {
-    // Waits before it tries: a client that asks and waits for its answer has seldom sent more yet.
+    // Wait first: a client that sends a request and waits for the answer has seldom sent more yet.
     if (!finishing_) {
       release_buffer();
       deadline(Loop::now() + patience);
@@ -238,7 +238,8 @@ awaitable<bool> Session::reply(const Request& request, Response& response, bool 
 awaitable<bool> Session::reply_stream(Response& response, std::string head, bool chunked) {
   if (!co_await send_all(head)) co_return false;
   chunked_answer_ = chunked;
-  co_await response.stream(*this);  // if it throws, the connection ends without the last chunk, so the client can tell
+  // If it throws, the last chunk is not sent, so the client sees that the answer is incomplete.
+  co_await response.stream(*this);
   if (cancelled() && why() == Why::clientGone) co_return false;
   if (!chunked) co_return true;
   constexpr std::string_view last = "0\r\n\r\n";
@@ -262,7 +263,8 @@ awaitable<bool> Session::write(std::string_view bytes) {
   co_return sent;
 }
 
-// Swallows what the client still sends: closing at once would reset the connection and take our answer with it.
+// Reads and drops what the client still sends, because closing at once would reset the connection and the client might
+// never see our answer.
 awaitable<void> Session::linger() {
   shut_sending();
   const Millis until = Loop::now() + options_.linger_time_max;

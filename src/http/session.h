@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One client's connection from accept to close: request after request, in order, each with its body, its cancellation
-// and its answer. All on the connection's loop.
+// One client's connection from accept to close: request after request, in order, each with its body, cancellation and
+// answer. Everything runs on the connection's loop.
 #pragma once
 
 #include <optional>
@@ -20,14 +20,14 @@ class Session final : public Connection, private Body, private Cancellation, pri
   static awaitable<void> run(std::shared_ptr<Session> self);     // never throws
   static awaitable<void> refuse(std::shared_ptr<Session> self);  // instead of run: 503
   bool idle() const { return idle_; }                            // between requests, or waiting for the rest of a head
-  void finish();  // closes if idle, else after the request under way, which is cancelled
+  void finish();  // closes at once if idle, else cancels the current request and closes after it
 
  private:
   struct BodyState {
     std::optional<std::uint64_t> length;  // of the whole body; empty if chunked
     std::uint64_t received = 0;
     std::uint64_t unyielded = 0;
-    std::uint64_t paced = 0;  // of `received`, what `pace` knows of
+    std::uint64_t paced = 0;  // how much of `received` body_pace_ knows of
     ChunkDecoder chunks;
     bool continue_due = false;
     bool ended = true;

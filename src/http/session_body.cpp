@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The body's side of a session: lengths and chunks, limits, and the client that waits to be asked for it.
+// The session's request body: lengths, chunks, limits, and clients that wait for "100 Continue".
 #include <algorithm>
 
 #include "http/loop.h"
@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint64_t kPiece = 256 * 1024;
 constexpr std::uint64_t kStraightMin = 64 * 1024;
-constexpr std::uint64_t kYieldAfter = 1024 * 1024;  // bytes; a fast client must not keep the loop from the others
+constexpr std::uint64_t kYieldAfter = 1024 * 1024;  // bytes; a fast client must leave the loop to others, too
 
 }  // namespace
 
@@ -33,7 +33,7 @@ std::optional<Error> Session::over_limit(std::uint64_t limit) {
   return body_failed(fail(Code::tooLarge, "the body is over the limit of " + std::to_string(limit) + " bytes"));
 }
 
-// Waits until more of the body may have arrived, first asking for it if the client waits to be asked.
+// Waits until more of the body may have arrived. Sends "100 Continue" first if the client waits for it.
 awaitable<std::optional<Error>> Session::more_body() {
   if (std::exchange(body_.continue_due, false)) {
     constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -50,7 +50,7 @@ awaitable<std::optional<Error>> Session::more_body() {
   co_return std::nullopt;
 }
 
-// What is there already of the body; empty if that is nothing.
+// What has already arrived of the body; may be empty.
 Result<std::string> Session::take_received() {
   std::string piece;
   if (body_.length) {
@@ -68,7 +68,7 @@ Result<std::string> Session::take_received() {
   return piece;
 }
 
-// Of a large body, straight into its place.
+// Receives a large body straight into `piece`, without a copy.
 Io Session::receive_straight(std::string& piece) {
   piece.resize(std::min(kPiece, *body_.length - body_.received));
   std::size_t filled = 0;
@@ -79,7 +79,7 @@ Io Session::receive_straight(std::string& piece) {
     filled += got;
   }
   piece.resize(filled);
-  if (filled < kPiece / 4) piece.shrink_to_fit();  // it may wait long for the rest
+  if (filled < kPiece / 4) piece.shrink_to_fit();  // do not hold a large buffer while waiting for the rest
   body_.received += filled;
   body_.ended = body_.received == *body_.length;
   return filled > 0 ? Io::done : io;
@@ -123,7 +123,7 @@ awaitable<Result<std::string>> Session::read_all(std::uint64_t limit) {
   }
 }
 
-// Swallows what the handler did not read, so that the next request can be. False: better close.
+// Reads and drops what the handler did not read, so that the next request can follow. False: close instead.
 awaitable<bool> Session::discard_body() {
   while (!body_.ended) {
     const auto piece = co_await read_some(*body_.length);

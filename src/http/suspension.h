@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One coroutine parked until somebody on its own thread calls resume(). The only place that knows how Asio's coroutines
-// are woken; everything that waits (sockets, promises, timers) is made of it.
+// One coroutine, parked until somebody on its own thread calls resume(). The only place that knows how Asio's
+// coroutines are woken; everything that waits (sockets, promises, timers) is built on it.
 #pragma once
 
 #include <boost/asio/any_completion_handler.hpp>
@@ -19,7 +19,7 @@ class Suspension {
         },
         boost::asio::use_awaitable);
   }
-  // Runs the coroutine on from here; `this` may be gone afterwards. Nothing happens if none is parked.
+  // Continues the coroutine inside this call; `this` may be gone afterwards. Does nothing if no coroutine is parked.
   void resume() {
     Parked parked;
     parked.swap(parked_);
@@ -27,7 +27,7 @@ class Suspension {
   }
 
  private:
-  // Only swapped: in Boost 1.81 its move assignment calls itself without end.
+  // Swapped, never moved: its move assignment in Boost 1.81 calls itself without end.
   using Parked = boost::asio::any_completion_handler<void()>;
   Parked parked_;
 };

@@ -8,7 +8,7 @@
 
 namespace geres::http {
 
-// A wait's place in a list of waits; leaves it when the wait ends.
+// A wait's entry in a list of waits; leaves the list when the wait ends.
 struct WaitLink {
   explicit WaitLink(Wait& wait) : wait(wait) {}
   ~WaitLink() { leave(); }
@@ -32,7 +32,7 @@ struct WaitLink {
   WaitLink* before = nullptr;
 };
 
-// One wait under way; lives in the waiting coroutine's frame, known to its core, its loop and its cancellation.
+// One wait in progress. Lives in the waiting coroutine's frame; its core, its loop and its cancellation point to it.
 struct Wait final : Timed {
   Wait(WaitCore& core, Loop& loop) : core(core) {
     core.waiter_ = this;
@@ -49,7 +49,7 @@ struct Wait final : Timed {
   }
   void finish_early(WaitEnd how) {
     int waiting = WaitCore::kWaiting;
-    // If that fails the signal has come, and its letter is on the way.
+    // If the exchange fails, the signal has come and its letter is on the way.
     if (core.state_.compare_exchange_strong(waiting, WaitCore::kIdle)) finish(how);
   }
   void expire() override { finish_early(WaitEnd::timedOut); }
@@ -83,7 +83,7 @@ void Cancellation::reset() {
 
 void WaitCore::signal() {
   if (state_.exchange(kSignalled, std::memory_order_acq_rel) != kWaiting) return;
-  const auto mailbox = mailbox_;  // once the letter is posted, the waiter may go on and write it anew
+  const auto mailbox = mailbox_;  // a copy: once the letter is posted, the waiter may continue and replace mailbox_
   mailbox->post(shared_from_this());
 }
 

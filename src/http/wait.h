@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a handler waits for another thread's answer without holding a thread: promises, bells, sleeps and blocking work,
-// all ended early when the request is cancelled (client gone, server stopping). Needs no Asio but awaitable.hpp.
+// How a handler waits for another thread's answer without holding a thread: promises, bells, sleeps and blocking work.
+// All of these end early when the request is cancelled (client gone, server stopping). Needs only awaitable.hpp of
+// Asio.
 //
 //   http::Promise<Answer> promise;
 //   auto future = promise.future();
@@ -8,7 +9,7 @@
 //   auto answer = co_await future.get(request.cancellation, 20'000);
 //   if (!answer) …                                          // answer.error() is a WaitEnd
 //
-// Either side may go first: set() after the request has died does nothing, and a promise that is dropped (with all its
+// Either side may go first. set() after the request has died does nothing; a promise that is dropped (with all its
 // copies) without set() ends the wait as `broken`. Many set() calls between two turns of the waiting thread cost one
 // wake.
 #pragma once
@@ -36,7 +37,7 @@ constexpr Millis kForever = std::numeric_limits<Millis>::max();
 
 enum class WaitEnd { ready, timedOut, cancelled, broken };
 
-// Thrown by a wait that begins or goes on after the server's stop deadline has passed; unwinds the handler.
+// Thrown by a wait that begins or continues after the server's stop deadline; unwinds the handler.
 struct ServerStopped : std::runtime_error {
   ServerStopped() : std::runtime_error("the server has stopped") {}
 };
@@ -45,7 +46,7 @@ class Mailbox;
 struct Wait;
 struct WaitLink;
 
-// Tells the waits of one request to end early. Lives on the request's own thread.
+// Ends the waits of one request early. Lives on the request's own thread.
 class Cancellation {
  public:
   enum class Why { none, clientGone, stopping };
@@ -55,11 +56,11 @@ class Cancellation {
   virtual ~Cancellation();
   bool cancelled() const { return why_ != Why::none; }
   Why why() const { return why_; }
-  void cancel(Why why);  // ends all waits under it; later ones end at once
+  void cancel(Why why);  // ends all its waits; later ones end at once
   void reset();          // for the next request
 
  protected:
-  virtual void begin_watching() {}  // a wait under it is about to suspend: time to look whether the client is there
+  virtual void begin_watching() {}  // a wait is about to suspend: time to watch whether the client is still there
 
  private:
   friend class WaitCore;
@@ -67,11 +68,11 @@ class Cancellation {
   WaitLink* waits_ = nullptr;
 };
 
-// What Promise, Bell and sleeps are made of. signal() from any thread, wait() on a server's thread, one at a time.
+// The base of Promise, Bell and sleeps. signal() from any thread; wait() on a server's thread, one wait at a time.
 class WaitCore : public std::enable_shared_from_this<WaitCore> {
  public:
   void signal();
-  // Does not end before the signal comes, whatever else happens.
+  // Ends only with the signal, whatever else happens.
   static awaitable<WaitEnd> wait_for_sure(std::shared_ptr<WaitCore> core);
   static awaitable<WaitEnd> wait(std::shared_ptr<WaitCore> core, Millis timeout, Cancellation* cancellation);
   virtual ~WaitCore() = default;
@@ -85,9 +86,9 @@ class WaitCore : public std::enable_shared_from_this<WaitCore> {
   static constexpr int kIdle = 0, kWaiting = 1, kSignalled = 2;
   void deliver();  // on the waiting thread
   std::atomic<int> state_ = kIdle;
-  Wait* waiter_ = nullptr;            // the waiting thread's
+  Wait* waiter_ = nullptr;            // touched by the waiting thread only
   std::shared_ptr<Mailbox> mailbox_;  // written before kWaiting
-  std::shared_ptr<WaitCore> itself_;  // both while it is in the mailbox
+  std::shared_ptr<WaitCore> itself_;  // this and older_ are set while it is in the mailbox
   WaitCore* older_ = nullptr;
 };
 
@@ -106,7 +107,7 @@ class Future {
   using Answer = boost::system::result<T, WaitEnd>;
   explicit Future(std::shared_ptr<detail::PromiseState<T>> state) : state_(std::move(state)) {}
 
-  // Once. Without a Cancellation the answer is waited for even if the client has gone.
+  // Call it once. Without a Cancellation it waits for the answer even if the client has gone.
   awaitable<Answer> get(Millis timeout = kForever) { return take(state_, timeout, nullptr); }
   awaitable<Answer> get(Cancellation& cancellation, Millis timeout = kForever) {
     return take(state_, timeout, &cancellation);
@@ -125,7 +126,7 @@ class Future {
   std::shared_ptr<detail::PromiseState<T>> state_;
 };
 
-// Copies share one answer; the first set() counts.
+// Copies share one answer; the first set() wins.
 template <class T>
 class Promise {
  public:
@@ -152,8 +153,8 @@ class Promise {
   std::shared_ptr<detail::PromiseState<T>> state_;
 };
 
-// Rung any number of times, from any thread, by whoever holds a copy; one coroutine waits for it, again and again.
-// Rings while nobody waits count as one. After a wait, look at the facts: a ring only says that they may have changed.
+// Anybody with a copy may ring it, any number of times, from any thread; one coroutine waits for it, again and again.
+// Rings while nobody waits count as one. A ring only says that something may have changed, so look after each wait.
 class Bell {
  public:
   Bell();
@@ -164,10 +165,10 @@ class Bell {
   std::shared_ptr<WaitCore> core_;
 };
 
-// True: the time is up. False: cancelled before.
+// True: the time is up. False: cancelled before that.
 awaitable<bool> sleep_for(Millis duration, Cancellation& cancellation);
 
-// Runs `work` on the pool and gives back what it returns or throws. Always waits for its end, so `work` may refer to
+// Runs `work` on the pool and returns what it returns, or rethrows. It always waits for the end, so `work` may refer to
 // the caller's variables; the pool must outlive the server. Name the lambda first: g++ 12 destroys a capturing lambda
 // twice if it is written inside the co_await expression.
 template <class F>

@@ -38,7 +38,7 @@ bool names_token(std::string_view list, std::string_view token) {
   return false;
 }
 
-// Shared with the coroutine that reads, which may end after the handler.
+// Shared with the coroutine that reads, which may end after the handler has.
 class BeastWebSocket final : public WebSocket, public std::enable_shared_from_this<BeastWebSocket> {
  public:
   BeastWebSocket(Socket& socket, const WebSocketLimits& limits, std::function<void()> gone)
@@ -59,7 +59,7 @@ class BeastWebSocket final : public WebSocket, public std::enable_shared_from_th
     co_return !error;
   }
 
-  // Until the client closes or is lost.
+  // Reads until the client closes or is lost.
   static awaitable<void> read(std::shared_ptr<BeastWebSocket> self) {
     try {
       co_await self->read_all();
@@ -75,7 +75,7 @@ class BeastWebSocket final : public WebSocket, public std::enable_shared_from_th
 
   awaitable<void> finish() {
     finished_ = true;
-    ring_ = nullptr;  // what it refers to went with the handler
+    ring_ = nullptr;  // it refers to things that went away with the handler
     if (!closed_) co_await close(Close::normal, {});
     room_.resume();
     if (!reader_done_) co_await done_.suspend();

@@ -21,11 +21,11 @@ namespace geres::runner {
 namespace {
 
 constexpr Millis kLogPauseMs = 100;
-constexpr Millis kFirstLogPauseMs =
-    20;  // somebody may wait for the first line; a job that is over before tells it at its end
+constexpr Millis kFirstLogPauseMs = 20;  // shows the first line soon; a job that ends earlier tells it at its end
 constexpr Millis kKillPauseMsMax = 100;
-constexpr Millis kYieldAfterMs = 1000;    // most jobs that somebody waits for have ended by then
-constexpr Millis kKillsPauseMsMax = 512;  // then it has found memory without killing
+constexpr Millis kYieldAfterMs = 1000;  // most jobs that somebody waits for have ended by then
+// The longest pause between looks: by then the kernel has found memory without killing.
+constexpr Millis kKillsPauseMsMax = 512;
 constexpr Source kSources[] = {Source::out, Source::err, Source::progress, Source::report, Source::memory};
 
 Millis earlier(Millis a, Millis b) {
@@ -51,7 +51,8 @@ void Attempt::start(Millis now) {
   started_at_ = now;
   log_told_at_ = now - kLogPauseMs + kFirstLogPauseMs;
   result_.key = log_told_.key = spec_.key;
-  if (spec_.deadline.atMs != 0 && lease_term_at() <= now) {  // the order came too late: it must not run any more
+  // The order came too late, so the attempt must not run any more.
+  if (spec_.deadline.atMs != 0 && lease_term_at() <= now) {
     result_.stopped = wire::StopReason::lease;
     return finish(now);
   }
@@ -115,7 +116,7 @@ void Attempt::read_report() {
   }
   if (got < 0 && errno == EAGAIN) return;
   unwatch(Source::report);
-  report_.reset();  // the other end has closed: by exec, or by the end of the init
+  report_.reset();  // the other end was closed: by exec, or because the init ended
   if (life_ == Life::starting && !failure_ && !plan_->as_init) life_ = Life::running;
 }
 
@@ -147,7 +148,7 @@ void Attempt::watch(std::uint64_t tag) const {
   }
 }
 
-// Closing would not do: a child on its way to exec still has a copy, and epoll would go on reporting it.
+// Closing the descriptor is not enough: a child on its way to exec still has a copy, and epoll would keep reporting it.
 void Attempt::unwatch(Source source) const {
   if (fd(source) >= 0) epoll_ctl(around_.epoll_fd, EPOLL_CTL_DEL, fd(source), nullptr);
 }
@@ -203,7 +204,7 @@ void Attempt::stop(const wire::StopRun& order, Millis now) {
     return send_term(why, now + order.graceMs, now);
   }
   stop_kill_at_ = std::min(stop_kill_at_, now + order.graceMs);
-  // Somebody wants it gone for good: that outweighs a stop after which it would run again.
+  // A stop for good outweighs one after which the attempt would run again.
   const bool would_run_again = result_.stopped == wire::StopReason::lease || result_.stopped == wire::StopReason::drain;
   if (why == wire::StopReason::cancel && would_run_again) result_.stopped = why;
 }
@@ -226,7 +227,7 @@ void Attempt::look(Millis now) {
   check_tree_limits(processes, now);
 }
 
-// The kernel tells that memory has run out before it kills, and it counts once it has.
+// The kernel announces that memory has run out before it kills, and counts the kill afterwards.
 void Attempt::look_for_kills(Millis now) {
   if (auto why = around_.limits.out_of_memory(slot())) {
     kills_look_at_ = 0;
@@ -262,7 +263,7 @@ void Attempt::send_term(wire::StopReason why, Millis kill_at, Millis now) {
   stop_kill_at_ = std::max<Millis>(kill_at, 1);
   if (kill_at <= now) return send_kill(now);
   around_.containment.terminate(slot());
-  // It may not be inside yet. Signals are blocked until it executes, so this waits for it.
+  // The child may not be in its containment yet. Its signals are blocked until it executes, so the TERM stays pending.
   if (life_ == Life::starting && pid_ > 0 && !plan_->as_init) ::kill(pid_, SIGTERM);
 }
 
@@ -351,7 +352,7 @@ void Attempt::finish(Millis now) {
   err_.finish();
   around_.progress.finish();
   report_.reset();
-  // Also when the main process has gone on and ended well, or could not even begin.
+  // Holds also if the main process went on and ended well, or could not even start.
   if (!result_.stopped && out_of_memory_ends())
     if (auto why = around_.limits.out_of_memory(slot())) {
       result_.stopped = wire::StopReason::memory;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One attempt, from its RunSpec to its RunResult. It is driven by the runner's loop, which tells it what is readable,
-// who died and what time it is; it never blocks. Life: starting → running → emptying (the program has ended, what it
-// left behind is being killed) → ended.
+// One attempt, from its RunSpec to its RunResult. The runner's loop drives it and tells it what is readable, which
+// process died and what time it is; it never blocks. Life: starting → running → emptying (the program has ended, what
+// it left behind is being killed) → ended.
 #pragma once
 
 #include <sys/resource.h>
@@ -32,8 +32,8 @@ struct Surroundings {
   Progress& progress;  // the slot's
   int epoll_fd;
   int null_fd;   // /dev/null, for reading
-  int nice;      // not 0: the runner's own niceness, which jobs shall not have
-  rlimit files;  // how many a job may open that has no limit of its own
+  int nice;      // if not 0, the runner's own niceness, which jobs must not inherit
+  rlimit files;  // how many files a job without a limit of its own may open
 };
 
 class Attempt {
@@ -50,18 +50,19 @@ class Attempt {
   void stop(const wire::StopRun& order, Millis now);
   void renew(wire::Deadline deadline) { spec_.deadline = deadline; }
   void kill_now(Millis now);
-  // Whether its processes are to be looked at: against its limits, and whether they yield to others yet.
+  // Whether its processes should be looked at now, to hold them to their limits and to make long runners yield.
   bool wants_look(Millis now) const;
   void look(Millis now);
 
-  // Does what is due at `now`; call it when due() has come or something has died.
+  // Does what is due at `now`. Call it when due() has passed or a process has died.
   void advance(Millis now);
   Millis due(bool news_welcome) const;  // 0: nothing to wait for
 
-  // Waits for the sources with the runner's epoll; `tag` is what it gives back, plus the source.
+  // Has the runner's epoll wait for the sources; an event carries `tag` plus the source.
   void watch(std::uint64_t tag) const;
   bool ended() const { return life_ == Life::ended; }
-  // Puts what has changed into the outbox. Progress and log sizes only if `news_welcome` (the agent takes them in).
+  // Appends what has changed to the outbox; progress and log sizes only if `news_welcome` (the agent keeps up with
+  // reading).
   void tell(std::string& outbox, Millis now, bool news_welcome);
 
  private:
@@ -94,7 +95,7 @@ class Attempt {
   pid_t told_pid_ = -1;  // -1: it never ran
   Output out_, err_;
   Fd report_;
-  ChildReport ended_report_;  // of a tiny init
+  ChildReport ended_report_;  // the last report of a tiny init
   std::optional<ChildReport> failure_;
   Millis started_at_ = 0;
   bool started_told_ = false;
@@ -102,8 +103,9 @@ class Attempt {
   Millis stop_kill_at_ = 0;   // KILL after a TERM; 0: no TERM was sent
   Millis kill_again_at_ = 0;  // 0: no KILL was sent
   Millis kill_pause_ = 1;
-  std::string over_limit_;    // which, once stopped for it
-  Millis kills_look_at_ = 0;  // memory has run out: when to see whether the kernel has killed; 0: it has not
+  std::string over_limit_;  // the limit that it was stopped for
+  // Memory has run out: when to see whether the kernel has killed; 0: memory has not run out.
+  Millis kills_look_at_ = 0;
   Millis kills_pause_ = 0;
   std::int64_t held_ = 0;  // RunHeld, and whether it is to be told
   bool held_is_new_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Control group v2: a child is born in its group (CLONE_INTO_CGROUP), cannot leave it without rights over the group
-// above, and cgroup.kill ends all of it in one step that no fork outruns. Needs no controller, so it also works on
-// machines where v1 holds them all.
+// above, and cgroup.kill ends the whole group in one step that no fork outruns. It needs no controller, so it also
+// works on machines where v1 holds them all.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -26,7 +26,7 @@ Fd open_in(const std::string& directory, const char* name, int flags) {
   return Fd(open((directory + "/" + name).c_str(), flags | O_CLOEXEC));
 }
 
-// The kernel's kill goes to first threads alone: a process whose first thread has ended does not hear it.
+// The kernel's cgroup.kill signals first threads only, so a process whose first thread has ended does not get it.
 void kill_processes(const std::string& directory) {
   for (const pid_t pid : read_processes(directory))
     if (pid > 0) ::kill(pid, SIGKILL);
@@ -58,8 +58,8 @@ struct Slot {
 };
 
 // Some kernels (6.14 and later, seen on 6.18) kill a child that is born into a cgroup whose cgroup.kill was used more
-// often than that of its parent's cgroup. So a cgroup is not used again after a kill, and this tries whether a fresh
-// one takes children at all.
+// often than its parent's. So no cgroup is used again after a kill, and this checks that a fresh one accepts children
+// at all.
 bool takes_newborn(int directory_fd) {
   CloneRequest request;
   request.cgroup_fd = directory_fd;
@@ -94,7 +94,7 @@ class Cgroup2 final : public ContainmentKind {
   }
 
   void terminate(std::uint32_t slot) override {
-    // Again until nobody new is seen, for those born meanwhile.
+    // Repeat until no new process is seen, to reach those born in the meantime.
     std::set<pid_t> told;
     for (int round = 0; round < 5; ++round) {
       bool news = false;
@@ -106,7 +106,7 @@ class Cgroup2 final : public ContainmentKind {
   void kill(std::uint32_t slot) override {
     auto& s = slots_[slot];
     [[maybe_unused]] const ssize_t ignored = write(s.kill.get(), "1", 1);
-    if (std::exchange(s.killed, true)) kill_processes(s.path);  // it was not enough
+    if (std::exchange(s.killed, true)) kill_processes(s.path);  // cgroup.kill alone was not enough
   }
   bool empty(std::uint32_t slot) override {
     char text[128];

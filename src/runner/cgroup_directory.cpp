@@ -59,14 +59,14 @@ void clear_dead(const std::string& parent, const std::function<void(const std::s
     kill_rest(entry.path());
     for (int tries = 0; tries < 20 && std::filesystem::exists(entry.path(), ignored); ++tries) {
       remove_cgroups(entry.path());
-      if (tries > 0) usleep(5000);  // what was killed needs a moment to go
+      if (tries > 0) usleep(5000);  // killed processes need a moment to disappear
     }
   }
 }
 
 }  // namespace
 
-// Leaf first; their files go with them.
+// Leaves first. A cgroup's files go with its directory.
 void remove_cgroups(const std::string& directory) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
@@ -85,7 +85,8 @@ std::string own_cgroup(const std::string& controller) {
 Result<CgroupDirectory> CgroupDirectory::make(const std::string& parent, std::uint32_t slots,
                                               const std::function<void(const std::string&)>& kill_rest) {
   clear_dead(parent, kill_rest);
-  // Between mkdir and flock another runner that starts may take it for a dead one's and clear it away: then again.
+  // Between mkdir and flock another runner that starts may take the directory for a dead runner's and remove it: then
+  // repeat.
   for (int tries = 0;; ++tries) {
     CgroupDirectory made;
     made.path_ = parent + "/" + kPrefix + random_hex(6);
@@ -138,7 +139,7 @@ std::vector<pid_t> read_processes(const std::string& cgroup) {
     }
   }
   struct stat found {};
-  if (stat(cgroup.c_str(), &found) != 0 || found.st_nlink <= 2) return processes;  // no directories in it
+  if (stat(cgroup.c_str(), &found) != 0 || found.st_nlink <= 2) return processes;  // it has no directories below it
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(cgroup, ignored)) {
     if (!entry.is_directory(ignored)) continue;

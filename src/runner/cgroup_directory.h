@@ -15,7 +15,7 @@
 
 namespace geres::runner {
 
-// Where our own process is in a hierarchy ("" for v2, else the controller's name), as a directory; empty: not mounted.
+// The directory of our own process in a hierarchy ("" for v2, else the controller's name). Empty: not mounted.
 std::string own_cgroup(const std::string& controller);
 
 class CgroupDirectory {
@@ -38,14 +38,15 @@ class CgroupDirectory {
   Fd lock_;
 };
 
-// The processes in a cgroup and those below it (a job that is root can make some), as this process sees them (0: not
-// visible from here). Files are opened anew each time: v1 gives an open cgroup.procs the list that it first had.
+// The processes in a cgroup and those below it (a root job can make some), with pids as this process sees them (0: not
+// visible from here). The files are opened anew each time, because under v1 an open cgroup.procs keeps the list that it
+// first had.
 std::vector<pid_t> read_processes(const std::string& cgroup);
 
 // Reads a small kernel file from its start.
 std::string read_again(int fd);
 
-// Removes a cgroup and those below it, as far as they are empty.
+// Removes a cgroup and those below it, unless they still have processes.
 void remove_cgroups(const std::string& directory);
 
 }  // namespace geres::runner

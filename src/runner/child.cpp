@@ -62,7 +62,7 @@ int lead_session(const ChildPlan& plan) {
 
 int place_standard_files(const ChildPlan& plan) {
   if (dup2(plan.stdin_fd, 0) < 0 || dup2(plan.stdout_fd, 1) < 0 || dup2(plan.stderr_fd, 2) < 0) return errno;
-  // All of the runner's descriptors close on exec anyway; this holds even if one is ever forgotten.
+  // All of the runner's descriptors close on exec already; this covers one that might be forgotten.
   syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   return 0;
 }
@@ -74,14 +74,14 @@ void prefer_as_oom_victim() {
   close(fd);
 }
 
-// One that cannot be set stays as it was: the machine's own limits hold then, which is no reason not to run.
+// A limit that cannot be set stays as it was. The machine's own limits hold then, which is no reason not to run.
 void set_limits(const ChildPlan& plan) {
   umask(022);
   prefer_as_oom_victim();
   for (const auto& [which, limit] : plan.limits) syscall(SYS_prlimit64, 0, which, &limit, nullptr);
 }
 
-// So that no program that it executes can have any, whoever it runs as. EINVAL: there are no more.
+// No program that the child executes can gain a capability, whatever user it runs as. EINVAL: there are no more.
 void drop_capabilities() {
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   for (unsigned long capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; ++capability) {
@@ -150,7 +150,7 @@ void send_report(const ChildPlan& plan, const ChildReport& report) {
 // ---- the tiny init of an attempt's PID namespace --------------------------------------------------------------------
 
 void keep_only(std::initializer_list<int*> kept) {
-  int next = 100;  // above them all: the numbers of the kept ones must not overwrite each other
+  int next = 100;  // above all others, so that moving one kept descriptor cannot overwrite another
   for (int* fd : kept) {
     if (*fd < 0) continue;
     const int moved = fcntl(*fd, F_DUPFD_CLOEXEC, next);
@@ -173,7 +173,7 @@ void mount_own_proc() {
   if (mount("proc", "/proc", "proc", kFlags, "hidepid=2") != 0) mount("proc", "/proc", "proc", kFlags, nullptr);
 }
 
-// Starts the program as a child of the init; its report, once it has executed or failed.
+// Starts the program as a child of the init, and fills in the report once the program has executed or failed.
 pid_t start_program(ChildPlan& plan, ChildReport& report) {
   const int outer = plan.report_fd;
   int ends[2];
@@ -213,7 +213,7 @@ pid_t start_program(ChildPlan& plan, ChildReport& report) {
       report.failed = Step::exited;
       report.status = status;
       send_report(plan, report);
-      _exit(0);  // and the kernel kills what is left of the namespace
+      _exit(0);  // the kernel then kills what is left in the namespace
     }
     if (sigwaitinfo(&wanted, nullptr) == SIGTERM) kill(-1, SIGTERM);
   }
@@ -227,7 +227,7 @@ ChildPlan::ChildPlan(const wire::RunSpec& spec, const rlimit& files)
   for (const auto& variable : spec.env) env.push_back(variable.c_str());
   argv.push_back(nullptr);
   env.push_back(nullptr);
-  // More than this process may have itself would be refused, unless it is privileged in a way that few are.
+  // Raising a limit above this process's own would be refused, except with rare privileges.
   const auto limit = [&](int which, std::optional<std::int64_t> wanted) {
     rlimit own{};
     if (!wanted || getrlimit(which, &own) != 0) return;

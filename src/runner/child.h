@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens in a new process between clone and exec. The runner prepares everything in a ChildPlan; the child only
-// makes system calls, which keeps the steps short and cheap (each page it writes is copied). Their order is in
-// child.cpp.
+// What happens in a new process between clone and exec. The runner prepares everything in a ChildPlan, and the child
+// only makes system calls: that keeps the steps short and cheap, because each page that the child writes is copied. The
+// order of the steps is in child.cpp.
 #pragma once
 
 #include <sys/resource.h>
@@ -30,7 +30,7 @@ enum class Step : std::int32_t {
   exited
 };
 
-// What a child says of itself through its pipe, which closes on exec. `exited` is a tiny init's last word.
+// What a child says about itself through its pipe, which closes on exec. `exited` is the last report of a tiny init.
 struct ChildReport {
   Step failed = Step::none;  // none: the program runs
   std::int32_t error = 0;    // errno
@@ -54,16 +54,16 @@ struct ChildPlan {
   std::vector<std::pair<int, rlimit>> limits;
   bool as_init = false;  // the process becomes the tiny init of its PID namespace and starts the program as its child
 
-  // `files`: how many a job may open that has no limit of its own.
+  // `files`: how many files a job without a limit of its own may open.
   ChildPlan(const wire::RunSpec& spec, const rlimit& files);
 };
 
-// The child's life; does not return. `plan` is a ChildPlan.
+// Everything that the child does; never returns. `plan` points to a ChildPlan.
 void run_child_steps(void* plan);
 
-// One sentence for people: why `plan` could not be started.
+// One sentence for people that says why `plan` could not be started.
 std::string start_failure_reason(const ChildPlan& plan, const ChildReport& report);
-// What may be behind this end of one that did start; empty: nothing comes to mind.
+// What may be the cause when a program that did start ends with this code; empty if nothing is likely.
 std::string exit_hint(const ChildPlan& plan, int exit_code);
 
 // True if the machine, not the job, is to blame (no memory, no descriptors, too many processes).

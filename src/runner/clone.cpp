@@ -19,7 +19,7 @@ pid_t clone_child(const CloneRequest& request, void (*child)(void*), void* argum
     args.cgroup = std::uint64_t(request.cgroup_fd);
   }
   long pid = syscall(SYS_clone3, &args, sizeof args);
-  if (pid < 0 && errno == ENOSYS && args.flags == 0) pid = fork();  // containers like to forbid clone3
+  if (pid < 0 && errno == ENOSYS && args.flags == 0) pid = fork();  // some containers forbid clone3
   if (pid < 0) return -errno;
   if (pid > 0) return pid_t(pid);
   child(argument);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making a child process. It is a fork (a copy of the runner's memory, which is kept small for this), not a vfork: the
-// runner must not stand still until the child has executed its program (on a busy machine that halves the rate, and a
-// stopped child would stop the runner), and a child about to become another user must not share the runner's memory.
+// Makes a child process by a fork (a copy of the runner's memory, which is kept small for this), not a vfork. A vfork
+// would stop the runner until the child has executed its program: that halves the rate on a busy machine, and a stopped
+// child would stop the runner. Besides, a child about to become another user must not share the runner's memory.
 #pragma once
 
 #include <sys/types.h>
@@ -15,7 +15,7 @@ struct CloneRequest {
   int cgroup_fd = -1;            // the child is born in this cgroup v2 directory
 };
 
-// Runs `child(argument)` in a new process, with all signals blocked as in the runner; when it returns the process exits
+// Runs `child(argument)` in a new process, with all signals blocked as in the runner. If it returns, the process exits
 // with 127. Returns the pid, or -errno.
 pid_t clone_child(const CloneRequest& request, void (*child)(void*), void* argument);
 

@@ -14,7 +14,7 @@
 namespace geres::runner {
 namespace {
 
-// Told by the kernel's own memory: the file may lie on a network disk that does not answer.
+// Asks only the kernel's memory, because the file may be on a network disk that does not answer.
 bool look(int directory, const char* name, struct statx& facts) {
   return statx(directory, name, AT_STATX_DONT_SYNC, STATX_NLINK | STATX_INO | STATX_BLOCKS, &facts) == 0;
 }
@@ -36,7 +36,7 @@ std::int64_t deleted_bytes(const std::vector<pid_t>& processes, const char* dire
   for (const pid_t pid : processes) {
     const std::string path = "/proc/" + std::to_string(pid) + "/fd";
     const std::unique_ptr<DIR, int (*)(DIR*)> open_files(opendir(path.c_str()), &closedir);
-    if (!open_files) continue;  // it has just gone
+    if (!open_files) continue;  // the process has just ended
     const int at = dirfd(open_files.get());
     while (const dirent* entry = readdir(open_files.get())) {
       struct statx facts {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The open files that the runner itself needs: a dozen and more for each slot.
+// The open files that the runner itself needs: more than a dozen for each slot.
 #pragma once
 
 #include <sys/resource.h>
@@ -11,10 +11,10 @@
 
 namespace geres::runner {
 
-// Takes as many as this process may have; what it had before is what jobs get.
+// Raises the limit as far as this process may, and returns the earlier limit, which jobs get.
 rlimit take_all_descriptors();
 
-// The code tooMany; its sentence says what to change. Never a reason to make do with something weaker.
+// The error tooMany, whose sentence says what to change. A lack of descriptors never leads to a weaker containment.
 Error no_descriptors(std::uint32_t slots);
 inline bool lacks_descriptors(int error) {
   return error == EMFILE || error == ENFILE;

@@ -18,7 +18,7 @@
 namespace geres::runner {
 namespace {
 
-// Newer than the headers of the systems that this is built on.
+// Newer than the kernel headers of the systems that we build on.
 constexpr std::uint64_t kTruncate = 1ULL << 14;           // ABI 3
 constexpr std::uint64_t kScopes = 1ULL << 0 | 1ULL << 1;  // ABI 6: abstract sockets, signals
 struct RulesetAttributes {
@@ -38,7 +38,7 @@ constexpr std::uint64_t kAll = kRead | kWriteFile | kChange;
 constexpr std::uint64_t kOfFiles = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | kWriteFile;
 
 constexpr const char* kPassing[] = {"/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"};
-constexpr std::size_t kEntriesMax = 1'000;  // of one directory: each costs every start a little
+constexpr std::size_t kEntriesMax = 1'000;  // of one directory, because each entry makes every start a little slower
 
 std::optional<std::int64_t> changed_ns(const std::string& path) {
   struct stat facts {};
@@ -61,7 +61,7 @@ int Fences::kernel_abi() {
 Fences::Fences(std::vector<std::string> hidden, std::size_t names_max) : names_max_(names_max), abi_(kernel_abi()) {
   if (!usable()) return;
   handled_ = abi_ >= 3 ? kAll : kAll & ~kTruncate;
-  // As they are found by walking down: without links on the way.
+  // Without links, because that is how walking down finds them.
   for (const auto& path : hidden) {
     std::error_code error;
     const auto plain = std::filesystem::weakly_canonical(path, error);
@@ -81,7 +81,7 @@ bool Fences::is_changed() const {
                      [](const Way& way) { return changed_ns(way.directory) != way.changed_ns; });
 }
 
-// What every program needs comes first, in case that not all of it can be held open.
+// What every program needs comes first, in case there are not enough descriptors for everything.
 void Fences::list() {
   places_.clear();
   ways_.clear();
@@ -102,7 +102,7 @@ void Fences::list() {
   }
 }
 
-// Allows what is in it but for what is hidden, and returns what leads there.
+// Allows what is in the directory except what is hidden or leads to it, and returns the names that lead to it.
 std::vector<std::string> Fences::list_around(const std::string& directory) {
   std::vector<std::string> leading;
   ways_.push_back({directory, changed_ns(directory).value_or(0)});
@@ -122,7 +122,7 @@ std::vector<std::string> Fences::list_around(const std::string& directory) {
   return leading;
 }
 
-// Not through a link: what it leads to may be hidden, and is allowed where it is if it is not.
+// Links are left out: a target may be hidden, and one that is not is allowed by its own path.
 void Fences::allow(const std::string& path, std::uint64_t access) {
   struct stat facts {};
   Place place{Fd(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC)), false, access};
@@ -157,7 +157,7 @@ Fd Fences::make(const wire::RunFences& wanted) {
   Fd rules(int(syscall(SYS_landlock_create_ruleset, &attributes, size, 0)));
   if (!rules) return rules;
   bool all = true;
-  // One of the machine's may have gone meanwhile; the attempt's own must be there.
+  // One of the machine's places may be gone by now. The attempt's own must be there.
   for (const auto& place : places_) add(rules.get(), place);
   for (const auto& path : wanted.readable) all = all && add(rules.get(), path, kRead);
   for (const auto& path : wanted.writable) all = all && add(rules.get(), path, kAll);
@@ -165,7 +165,7 @@ Fd Fences::make(const wire::RunFences& wanted) {
   return rules;
 }
 
-// The child's own /proc may have been mounted a moment ago, and rules are for what is mounted, not for its name.
+// The child's own /proc may have been mounted a moment ago, and a rule is for a mounted file system, not for its name.
 int Fences::enter(int rules) {
   landlock_path_beneath_attr rule{};
   rule.allowed_access = kRead | kWriteFile;
@@ -173,7 +173,7 @@ int Fences::enter(int rules) {
   if (rule.parent_fd < 0) return errno;
   const auto add = [&] { return syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0); };
   if (add() != 0) {
-    rule.allowed_access &= ~kTruncate;  // a kernel that does not handle it
+    rule.allowed_access &= ~kTruncate;  // the kernel does not handle it
     if (add() != 0) return errno;
   }
   close(rule.parent_fd);

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps an attempt's processes to their own files by Landlock, which needs no rights: for hosts whose jobs all run as
-// one user. From Linux 5.19 on (ABI 2: below it a fenced program cannot rename files from one directory to another).
+// Confines an attempt's processes to their own files by Landlock, which needs no privileges: for hosts whose jobs all
+// run as one user. Needs Linux 5.19 (ABI 2), because below it a fenced program cannot rename files from one directory
+// to another.
 //
 //   written     the attempt's own directories, and /tmp, /var/tmp, /dev/shm, /dev/mqueue: some programs know no other
-//               place for what is passing (Java, tmpfile(), python's multiprocessing)
+//               place for temporary files (Java, tmpfile(), python's multiprocessing)
 //   read, run   everything but what is hidden: the host's data and the secrets of its user
 //   /dev, /proc files may be written as the user's rights allow, none made
 //
-// From Linux 6.12 on (ABI 6) no signals and abstract sockets go out either. What Landlock does not see: who connects to
-// a socket that has a name, or to the network; and what facts (size, owner) a file has.
+// From Linux 6.12 on (ABI 6) signals and abstract sockets are confined too. Landlock does not see connections to a
+// socket that has a name or to the network, nor who reads a file's metadata (size, owner).
 //
-// Rules allow and never forbid, so what lies around something hidden is allowed name by name: it is listed at the start
-// and again when a directory on the way to it has changed. (What is mounted later right upon one of these names stays
-// closed until the host starts anew: a rule is for what was mounted there.)
+// Rules can only allow, so whatever lies around something hidden is allowed name by name. The names are listed at the
+// start, and again when a directory on the way to something hidden has changed. (What is mounted later on top of one of
+// these names stays closed until the host restarts, because a rule is for what was mounted when it was made.)
 #pragma once
 
 #include <cstdint>
@@ -26,18 +27,18 @@ namespace geres::runner {
 
 class Fences {
  public:
-  // The kernel's version of Landlock; 0: it has none, or it is switched off.
+  // The kernel's version of Landlock; 0: none, or switched off.
   static int kernel_abi();
 
-  // `hidden`: absolute paths, existing or not. `names_max`: how many names around them may be held open.
+  // `hidden`: absolute paths, which need not exist. `names_max`: how many names around them may be held open.
   Fences(std::vector<std::string> hidden, std::size_t names_max);
   bool usable() const { return abi_ >= kAbiMin; }
   int abi() const { return abi_; }
 
-  // For one attempt; a child puts itself under it by enter(). An empty one with errno if it cannot be made, ENOENT if
-  // one of its directories is not there.
+  // The rules for one attempt; a child enters them by enter(). An empty Fd with errno if they cannot be made, ENOENT if
+  // one of the attempt's directories does not exist.
   Fd make(const wire::RunFences& wanted);
-  // In a child without privileges to gain (no_new_privs), right before it executes. 0 or errno.
+  // Called in a child that cannot gain privileges (no_new_privs), right before it executes. Returns 0 or errno.
   static int enter(int rules);
 
  private:
@@ -48,7 +49,7 @@ class Fences {
     std::uint64_t access = 0;
   };
   struct Way {
-    std::string directory;  // to something hidden
+    std::string directory;  // leads to something hidden
     std::int64_t changed_ns = 0;
   };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Control group v1, freezer: a child writes itself into its group before it executes anything. To end it, everything is
-// frozen first, so that no fork outruns the killing, then killed, then thawed to die.
+// Control group v1, freezer: a child writes itself into its group before it executes anything. To end the group,
+// everything is frozen first, so that no fork outruns the killing, then killed, then thawed so that it can die.
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ void put(int fd, std::string_view word) {
 
 void kill_frozen(const std::string& cgroup, int state_fd) {
   put(state_fd, "FROZEN");
-  // Freezing takes its time when a process sleeps in the kernel; the caller comes back if one slipped through.
+  // Freezing takes long when a process sleeps in the kernel. If one slipped through, the caller repeats the kill.
   for (int tries = 0; tries < 20 && !read_again(state_fd).starts_with("FROZEN"); ++tries) usleep(200);
   for (const pid_t pid : read_processes(cgroup))
     if (pid > 0) ::kill(pid, SIGKILL);

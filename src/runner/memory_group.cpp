@@ -15,7 +15,7 @@ namespace geres::runner {
 namespace {
 
 constexpr std::int64_t kLeftoversMin = 1 << 20;
-constexpr std::int64_t kNearLimit = 2 << 20;  // processors keep some pages aside, each
+constexpr std::int64_t kNearLimit = 2 << 20;  // each processor keeps some pages back
 
 std::int64_t number(std::string_view text) {
   std::int64_t value = 0;
@@ -23,7 +23,7 @@ std::int64_t number(std::string_view text) {
   return value;
 }
 
-// Of lines "name value"; 0 if it is not there.
+// Finds `name` in lines of "name value"; 0 if it is not there.
 std::int64_t value_of(std::string_view text, std::string_view name) {
   while (!text.empty()) {
     const auto line = text.substr(0, text.find('\n'));
@@ -73,7 +73,8 @@ bool MemoryGroup::listen() {
 }
 
 bool MemoryGroup::prepare(std::int64_t bytes, bool kill_all) {
-  // Counts from here on, in v2 for this descriptor alone (and only since Linux 6.12: else it stays the peak of all).
+  // Resets the peak. In v2 that counts for this descriptor only, and needs Linux 6.12: before, it stays the peak of all
+  // time.
   if (peak_) [[maybe_unused]]
     const ssize_t ignored = pwrite(peak_.get(), "0", 1, 0);
   at_limit_before_ = times_at_limit();
@@ -94,7 +95,7 @@ bool MemoryGroup::write_limit(std::int64_t bytes) {
   }
   constexpr const char *kMemory = "memory.limit_in_bytes", *kWithSwap = "memory.memsw.limit_in_bytes";
   const std::string value = bytes > 0 ? std::to_string(bytes) : "-1";
-  // The one with swap may never be below the other, so which goes first depends on which way they go.
+  // The limit with swap may never be below the other one, so the order depends on whether they grow or shrink.
   if (!put(directory_, kMemory, value) &&
       !(errno == EINVAL && put(directory_, kWithSwap, value) && put(directory_, kMemory, value)))
     return false;

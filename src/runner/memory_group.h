@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One control group's memory, as the kernel counts it: heap, stacks, files in memory (memfd, /dev/shm), and what of
-// files is cached (which it gives back before it kills). The names of the files differ between v1 and v2; all else of
-// the runner need not know them.
+// One control group's memory as the kernel counts it: heap, stacks, files in memory (memfd, /dev/shm), and cached parts
+// of files (which the kernel gives back before it kills). Hides the differences between v1 and v2 from the rest of the
+// runner.
 #pragma once
 
 #include <cstdint>
@@ -15,25 +15,26 @@ enum class CgroupVersion { v1, v2 };
 
 class MemoryGroup {
  public:
-  // Of an existing directory. False with errno: ENOENT if memory is not counted there.
+  // Opens an existing directory. False with errno: ENOENT if memory is not counted there.
   bool open(const std::string& directory, CgroupVersion version);
   const std::string& directory() const { return directory_; }
 
-  // Before each use: the peak begins anew, and the group may have `bytes` from now on (0: any number), swap included.
-  // `kill_all` (v2): one kill for memory ends all of the group; v1 leaves that to who reads event_fd(). Writes what
-  // has changed only. False with errno: EBUSY if it holds more than that and nothing can be given back.
+  // Call before each use: starts the peak anew and limits the group to `bytes` (0: no limit), swap included. `kill_all`
+  // (v2): one kill for lack of memory ends the whole group; under v1 whoever reads event_fd() must do that. Writes only
+  // what has changed. False with errno: EBUSY if the group holds more than that and nothing can be given back.
   bool prepare(std::int64_t bytes, bool kill_all);
 
-  // It holds much that is nobody's cache: files in memory that earlier processes left behind, which would be charged
-  // to those that come.
+  // True if the group holds much memory that is not cache: files in memory left by earlier processes, which would be
+  // charged to the next ones.
   bool holds_leftovers() const;
 
-  std::int64_t kills() const;      // processes of it that the kernel has killed for want of memory, ever
-  std::int64_t peak() const;       // bytes since prepare(); 0: the kernel does not tell
+  std::int64_t kills() const;      // its processes that the kernel has ever killed for lack of memory
+  std::int64_t peak() const;       // bytes since prepare(); 0: the kernel does not say
   bool has_reached_limit() const;  // since prepare()
 
-  int join_fd() const { return join_.get(); }    // v1: a process writes itself there; v2: -1
-  int event_fd() const { return event_.get(); }  // v1: an eventfd, told just before the kernel kills; v2: -1
+  int join_fd() const { return join_.get(); }  // v1: a process joins by writing its pid there; v2: -1
+  // V1: an eventfd that becomes readable just before the kernel kills; v2: -1.
+  int event_fd() const { return event_.get(); }
 
  private:
   bool listen();

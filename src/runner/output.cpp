@@ -13,8 +13,9 @@ namespace geres::runner {
 namespace {
 
 constexpr std::int64_t kShareBytes = 256 * 1024;
-constexpr std::int64_t kRestBytesMax = 4 << 20;    // more than a pipe can hold by default rights (1 MiB)
-constexpr std::int64_t kRingBytesMin = 64 * 1024;  // a result, so that no job's end is cut by a small cap
+constexpr std::int64_t kRestBytesMax = 4 << 20;  // more than a pipe holds without privileges (1 MiB)
+// As large as a result, so that a small cap does not cut the end of a job's output.
+constexpr std::int64_t kRingBytesMin = 64 * 1024;
 constexpr std::size_t kTailBytes = 2048;
 constexpr std::size_t kLastLineBytes = 300;
 
@@ -30,7 +31,7 @@ bool Output::open(const std::string& path, std::int64_t bytes_max) {
   if (pipe2(ends, O_CLOEXEC) != 0) return false;
   pipe_ = Fd(ends[0]);
   job_end_ = Fd(ends[1]);
-  fcntl(pipe_.get(), F_SETFL, O_NONBLOCK);  // this end's own: the job's stays blocking
+  fcntl(pipe_.get(), F_SETFL, O_NONBLOCK);  // our end only; the job's end stays blocking
   return true;
 }
 
@@ -39,7 +40,7 @@ bool Output::pump() {
     const std::int64_t got = read_some();
     if (got <= 0) return got != 0;
     done += got;
-    if (got < std::int64_t(sizeof buffer)) return true;  // saves the read that would say so
+    if (got < std::int64_t(sizeof buffer)) return true;  // a short read: the pipe is empty, which saves another read
   }
   return true;
 }
@@ -146,9 +147,9 @@ void Output::remember(std::string_view bytes) {
 std::string Output::last_line() const {
   for (std::string_view rest = tail_; !rest.empty();) {
     const auto before = rest.find_last_of("\r\n");
-    std::string line = plain_line(rest.substr(before + 1));  // npos + 1 is 0
+    std::string line = plain_line(rest.substr(before + 1));  // if there is none, npos + 1 is 0
     line.erase(line.find_last_not_of(' ') + 1);
-    // A line of colours and blanks says nothing.
+    // Skip a line that has only colours and blanks.
     if (!line.empty()) return std::string(utf8_prefix(line, kLastLineBytes));
     rest = rest.substr(0, before == std::string_view::npos ? 0 : before);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A PID namespace per attempt, with a tiny init (child.cpp): when the init dies the kernel kills all that is left, and
-// wait() for it returns only then. The init passes SIGTERM on to everything below it.
+// A PID namespace per attempt with a tiny init (child.cpp): when the init dies the kernel kills everything left in it,
+// and wait() for the init returns only after that. The init passes SIGTERM on to everything below it.
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -27,7 +27,7 @@ class PidNamespace final : public ContainmentKind {
   void terminate(std::uint32_t slot) override { signal(slot, SIGTERM); }
   void kill(std::uint32_t slot) override { signal(slot, SIGKILL); }
   bool empty(std::uint32_t slot) override { return inits_[slot] == 0; }
-  // Orphans come to the init, so all descend from it.
+  // Orphans become children of the init, so every process of the attempt descends from it.
   std::vector<pid_t> processes(std::uint32_t slot) override {
     if (inits_[slot] <= 0) return {};
     std::set<pid_t> inside{inits_[slot]};

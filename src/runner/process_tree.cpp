@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Best effort, for machines that allow nothing better: an attempt's processes are found in /proc as its session, its
-// descendants, those known before, and orphans (they come to the runner, as PID 1 or as subreaper) that still have all
-// of the attempt's environment, and of no other attempt's. A process that sheds all of these gets away.
+// Best effort, for machines that allow nothing better. An attempt's processes are found in /proc: its session, its
+// descendants, those known before, and orphans (which become children of the runner, as PID 1 or as subreaper) that
+// still have all of this attempt's environment and of no other's. A process that sheds all of these escapes.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -39,22 +39,22 @@ class ProcessTree final : public ContainmentKind {
   void reaped(std::uint32_t slot) override { slots_[slot].leader_lives = false; }
   void terminate(std::uint32_t slot) override { signal(slot, SIGTERM); }
   void kill(std::uint32_t slot) override {
-    // Stopped first, so that what is found cannot fork on.
+    // Stop them first, so that those found cannot go on forking.
     signal(slot, SIGSTOP);
     signal(slot, SIGKILL);
   }
-  // One that has just died may have had a child that came too late to be seen. The runner reaps it before it asks
-  // again, so this ends when nothing new comes.
+  // A process that has just died may have had a child too late to be seen. The runner reaps it before it asks again, so
+  // this ends once nothing new appears.
   bool empty(std::uint32_t slot) override { return members(slot).empty() && !slots_[slot].just_died; }
   std::vector<pid_t> processes(std::uint32_t slot) override { return members(slot); }
 
  private:
   struct Slot {
-    pid_t leader = 0;           // and the number of its session, which outlives it
-    bool leader_lives = false;  // its pid may be another's when it is reaped
+    pid_t leader = 0;           // also the number of its session, which outlives it
+    bool leader_lives = false;  // once it was reaped its pid may become another process's
     std::vector<std::string> environment;
     std::set<std::pair<pid_t, std::string>> known;
-    bool just_died = false;  // some of it, not reaped yet
+    bool just_died = false;  // one of its processes, not reaped yet
   };
 
   bool belongs(const Slot& slot, const Process& process) const {

@@ -12,7 +12,7 @@
 namespace geres::runner {
 namespace {
 
-// Empty: it is gone, perhaps in the middle of reading, or not ours to see.
+// Empty: the process is gone, perhaps while it was read, or we may not see it.
 std::string read_of(pid_t pid, const char* file) {
   try {
     return read_file_if("/proc/" + std::to_string(pid) + "/" + file).value_or("");
@@ -23,7 +23,7 @@ std::string read_of(pid_t pid, const char* file) {
 
 std::optional<Process> read_process(pid_t pid) {
   const auto text = read_of(pid, "stat");
-  const auto name_end = text.rfind(')');  // the name may hold anything
+  const auto name_end = text.rfind(')');  // the name may contain anything, even ')'
   if (name_end == std::string::npos) return std::nullopt;
   std::vector<std::string> fields;
   for (std::size_t at = name_end + 2; at < text.size() && fields.size() < 20;) {
@@ -32,7 +32,7 @@ std::optional<Process> read_process(pid_t pid) {
     at = end + 1;
   }
   if (fields.size() < 20) return std::nullopt;
-  // One whose first thread has ended looks dead while its other threads go on.
+  // A process whose first thread has ended looks dead while its other threads go on.
   const bool ended = fields[0] == "Z" || fields[0] == "X";
   const bool dead = ended && std::atoi(fields[17].c_str()) <= 1;
   return Process{pid, std::atoi(fields[1].c_str()), std::atoi(fields[3].c_str()), dead, fields[19]};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What /proc says about processes: who descends from whom, and how much memory they hold.
+// What /proc says about processes: which descends from which, and how much memory they hold.
 #pragma once
 
 #include <sys/types.h>
@@ -21,11 +21,11 @@ struct Process {
 
 std::vector<Process> all_processes();
 
-// Adds to `inside` all that descend from those in it.
+// Adds to `inside` everything that descends from what is in it.
 void add_descendants(const std::vector<Process>& processes, std::set<pid_t>& inside);
 
-// Memory that these processes hold together. What they share is counted once for each until the sum is above `enough`;
-// then each is counted for its share, which takes the kernel longer to tell.
+// The memory that these processes hold together. Shared memory is counted once per process until the sum exceeds
+// `enough`; only then each is counted by its share, which takes the kernel longer to compute.
 std::int64_t memory_of(const std::vector<pid_t>& processes, std::int64_t enough);
 
 }  // namespace geres::runner

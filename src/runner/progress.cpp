@@ -19,7 +19,7 @@ constexpr std::size_t kLineBytesMax = 4096;
 constexpr int kReadsAtOnce = 4;
 constexpr Millis kPauseMs = 50;
 
-// The leading number and what follows it; nullopt if the line does not start with one.
+// A leading number and what follows it; nullopt if the line does not start with a number.
 std::optional<std::pair<std::int32_t, std::string_view>> split_percent(std::string_view line) {
   double number = 0;
   const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), number, std::chars_format::fixed);
@@ -78,7 +78,8 @@ bool Progress::pump() {
     const ssize_t got = read(fifo_.get(), buffer, sizeof buffer);
     if (got <= 0) return false;
     for (std::string_view rest(buffer, std::size_t(got)); !rest.empty();) {
-      const auto end = rest.find_first_of("\r\n");  // what overwrites its line says something new, too
+      // \r too, because a program that overwrites its line also says something new.
+      const auto end = rest.find_first_of("\r\n");
       const std::string_view piece = rest.substr(0, end);
       if (!skipping_) part_.append(piece.substr(0, kLineBytesMax - part_.size()));
       if (part_.size() == kLineBytesMax) skipping_ = true;
@@ -104,9 +105,9 @@ void Progress::read_line(std::string_view line) {
 
 void Progress::finish() {
   if (!fifo_) return;
-  for (int rounds = 0; rounds < 16 && pump(); ++rounds) {  // more than a pipe holds by default rights
+  for (int rounds = 0; rounds < 16 && pump(); ++rounds) {  // more rounds than a full pipe needs
   }
-  if (!part_.empty()) read_line(part_);  // `printf 42 > fifo`
+  if (!part_.empty()) read_line(part_);  // a last line without newline, as from `printf 42 > fifo`
 }
 
 void Progress::remove() {

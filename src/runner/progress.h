@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A slot's progress FIFO, kept for the slot's next attempt if that has the same path. Grammar of a line (at most 4 KiB,
-// so that it is written as one piece):
+// so that it is written in one piece):
 //   line    = [percent] [message]         "42 resizing", "42", "42%", "resizing"
 //   percent = number, clamped to 0 … 100
-// The runner keeps the FIFO open for reading and writing, so `>` and `>>` never block and closing it ends nothing. A
-// flood is coalesced: the newest percent and the newest message win.
+// The runner keeps the FIFO open for reading and writing, so `>` and `>>` never block, and closing it ends nothing. A
+// flood of lines is merged: the newest percent and the newest message win.
 #pragma once
 
 #include <optional>
@@ -20,15 +20,16 @@ class Progress {
   Progress() = default;
   ~Progress() { remove(); }
 
-  // Makes the FIFO, for `uid` to write; an old one of that name is replaced, the last attempt's used again (making a
-  // file is the dearest part of a start). Nobody else may write to it any more. False with errno.
+  // Makes the FIFO, writable by `uid`. An old file of that name is replaced, but the FIFO of the last attempt is used
+  // again, because making a file is the most expensive part of a start; then earlier writers lose their right to it.
+  // False with errno.
   bool open(const std::string& path, std::uint32_t uid, std::uint32_t gid);
   int read_end() const { return fifo_.get(); }  // -1: none
-  bool pump();                                  // reads what is there, bounded; false: nothing is left
+  bool pump();                                  // reads what is there, up to a bound; false: nothing is left
   void finish();                                // reads the rest
   void remove();                                // closes and removes the FIFO
 
-  // The news that are to be sent now (at most one in 50 ms, the first at once), or with `last` whatever there is.
+  // The news to send now: at most one in 50 ms, the first at once. With `last`, whatever there is.
   std::optional<wire::RunProgress> take(Millis now, bool last = false);
   Millis due() const;  // when take() has something; 0: nothing to send
 
@@ -40,7 +41,7 @@ class Progress {
   std::string path_;
   std::uint32_t uid_ = 0;
   Fd fifo_;
-  std::string part_;       // of a line whose end has not come
+  std::string part_;       // of a line that is not complete yet
   bool skipping_ = false;  // the rest of a line that is too long
   std::optional<std::int32_t> percent_;
   std::optional<std::string> message_;

@@ -28,12 +28,14 @@
 namespace geres::runner {
 namespace {
 
-// What epoll gives back: the channel, dead children, the timer, or a source of an attempt (slot, its how-manieth
-// attempt, and which of its descriptors: an event that was already fetched may belong to the slot's last one).
+// The tags of epoll events: the channel, dead children, the timer, or a source of an attempt. The last consists of
+// slot, number of the attempt in that slot, and descriptor, because an event that was already fetched may belong to the
+// slot's earlier attempt.
 constexpr std::uint64_t kChannel = ~0ULL;
 constexpr std::uint64_t kChildren = ~0ULL - 1;
 constexpr std::uint64_t kTimer = ~0ULL - 2;
-constexpr std::size_t kUnsentBytesMax = 1 << 20;  // an agent that lags behind gets no more progress until it reads
+// An agent that does not keep up gets no more progress until it has read.
+constexpr std::size_t kUnsentBytesMax = 1 << 20;
 constexpr int kRunnerNice = -5;
 constexpr Millis kLookMs = 200;  // between two looks at one attempt's processes
 constexpr Millis kLookRest = 30;
@@ -50,7 +52,7 @@ bool can_switch_user() {
   return sum > 1;
 }
 
-// Open files that the fences may take: what attempts need is left.
+// How many open files the fences may use: what the attempts do not need.
 std::size_t names_max(std::uint32_t slots) {
   constexpr rlim_t kOwn = 128, kOfSlot = 16, kLeast = 64;
   rlimit files{};
@@ -88,7 +90,7 @@ class Runner {
   void loop() {
     for (;;) {
       flush();
-      if (closing_ && running_ == 0) return;  // flush() may have found out that the agent is gone
+      if (closing_ && running_ == 0) return;  // flush() may have found that the agent is gone
       wait();
       settle();
     }
@@ -121,10 +123,11 @@ class Runner {
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, nullptr);
-    for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);  // ignored ones would be inherited
-    // So that leases are kept on an overloaded machine too.
+    for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);  // a child inherits ignored signals
+    // So that leases are kept even on an overloaded machine.
     if (getpriority(PRIO_PROCESS, 0) == 0 && setpriority(PRIO_PROCESS, 0, kRunnerNice) == 0) nice_ = kRunnerNice;
-    const Fd autogroup(open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC));  // outweighs niceness, where it is on
+    // Where autogroup is on, its niceness outweighs the process's.
+    const Fd autogroup(open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC));
     if (autogroup && nice_ != 0) [[maybe_unused]]
       const ssize_t ignored = write(autogroup.get(), "-5", 2);
   }
@@ -149,8 +152,8 @@ class Runner {
     look_at_processes();
   }
 
-  // Looks at one attempt's processes after the other, each a few times a second. It takes no more than a part of the
-  // time, however many processes there are to look at.
+  // Looks at the processes of one attempt after the other, each a few times a second, and limits its share of the time
+  // however many processes there are.
   void look_at_processes() {
     const Millis at = now();
     if (running_ == 0 || at < look_at_) return;
@@ -166,7 +169,7 @@ class Runner {
     look_at_ = at + kLookMs;
   }
 
-  // False: something is due already.
+  // False: something is already due.
   bool arm_timer() {
     Millis due = running_ > 0 ? std::max<Millis>(look_at_, 1) : 0;
     for (const auto& slot : slots_) {
@@ -209,7 +212,7 @@ class Runner {
         if (slot.attempt && slot.attempt->pid() == pid) slot.attempt->reaped(status, usage, now());
   }
 
-  // Lets time pass for all attempts, tells the agent what is new, frees the slots of those that have ended.
+  // Advances all attempts to the present, tells the agent what is new, frees the slots of those that have ended.
   void settle() {
     const Millis at = now();
     for (auto& slot : slots_) {
@@ -308,7 +311,7 @@ class Runner {
     epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, channel_, &event);
   }
 
-  // The agent is gone: nothing that it started may outlive it.
+  // The agent is gone, and nothing that it started may outlive it.
   void close() {
     if (closing_) return;
     closing_ = true;
@@ -328,7 +331,7 @@ class Runner {
   int nice_ = 0;
   std::size_t running_ = 0;
   Millis armed_ = 0;
-  Millis look_at_ = 0;  // when the next attempt's processes are looked at, and whose were last
+  Millis look_at_ = 0;  // when the next attempt's processes are looked at
   std::size_t look_slot_ = 0;
   wire::FrameReader reader_;
   std::string outbox_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host's small process that starts, watches and kills attempts: RunSpec in, RunResult out. One thread, one loop
-// over the channel to the agent, the jobs' pipes, dying children and a timer. It makes no decision of its own but to
-// kill: what the agent ordered, what ran out of time or lease, and everything when the agent is gone. Start reading at
-// child.cpp for what a job process is put through, at containment.h for what keeps it together.
+// over the channel to the agent, the jobs' pipes, dying children and a timer. Its only decision is to kill: on the
+// agent's order, when a time limit or lease runs out, and everything when the agent is gone. Start reading at child.cpp
+// for the steps that lead to a job process, and at containment.h for what keeps its processes together.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,11 @@ struct RunnerOptions {
   std::uint32_t slots = 1;
   std::optional<wire::Containment> containment;  // insist on it
   View view;
-  std::vector<std::string> hidden;  // from jobs with RunSpec.fences: absolute paths
+  std::vector<std::string> hidden;  // absolute paths that jobs with RunSpec.fences must not see
 };
 
-// Runs until the agent's end of the channel closes and nothing of what was started is left. Returns an exit code.
-// The process must have one thread; all its signals are blocked from here on.
+// Runs until the agent closes its end of the channel and nothing that was started is left. Returns an exit code. The
+// process must have one thread; all its signals stay blocked from here on.
 int run(const RunnerOptions& options);
 
 }  // namespace geres::runner

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The runner's parts by themselves. What it does with real processes is tested through its client
-// (host/runner_client), the way it is used.
+// The runner's parts, each alone. Tests with real processes go through the runner's client (host/runner_client), as the
+// host does.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -87,7 +87,7 @@ TEST(Progress, UsesItsFifoAgainUnlessSomebodyReplacedIt) {
   const auto inode = [&] { return std::filesystem::hard_link_count(fifo.path); };
   fifo.write("1 old\n");
   ASSERT_TRUE(fifo.progress.open(fifo.path, 0, 0));
-  EXPECT_FALSE(fifo.progress.take(0, true));  // not the old attempt's news
+  EXPECT_FALSE(fifo.progress.take(0, true));  // not the news of the earlier attempt
   EXPECT_EQ(inode(), 1u);
   std::filesystem::remove(fifo.path);
   std::ofstream(fifo.path) << "a file";
@@ -108,7 +108,7 @@ struct Stream {
   }
 };
 
-struct Stream8 : Stream {  // four bytes of the beginning, four of the end
+struct Stream8 : Stream {  // the first four bytes and the last four
   Stream8() { EXPECT_TRUE(output.open(path, 8)); }
   std::string end() {
     output.close_job_end();

@@ -22,7 +22,7 @@ bool put(const std::string& file, std::string_view text) {
   return fd && write(fd.get(), text.data(), text.size()) == ssize_t(text.size());
 }
 
-// How often, of "max N".
+// How often the limit of "max N" refused something.
 std::int64_t refused(int events) {
   const auto text = read_again(events);
   return text.starts_with("max ") ? std::atoll(text.c_str() + 4) : 0;
@@ -33,8 +33,8 @@ void kill_rest(const std::string& directory) {
     if (pid > 0) ::kill(pid, SIGKILL);
 }
 
-// v2: lets the groups below `directory` be limited, `directory` being a group without processes of its own. Empty, or
-// why not.
+// v2: passes the controller on to the groups below `directory`, which must have no processes of its own. Returns the
+// reason on failure, else empty.
 std::string hand_down(const std::string& directory, const std::string& controller) {
   const auto parent = std::filesystem::path(directory).parent_path();
   for (const auto& group : {parent.string(), directory})
@@ -59,7 +59,7 @@ std::optional<Error> SlotLimits::note_missing(const char* what, const Error& why
   return std::nullopt;
 }
 
-// By errno.
+// The error for errno.
 Error SlotLimits::trouble(const std::string& where) const {
   if (lacks_descriptors(errno)) return no_descriptors(slots_);
   return fail(Code::unavailable, where + ": " + std::strerror(errno));
@@ -129,7 +129,7 @@ bool SlotLimits::prepare(std::uint32_t slot, const wire::RunLimits& limits) {
   return (!has_memory() || prepare_memory(slot, limits)) && (!has_tasks() || prepare_tasks(slot, limits));
 }
 
-// v2: a slot whose group was used up has another one, about which nothing is known.
+// v2: a slot whose group was used up has a new one, about which nothing is known yet.
 bool SlotLimits::follow_containment(std::uint32_t slot) {
   if (memory_directory_) return true;
   auto& memory = memory_[slot];
@@ -137,7 +137,7 @@ bool SlotLimits::follow_containment(std::uint32_t slot) {
   return memory.group.directory() == group || memory.group.open(group, CgroupVersion::v2);
 }
 
-// The old group's charge goes to the one above it, where nobody is limited.
+// The memory still charged to the old group moves to its parent, which has no limit.
 bool SlotLimits::renew_memory(std::uint32_t slot) {
   if (!memory_directory_) return containment_.renew(slot) && follow_containment(slot);
   auto& memory = memory_[slot];

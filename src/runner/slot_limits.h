@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel itself holds an attempt to: memory, and processes with their threads. Each slot has its groups for as
-// long as the runner lives; only what differs from the slot's last attempt is written. In v2 they are the groups that
-// contain the processes anyway; in v1 each controller has a directory of its own, and a child writes itself into both.
-// The runner and the agent stay outside: what they use is not the jobs'.
+// long as the runner lives, and only what differs from the slot's last attempt is written. Under v2 they are the groups
+// that contain the processes anyway; under v1 each controller has a directory of its own, and a child writes itself
+// into both. The runner and the agent stay outside, since what they use is not the jobs'.
 //
-// Where a controller cannot be had, limits of that kind are looked after by the runner (Attempt::look) or by
+// Where a controller is not available, the runner enforces limits of that kind by looking (Attempt::look) or by
 // RLIMIT_NPROC, and missing() says so.
 #pragma once
 
@@ -25,7 +25,8 @@ namespace geres::runner {
 
 class SlotLimits {
  public:
-  // `containment` must outlive it. Fails only for want of descriptors: that is no reason to limit less in silence.
+  // `containment` must outlive it. Fails only for want of descriptors, because that is no reason to enforce less
+  // without saying so.
   static Result<std::unique_ptr<SlotLimits>> make(std::uint32_t slots, ContainmentKind& containment);
 
   bool has_memory() const { return !memory_.empty(); }
@@ -34,17 +35,17 @@ class SlotLimits {
   wire::LimitHeld tasks_held() const { return held(has_tasks(), tasks_directory_); }
   // One sentence for people; empty: nothing is missing.
   const std::string& missing() const { return missing_; }
-  std::vector<std::string> directories() const;  // of its own, to be cleared away after the runner's death
+  std::vector<std::string> directories() const;  // its own, to be removed after the runner's death
 
-  // Before each start, after the containment's. False with errno: the slot cannot be used now.
+  // Called before each start, after the containment's prepare(). False with errno: the slot cannot be used now.
   bool prepare(std::uint32_t slot, const wire::RunLimits& limits);
   // cgroup.procs files that a child writes itself into; -1: none.
   std::array<int, 2> join_fds(std::uint32_t slot) const;
   // Readable when the slot's attempt may have run out of memory; -1: none.
   int event_fd(std::uint32_t slot) const;
-  // Since prepare(): the kernel has killed some of its processes for want of memory. One sentence for people.
+  // The kernel has killed some of its processes for lack of memory since prepare(). One sentence for people.
   std::optional<std::string> out_of_memory(std::uint32_t slot) const;
-  // Since prepare(): a fork or a thread was refused for its limit. One sentence for people.
+  // A fork or a thread was refused because of its limit since prepare(). One sentence for people.
   std::optional<std::string> out_of_tasks(std::uint32_t slot) const;
 
  private:
@@ -58,7 +59,7 @@ class SlotLimits {
     std::string directory;
     Fd join, events;
     std::int64_t limit = -1;                // as written; -1: not known
-    std::optional<std::int64_t> processes;  // what people have set, which the limit is made of
+    std::optional<std::int64_t> processes;  // the number that the user set, from which the limit is computed
     std::int64_t refused_before = 0;
   };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns an errno of a failed start into a sentence that tells its reader what to change. "No such file or directory" is
-// the usual one, and means at least three different things.
+// Turns the errno of a failed start into a sentence that tells the reader what to change. The usual one, "No such file
+// or directory", means at least three different things.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,7 +19,7 @@ std::string absolute(const ChildPlan& plan, const std::string& path) {
   return path.starts_with('/') ? path : std::string(plan.directory) + "/" + path;
 }
 
-// Only of a file: what a job has put in its place must not be opened.
+// Opens only regular files: a job may have put something else in that place.
 std::string head_of(const std::string& path) {
   const Fd place(open(path.c_str(), O_PATH | O_CLOEXEC));
   struct stat found {};
@@ -112,8 +112,8 @@ std::string start_failure_reason(const ChildPlan& plan, const ChildReport& repor
 }
 
 std::string exit_hint(const ChildPlan& plan, int exit_code) {
-  if (exit_code != 127 && exit_code != 126) return {};  // 126: a directory of PATH that it may not look into
-  // `#!/usr/bin/env python3\r`: env was there, and looked for something that nobody has.
+  if (exit_code != 127 && exit_code != 126) return {};  // 126: a directory of PATH that it may not search
+  // `#!/usr/bin/env python3\r`: env was found, but looked for a program whose name ends in \r.
   for (const auto& candidate : plan.candidates) {
     const std::string head = head_of(absolute(plan, candidate));
     if (head.starts_with("#!") && head.substr(0, head.find('\n')).ends_with('\r'))

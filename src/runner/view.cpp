@@ -22,7 +22,7 @@ std::string because(const std::string& what) {
   return what + ": " + std::strerror(errno);
 }
 
-// The topmost directory above `path` that lets nobody but its owner in.
+// The topmost directory above `path` that only its owner may enter.
 std::optional<fs::path> first_closed(const fs::path& path) {
   fs::path at;
   for (const auto& part : path.parent_path()) {
@@ -38,7 +38,7 @@ bool bind(const Fd& what, const fs::path& where) {
                nullptr) == 0;
 }
 
-// The empty file or directory at `path` that `what` is to be bound to, with its parents.
+// Makes an empty file or directory at `path`, with its parents, on which `what` can be mounted.
 bool make_place(const fs::path& path, const Fd& what) {
   struct stat facts {};
   if (fstat(what.get(), &facts) != 0) return false;
@@ -68,7 +68,7 @@ std::optional<std::string> make_reachable(const std::vector<std::string>& paths)
     if (!kept.back().itself) return because(name);
     closed.insert(*above);
   }
-  // 0711: who knows a name gets to it, nobody sees the names.
+  // 0711: whoever knows a name can reach it, but nobody can list the names.
   for (const auto& directory : closed)
     if (mount("tmpfs", directory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=0711") != 0)
       return because("cannot mount over " + directory.string());
@@ -86,13 +86,13 @@ std::optional<std::string> make_reachable(const std::vector<std::string>& paths)
 }  // namespace
 
 std::optional<std::string> make_view(const View& view, std::string& names_trouble) {
-  if (getpid() != 1) {  // no namespace of our own: what we mount here the whole machine would see
+  if (getpid() != 1) {  // no namespace of our own, so the whole machine would see our mounts
     for (const auto& path : view.reach)
       if (const auto above = first_closed(path)) return "other users cannot get through " + above->string();
     if (!view.users.empty()) names_trouble = "its users have no names: no mount namespace could be had";
     return std::nullopt;
   }
-  // Before anything is covered: these may lie below it.
+  // Opened before anything is covered, because these files may lie below it.
   const std::pair<Fd, const char*> names[] = {
       {Fd(open(view.users.c_str(), O_PATH | O_CLOEXEC)), "/etc/passwd"},
       {Fd(open(view.groups.c_str(), O_PATH | O_CLOEXEC)), "/etc/group"},

@@ -14,7 +14,8 @@ namespace geres::transport {
 namespace {
 
 constexpr std::size_t kHeaderBytesMax = 64 << 10;  // of an answer
-constexpr std::size_t kRefusalBytesMax = 1 << 20;  // of the body of one that is not 2xx; the status is what counts
+// Of the body of an answer other than 2xx, of which the status is what matters.
+constexpr std::size_t kRefusalBytesMax = 1 << 20;
 constexpr Millis kUploadSilenceMax = 60'000;
 
 std::size_t give_file(char* data, std::size_t size, std::size_t n, void* from) {
@@ -90,12 +91,12 @@ Try::Try(CURL* easy, const Call& call, const Options& options)
   if (!call.token.empty()) add_header("Authorization: Bearer " + call.token);
   for (const auto& [name, value] : call.headers) add_header(name + ": " + value);
   set_body();
-  add_header("Expect:");  // no round trip for a "100 Continue"
+  add_header("Expect:");  // prevents the round trip for a "100 Continue"
   if (call.method == "HEAD")
     curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
   else
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call.method.c_str());
-  // libcurl itself sends a request again that met a dying connection; on a new one it does not.
+  // libcurl by itself repeats a request that met a dying connection, but not on a new connection.
   const bool write = call.method == "POST" || call.method == "PATCH";
   if (write && !call.repeatable) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_.get());
@@ -136,7 +137,7 @@ void Try::set_time_limits() {
   }
 }
 
-// The address is the one that is connected to: whatever the name resolved to, and whenever.
+// `address` is the one about to be connected to, whatever the name resolves to at other times.
 curl_socket_t Try::open_socket(void* to, curlsocktype purpose, curl_sockaddr* address) {
   auto& self = *static_cast<Try*>(to);
   auto why = purpose == CURLSOCKTYPE_IPCXN ? self.call_.refuse(&address->addr) : "it is not for a connection";
@@ -182,7 +183,7 @@ unsigned Try::status() const {
   return unsigned(status);
 }
 
-// To libcurl: nothing more is wanted.
+// Tells libcurl that nothing more is wanted.
 std::size_t Try::take_enough() {
   enough_ = true;
   return 0;
@@ -256,7 +257,7 @@ Answer<Reply> Try::end(CURLcode code) {
   reply_.status = status();
   const bool whole = code == CURLE_OK || enough_;
   if (whole && verdict(reply_.status) == Verdict::good) return std::move(reply_);
-  // A refusal counts though the connection broke (with the upload that was refused).
+  // A refusal is valid although the connection broke, which happens when the hub refuses an upload.
   const bool told = whole || (reply_.status >= 400 && !reply_.body.empty());
   auto failure = told ? read_problem(reply_.status, reply_.body) : broken(code);
   long sent = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One try of one call on one libcurl handle: what is sent, what is taken in, and what its end means.
+// One try of one call on one libcurl handle: what is sent, what is received, and what its end means.
 #pragma once
 
 #include <curl/curl.h>
@@ -17,7 +17,7 @@ namespace geres::transport {
 
 class Try {
  public:
-  // Throws when the file to send cannot be read; `easy` has to be reset then.
+  // Throws when the file to send cannot be read; then `easy` must be reset.
   Try(CURL* easy, const Call& call, const Options& options);
   ~Try();
   Try(const Try&) = delete;
@@ -57,7 +57,7 @@ class Try {
   std::string url_;
   bool got_bytes_ = false;
   bool enough_ = false;
-  std::string too_large_;  // in words
+  std::string too_large_;  // the message, if the answer was too large
   std::string refused_;    // why no connection was made
   char network_[CURL_ERROR_SIZE] = {};
   bool paused_ = false;

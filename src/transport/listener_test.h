@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server for tests, on loopback, that says to each connection what the test has in mind.
+// A server for tests, on loopback, that answers each connection as the test likes.
 #pragma once
 
 #include <arpa/inet.h>
@@ -33,8 +33,8 @@ class Listener {
     thread_ = std::thread([this] { run(); });
   }
   ~Listener() { stop(); }
-  // From then on nobody listens there.
-  void deafen() { ::shutdown(socket_.get(), SHUT_RDWR); }  // nobody new is listened to
+  // Refuses connections from now on.
+  void deafen() { ::shutdown(socket_.get(), SHUT_RDWR); }  // new connections are refused
   void stop() {
     stop_ = true;
     if (thread_.joinable()) thread_.join();
@@ -71,7 +71,7 @@ inline std::string hear(int connection) {
   return n > 0 ? std::string(buffer, std::size_t(n)) : std::string();
 }
 
-// Closed with something unread, a connection would be reset, and what was said might be lost.
+// With unread data, closing would reset the connection, and the answer might be lost.
 inline void finish(int connection) {
   ::shutdown(connection, SHUT_WR);
   while (!hear(connection).empty()) {

@@ -26,7 +26,7 @@ bool may_be_repeated(const Call& call) {
   return call.method != "POST" && call.method != "PATCH" ? true : call.repeatable;
 }
 
-// The limit on silence of an upload is libcurl's.
+// For an upload libcurl itself limits the silence.
 bool watched(const Call& call) {
   return call.silence_max > 0 && !call.uploads();
 }
@@ -42,11 +42,11 @@ struct Loop::Exchange {
   Call call;
   Done done;
   CURL* easy = nullptr;
-  std::unique_ptr<Try> under_way;  // none while it waits
+  std::unique_ptr<Try> under_way;  // none while it waits for a connection or its next try
   Millis try_begun = 0;
   Millis away_since = 0;
   int tries = 0;
-  bool told = false;  // on_retry
+  bool told = false;  // on_retry was called
   bool maybe_done = false;
 };
 
@@ -128,7 +128,7 @@ void Loop::cancel_all() {
 void Loop::resume() {
   if (performing_) return after(0, [this] { resume(); });
   std::vector<std::pair<Id, CURLcode>> broken;
-  performing_ = true;  // what was kept is handed over at once
+  performing_ = true;  // resuming hands over kept data at once
   for (auto& [id, exchange] : exchanges_) {
     if (!exchange->under_way || !exchange->under_way->paused()) continue;
     exchange->under_way->go_on();
@@ -171,9 +171,9 @@ void Loop::turn(Millis wait_max) {
   performing_ = false;
   any |= collect();
   if (watched_ > 0) end_silent(now());
-  // What `collect` has set free or brought may go out at once.
+  // What `collect` has made room for may start at once.
   begin_waiting();
-  // Who turns may have got what it waits for.
+  // The caller of turn() may already have what it waits for.
   if (const auto wait = any ? 0 : next_due(now(), wait_max); wait > 0)
     curl_multi_poll(curl_->multi, nullptr, 0, int(wait), nullptr);
 }
@@ -184,7 +184,7 @@ Millis Loop::next_due(Millis at, Millis wait_max) const {
 }
 
 void Loop::begin_waiting() {
-  // Lasting calls pass by those that wait for a connection.
+  // Lasting calls overtake those that wait for a connection.
   std::deque<Id> still;
   for (const auto id : std::exchange(waiting_, {})) {
     const auto found = exchanges_.find(id);
@@ -202,7 +202,7 @@ void Loop::begin(Exchange& exchange) {
   exchange.easy = curl_->take();
   try {
     exchange.under_way = std::make_unique<Try>(exchange.easy, exchange.call, options_);
-  } catch (const std::exception& trouble) {  // the file to send
+  } catch (const std::exception& trouble) {  // of the file to send
     curl_easy_reset(exchange.easy);
     curl_->give_back(std::exchange(exchange.easy, nullptr));
     Failure failure{Failure::Kind::problem, 0, fail(Code::unknownFile, trouble.what()), nullptr};
@@ -262,7 +262,7 @@ void Loop::finish(Exchange& exchange, int curl_code) {
                                          failure.error.code != Code::unknown && failure.error.code != Code::internal);
   exchange.maybe_done = exchange.maybe_done || !undone;
   failure.maybe_done = exchange.maybe_done && exchange.call.method != "GET" && exchange.call.method != "HEAD";
-  // What breaks a call that was well for long begins a new absence.
+  // If a long-lived call breaks after it went well, this is a new absence of the hub.
   const bool was_well = exchange.call.lasting && !failure.unseen && !failure.late;
   if (was_well && now() - exchange.try_begun > kWell) exchange.away_since = now();
   const auto pause = std::max(backoff(++exchange.tries, kFirstPause, kLongestPause), failure.retry_after);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls to a real listener: which are made again, when, and what is known of one that failed.
+// Calls to a real listener: which are repeated, when, and what is known of one that failed.
 #include "transport/loop.h"
 
 #include <fcntl.h>
@@ -23,8 +23,8 @@ std::string problem(const std::string& code) {
   return R"({"code":")" + code + R"(","title":"no"})";
 }
 
-// A connection for each request: hears it and says the next of these answers, the last again and again. An empty one:
-// it is closed without a word.
+// Serves one request per connection and gives the next of these answers, the last one again and again. An empty answer:
+// the connection is closed without a word.
 struct Script {
   explicit Script(std::vector<std::string> answers) : answers(std::move(answers)) {}
   void serve(int connection) {
@@ -61,7 +61,7 @@ Call call_of(std::string method, bool repeatable = false) {
   return call;
 }
 
-// Pauses pass at once.
+// Does not wait for pauses.
 Answer<Reply> made(Loop& loop, Call call) {
   std::optional<Answer<Reply>> answer;
   loop.start(std::move(call), [&](Answer<Reply> got) { answer = std::move(got); });
@@ -239,7 +239,7 @@ TEST(Transport, AServerThatDiesWithTheRequestMayHaveActed) {
   EXPECT_EQ(hub.requests.size(), 1u);
 }
 
-// libcurl itself makes a call again that met a dying connection, and meets nobody then: that it could not connect does
+// libcurl by itself repeats a call that met a dying connection, and then cannot connect. So "could not connect" does
 // not mean that nobody saw the call.
 TEST(Transport, AServerThatDiesWithARequestOnAKeptConnectionMayHaveActed) {
   std::promise<void> refusing;

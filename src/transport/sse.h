@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server-sent events (the WHATWG HTML standard, 9.2.6) taken apart, however the bytes come in pieces. Lines end with
-// LF, CR or CRLF; a block of lines ends with an empty one; `:` begins a comment. An id alone only moves the position.
+// Parses server-sent events (the WHATWG HTML standard, 9.2.6), however the bytes are split. Lines end with LF, CR or
+// CRLF, a block of lines ends with an empty line, and `:` begins a comment. An id alone only moves the position.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 namespace geres::transport {
 
 struct Frame {
-  std::string id;    // the last one set, by this block or before; empty: none yet
+  std::string id;    // the last one set, by this block or an earlier one; empty: none yet
   std::string type;  // "message" if it has none
   std::string data;
   bool has_data = false;
@@ -20,9 +20,9 @@ class SseParser {
  public:
   static constexpr std::size_t kBytesMax = 16u << 20;  // of one block
 
-  // False when a block is larger than anything a hub would say.
+  // False when a block is larger than any that a hub sends.
   bool feed(std::string_view bytes, const std::function<void(const Frame&)>& take);
-  // A new connection: what was half said is dropped, the id stays.
+  // For a new connection: drops what was incomplete and keeps the id.
   void reset();
 
  private:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Server-sent events, whole and in pieces.
 #include "transport/sse.h"
 
 #include <gtest/gtest.h>

@@ -36,7 +36,7 @@ Upload::Upload(const std::filesystem::path& file)
   }
   start_.resize(have);
   if (have < kReadBefore)
-    size_ = std::int64_t(have);  // all of it
+    size_ = std::int64_t(have);  // that is the whole file
   else if (facts.st_size >= std::int64_t(have))
     size_ = facts.st_size;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file that a call sends as its body. What it says its size is need not be true: files of /proc say 0, those of
-// /sys say 4,096, and others grow or shrink meanwhile. What is announced is what is sent.
+// The file that a call sends as its body. The size that stat reports may be wrong: files of /proc say 0, those of /sys
+// say 4,096, and others grow or shrink meanwhile. As many bytes are sent as were announced.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +20,15 @@ class Upload {
   explicit Upload(const std::filesystem::path& file);
   Upload(std::shared_ptr<const Fd> file, std::int64_t bytes) : fd_(std::move(file)), size_(bytes) {}  // from its start
 
-  // How many bytes there will be; nullopt: as many as come until its end.
+  // How many bytes there will be; nullopt: unknown until the end.
   std::optional<std::int64_t> size() const { return size_; }
-  ssize_t read(std::span<char> into);  // 0: that was all; -1: it cannot be read, or has become shorter
+  ssize_t read(std::span<char> into);  // 0: the end; -1: it cannot be read, or has become shorter
   bool seek(std::int64_t offset);
   bool changed() const { return changed_; }
 
  private:
   std::shared_ptr<const Fd> fd_;
-  std::string start_;  // a small file is read whole before, so that it is one moment's content
+  std::string start_;  // a small file is read in full beforehand, so that its content is of one moment
   std::optional<std::int64_t> size_;
   std::int64_t at_ = 0;
   bool changed_ = false;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Files whose size is not what the system says.
 #include "transport/upload.h"
 
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One lease and what its handler makes of it. Who may touch what: the grant never changes; the network thread's part is
-// the session's and the reports'; the crew's part is under the crew's mutex.
+// One lease and what its handler makes of it. The grant never changes; the network thread's part belongs to the session
+// and the reports; the crew's part is guarded by the crew's mutex.
 //
 //   waiting ──► running ──► ended ──► (accepted or refused: gone)
 //
-// `dropped` on the way: the lease is lost, and nothing of the attempt is told any more.
+// `dropped` at any point: the lease is lost, and nothing of the attempt is reported any more.
 #pragma once
 
 #include <atomic>
@@ -32,16 +32,16 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
   std::string id, type, tenant, parameters;
   Crew* crew = nullptr;
 
-  // the network thread's
+  // owned by the network thread
   Millis deadline = 0;
   bool dropped = false;
-  bool end_in_flight = false;  // the report under way tells it
-  bool plainly_told = false;   // the hub refused a report because of it
+  bool end_in_flight = false;  // the report in transit carries the end
+  bool plainly_told = false;   // the hub refused a report because of it, so it is told without details
 
-  // the crew's
+  // guarded by the crew's mutex
   Stage stage = Stage::waiting;
   Millis started_at = 0;
-  std::optional<wire::ProgressItem> progress;  // not told yet
+  std::optional<wire::ProgressItem> progress;  // not sent yet
   wire::FinishedItem finished;                 // once ended
 
   std::atomic<StopReason> stopped{StopReason::none};

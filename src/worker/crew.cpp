@@ -17,7 +17,7 @@ using model::Outcome;
 constexpr std::size_t kResultBytesMax = 64 << 10;
 constexpr std::size_t kErrorBytesMax = 500;
 
-// Fit for JSON and for one line of a terminal.
+// Made fit for JSON and for one line of a terminal.
 std::string sentence(std::string_view text) {
   std::string clean = replace_bad_utf8(text);
   std::replace(clean.begin(), clean.end(), '\n', ' ');
@@ -34,7 +34,7 @@ Result call(const Handler& handler, Job& job) {
   } inside;
   try {
     return handler(job);
-  } catch (const abi::__forced_unwind&) {  // pthread_exit(): the thread ends, and must
+  } catch (const abi::__forced_unwind&) {  // pthread_exit() in a handler: the thread must be allowed to end
     throw;
   } catch (const Abort& abort) {
     return Result::abort(abort.what());
@@ -84,7 +84,7 @@ void put_result(wire::FinishedItem& item, const std::string& text) {
   item.resultTruncated = kept.size() < text.size();
   item.result =
       valid_utf8(kept) ? std::string(kept) : std::string(utf8_prefix(replace_bad_utf8(kept), kResultBytesMax));
-  std::erase(*item.result, '\0');  // as of a process: the hub takes none
+  std::erase(*item.result, '\0');  // as for processes, since the hub accepts none
 }
 
 }  // namespace
@@ -94,7 +94,7 @@ Crew::Crew(int threads, const Handlers& handlers, const Clock& clock, std::funct
   try {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
     threads_.emplace_back([this] { set_stops(); });
-  } catch (...) {  // no more threads to be had
+  } catch (...) {  // the system gives no more threads
     close();
     throw;
   }
@@ -187,13 +187,13 @@ void Crew::close() {
 
 void Crew::progress(Attempt& attempt, wire::ProgressItem item) {
   const std::lock_guard lock(mutex_);
-  if (attempt.stage != Stage::running) return;  // a thread that its handler left behind
+  if (attempt.stage != Stage::running) return;  // a call from a thread that the handler has left behind
   const bool first = !attempt.progress;
   attempt.progress = std::move(item);
   if (first) note(news_.progressed, attempt.shared_from_this());
 }
 
-// With the lock.
+// Call it with the lock held.
 void Crew::note(std::vector<AttemptPtr>& kind, AttemptPtr attempt) {
   kind.push_back(std::move(attempt));
   if (!std::exchange(nudged_, true)) nudge_();

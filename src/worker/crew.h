@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The threads that run handlers, the queue before them and the news behind them. The network thread adds attempts and
-// collects news; it is nudged once when there is some, however many come until it collects. One more thread sets stop
-// tokens, as their callbacks are the user's and may take long.
+// The threads that run handlers, the queue before them and the news after them. The network thread adds attempts and
+// collects news; it is nudged once, however much comes until it collects. One more thread sets the stop tokens, because
+// their callbacks are the user's and may take long.
 #pragma once
 
 #include <condition_variable>
@@ -36,24 +36,24 @@ class Crew {
   Crew& operator=(const Crew&) = delete;
 
   void add(std::vector<AttemptPtr> attempts);
-  // True: it had not started and never will; it has ended with this.
+  // True: its handler had not started and never will; the attempt has ended with this.
   bool take_back(Attempt& attempt, model::Outcome outcome, std::string error);
-  // Nothing if it has ended. Of several reasons the first counts, but a cancel outweighs a lease and a leaving.
+  // Does nothing if it has ended. The first reason counts, but a cancel outweighs a lost lease and a leaving worker.
   void ask_to_stop(const AttemptPtr& attempt, StopReason reason);
   News collect();
-  std::pair<Stage, Millis> stage(const Attempt& attempt) const;  // and when it started
+  std::pair<Stage, Millis> stage(const Attempt& attempt) const;  // and when the handler started
   std::optional<wire::ProgressItem> take_progress(Attempt& attempt);
   Load load() const;
-  void close();  // what waits never starts; returns when all handlers have
+  void close();  // queued attempts never start; returns when all handlers have returned
 
-  void progress(Attempt& attempt, wire::ProgressItem item);  // a handler's thread
+  void progress(Attempt& attempt, wire::ProgressItem item);  // called on a handler's thread
 
  private:
   void work();
   void set_stops();
   wire::FinishedItem run(Attempt& attempt) const;
   static wire::FinishedItem ended(const Attempt& attempt, const Result& result);
-  void finish(const AttemptPtr& attempt, wire::FinishedItem end);  // with the lock
+  void finish(const AttemptPtr& attempt, wire::FinishedItem end);  // call it with the lock held
   void note(std::vector<AttemptPtr>& kind, AttemptPtr attempt);
 
   const Handlers& handlers_;
@@ -62,7 +62,7 @@ class Crew {
 
   mutable std::mutex mutex_;
   std::condition_variable filled_;
-  std::deque<AttemptPtr> queue_;  // and those taken back, until somebody passes them
+  std::deque<AttemptPtr> queue_;  // including those taken back, until a thread skips them
   Load load_;
   News news_;
   bool nudged_ = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a handler sees of its job.
+// The public Job: what a handler sees of its job.
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 

@@ -30,7 +30,7 @@ std::optional<Millis> Reports::shortest_lease() const {
 }
 
 void Reports::progressed(AttemptPtr attempt, wire::ProgressItem item) {
-  if (!item.percent)  // a message alone leaves the percentage as it was
+  if (!item.percent)  // a message alone keeps the percentage
     if (const auto untold = progress_.find(attempt); untold != progress_.end()) item.percent = untold->second.percent;
   progress_[std::move(attempt)] = std::move(item);
 }
@@ -45,7 +45,7 @@ wire::Report Reports::build() {
     flight_->running.push_back(attempt);
   }
   for (auto& attempt : std::exchange(started_, {})) {
-    // An end says that it started; but progress would be told before it.
+    // An end implies the start. But progress needs the start to be told before it.
     if (attempt->dropped || (attempt->end_in_flight && !progress_.contains(attempt))) continue;
     report.started.push_back(attempt->lease);
     flight_->started.push_back(std::move(attempt));
@@ -84,7 +84,8 @@ void Reports::lost(const host::HubAnswer&, bool refused) {
   const bool alone = flight.finished.size() == 1 && flight.progress.empty();
   const AttemptPtr culprit = refused && alone ? flight.finished.front() : nullptr;
   tell_again(std::move(flight), refused);
-  // The same report again would be refused again: the ends are told one by one, so that one bad item holds up no other.
+  // The same report would be refused again. Ends are now sent one by one, so that one bad item does not hold up the
+  // others.
   if (refused) ends_max_ = 1;
   if (culprit) events_.unspeakable(culprit);
 }
@@ -92,7 +93,7 @@ void Reports::lost(const host::HubAnswer&, bool refused) {
 void Reports::tell_again(Flight flight, bool refused) {
   for (auto& attempt : flight.started) started_.push_back(std::move(attempt));
   for (auto& [attempt, item] : flight.progress)
-    if (!refused) progress_.emplace(std::move(attempt), std::move(item));  // unless there is a newer one
+    if (!refused) progress_.emplace(std::move(attempt), std::move(item));  // unless there is newer progress
   for (auto at = flight.finished.rbegin(); at != flight.finished.rend(); ++at) {
     (*at)->end_in_flight = false;
     ended_.push_front(std::move(*at));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells the hub what became of the leases; when is host/link/report_line.h's matter. Everything that came while a
-// report was under way goes into the next, so that they grow with the load. What a lost report carried is told again;
-// an end until the hub accepts or refuses it.
+// Tells the hub what became of the leases; host/link/report_line.h decides when. Whatever comes while a report is in
+// transit goes into the next one, so reports grow with the load. What a lost report carried is sent again; an end until
+// the hub accepts or refuses it.
 #pragma once
 
 #include <deque>
@@ -22,9 +22,10 @@ using Held = std::unordered_map<std::string, AttemptPtr>;  // by lease, until th
 class Reports final : public host::ReportLine::Source {
  public:
   struct Events {
-    // A report was taken in: the leases in `running` are renewed as of `sent_at`, but for those the answer calls lost.
+    // A report was accepted: the leases in `running` are renewed as of `sent_at`, except those that the answer calls
+    // lost.
     std::function<void(const wire::Reported& answer, const std::vector<AttemptPtr>& running, Millis sent_at)> answered;
-    // A report that told nothing but this attempt's end was refused as a whole.
+    // A report that contained only this attempt's end was refused.
     std::function<void(const AttemptPtr& attempt)> unspeakable;
   };
 
@@ -43,7 +44,7 @@ class Reports final : public host::ReportLine::Source {
   void lost(const host::HubAnswer& answer, bool refused) override;
 
  private:
-  // What the report under way carries.
+  // What the report in transit carries.
   struct Flight {
     std::vector<AttemptPtr> running, started, finished;
     std::vector<std::pair<AttemptPtr, wire::ProgressItem>> progress;

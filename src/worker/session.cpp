@@ -14,7 +14,7 @@ using model::HostMode;
 using model::Outcome;
 
 constexpr Millis kNever = Millis(1) << 60;
-constexpr Millis kNameTakenMax = 10'000;  // an earlier life may need a moment to be given up
+constexpr Millis kNameTakenMax = 10'000;  // the hub may need a moment to give up an earlier life
 constexpr Millis kStartPause = 5, kEndPause = 2, kProgressPause = 1;
 constexpr std::size_t kEndsAtOnce = 500;
 constexpr Millis kStopBeforeMax = 10'000;
@@ -24,7 +24,7 @@ std::string text_of(const json::object& from, std::string_view name) {
   return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
 }
 
-// Handlers are asked to stop so long before a lease ends.
+// How long before the end of a lease its handler is asked to stop.
 Millis stop_before(const Attempt& attempt) {
   return std::min(attempt.ttl / 4, kStopBeforeMax);
 }
@@ -92,7 +92,7 @@ void Session::refused(host::Refusal why, const std::string& problem) {
   }
 }
 
-// The hub does not know this worker any more: none of its leases is current.
+// The hub does not know this worker any more, so none of its leases is current.
 void Session::gone() {
   reports_.end();
   member_.set_last_id({});
@@ -142,7 +142,7 @@ void Session::take_news() {
   }
 }
 
-// Leases that run out and attempts that take too long. Walks over all only when one of them may be due.
+// Finds leases that run out and attempts that take too long. Looks at all of them only when one may be due.
 void Session::watch_time() {
   const Millis now = clock_.monotonic();
   if (now < watch_at_) return;
@@ -181,8 +181,8 @@ void Session::watch_at(Millis at) {
   link_.after(at - clock_.monotonic(), [] {});
 }
 
-// How many slots the open fetch should name: all, as the hub counts which are free. But a fetch costs a round trip, so
-// while handlers have enough to do, the next one waits until a quarter of what may be held is free.
+// How many slots the open fetch should name. All of them, because the hub counts which are free. But a fetch costs a
+// round trip, so while the handlers have enough to do, the next fetch waits until a quarter of the places are free.
 int Session::wish() {
   if (member_.stopping() || member_.mode() != HostMode::run) return 0;
   const bool enough = crew_.load().waiting > 0 && (settings_.capacity - live_) * 4 < settings_.capacity;
@@ -207,7 +207,7 @@ AttemptPtr Session::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   const Millis deadline = host::lease_end(counted_from, grant.ttlMs);
   const auto* job = grant.job.if_object();
   if (deadline <= clock_.monotonic() ||
-      job == nullptr) {  // not named in the next report: the hub takes it back at once
+      job == nullptr) {  // it is not named in the next report, so the hub takes it back at once
     say("a lease came too late to be used; given back");
     member_.within(0);
     return nullptr;
@@ -267,7 +267,7 @@ void Session::mode_changed(HostMode mode) {
   if (mode == HostMode::stop) member_.stop_by(settings_.options.drain.count());
 }
 
-// First told in plain words; when even these are refused the lease is left to run out.
+// The first time the end is told again without details; if even that is refused the lease is left to expire.
 void Session::unspeakable(const AttemptPtr& attempt) {
   say("job " + attempt->id + ": the hub refuses the report of its end");
   if (attempt->plainly_told) {
@@ -281,7 +281,7 @@ void Session::unspeakable(const AttemptPtr& attempt) {
   attempt->finished.error = "the hub refused the report of how it ended";
 }
 
-// Nothing of it is told any more. It stays with the crew until its handler returns.
+// Nothing of it is reported any more. The crew keeps it until its handler returns.
 void Session::lose(const AttemptPtr& attempt) {
   attempt->dropped = true;
   if (crew_.take_back(*attempt, Outcome::released, {}))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A worker's life at the hub: registers, keeps the leases, stands between fetches, reports and crew. All of it lives on
+// A worker's life at the hub: registers, keeps the leases, and connects fetches, reports and crew. All of it lives on
 // the link's thread; crew and users only post to it.
 #pragma once
 
@@ -22,8 +22,8 @@ class Session final : private host::Member::Owner {
 
   void start();
   void stop(Millis drain);  // any thread
-  void wait();              // likewise; throws Error
-  Stats stats() const;      // likewise
+  void wait();              // any thread; throws Error
+  Stats stats() const;      // any thread
 
  private:
   // ---- membership
@@ -70,7 +70,7 @@ class Session final : private host::Member::Owner {
 
   int live_ = 0;  // given to the crew and not ended
   std::int64_t taken_ = 0, ended_well_ = 0, ended_otherwise_ = 0;
-  Millis watch_at_ = 0;  // the earliest moment at which a lease or a timeout may be over
+  Millis watch_at_ = 0;  // the earliest time at which a lease or a timeout may be due
   bool finished_ = false;
 
   mutable std::mutex mutex_;

@@ -52,9 +52,9 @@ std::string drawn_name() {
   return host::machine_name().substr(0, 62 - rest.size()) + rest;
 }
 
-// What an earlier life kept in the file; empty: nothing, or another worker whose file this is a copy of.
+// The id that an earlier life kept in the file. Empty: none, or the file is a copy of another worker's.
 std::string last_id_of(const std::string& text, int file, const std::string& name, const Options& options) {
-  if (text.empty() || parse_uuid(text)) return text;  // an id alone: 0.1.0's
+  if (text.empty() || parse_uuid(text)) return text;  // version 0.1.0 wrote the id alone
   struct stat facts {};
   if (::fstat(file, &facts) != 0) return {};
   const auto found = host::read_remembered(text, facts);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options made sense of: environment and defaults filled in, names and files checked. Throws Error, which names the
-// option.
+// Checks the options and fills in environment and defaults. Throws Error, which names the option.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The public Worker: settings, the session, and a run that ends with a signal.
 #include "geres/worker.h"
 
 #include <signal.h>
@@ -23,7 +24,7 @@ extern "C" void geres_worker_signal(int) {
   errno = saved;
 }
 
-// SIGINT and SIGTERM as wake-ups of a thread that may do what a signal handler must not.
+// Turns SIGINT and SIGTERM into wake-ups of a thread that may do what a signal handler must not.
 class Signals {
  public:
   explicit Signals(std::function<void()> told) : fd_(::eventfd(0, EFD_CLOEXEC)), told_(std::move(told)) {
@@ -71,7 +72,7 @@ class Worker::Impl {
     if (!session) throw Error("the worker was not started", "notStarted", "call start() or run() first");
     return *session;
   }
-  Settings settings;  // the session's, once there is one
+  Settings settings;  // moved into the session when that begins
   const std::string name;
   const Millis drain;
   Handlers handlers;
@@ -83,7 +84,7 @@ Worker::Worker(Options options) : impl_(std::make_unique<Impl>(settings_of(std::
   transport::Loop::prepare();
 }
 Worker::~Worker() {
-  // In a forked child there is nobody to wait for, and the connections are the parent's: left alone.
+  // A forked child has no threads to wait for, and the connections are the parent's, so everything is left alone.
   if (impl_ && impl_->made_by != ::getpid()) (void)impl_.release();
 }
 

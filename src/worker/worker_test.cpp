@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Opens once; whoever passes waits for it.
+// Opens once; threads that pass wait for that.
 class Gate {
  public:
   void open() {
@@ -330,7 +330,7 @@ TEST_F(WorkerTest, AHubThatRestartsDisturbsNothing) {
   ASSERT_TRUE(eventually([&] { return state(id) == "running"; }));
   stop_hub();
   gate.open();
-  ASSERT_TRUE(eventually([&] { return worker.stats().running == 0; }));  // the end cannot be told yet
+  ASSERT_TRUE(eventually([&] { return worker.stats().running == 0; }));  // the end cannot be reported yet
   start_hub();
   EXPECT_EQ(text(ended(id), "result"), "1");
   EXPECT_EQ(ran, 1);
@@ -355,7 +355,7 @@ TEST_F(WorkerTest, WithoutAHubTheLeaseEndsAndTheJobRunsAgain) {
   relay.lead_to(url);
   const auto job = ended(id);
   EXPECT_EQ(text(job, "state"), "finished");
-  // Not always the second: a lease that a repeated fetch is granted counts from its first try, and may be given back.
+  // Not always the second: a lease granted to a repeated fetch counts from the first try, and may be given back.
   EXPECT_GE(std::atoi(text(job, "result").c_str()), 2);
   EXPECT_EQ(job.at("failures").as_int64(), 0);
 }
@@ -375,10 +375,10 @@ TEST_F(WorkerTest, AStateFileGivesBackWhatAnEarlierLifeHeld) {
   const auto job = ended(id);
   EXPECT_EQ(text(job, "result"), "2");
   EXPECT_EQ(job.at("hostLosses").as_int64(), 1);
-  EXPECT_THROW(Worker{with_state}, Error);  // held by the one that lives
+  EXPECT_THROW(Worker{with_state}, Error);  // the living worker holds it
 }
 
-// An image of a machine brings the file along: whoever starts from it must not end what the first one runs.
+// An image of a machine includes the file. A worker that starts from the copy must not end what the original runs.
 TEST_F(WorkerTest, ACopiedStateFileIsANewWorkers) {
   const auto file = directory.path() / "worker.state", copy = directory.path() / "copy.state";
   std::vector<std::string> lines;

@@ -12,7 +12,8 @@
 namespace geres::cli::client {
 namespace {
 
-constexpr Millis kSilence = 60'000;  // of a stream: a hub that is gone without a sign; its heartbeat comes every 15 s
+// Of a stream. A hub that is there sends a heartbeat every 15 s.
+constexpr Millis kSilence = 60'000;
 
 Failure not_ours(unsigned status, const std::string& what) {
   Failure failure{Failure::Kind::foreign, status, {}, nullptr};
@@ -29,7 +30,7 @@ Answer<json::value> Client::json_of(const Call& call) {
   auto reply = transport_.send(call);
   if (!reply) return reply.error();
   if (reply->body.empty()) return json::value(nullptr);
-  // The hub's own lists may nest a job's parameters as deep as they were let in.
+  // The document may be nested as deep as any that the hub has accepted, because lists contain jobs' parameters.
   auto document = json::parse(reply->body);
   if (!document) return not_ours(reply->status, document.error().message);
   return *document;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A hub as seen by a program that uses it: JSON in, JSON or a typed failure out. The shapes are those of
-// api/openapi.yaml; readers take what they know and leave the rest, so that a newer hub can be talked to.
-// One thread at a time.
+// A hub as seen by a program that uses it: JSON in, JSON or a typed failure out, in the shapes of api/openapi.yaml.
+// Readers take what they know and ignore the rest, so that newer hubs work. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -25,27 +24,27 @@ class Client {
   explicit Client(Options options) : transport_(std::move(options)) {}
 
   Answer<json::value> get(const std::string& path, Query query = {});
-  // Answers when the hub does, which may take `wait`; `idle` runs meanwhile, ten times a second or more.
+  // Returns when the hub answers, which may take `wait`; meanwhile calls `idle` at least ten times a second.
   Answer<json::value> get_waiting(const std::string& path, Query query, Millis wait, Idle idle);
   // With an idempotency key the call is repeated while the hub is away.
   Answer<json::value> post(const std::string& path, const json::value& body, const std::string& key = {},
                            Query query = {});
-  // A POST that does no harm when it happens twice (drain, pause, cancel).
+  // A POST that may be sent twice without harm (drain, pause, cancel).
   Answer<json::value> post_again(const std::string& path, const json::value& body, Query query = {});
   Answer<json::value> put(const std::string& path, const json::value& body);
   Answer<json::value> patch(const std::string& path, const json::value& body);
   Answer<json::value> remove(const std::string& path, Query query = {});
   Answer<bool> exists(const std::string& path);
 
-  // Streams a file up; the answer is the hub's JSON.
+  // Sends a file; the answer is the hub's JSON.
   Answer<json::value> upload(const std::string& path, const std::filesystem::path& file,
                              const std::string& content_type);
-  // Streams an answer's bytes into `sink` until it ends or the sink says false. `idle` as above.
+  // Passes the answer's bytes to `sink` until the answer ends or the sink returns false. `idle` as above.
   Answer<Reply> stream(const std::string& path, Query query, Sink sink, Idle idle = {});
-  // Into a file, which the caller then puts into its place. Throws std::system_error when it cannot be written.
+  // Downloads to a file, which the caller then moves to its place. Throws std::system_error when it cannot be written.
   Answer<std::uint64_t> download(const std::string& path, Query query, NewFile& file);
 
-  // All pages of a list, in the hub's order, each item handed to `take` (false ends it).
+  // Reads all pages of a list, in the hub's order, and gives each item to `take`, which may return false to stop.
   Answer<std::size_t> list(const std::string& path, Query query, const std::function<bool(const json::value&)>& take);
 
   Transport& transport() { return transport_; }
@@ -56,7 +55,7 @@ class Client {
   Transport transport_;
 };
 
-// Lenient looks into an answer: what is absent or of another kind is empty.
+// Lenient reading of an answer: a member that is absent or of another type counts as empty.
 std::string text_of(const json::value& from, std::string_view member);
 std::int64_t number_of(const json::value& from, std::string_view member, std::int64_t otherwise = 0);
 double real_of(const json::value& from, std::string_view member);

@@ -16,7 +16,7 @@ Answer<Reply> Transport::send(const Call& call) {
     sent.sink = [&](std::string_view piece) {
       try {
         return call.take(piece) ? transport::Take::more : transport::Take::enough;
-      } catch (...) {  // must not pass through libcurl's frames
+      } catch (...) {  // an exception must not pass through libcurl's frames
         thrown = std::current_exception();
         return transport::Take::enough;
       }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls to a hub by a command that has nothing else to do meanwhile: one at a time, on the thread that asks, ended by
-// Ctrl-C. The calls themselves are src/transport's.
+// Calls to a hub by a command that has nothing else to do meanwhile: one at a time, on the calling thread, ended by
+// Ctrl-C. src/transport makes the calls.
 #pragma once
 
 #include <atomic>
@@ -18,17 +18,17 @@ using transport::Query;
 using transport::Reply;
 
 struct Options : transport::Options {
-  // A hub that has never answered is not waited for: a wrong address is told at once.
+  // Does not wait for a hub that has never answered, so that a wrong address is reported at once.
   Options() { wait_for_first = false; }
   std::string token;                        // empty: none is sent
   const std::atomic<bool>* stop = nullptr;  // set: calls end soon with Failure::Kind::stopped
 };
 
 struct Call : transport::Call {
-  // Takes the body of a 2xx answer in pieces, instead of transport::Call::sink; false ends the call (which then counts
+  // Takes the body of a 2xx answer in pieces, instead of transport::Call::sink. false ends the call (which then counts
   // as answered). May throw.
   std::function<bool(std::string_view piece)> take;
-  std::function<void()> idle;  // called at least ten times a second meanwhile
+  std::function<void()> idle;  // called at least ten times a second during the call
 };
 
 class Transport {

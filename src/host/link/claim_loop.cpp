@@ -12,8 +12,8 @@ namespace {
 constexpr Millis kWaitMax = 20'000;
 constexpr Millis kWaitMin = 2'000;
 constexpr Millis kRepeatMax = 2'000;
-constexpr Millis kDoubtAfter = 500;       // a call sent later than that is not doubted
-constexpr Millis kReplacedAfter = 1'000;  // a call that a newer one has replaced is answered at once
+constexpr Millis kDoubtAfter = 500;       // a call sent more recently than this is not doubted
+constexpr Millis kReplacedAfter = 1'000;  // the hub answers a replaced call at once, so after this it is sent again
 constexpr std::ptrdiff_t kFlyingMax = 4;
 
 }  // namespace
@@ -21,7 +21,7 @@ constexpr std::ptrdiff_t kFlyingMax = 4;
 void ClaimLoop::begin(Membership membership) {
   end();
   membership_ = std::move(membership);
-  // Where reports are to come often, a fetch whose connection died unseen is to be noticed soon too.
+  // A host that reports often should also notice soon that a fetch's connection died without a sign.
   wait_ = std::clamp(4 * membership_->report_ms, kWaitMin, kWaitMax);
   answer_slack_ = wait_ / 2;
 }
@@ -39,14 +39,14 @@ void ClaimLoop::pump(int slots) {
   if (calls_.empty() || calls_.back().settled) return open(slots);
   const Call& newest = calls_.back();
   if (newest.slots == slots || !newest.flying) return;
-  // Those that have been answered and wait for an older one to settle are in nobody's way.
+  // Calls that are answered and only wait for an older one to be settled do not count.
   if (std::count_if(calls_.begin(), calls_.end(), [](const Call& call) { return call.flying; }) >= kFlyingMax) return;
   look_after(calls_.back());
   open(slots);
 }
 
-// A newer call is about to take its place, so the hub answers it. If nothing comes, its connection is dead without a
-// sign, and what it was granted is asked for by another.
+// A newer call is about to replace this one, and then the hub answers it. If no answer comes its connection has died
+// without a sign, and the call is sent again to ask for what it was granted.
 void ClaimLoop::look_after(const Call& replaced) {
   link_.after(kReplacedAfter, [this, id = replaced.id, tries = replaced.tries, generation = generation_] {
     Call* call = generation == generation_ ? find(id) : nullptr;
@@ -66,8 +66,8 @@ void ClaimLoop::open(int slots) {
 }
 
 void ClaimLoop::send(Call& call) {
-  // Leases count from the first try that may have reached the hub. So an old call only asks what it was granted then:
-  // what it were granted now would be half over on arrival.
+  // Leases count from the first try that may have reached the hub. So an old call only asks what it was granted then: a
+  // new grant would be half over when it arrives.
   const bool old = call.reached && clock_.monotonic() - call.first_sent > kRepeatMax;
   const bool asks = &call == &calls_.back() && !old;
   wire::Fetch body{call.id, asks ? call.slots : 0, json::Duration{asks ? wait_ : 0}};
@@ -86,8 +86,8 @@ void ClaimLoop::send(Call& call) {
              });
 }
 
-// The hub was out of reach for a while: a call from before may wait on a connection that is dead without a sign. The
-// repeat takes its place.
+// The hub was out of reach for a while, so an older call may be waiting on a connection that died without a sign. The
+// repeat replaces it.
 void ClaimLoop::doubt() {
   if (!membership_) return;
   for (auto& call : calls_)
@@ -104,7 +104,7 @@ ClaimLoop::Call* ClaimLoop::find(const std::string& id) {
 
 void ClaimLoop::answered(const std::string& id, int tries, const HubAnswer& answer) {
   Call* call = find(id);
-  if (call == nullptr || call->tries != tries) return;  // it was doubted: the repeat gets the same answer
+  if (call == nullptr || call->tries != tries) return;  // it was doubted, and its repeat gets the same answer
   call->flying = false;
   events_.heard(answer.status != 0);
   if (host_gone(answer)) return events_.gone();
@@ -128,7 +128,7 @@ void ClaimLoop::settle(Call& call, wire::Fetched fetched) {
   events_.fetched(std::move(fetched), counted_from);
 }
 
-// A hub that answers empty at once, again and again, must not be asked in a tight loop.
+// A hub that keeps answering at once with nothing must not be asked in a tight loop.
 void ClaimLoop::hold_back(const Call& call, const wire::Fetched& fetched) {
   const Millis now = clock_.monotonic();
   const bool empty = fetched.leases.empty() && fetched.cancel.empty() && now - call.first_sent < 100;

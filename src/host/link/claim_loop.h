@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps one fetch open at the hub, so that work, cancels and modes arrive at once, and that the hub sees that its host
-// lives. It names all slots, whatever runs there: the hub counts which are free, and grants one to the open fetch with
-// the report that frees it.
+// Keeps one fetch open at the hub, so that work, cancels and modes arrive at once and the hub sees that the host is
+// alive. A fetch names all slots, whatever runs there: the hub counts which are free, and the report that frees one
+// brings the next job into the open fetch.
 //
-// When another number is to be named, a new fetch takes the place of the open one; the replaced call may still bring
-// leases, so both are waited for, and one that is not answered soon is sent again. A call that got no answer is
-// repeated under its own id until there is one: that is how leases whose answer was lost are found again. `fetched()`
-// therefore only moves over calls that are settled, in their order.
+// To name another number, a new fetch replaces the open one. The replaced call may still bring leases, so both are
+// waited for, and one that is not answered soon is sent again. A call that got no answer is repeated under its own id
+// until there is one: that is how leases are found whose answer was lost. Therefore `fetched()` moves only over calls
+// that are settled, in their order.
 #pragma once
 
 #include <deque>
@@ -25,9 +25,10 @@ namespace geres::host {
 class ClaimLoop {
  public:
   struct Events {
-    // Leases and heldMs count from `counted_from` (monotonic): when the call was first sent, plus what the hub held it.
+    // Leases and heldMs count from `counted_from` (monotonic): when the call was first sent, plus the time for which
+    // the hub held it.
     std::function<void(wire::Fetched answer, Millis counted_from)> fetched;
-    std::function<void(bool reached)> heard;              // the hub answered, or not
+    std::function<void(bool reached)> heard;              // the hub answered, or could not be reached
     std::function<void()> gone;                           // the hub does not know this host any more
     std::function<void(const Trouble& trouble)> trouble;  // for the log
   };
@@ -36,9 +37,9 @@ class ClaimLoop {
       : link_(link), clock_(clock), events_(std::move(events)) {}
 
   void begin(Membership membership);
-  void end();            // answers that are still to come are not told
-  void pump(int slots);  // to name; 0: none for now
-  void doubt();          // the hub answers again: calls that were open meanwhile are sent once more
+  void end();            // later answers are ignored
+  void pump(int slots);  // `slots` to name; 0: the host takes no jobs now
+  void doubt();          // the hub answers again, so calls that were open in the meantime are sent once more
   const std::string& fetched() const { return fetched_; }
   int offered() const;  // slots of the fetch that is open now
 
@@ -49,7 +50,7 @@ class ClaimLoop {
     Millis first_sent = 0;
     Millis sent = 0;  // the last try
     int tries = 0;
-    bool reached = false;  // a try may have got to the hub, and leases may have been granted to it
+    bool reached = false;  // a try may have reached the hub, so leases may have been granted
     bool flying = false;
     bool settled = false;
   };
@@ -68,11 +69,11 @@ class ClaimLoop {
   Events events_;
   std::optional<Membership> membership_;
   std::uint64_t generation_ = 0;
-  std::deque<Call> calls_;  // unsettled ones and those behind them, oldest first
+  std::deque<Call> calls_;  // unsettled ones and those after them, oldest first
   std::string fetched_;
   int empty_answers_ = 0;  // quick ones in a row
   Millis not_before_ = 0;
-  Millis wait_ = 0, answer_slack_ = 0;  // beyond the wait: then the connection counts as dead
+  Millis wait_ = 0, answer_slack_ = 0;  // beyond wait_, after which the connection counts as dead
 };
 
 }  // namespace geres::host

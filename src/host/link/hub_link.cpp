@@ -44,12 +44,12 @@ HubAnswer read(transport::Answer<transport::Reply> got) {
   if (got) {
     answer.status = int(got->status);
     answer.body = std::move(got->body);
-    answer.trouble = "status " + std::to_string(answer.status);  // for who finds no sense in it
+    answer.trouble = "status " + std::to_string(answer.status);  // if the body says nothing useful
     return answer;
   }
   const auto& failure = got.error();
   answer.status = int(failure.status);
-  if (answer.ok()) answer.status = 0;  // it was too large
+  if (answer.ok()) answer.status = 0;  // the download was too large
   answer.sent = !failure.unseen;
   answer.trouble = failure.network.empty() ? failure.error.message : failure.network;
   if (const auto* problem = failure.problem.if_object())
@@ -93,7 +93,7 @@ void HubLink::stop() {
   }
   loop_.wake();
   if (thread_.joinable()) thread_.join();
-  std::vector<std::function<void()>> dropped;  // destroyed after the lock is gone: what they hold may post
+  std::vector<std::function<void()>> dropped;  // destroyed outside of the lock, because what they hold may post
   const std::lock_guard lock(mutex_);
   closed_ = true;
   dropped.swap(posted_);
@@ -126,15 +126,15 @@ void HubLink::run() {
       stopping = stopping_;
       more = !posted_.empty();
     }
-    loop_.turn(more || stopping ? 0 : kWaitMax);  // what the turn has sent goes out at once
+    loop_.turn(more || stopping ? 0 : kWaitMax);  // so that calls made in this turn go out at once
     if (stopping) break;
   }
   loop_.drop();
 }
 
 void HubLink::send(HubCall call, std::function<void(HubAnswer)> done) {
-  call.repeatable = true;  // on a connection that was kept, and was dead
-  call.lasting = true;     // never waits for another
+  call.repeatable = true;  // only after a kept connection turned out to be dead
+  call.lasting = true;     // never waits for another call's end
   std::shared_ptr<Download> download;
   if (call.download) {
     download = std::make_shared<Download>();

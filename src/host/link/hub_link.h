@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's only way to the hub, and its loop: one thread that drives all transfers (src/transport), timers, and
-// whatever other threads post to it. All state of the agent lives on that thread, so none of it needs a lock.
+// The agent's only connection to the hub, and its loop: one thread that drives all transfers (src/transport), timers,
+// and whatever other threads post to it. All state of the agent lives on that thread, so none of it needs a lock.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,7 @@
 
 namespace geres::host {
 
-// Made once: whether it is made again is for who has sent it. One that moves a file has no limit but 30 s of silence.
+// Sent once; whoever sends it decides about repeats. A call that moves a file has no time limit except 30 s of silence.
 struct HubCall : transport::Call {
   HubCall() { method = "POST"; }
   std::shared_ptr<Fd> download;  // where the body of a 2xx answer goes
@@ -27,24 +27,25 @@ struct HubCall : transport::Call {
 };
 
 struct HubAnswer {
-  int status = 0;       // 0: no answer; see `trouble`
-  bool sent = true;     // false: the hub cannot have seen it
-  std::string body;     // of a 2xx answer
-  std::string trouble;  // what the hub says in a problem answer, or the network in place of one; for the log and people
-  std::string request_id;  // … by which the hub's log knows the call
-  bool ours = false;       // … and it is this machine's: disk full, or a download larger than allowed
-  bool disk = false;       // … of its disk, other than that it is full
+  int status = 0;    // 0: no answer; see `trouble`
+  bool sent = true;  // false: the hub cannot have seen the call
+  std::string body;  // of a 2xx answer
+  // The hub's own words in a problem answer, else those of the network; for the log and for people.
+  std::string trouble;
+  std::string request_id;  // … by which the hub's log names the call
+  bool ours = false;       // … and it is about this machine: disk full, or a download larger than allowed
+  bool disk = false;       // … about its disk, other than that it is full
   Millis retry_after_ms = 0;
   Millis sent_at = 0;  // monotonic, before the first byte went out
   std::string sha256;  // of the download
   bool ok() const { return transport::verdict(unsigned(status)) == transport::Verdict::good; }
-  // Worth the same call again: hosts and workers must get through.
+  // Worth sending again: hosts and workers have to get through.
   bool again() const {
     return status == 0 || (!ok() && transport::verdict(unsigned(status)) != transport::Verdict::refused);
   }
 };
 
-// The hub does not know the host whose call this was.
+// The answer says that the hub does not know the host that called.
 bool host_gone(const HubAnswer& answer);
 
 class HubLink {
@@ -58,13 +59,13 @@ class HubLink {
   HubLink(Options options, const Clock& clock);
   ~HubLink();  // stop()
 
-  // `turn` runs at the end of each turn of the loop: after all that was posted, due or answered has been told.
+  // `turn` runs at the end of each turn of the loop, after everything posted, due or answered has been handled.
   void start(std::function<void()> turn);
-  void stop();  // ends all calls without telling; not from the loop's thread
+  void stop();  // ends all calls without calling back; not from the loop's thread
 
   void post(std::function<void()> task);  // any thread; done in order
 
-  // The loop's thread only. The callback comes once, on the same thread, unless the link stops before.
+  // The loop's thread only. Calls back once, on the same thread, unless the link stops before.
   void send(HubCall call, std::function<void(HubAnswer)> done);
   void after(Millis delay_ms, std::function<void()> task) { loop_.after(delay_ms, std::move(task)); }
 
@@ -75,7 +76,7 @@ class HubLink {
   transport::Loop loop_;
   std::function<void()> turn_;
   std::thread thread_;
-  std::atomic<std::thread::id> own_;  // its id, known to itself before anybody asks
+  std::atomic<std::thread::id> own_;  // set before any other thread can ask
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;
   bool stopping_ = false;

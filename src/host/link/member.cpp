@@ -62,7 +62,8 @@ void Member::registered(const HubAnswer& answer) {
 
 void Member::refused(const HubAnswer& answer) {
   const std::string& problem = answer.trouble;
-  if (answer.status == 409) {  // its own earlier life is named, so it is another's, or what it knew of that was lost
+  // We named our own earlier life, so the name is another host's, or the hub has lost track of that life.
+  if (answer.status == 409) {
     const Millis now = clock_.monotonic();
     if (name_taken_since_ == 0) name_taken_since_ = now;
     if (now - name_taken_since_ > name_taken_max_) return owner_.refused(Refusal::nameTaken, problem);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host's or worker's life as a member of its hub: registers (and again when told to), fetches and reports as whom the
-// hub took it, knows whether the hub can be reached and what it wants of its members, and says goodbye at the end. What
-// is fetched and what there is to report is its owner's matter.
+// A host's or worker's life as a member of its hub: it registers (and again when told to), fetches and reports under
+// the id that the hub gave it, knows whether the hub can be reached and which mode it asks for, and says goodbye at the
+// end. What is done with fetched leases and what is reported is up to the owner.
 #pragma once
 
 #include <functional>
@@ -17,32 +17,32 @@
 
 namespace geres::host {
 
-// Why a registration cannot succeed, however often it is tried.
+// Why a registration cannot succeed, however often it is repeated.
 enum class Refusal { foreign, nameTaken, token, request };
 
 // The loop's thread.
 class Member {
  public:
-  // What joins, and what it makes of what it is told.
+  // The host or worker that joins, and its reactions.
   class Owner {
    public:
     virtual wire::RegisterHost registration() const = 0;
-    virtual std::string token() const = 0;                // that registers
+    virtual std::string token() const = 0;                // for the registration
     virtual std::string isolation() const { return {}; }  // wire::kIsolationHeader; empty: nothing to say
     virtual std::string limits() const { return {}; }     // wire::kLimitsHeader; likewise
     virtual void joined() = 0;
     virtual void refused(Refusal why, const std::string& problem) = 0;
-    virtual void gone() = 0;  // the hub forgot it: no lease is current, nothing can be told
+    virtual void gone() = 0;  // the hub forgot it: no lease is current, nothing can be reported
     virtual void mode_changed(model::HostMode mode) = 0;
     virtual void take_in(wire::Fetched fetched, Millis counted_from) = 0;  // claim_loop.h
-    virtual void reached(bool reached) const = 0;         // the hub answers again, or does not; for the log
-    virtual void trouble(const Trouble& what) const = 0;  // it is tried again; likewise
+    virtual void reached(bool reached) const = 0;         // the hub answers again, or no longer; for the log
+    virtual void trouble(const Trouble& what) const = 0;  // it will be repeated; for the log
 
    protected:
     ~Owner() = default;
   };
 
-  // `name_taken_max`: so long its name may be another's, who is about to be given up.
+  // `name_taken_max`: for how long the name may be held by an earlier life that the hub is about to give up.
   Member(HubLink& link, const Clock& clock, Millis name_taken_max, Owner& owner, ReportLine::Source& reports);
 
   // ---- joining
@@ -50,23 +50,25 @@ class Member {
   bool joining() const { return joining_; }                                // the hub's answer is awaited
   const std::optional<Membership>& membership() const { return joined_; }  // nullopt: none, or gone
   const std::string& last_id() const { return last_id_; }                  // of this or an earlier membership
-  void set_last_id(std::string id) { last_id_ = std::move(id); }           // that the next is to replace; "": none
+  // Of the earlier membership that the next one replaces; "": none.
+  void set_last_id(std::string id) { last_id_ = std::move(id); }
 
   // ---- each turn of the loop
-  void pump(int slots);                                        // opens a fetch and sends a report where due
-  int offered() const { return claims_.offered(); }            // slots of the open fetch
-  void within(Millis delay_ms) { reports_.within(delay_ms); }  // something is to be told; 0: with this turn
+  void pump(int slots);                              // opens a fetch and sends a report when due
+  int offered() const { return claims_.offered(); }  // slots of the open fetch
+  // There is something to report; 0: at the end of this turn.
+  void within(Millis delay_ms) { reports_.within(delay_ms); }
   bool reachable() const { return reachable_; }
   model::HostMode mode() const { return mode_; }
-  void heed(model::HostMode mode);  // what an answer has said
+  void heed(model::HostMode mode);  // takes over a mode from an answer
 
   // ---- leaving
-  void stop_by(Millis drain_ms);  // what runs may go on so long; never longer than was said before
+  void stop_by(Millis drain_ms);  // how long running jobs may go on; never longer than an earlier call said
   bool stopping() const { return stop_at_.has_value(); }
-  bool time_is_up();  // true once: what runs has to be stopped
+  bool time_is_up();  // true once: what runs must be stopped
   bool time_was_up() const { return time_was_up_; }
-  bool out_of_reach() const;  // there is nobody to say goodbye to
-  bool said_goodbye();        // while nothing is held: says it, and then whether it was said
+  bool out_of_reach() const;  // nobody can be told goodbye
+  bool said_goodbye();        // call it when nothing is held: says goodbye, and later returns whether that was done
 
  private:
   void registered(const HubAnswer& answer);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a host is to the hub, and when its leases end.
+// A host's identity at its hub, and when its leases end.
 #pragma once
 
 #include <string>
@@ -10,25 +10,25 @@
 
 namespace geres::host {
 
-// Who this host is to the hub.
+// This host's identity at the hub.
 struct Membership {
   std::string id;
   std::string secret;
   Millis report_ms = 5'000;
-  int protocol = 1;  // of this host and its hub, wire::kProtocol at most
+  int protocol = 1;  // the one that host and hub agreed on, at most wire::kProtocol
 
-  // What a hub of an older protocol would refuse.
+  // What a hub with an older protocol would refuse.
   bool takes_files_left_out() const { return protocol >= 2; }  // in the report of an end
   bool takes_health() const { return protocol >= 2; }          // in fetches and reports
 };
 
-// What a 201 to a registration says.
+// Reads the 201 answer to a registration.
 Result<Membership> membership(const HubAnswer& registered);
 
-// This machine's name in the form of a host's name.
+// This machine's name, changed to be valid as a host's name.
 std::string machine_name();
 
-// When a lease counts as over on this side: a margin before its end.
+// When a lease counts as over on this side: some margin before its end.
 Millis lease_end(Millis counted_from, Millis ttl);
 
 }  // namespace geres::host

@@ -15,13 +15,13 @@ namespace {
 
 constexpr const char* kFile = "host.json";
 
-// One of 0.1.0 has the id alone.
+// Version 0.1.0 wrote the id alone.
 struct Remembered {
   std::string id;
   std::string machine;         // digest of /etc/machine-id; empty: there is none
   std::string boot;            // of the machine, when it was written
-  std::int64_t directory = 0;  // inode of its home; 0: not said
-  std::int64_t device = 0;     // where that lies; devices may be numbered anew at a boot
+  std::int64_t directory = 0;  // inode of its home; 0: unknown
+  std::int64_t device = 0;     // device of its home; may be numbered differently after a boot
 };
 BOOST_DESCRIBE_STRUCT(Remembered, (), (id, machine, boot, directory, device))
 

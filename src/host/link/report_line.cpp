@@ -41,8 +41,8 @@ Millis ReportLine::heartbeat() const {
   return lease ? std::max<Millis>(std::min(membership_->report_ms, *lease / 4), 50) : kNever;
 }
 
-// A report whose answer comes too late to matter is better sent anew. A quarter of the lease, so that three answers in
-// a row may be lost before anything is stopped.
+// A report is better sent anew than answered too late. With a quarter of the lease, three answers in a row may be lost
+// before anything is stopped.
 Millis ReportLine::answer_time() const {
   return std::clamp<Millis>(source_.shortest_lease().value_or(kNever) / 4, 1'000, 5'000);
 }
@@ -56,7 +56,7 @@ void ReportLine::pump(const std::string& fetched) {
   wire::Report report = source_.build();
   report.seq = ++seq_;
   report.fetched = fetched;
-  report.fetchedOnly = true;  // two fetches can be under way side by side, and reach the hub in either order
+  report.fetchedOnly = true;  // two fetches can be open side by side, and reach the hub in either order
   report.leaving = flying_goodbye_ = leaving_ && !source_.shortest_lease();
   HubCall call;
   call.path = "/v1/hosts/" + membership_->id + "/report";
@@ -91,7 +91,7 @@ void ReportLine::lost(const HubAnswer& answer) {
   flying_ = false;
   if (std::exchange(flying_goodbye_, false)) goodbye_said_ = true;
   source_.lost(answer, refused);
-  // Never so late that the leases run out, whatever the hub asks for.
+  // But never so late that leases run out, whatever the hub asks for.
   const Millis asked = std::min(answer.retry_after_ms, heartbeat());
   const Millis pause = std::max(asked, backoff(++tries_, 50, refused ? 5'000 : 1'000));
   not_before_ = clock_.monotonic() + pause;

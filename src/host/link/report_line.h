@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// When reports go out, and what comes of the call: one at a time, on news, while leases are held at least every quarter
-// of the shortest, and again after trouble. Who holds none is known to live by its open fetch. What a report says, and
-// what has to be said again, is its owner's matter.
+// Decides when reports go out and handles the answer: one report at a time, when there is news, at least every quarter
+// of the shortest lease while leases are held, and again after trouble. A member without leases is known to be alive by
+// its open fetch. What a report says, and what must be said again, is up to its owner.
 #pragma once
 
 #include <functional>
@@ -19,21 +19,21 @@ namespace geres::host {
 // The loop's thread.
 class ReportLine {
  public:
-  // What there is to tell.
+  // Where the content of reports comes from.
   class Source {
    public:
-    virtual std::optional<Millis> shortest_lease() const = 0;  // of those held; nullopt: none is
-    virtual wire::Report build() = 0;                          // all that is to be told now; the line numbers it
+    virtual std::optional<Millis> shortest_lease() const = 0;  // of the leases held; nullopt: none
+    virtual wire::Report build() = 0;                          // everything to report now; the line adds the number
     virtual void taken_in(const wire::Reported& answer, Millis sent_at) = 0;
-    // What the last report carried did not arrive. `refused`: the hub finds fault with it, so that the same again would
-    // be refused again.
+    // What the last report carried did not arrive. `refused`: the hub rejected the report itself, so the same again
+    // would be rejected too.
     virtual void lost(const HubAnswer& answer, bool refused) = 0;
 
    protected:
     ~Source() = default;
   };
   struct Events {
-    std::function<void(bool reached)> heard;              // the hub answered, or not
+    std::function<void(bool reached)> heard;              // the hub answered, or could not be reached
     std::function<void()> gone;                           // the hub does not know this host any more
     std::function<void(const Trouble& trouble)> trouble;  // for the log
   };
@@ -43,7 +43,7 @@ class ReportLine {
 
   void begin(Membership membership);
   void end();
-  void within(Millis delay_ms);                       // something is to be told; 0: with this turn
+  void within(Millis delay_ms);                       // there is something to report; 0: at the end of this turn
   void say_goodbye() { leaving_ = true, within(0); }  // once nothing is held any more
   bool leaving() const { return leaving_; }
   bool goodbye_said() const { return goodbye_said_; }  // answered, or failed once
@@ -63,7 +63,7 @@ class ReportLine {
   std::uint64_t generation_ = 0;
   std::int64_t seq_ = 0;
   bool flying_ = false, flying_goodbye_ = false;
-  Millis due_ = 0;         // when the next report goes out at the latest
+  Millis due_ = 0;         // the next report goes out by then
   Millis not_before_ = 0;  // pause after trouble
   int tries_ = 0;
   bool leaving_ = false, goodbye_said_ = false;

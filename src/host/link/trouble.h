@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What went wrong between a member and its hub, for the log. Where the hub has said so it has named the call, so that
-// its log can be asked about the same one.
+// What went wrong between a member and its hub, for the log. If the hub answered, it named the call, so that its own
+// log can be searched for it.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ struct Trouble {
   std::string_view call;   // "registration", "fetch", "report"
   std::string error;       // one sentence
   int status = 0;          // of the hub's answer; 0: there was none
-  std::string request_id;  // likewise; empty: it has not said
+  std::string request_id;  // of the hub's answer; empty: it gave none
   std::string sentence() const { return std::string(call) + ": " + error; }
 };
 

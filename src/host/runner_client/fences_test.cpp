@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An attempt that is kept to its own files by Landlock, beside a host's data as it lies on the disk: what it may not
-// touch, and that real programs run inside as they do outside.
+// An attempt confined to its own files by Landlock, beside a host's data on disk: what it may not touch, and that real
+// programs run inside as they do outside.
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -39,7 +39,7 @@ struct Fences : testing::Test {
     spec.fences->readable = {data / "host/packages/demo/one", job / "job.json"};
     return spec;
   }
-  // True if it ended well.
+  // True if the script succeeded.
   bool can(const std::string& script) {
     const std::string key = "n" + std::to_string(++count);
     const auto result = host.run(fenced(key, {"/bin/sh", "-c", script}), 60'000);
@@ -74,7 +74,7 @@ TEST_F(Fences, ItsOwnFilesAreItsOwn) {
     EXPECT_TRUE(can(script)) << script << ": " << said;
 }
 
-// The directories around what is hidden are listed anew when they have changed.
+// The directories around what is hidden are listed again when they have changed.
 TEST_F(Fences, WhatComesLaterCanBeRead) {
   EXPECT_FALSE(can("cat $DATA/../later/file"));
   fs::create_directories(data.parent_path() / "later");
@@ -82,8 +82,8 @@ TEST_F(Fences, WhatComesLaterCanBeRead) {
   EXPECT_TRUE(can("cat $DATA/../later/file")) << said;
 }
 
-// Each name beside what is hidden is an open file; where there are more of these than the host may have, it begins all
-// the same, and the system's own can be read.
+// Each name beside what is hidden takes an open file. With more names than the host may open it starts all the same,
+// and the system's own files can be read.
 TEST(FewDescriptors, AreLeftForAttempts) {
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);

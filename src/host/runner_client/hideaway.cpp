@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A job that does not want to be found, for the tests: hideaway WAY NAME. Every process of it is called NAME, ignores
-// SIGTERM and lives for ever; "up" is printed when all are there.
+// A job that tries not to be found, for the tests: hideaway WAY NAME. Every process of it is called NAME, ignores
+// SIGTERM and lives for ever. It prints "up" when all are there.
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,7 +25,7 @@ void say_up() {
   [[maybe_unused]] const auto ignored = write(1, "up\n", 3);
 }
 
-// `child` in a new process; returns in the parent once it has been begun.
+// Runs `child` in a new process; returns in the parent once the child has begun.
 template <class Child>
 void begin(Child child) {
   int ends[2];
@@ -55,7 +55,7 @@ void* stay_as_thread(void*) {
   stay();
 }
 
-// The process lives on in its threads after its first one has ended.
+// The process lives on in its other threads after the first one has ended.
 [[noreturn]] void outlive_first_thread() {
   for (int i = 0; i < 8; ++i) {
     pthread_t thread;
@@ -87,7 +87,7 @@ void go(std::string_view way) {
   } else if (way == "namespace") {
     if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) _exit(77);
     begin(orphan);
-  } else if (way == "chain") {  // each child starts the next and ends: always somebody newborn
+  } else if (way == "chain") {  // each child starts the next and ends, so there is always a newborn one
     begin([](int ready) {
       close(ready);
       for (;;) {

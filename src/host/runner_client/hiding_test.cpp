@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every way to hide that we know of, against each containment that this machine and user allow: a cancel reaches all
-// of it, and nothing is left. How long it took is printed and recorded; the bound that is tested leaves room for a
-// machine that is busy.
+// processes, and nothing is left. The time it took is printed and recorded; the bound that is tested leaves room for a
+// busy machine.
 #include <algorithm>
 
 #include "host/runner_client/test_host.h"
@@ -13,9 +13,9 @@ using wire::Containment;
 using wire::RunEnd;
 
 constexpr Millis kGraceMs = 50;
-constexpr Millis kBoundMs = 15'000;  // promised: 2 s and the grace
+constexpr Millis kBoundMs = 15'000;  // the promise is 2 s and the grace
 
-// Living processes of that name: also those whose first thread has ended while others go on.
+// Living processes of that name, including those whose first thread has ended while others go on.
 std::vector<pid_t> processes_named(const std::string& name) {
   std::vector<pid_t> found;
   std::error_code ignored;
@@ -69,7 +69,7 @@ TEST_P(Hiding, IsOfNoUse) {
   EXPECT_EQ(host.run(host.shell("b", "exit 5")).exitCode, 5) << "the slot can be used again";
 }
 
-// The same when it ends by itself and leaves them behind.
+// The same when the job ends by itself and leaves processes behind.
 TEST_P(Hiding, AfterItsEndIsOfNoUseEither) {
   const auto [kind, way] = GetParam();
   TestHost host;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an attempt may have of memory, processes and descriptors, and how one that has too much ends.
+// How much memory, how many processes and descriptors an attempt may have, and how one that exceeds them ends.
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -14,7 +14,7 @@ using wire::RunEnd;
 
 constexpr std::int64_t kMiB = 1 << 20;
 
-// Lets the kernel count: skipped where it does not, which Default.* and the documents speak of.
+// With limits by the kernel. Skipped where it has none; Default.* tests that case.
 struct Limits : testing::Test {
   void SetUp() override {
     ASSERT_TRUE(host.launch({})) << host.refused;
@@ -53,7 +53,7 @@ TEST_F(Limits, OneKilledChildEndsTheAttempt) {
   auto result = host.run(goes_on);
   EXPECT_EQ(result.end, RunEnd::outOfMemory);
   EXPECT_EQ(result.reason, "out of memory, limit 64 MiB, peak 64 MiB");
-  // Also when the main process has ended by then.
+  // Holds also if the main process has ended by then.
   auto ends = python("b", kChildHoldsTooMuch, 64 * kMiB);
   ends.argv.emplace_back("0");
   EXPECT_EQ(host.run(ends).end, RunEnd::outOfMemory);
@@ -67,7 +67,7 @@ TEST_F(Limits, TheJobMayBearItself) {
   EXPECT_EQ(result.end, RunEnd::exited) << result.reason;
   EXPECT_EQ(result.exitCode, 0);
   EXPECT_EQ(host.output("a"), "-9\n");
-  bears.limits.outOfMemoryEnds = true;  // and the slot's next one does not inherit that
+  bears.limits.outOfMemoryEnds = true;  // and the slot's next attempt does not inherit that
   bears.key = "b";
   EXPECT_EQ(host.run(bears).end, RunEnd::outOfMemory);
 }
@@ -81,7 +81,7 @@ TEST_F(Limits, WhatIsReadAndWrittenIsNoMemory) {
   EXPECT_EQ(result.exitCode, 0);
 }
 
-// A file in /dev/shm stays charged to the group of the slot it was made in.
+// A file in /dev/shm stays charged to the group of the slot in which it was made.
 TEST_F(Limits, WhatOneLeavesInMemoryIsNotTheNextOnes) {
   const std::string left = "/dev/shm/geres-limits-" + std::to_string(getpid());
   auto leaves = python("a", "open('" + left + "', 'wb').write(b'x' * (40 << 20))", 200 * kMiB);
@@ -115,7 +115,7 @@ TEST_F(Limits, ForkFailsBeyondTheNumberOfTasks) {
   EXPECT_EQ(host.output("a"), "20\n");
 }
 
-// A unit that protects the host (OOMScoreAdjust=-1000) does not make its jobs invulnerable: they would have no limit.
+// A unit that protects the host (OOMScoreAdjust=-1000) must not protect its jobs too, or they would have no limit.
 TEST(Oom, JobsAreTheFirstToGo) {
   const auto put = [](const char* text) { std::ofstream("/proc/self/oom_score_adj") << text << std::flush; };
   put("-1000");
@@ -126,7 +126,7 @@ TEST(Oom, JobsAreTheFirstToGo) {
   EXPECT_EQ(host.output("a"), "500\n");
 }
 
-// Fewer descriptors are no reason to hold jobs together less.
+// A lack of descriptors is no reason for a weaker containment.
 TEST(Descriptors, TooFewAreRefused) {
   rlimit before{};
   getrlimit(RLIMIT_NOFILE, &before);
@@ -160,7 +160,7 @@ TEST(Descriptors, JobsHaveWhatTheHostHad) {
   EXPECT_EQ(host.output("a"), "300\n");
 }
 
-// A group of version 2 that could be divided, as a directory.
+// A cgroup v2 that could be divided, imitated by a directory.
 TEST(OwnGroup, IsLeftToTheJobsWhereItIsOurs) {
   TemporaryDirectory parent;
   const auto group = parent.path() / "group";
@@ -177,14 +177,14 @@ TEST(OwnGroup, IsLeftToTheJobsWhereItIsOurs) {
   put(group / "cgroup.procs", std::to_string(getpid()) + "\n");
   EXPECT_TRUE(moved());
   put(group / "cgroup.procs", std::to_string(getpid()) + "\n1\n");
-  EXPECT_FALSE(moved());  // others are in it
+  EXPECT_FALSE(moved());  // there are other processes in it
   put(group / "cgroup.procs", std::to_string(getpid()) + "\n");
   put(group / "cgroup.controllers", "cpu\n");
-  EXPECT_FALSE(moved());  // nothing would come of it
+  EXPECT_FALSE(moved());  // it would gain nothing
   put(group / "cgroup.controllers", "memory\n");
   EXPECT_TRUE(moved());
   put(processes, "");
-  const auto unit = parent.path() / "geres.service";  // systemd's, and not handed over
+  const auto unit = parent.path() / "geres.service";  // made by systemd, and not delegated
   std::filesystem::rename(group, unit);
   stand_aside(unit);
   EXPECT_EQ(read_file_if(unit / wire::kHostGroup / "cgroup.procs").value_or(""), "");
@@ -199,7 +199,7 @@ TEST(Deleted, FilesThatAreHeldOpenAreTold) {
   spec.limits.treeProcesses = 100;
   host.client->start(spec);
   ASSERT_TRUE(host.wait_for([&] { return host.held["a"] >= 8 * kMiB; }));
-  EXPECT_LT(host.held["a"], 9 * kMiB);  // once, however many have it
+  EXPECT_LT(host.held["a"], 9 * kMiB);  // counted once, however many processes hold it
   host.client->stop("a", 0, wire::StopReason::cancel);
   host.result("a");
 }

@@ -25,7 +25,7 @@ std::string read_of(const fs::path& file) {
   }
 }
 
-// What systemd made is its own unless it says otherwise (Delegate=yes).
+// A group made by systemd belongs to systemd unless Delegate=yes.
 bool is_ours_to_divide(const fs::path& group) {
   const auto name = group.extension();
   if (name != ".service" && name != ".scope") return true;
@@ -64,7 +64,7 @@ fs::path own_group() {
 
 void stand_aside(const fs::path& group) {
   std::error_code ignored;
-  const bool is_root = !fs::exists(group / "cgroup.type", ignored);  // which may have processes, too
+  const bool is_root = !fs::exists(group / "cgroup.type", ignored);  // the root group may have processes as well
   if (group.empty() || is_root || group.filename() == wire::kHostGroup) return;
   if (!has_controllers(group) || !has_only_us(group) || !is_ours_to_divide(group)) return;
   const auto aside = group / wire::kHostGroup;

@@ -25,13 +25,13 @@ namespace {
 
 constexpr int kHelloMs = 15'000;
 constexpr int kCloseMs = 15'000;
-constexpr Millis kBusyPatience = 10;  // a runner that starves or waits for a disk gets so much more time
+constexpr Millis kBusyPatience = 10;  // a runner that waits for a processor or a disk gets this many times as long
 
 Error broken(const std::string& what) {
   return fail(Code::unavailable, what);
 }
 
-// In a cgroup and those below it: cgroup.kill does not reach a process whose first thread has ended.
+// In a cgroup and those below it, because cgroup.kill does not reach a process whose first thread has ended.
 void kill_processes(const std::filesystem::path& cgroup) {
   std::ifstream processes(cgroup / "cgroup.procs");
   for (pid_t pid; processes >> pid;)
@@ -171,8 +171,8 @@ class Client final : public RunnerClient {
     return options_.silence_ms_max > 0 ? int(std::max<Millis>(options_.silence_ms_max / 8, 10)) : -1;
   }
 
-  // The runner's silence is counted in slices during which this thread really looked: if the agent itself was stopped
-  // or starved, that is not the runner's silence.
+  // Counts the runner's silence in slices during which this thread really looked, so that time in which the agent
+  // itself was stopped or starved does not count.
   std::string watch_over() {
     if (options_.silence_ms_max <= 0) return {};
     const Millis now = clock_.monotonic();
@@ -196,7 +196,7 @@ class Client final : public RunnerClient {
     return {};
   }
 
-  // False: the other end has closed.
+  // False: the other end is closed.
   bool receive() {
     char buffer[64 * 1024];
     ssize_t got;
@@ -255,8 +255,8 @@ class Client final : public RunnerClient {
     if (callbacks_.lost) callbacks_.lost(std::move(keys), why);
   }
 
-  // Waits until nothing of the runner is left, after `ms` with force. Its namespace dies with it; where it had none,
-  // its cgroups (if any) are ended from here.
+  // Waits until nothing of the runner is left, and kills it after `ms`. Its namespace dies with it; without a namespace
+  // its cgroups, if any, are emptied from here.
   void bury(int ms) {
     if (ms < 0 || !process_.wait_dead(ms)) {
       process_.kill();
@@ -283,7 +283,7 @@ class Client final : public RunnerClient {
   Fd channel_, wake_;
   SystemClock clock_;
   wire::RunnerHello hello_;
-  std::vector<std::string> groups_;  // cgroups that are to be cleared away
+  std::vector<std::string> groups_;  // cgroups to be removed
   Callbacks callbacks_;
   std::thread thread_;
   wire::FrameReader reader_;
@@ -291,9 +291,9 @@ class Client final : public RunnerClient {
   std::int64_t pings_ = 0;
   bool pinged_ = false;
 
-  std::mutex mutex_;  // guards what follows, and writing to the channel
+  std::mutex mutex_;  // guards what follows, and writes to the channel
   std::string unsent_;
-  std::set<std::string> keys_;  // started, not ended
+  std::set<std::string> keys_;  // started and not ended
   bool closing_ = false;
   bool lost_ = false;
 };

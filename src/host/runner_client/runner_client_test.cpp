@@ -82,7 +82,7 @@ TEST_P(Contained, LeavesNothingOpenAndNothingBlocked) {
   }
 }
 
-// Runs `spec`, which prints "up" first, for as long as it takes a busy machine to get there before the timeout.
+// Runs `spec`, which prints "up" first, with a timeout long enough for a busy machine to get there.
 wire::RunResult run_into_timeout(TestHost& host, wire::RunSpec spec) {
   const std::string name = spec.key;
   for (;; spec.timeoutMs *= 2) {
@@ -113,7 +113,7 @@ TEST_P(Contained, TimeoutSendsTermThenKill) {
 
 TEST_P(Contained, CancelReachesWhoHides) {
   const std::string mark = token();
-  // Ignores TERM, in sessions of their own, orphaned by a double fork.
+  // They ignore TERM, are in sessions of their own, and were orphaned by a double fork.
   host.client->start(host.shell("a", "trap '' TERM; setsid sh -c '(setsid sleep " + mark + " &) ; (sleep " + mark +
                                          " & ) ; exec sleep " + mark + "' & sleep " + mark));
   ASSERT_TRUE(eventually([&] { return processes_with(mark).size() >= 4; })) << processes_with(mark).size();
@@ -139,7 +139,7 @@ TEST_P(Contained, TermReachesTheWholeTree) {
   EXPECT_EQ(host.output("a"), "up\nchild\n");
 }
 
-// A job that runs as root may make cgroups of its own below the attempt's.
+// A job that runs as root may make cgroups below the attempt's own.
 TEST_P(Contained, ReachesIntoCgroupsBelow) {
   const std::string own = host.client->hello().cgroup;
   if (own.empty()) GTEST_SKIP() << "no cgroup here";
@@ -167,7 +167,7 @@ TEST_P(Contained, NothingOutlivesTheMainProcess) {
 }
 
 TEST_P(Contained, EndsAForkBomb) {
-  // The main process needs no fork of its own: the bomb leaves none.
+  // The main process must not need a fork, because the bomb leaves none.
   auto spec = host.shell("a", "bomb() { bomb | bomb & }; bomb; exec sleep 60");
   spec.limits.processes = 60;
   if (geteuid() == 0) {
@@ -175,7 +175,7 @@ TEST_P(Contained, EndsAForkBomb) {
     spec.uid = spec.gid = 54'321;
     std::filesystem::permissions(host.directory.path(), std::filesystem::perms::all);
   } else {
-    spec.limits.processes = 200;  // counts what else this user runs
+    spec.limits.processes = 200;  // includes this user's other processes
   }
   host.client->start(spec);
   ASSERT_TRUE(host.wait_for([&] { return host.started.contains("a"); }));
@@ -202,7 +202,7 @@ TEST_P(Contained, KillsATreeBeyondItsLimits) {
   EXPECT_EQ(result.end, RunEnd::outOfMemory);
   EXPECT_TRUE(result.reason.starts_with("out of memory, limit 16 MiB, peak ")) << result.reason;
 
-  // What forked processes share is one memory.
+  // Memory that forked processes share is counted once.
   auto within = host.shell("c", holds + "i=0; while [ $i -lt 8 ]; do (sleep 1; :) & i=$((i+1)); done; wait; exit 4");
   within.limits.treeMemoryBytes = 200 << 20;
   within.limits.treeProcesses = 30;
@@ -216,7 +216,7 @@ TEST_P(Contained, EndsWithItsLease) {
   spec.deadline = {now() + 60'000, 2'000};
   host.client->start(spec);
   ASSERT_TRUE(eventually([&] { return host.output("a") == "up\n"; }));
-  const Millis deadline = now() + 2'300;  // so it has two seconds from TERM to KILL
+  const Millis deadline = now() + 2'300;  // which leaves two seconds between TERM and KILL
   host.client->renew("a", {deadline, 2'000});
   const auto result = host.result("a");
   EXPECT_EQ(result.end, RunEnd::leaseExpired);
@@ -347,7 +347,7 @@ TEST_P(Contained, SaysWhyAStartFailed) {
   const auto windows = host.run(host.spec("windows", {"./windows.sh"}));
   EXPECT_EQ(windows.exitCode, 127) << "env was found";
   EXPECT_EQ(windows.reason, "the script has Windows line ends");
-  std::ofstream(directory / "sh\r") << "text\n";  // as where a directory of PATH is closed to the job
+  std::ofstream(directory / "sh\r") << "text\n";  // as if a directory of PATH were closed to the job
   auto closed = host.spec("closed", {"./windows.sh"});
   closed.env = {"PATH=" + directory.string()};
   const auto refused = host.run(closed);
@@ -362,7 +362,7 @@ TEST_P(Contained, SaysWhyAStartFailed) {
   EXPECT_TRUE(host.run(spec).hostTrouble);
 }
 
-// What runs long gives way to what starts: itself and the sessions that it makes, each by its own eyes.
+// What runs long yields to what starts: the attempt itself, and each session that it makes.
 TEST_P(Contained, YieldsAfterAWhile) {
   if (read_of_process("/proc/self/autogroup").empty()) GTEST_SKIP() << "a kernel without autogroup";
   const std::string look = "read group word nice < /proc/self/autogroup; set -- $(cat /proc/self/stat); shift 18";
@@ -411,7 +411,7 @@ TEST_P(Contained, ClosingKillsAll) {
   EXPECT_FALSE(host.lost);
 }
 
-// The same again as a user without rights, in a user namespace; in parts, which can run side by side.
+// Everything again as a user without rights, in a user namespace; in parts that can run in parallel.
 constexpr int kNobodyParts = 4;
 class Nobody : public testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Part, Nobody, testing::Range(0, kNobodyParts));
@@ -436,7 +436,8 @@ TEST_P(Nobody, DoesAllOfIt) {
   EXPECT_EQ(status, 0);
 }
 
-// Without insisting: as root a cgroup, as nobody at least a PID namespace; only a refusing kernel excuses less.
+// Without insisting: as root a cgroup, as nobody at least a PID namespace. Only a kernel that refuses these excuses
+// less.
 TEST(Default, IsTheBestThereIs) {
   TestHost host;
   ASSERT_TRUE(host.launch({})) << host.refused;

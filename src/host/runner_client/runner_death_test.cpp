@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Agent and runner guard each other: whichever dies, or stands still, nothing of an attempt outlives its lease.
+// Agent and runner guard each other: whichever dies or stops, nothing of an attempt outlives its lease.
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -46,12 +46,13 @@ TEST(Death, OfTheAgentEndsAll) {
   OtherAgent agent(directory.path() / "lock");
   ASSERT_TRUE(agent.up());
   agent.end();
-  // The lock comes free only when nothing runs any more.
+  // The lock is released only when nothing runs any more.
   EXPECT_TRUE(eventually([&] { return bool(try_lock_file(directory.path() / "lock")); }, 5000));
   EXPECT_EQ(processes_with(agent.mark).size(), 0u);
 }
 
-// Its first word finds nobody: that is where it learns of it, and it must not wait for anything after that.
+// The runner's first message finds the agent gone. That is how it learns of it, and it must not wait for anything after
+// that.
 TEST(Death, OfTheAgentBeforeTheRunnersFirstWordEndsIt) {
   int ends[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -150,7 +151,7 @@ TEST(Death, DoesNotComeToARunnerWhoseAgentStoodStill) {
   OtherAgent agent(directory.path() / "lock");
   ASSERT_TRUE(agent.up());
   kill(agent.pid, SIGSTOP);
-  usleep(2'500'000);  // far longer than the silence a runner is allowed
+  usleep(2'500'000);  // far longer than a runner may be silent
   kill(agent.pid, SIGCONT);
   usleep(1'500'000);
   EXPECT_GE(processes_with(agent.mark).size(), 2u);

@@ -57,16 +57,16 @@ int map_user(const Plan& plan) {
 
 int mount_own_proc(const Plan& plan) {
   if (!plan.namespaces) return 0;
-  // Slave: what the agent mounts later is seen here, what is mounted here stays here.
+  // Slave: what the agent mounts later is visible here, but our own mounts stay here.
   if (mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return errno;
-  // With hidepid a job does not see other users' processes: their arguments are nobody else's business.
+  // With hidepid a job cannot see other users' processes and their arguments.
   constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   if (mount("proc", "/proc", "proc", kFlags, "hidepid=2") == 0) return 0;
   return mount("proc", "/proc", "proc", kFlags, nullptr) == 0 ? 0 : errno;
 }
 
-// A user other than root loses the namespace's rights on exec unless they are made ambient. The runner needs one, to
-// make PID namespaces, and one to take them all from every job.
+// A user other than root loses the namespace's capabilities on exec unless they are ambient. The runner needs one to
+// make PID namespaces, and one to take all of them from every job.
 void keep_namespace_rights(const Plan& plan) {
   if (!plan.user_namespace) return;
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -110,7 +110,7 @@ int place_descriptors(Plan& plan) {
   if (const int error = mount_own_proc(plan)) report(plan, "mount /proc", error);
   keep_namespace_rights(plan);
   if (const int error = place_descriptors(plan)) report(plan, "descriptors", error);
-  // An empty environment: jobs of the same user may read it in /proc/1.
+  // The environment is empty, because jobs of the same user may read it in /proc/1.
   char* const nothing[] = {nullptr};
   execve(plan.program.c_str(), plan.argv.data(), nothing);
   report(plan, "execute", errno);
@@ -122,7 +122,7 @@ std::string refused(const char* what, const Trouble& trouble) {
   return std::string(what) + ": " + trouble.step + ": " + std::strerror(trouble.error);
 }
 
-// Makes the process with these namespaces; its pid, or what failed.
+// Starts the process with these namespaces and fills in `made`; returns what failed.
 std::optional<Trouble> try_start(Plan& plan, std::uint64_t namespaces, RunnerProcess& made) {
   Trouble trouble{};
   int ends[2];
@@ -138,7 +138,7 @@ std::optional<Trouble> try_start(Plan& plan, std::uint64_t namespaces, RunnerPro
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   long pid = syscall(SYS_clone3, &args, sizeof args);
-  if (pid < 0 && errno == ENOSYS && namespaces == 0) {  // containers like to forbid clone3
+  if (pid < 0 && errno == ENOSYS && namespaces == 0) {  // some containers forbid clone3
     pid = fork();
     if (pid > 0) pidfd = int(syscall(SYS_pidfd_open, pid, 0));
   }
@@ -166,7 +166,7 @@ bool RunnerProcess::is_busy() const {
   std::string stat;
   try {
     stat = read_file_if("/proc/" + std::to_string(pid) + "/stat").value_or("");
-  } catch (const std::system_error&) {  // it has just gone
+  } catch (const std::system_error&) {  // it has just ended
   }
   const auto name_end = stat.rfind(')');
   const char state = name_end == std::string::npos || name_end + 2 >= stat.size() ? '?' : stat[name_end + 2];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host in miniature for the tests: launches a real runner, remembers what it tells, and waits for facts.
+// A small host for the tests: launches a real runner, records what it reports, and waits for facts.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ bool eventually(Fact fact, Millis ms = 10'000) {
   return true;
 }
 
-// A file of /proc; empty if its process is gone, also in the middle of reading.
+// A file of /proc; empty if its process is gone, even in the middle of reading.
 inline std::string read_of_process(const std::filesystem::path& path) {
   try {
     return read_file_if(path).value_or("");
@@ -70,7 +70,7 @@ inline std::vector<pid_t> children_of(pid_t parent, const std::string& name) {
   return found;
 }
 
-// A number of seconds that nobody else sleeps for: what a test starts is found by it.
+// A number of seconds that nothing else sleeps for, by which a test's processes are found.
 inline std::string token() {
   static int count = 0;
   return std::to_string(90'000 + getpid() % 9'000) + "." + std::to_string(1'000'000 + ++count);

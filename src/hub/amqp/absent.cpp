@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Instead of publisher.cpp, where the program was built without qpid-proton.
+// Replaces publisher.cpp in a program built without qpid-proton.
 #include <stdexcept>
 
 #include "hub/amqp/publisher.h"

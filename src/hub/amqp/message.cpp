@@ -23,7 +23,7 @@ proton::message message_of(const std::string& id, const std::string& type, Milli
   to.subject(type);
   to.content_type("application/json");
   to.creation_time(proton::timestamp(at));
-  to.inferred(true);  // a data section, not a value
+  to.inferred(true);  // sends a data section, not a value
   to.body(proton::binary(data.begin(), data.end()));
   const auto attribute = [&](std::string_view name, const std::string& value) {
     put(to, std::string(kPrefix) + std::string(name), value);

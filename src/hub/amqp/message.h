@@ -8,7 +8,7 @@
 //                           type, tenant, jobId, batchId, hostId: for filters, where they apply
 //   data                    the event's data, JSON in UTF-8
 //
-// The prefix's separator is '_', which the binding prefers because message selectors do not take the ':'.
+// The prefix ends with '_', which the binding prefers because message selectors do not accept ':'.
 #pragma once
 
 #include <proton/message.hpp>
@@ -22,7 +22,7 @@ namespace geres::hub::amqp {
 // `data`: the event's data as JSON.
 proton::message event_message(const std::string& log, const store::EventRow& event, std::string_view data);
 
-// `at`: when it was found.
+// `at`: when the gap was found.
 proton::message gap_message(const events::Gap& gap, Millis at);
 
 }  // namespace geres::hub::amqp

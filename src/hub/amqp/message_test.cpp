@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages as a receiver decodes them from their bytes.
+// Messages as a receiver decodes them from bytes.
 #include "hub/amqp/message.h"
 
 #include <gtest/gtest.h>

@@ -11,12 +11,12 @@ namespace geres::hub::amqp {
 
 struct Options {
   Access access;
-  bool from_start = false;  // where it begins at its first use: with all that is kept, or with what comes
-  int tries_max = 0;        // of a message that the broker rejects; then it is left out. 0: never
+  bool from_start = false;  // at its first use: begin with everything that is kept, or with what comes
+  int tries_max = 0;        // rejections of a message by the broker after which it is left out; 0: never
   std::size_t in_flight_max = 500;
-  Millis retry_first = 250;  // then twice as long each, up to …
+  Millis retry_first = 250;  // then twice as long each time, up to …
   Millis retry_max = 30'000;
-  Millis answer_time_max = 30'000;  // the broker's, to a new connection and to messages
+  Millis answer_time_max = 30'000;  // for the broker to accept a connection, or to answer messages
   Millis commit_every = 500;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All of proton, and all below but what is marked, happens on one thread, the container's.
+// The publisher's connection to the broker and its reactions: reading ahead, sending, outcomes, retreats, the cursor.
+// Everything of proton, and everything below that is not marked otherwise, runs on one thread, the container's.
 #include "hub/amqp/publisher.h"
 
 #include <fmt/format.h>
@@ -43,14 +44,15 @@
 namespace geres::hub::amqp {
 namespace {
 
-constexpr std::size_t kPage = 100;                // events read ahead
-constexpr std::size_t kMadeAheadMax = 64 * 1024;  // bytes of them as they are sent; what is beyond is made at its turn
+constexpr std::size_t kPage = 100;  // events read ahead
+// Bytes of messages prepared in advance; further ones are made when they are sent.
+constexpr std::size_t kMadeAheadMax = 64 * 1024;
 constexpr Millis kRound = 500;
 constexpr Millis kStopRound = 20;
 constexpr Millis kStopMax = 2'000;
-constexpr Millis kStopMin = 500;  // for the last cursor
+constexpr Millis kStopMin = 500;  // time for storing the last cursor
 
-// What the C++ binding keeps to itself.
+// Reaches what the C++ binding keeps private.
 struct Disposition : proton::tracker {
   explicit Disposition(const proton::tracker& tracker) : proton::tracker(tracker) {}
   std::string reason() const {
@@ -64,7 +66,7 @@ struct Disposition : proton::tracker {
 
 struct Transport : proton::transport {
   explicit Transport(const proton::transport& transport) : proton::transport(transport) {}
-  // Without a word to the peer, which may never answer.
+  // Without telling the peer, which may never answer.
   void cut() const {
     if (pn_object() == nullptr) return;
     pn_transport_close_tail(pn_object());
@@ -174,7 +176,7 @@ struct Publisher::Impl : proton::messaging_handler {
   void later(Millis delay, F work) {
     container.schedule(proton::duration(std::uint64_t(delay)), proton::work(work));
   }
-  // Work that touches the connection from outside of its own events.
+  // Work on the connection that does not start in one of its own events.
   template <class F>
   void outside(F work) {
     work();
@@ -201,21 +203,21 @@ struct Publisher::Impl : proton::messaging_handler {
   proton::connection_options connection_options;
   std::thread thread;
 
-  // The container's thread alone, once it runs.
+  // Only the container's thread, once it runs.
   enum class Phase { away, connecting, open };
   Phase phase = Phase::away;
   proton::connection connection;
   proton::sender sender;
-  Millis since = 0;      // of the phase, and of the newest outcome; monotonic
-  bool paused = false;   // nothing is sent
-  int failures = 0;      // since something was accepted
-  bool careful = false;  // one at a time, until one is accepted
+  Millis since = 0;      // of the phase, or of the newest outcome; monotonic
+  bool paused = false;   // during a pause nothing is sent
+  int failures = 0;      // since a message was accepted
+  bool careful = false;  // send one at a time, until one is accepted
   Window window;
   std::unique_ptr<events::Reader> reader;
   std::deque<Item> pending;                   // read, not sent
-  std::optional<store::CursorRow> other_log;  // where it stood in a log that is no more: a gap, to be told first
+  std::optional<store::CursorRow> other_log;  // the cursor in a log that no longer exists: a gap, to be reported first
   std::uint64_t other_log_tag = 0;
-  store::EventNo rejected_no = 0;  // the newest event that was rejected, and how often
+  store::EventNo rejected_no = 0;  // the last event that was rejected, and how often
   int rejections = 0;
   store::CursorRow stored;
   bool storing = false;
@@ -283,7 +285,8 @@ proton::connection_options Publisher::Impl::make_connection_options() const {
     to.user(options.access.user);
     to.password(options.access.password);
     to.sasl_allowed_mechs("PLAIN");
-    to.sasl_allow_insecure_mechs(true);  // over TLS, or to this machine: see parse_target
+    // Safe because of TLS, or because the broker is on this machine: see parse_target.
+    to.sasl_allow_insecure_mechs(true);
   }
   if (!target.tls) return to;
   try {
@@ -318,7 +321,7 @@ void Publisher::Impl::on_connection_open(proton::connection& which) {
 
 void Publisher::Impl::on_sender_open(proton::sender& which) {
   if (which != sender || phase != Phase::connecting) return;
-  if (which.target().address().empty()) return;  // refused: why, comes next
+  if (which.target().address().empty()) return;  // refused; the reason comes next
   phase = Phase::open;
   since = clock.monotonic();
   connected = true;
@@ -341,7 +344,7 @@ void Publisher::Impl::lost(const proton::connection& which, const std::string& w
   later(length, [this] { connect(); });
 }
 
-// Once in the log, and again when it is another one.
+// Logged once, and again when the trouble changes.
 void Publisher::Impl::trouble(const std::string& why) {
   const std::lock_guard lock(status_mutex);
   if (error != why) log::warn("AMQP: {}; it is tried again, nothing is left out", why);
@@ -377,8 +380,8 @@ void Publisher::Impl::pump() {
   }
 }
 
-// False: there is nothing more. Reads the store where memory does not reach, which may take some milliseconds; the
-// broker can wait.
+// False: there is nothing more. Where memory does not reach back far enough it reads the store, which may take some
+// milliseconds; the broker can wait.
 bool Publisher::Impl::read_on() {
   if (!reader) {
     events::Filter all;
@@ -457,7 +460,7 @@ void Publisher::Impl::refused(proton::tracker& tracker, bool for_good, std::stri
   pause(next_pause());
 }
 
-// True: it was rejected as often as the operator bears it, and counts as accepted now.
+// True: it was rejected as often as the operator allows, and now counts as accepted.
 bool Publisher::Impl::leave_out(std::uint64_t tag, store::EventNo no, const std::string& words) {
   rejections = no == rejected_no ? rejections + 1 : 1;
   rejected_no = no;
@@ -496,7 +499,7 @@ void Publisher::Impl::round() {
   later(std::min(kRound, options.commit_every), [this] { round(); });
 }
 
-// A peer that is there and says nothing.
+// Ends a connection whose peer is there but does not answer.
 void Publisher::Impl::watch() {
   const bool waiting = phase == Phase::connecting || (phase == Phase::open && window.size() > 0);
   if (!waiting || clock.monotonic() - since < options.answer_time_max) return;

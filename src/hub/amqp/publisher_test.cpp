@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A publisher with brokers that cannot be made of a library: one that takes connections and never says a word.
+// A publisher and brokers that no library provides, such as one that accepts connections and never says a word.
 // tests/end_to_end/amqp_test.py has the others.
 #include "hub/amqp/publisher.h"
 
@@ -37,7 +37,7 @@ class Mute {
     pollfd ready{socket_.get(), POLLIN, 0};
     return Fd(::poll(&ready, 1, kPatience) == 1 ? ::accept(socket_.get(), nullptr, nullptr) : -1);
   }
-  // The other side has hung up.
+  // The other side has closed the connection.
   static bool ended(const Fd& fd) {
     char some[1'024];
     pollfd ready{fd.get(), POLLIN, 0};

@@ -73,7 +73,7 @@ std::string Target::text() const {
 }
 
 Result<Target> parse_target(const Access& access) {
-  // What is wrong is not repeated where it may hold a password.
+  // Error messages do not repeat a text that may contain a password.
   std::string_view rest = access.url;
   if (rest.size() > kUrlMax) return wrong(fmt::format("the URL of --amqp has more than {} bytes", kUrlMax));
   if (std::any_of(rest.begin(), rest.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; }))

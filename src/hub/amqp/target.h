@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where events are published to, as the operator gives it, and what can be said against it before anything is tried.
+// The address that events are published to, as the operator gives it, and the checks that are possible without
+// connecting.
 #pragma once
 
 #include <string>
@@ -8,26 +9,26 @@
 
 namespace geres::hub::amqp {
 
-// As given: the flags' values.
+// The values of the flags.
 struct Access {
   std::string url;       // amqp[s]://host[:port]/ADDRESS
   std::string user;      // SASL PLAIN; empty: ANONYMOUS
   std::string password;  // never logged
-  std::string ca_file;   // who is trusted over TLS; empty: whom the system trusts
+  std::string ca_file;   // the authorities to trust over TLS; empty: the system's
 };
 
 struct Target {
   bool tls = false;
   std::string host;     // without brackets
   std::string port;     // "5672", with TLS "5671", unless given
-  std::string address;  // the rest behind the host's '/', as it stands: a queue, a topic, "/exchange/events"
+  std::string address;  // everything after the host's '/', unchanged: a queue, a topic, "/exchange/events"
 
-  std::string server() const;  // "amqps://host:5671", to be connected to
+  std::string server() const;  // "amqps://host:5671", to connect to
   std::string text() const;    // the same with the address, for people
 };
 
-// badValue with the flag as its field: no such URL, a password in it, a user without a password, a password that would
-// travel in the clear to another machine, a CA without TLS.
+// badValue with the flag as its field: not an AMQP URL, a password in it, a user without a password, a password that
+// would go unencrypted to another machine, a CA without TLS.
 Result<Target> parse_target(const Access& access);
 
 }  // namespace geres::hub::amqp

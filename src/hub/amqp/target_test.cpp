@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Addresses that can be published to, and those that are refused.
 #include "hub/amqp/target.h"
 
 #include <gtest/gtest.h>

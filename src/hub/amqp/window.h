@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was sent and is not accepted yet, in the order of the log. The cursor passes an event when it and all before it
-// were accepted; after trouble all that it has not passed is sent anew.
+// What was sent and not yet accepted, in the order of the log. The cursor passes an event when it and all before it
+// were accepted; after trouble everything that it has not passed is sent again.
 #pragma once
 
 #include <cstdint>
@@ -16,16 +16,17 @@ class Window {
  public:
   explicit Window(store::EventNo at = 0) : cursor_(at) {}
 
-  // A message that is sent now; `at`: where the cursor stands once it was accepted. Its tag, never given twice.
+  // Adds a message that is being sent; `at` is the cursor's position once it is accepted. Returns its tag, which is
+  // never given twice.
   std::uint64_t add(store::EventNo at);
-  // The event of a message that is waited for; nullopt: it was accepted, or was sent before a retreat.
+  // The event of a message whose outcome is awaited; nullopt: it was accepted, or was sent before a retreat.
   std::optional<store::EventNo> waits(std::uint64_t tag) const;
   void accept(std::uint64_t tag);
-  // Nothing is waited for any more.
+  // Forgets everything that was sent.
   void retreat();
 
   store::EventNo cursor() const { return cursor_; }
-  std::size_t size() const { return sent_.size(); }  // not passed by the cursor
+  std::size_t size() const { return sent_.size(); }  // not yet passed by the cursor
 
  private:
   struct Sent {

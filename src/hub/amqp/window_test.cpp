@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The cursor moves over accepted messages only, whatever the order of their outcomes.
 #include "hub/amqp/window.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +17,7 @@ TEST(AmqpWindow, TheCursorIsTheEndOfWhatWasAcceptedWithoutAHole) {
   window.accept(a);
   EXPECT_EQ(window.cursor(), 12);
   EXPECT_EQ(window.size(), 1u);
-  window.accept(a);  // once more, which says nothing new
+  window.accept(a);  // once more, which changes nothing
   EXPECT_EQ(window.cursor(), 12);
   window.accept(c);
   EXPECT_EQ(window.cursor(), 20);

@@ -24,7 +24,7 @@ bool Identity::sees(const std::string& tenant) const {
 }
 
 engine::Caller Identity::caller() const {
-  // What all tenants share is not for an operator of some to change.
+  // Only operators of all tenants may change what all tenants share.
   return {name, operates(), all_tenants(), tenants};
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who calls, and what they may do. Tokens and hosts' secrets are known by their SHA-256 alone and kept in memory.
+// Identifies callers and says what they may do. Tokens and hosts' secrets are kept in memory, by their SHA-256 alone.
 //
-// Roles: an admin may do all an operator may, an operator all a submitter may, a submitter all a viewer may. `host` is
-// apart: such a token may register hosts and nothing else. A host's own secret, given at registration, is good for
-// that host's own calls and for the files of the leases it holds.
+// Roles: an admin may do everything an operator may, an operator everything a submitter may, a submitter everything a
+// viewer may. `host` stands apart: such a token may register hosts and nothing else. The secret that a host gets at
+// registration is valid for that host's own calls and for the files of the leases it holds.
 #pragma once
 
 #include <memory>
@@ -32,7 +32,7 @@ struct Identity {
   bool may(model::Role role) const;  // has it, or a higher one
   bool all_tenants() const { return kind == Kind::token && tenants.empty(); }
   bool sees(const std::string& tenant) const;
-  bool operates() const { return may(model::Role::operator_) && all_tenants(); }  // what is shared by all
+  bool operates() const { return may(model::Role::operator_) && all_tenants(); }  // may change what all tenants share
   std::string only_tenant() const { return tenants.size() == 1 ? tenants.front() : std::string(); }
   engine::Caller caller() const;
 };
@@ -45,9 +45,9 @@ class Access {
   void put_host(const model::Host& host);
   void remove_host(Uuid host);
 
-  // Whose secret this is; nullptr if nobody's, or if it has expired.
+  // The identity that this secret belongs to; nullptr if there is none, or if it has expired.
   std::shared_ptr<const Identity> find(std::string_view secret, Millis now) const;
-  bool current(const Identity& who, Millis now) const;  // not expired, not taken back
+  bool current(const Identity& who, Millis now) const;  // neither expired nor revoked
 
  private:
   void put(std::string sha256, Identity identity);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each batch is called, so that a job can be shown with its batch's name without asking the store.
+// The name of each batch, so that a job can be shown with its batch's name without asking the store.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// /v1/batches. A batch is asked for by id or name; ?tenant= tells apart what several tenants have named alike.
+// /v1/batches. A batch is named by id or name; ?tenant= decides where several tenants have batches of the same name.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace geres::hub::api {
 namespace {
 
-// What the caller may see of the counts: in a shared batch its own tenants' only.
+// Shows the counts that the caller may see: in a shared batch only those of its own tenants.
 json::object show_batch(const Identity& who, const store::StoredBatch& stored, const std::string& tenant = {}) {
   model::StateCounts sum{};
   for (const auto& [owner, counts] : stored.counts) {
@@ -30,7 +30,7 @@ awaitable<Result<store::StoredBatch>> find_here(Call& call) {
   co_return co_await blocking(call, look);
 }
 
-// A verb on one batch: find it, ask the engine, show it as it is then. Caller and batch are filled in here.
+// One verb on one batch: finds it, asks the engine, and shows the batch as it is afterwards. Fills in caller and batch.
 template <class Verb>
 awaitable<Answered> change_batch(Call& call, Verb verb) {
   if (auto ok = only_parameters(call.request.query, {"tenant"}); !ok) co_return ok.error();

@@ -17,7 +17,7 @@ bool Brake::take(const std::string& caller, Millis now) {
   return true;
 }
 
-// Were none of them idle, all begin anew: better than a memory that grows with every address that ever called.
+// If none is idle all begin anew, because memory must not grow with every address that ever called.
 void Brake::forget_the_idle(Millis now) {
   std::erase_if(buckets_, [&](const auto& entry) {
     const auto& bucket = entry.second;

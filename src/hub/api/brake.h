@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many calls a second one caller (a token, a tenant, an address) may make in the long run; a burst is free.
+// How many calls per second one caller (a token, a tenant, an address) may make in the long run; a burst is free.
 #pragma once
 
 #include <mutex>
@@ -14,7 +14,7 @@ namespace geres::hub::api {
 // Any thread.
 class Brake {
  public:
-  // Before the first call.
+  // Call it before the first take().
   void allow(double per_second, double burst) { per_second_ = per_second, burst_ = burst; }
 
   // True: go on. `now` is monotonic.
@@ -32,12 +32,12 @@ class Brake {
   double per_second_ = 0;  // 0: no brake
   double burst_ = 0;
   std::mutex mutex_;
-  std::unordered_map<std::string, Bucket> buckets_;  // whoever is not in here has its whole burst
+  std::unordered_map<std::string, Bucket> buckets_;  // a caller that is not in here has its whole burst
 };
 
-// All of one hub.
+// The brakes of one hub.
 struct Brakes {
-  Brake guesses;  // at secrets, by address; a valid token passes whatever else comes from there
+  Brake guesses;  // at secrets, by address; a valid token always passes
   Brake tokens, tenants, addresses;
 };
 

@@ -17,7 +17,7 @@ bool is_empty(const wire::FilterShape& shape) {
          !shape.submittedAfter && !shape.submittedBefore && !shape.ids;
 }
 
-// Null, "", [] and {} are what an unset variable leaves: with "all" for them a slip would change everything.
+// Null, "", [] and {} are what an unset variable leaves. If they meant "all", a slip would change everything.
 Result<void> no_empty_condition(const json::value& body) {
   if (!body.is_object()) return {};
   for (const auto& [name, v] : body.get_object()) {
@@ -64,7 +64,7 @@ awaitable<Result<BulkCall>> read_bulk(Call& call, bool reason_is_condition) {
   co_return bulk;
 }
 
-// The filter's states, or all of `fitting` if it names none; those it names that do not fit are left out.
+// The filter's states, or all of `fitting` if it names none. Named states that do not fit are left out.
 std::vector<model::JobState> narrow_states(const std::vector<model::JobState>& named,
                                            const std::vector<model::JobState>& fitting) {
   if (named.empty()) return fitting;
@@ -96,10 +96,10 @@ http::Response done_response(const engine::BulkDone& done) {
   return json_response(200, body);
 }
 
-// What is done to ended jobs: dead letters, unless others of `fitting` are asked for by name.
+// A verb on ended jobs: on failed ones, unless the filter names others of `fitting`.
 struct Ended {
   std::vector<model::JobState> fitting;
-  bool store::JobFilter::*meant;  // what a dry run counts beside: only those that would be changed
+  bool store::JobFilter::*meant;  // the condition that a dry run adds, to count only what would change
 };
 
 template <class Verb>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every handler is made of: the hub's parts, the call at hand, and the few verbs of translation (read the body,
+// What every handler is made of: the hub's parts, the current call, and the few verbs of translation (read the body,
 // ask the engine, ask the store, format the answer). The route table is in routes.cpp; start there.
 #pragma once
 
@@ -44,7 +44,7 @@ struct Limits {
   std::int64_t list_bytes = 64 << 20;
   std::int64_t package_bytes = 1LL << 30;
   std::int64_t file_bytes = 16LL << 30;
-  Millis report_every = 5'000;  // at least, what hosts are asked for
+  Millis report_every = 5'000;  // how often at least hosts are asked to report
 };
 
 struct About {
@@ -52,30 +52,30 @@ struct About {
   std::string store_path;
   std::string data_directory;
   Millis started_at = 0;
-  std::string backup_mark;  // a file that each backup makes anew
+  std::string backup_mark;  // a file that each backup replaces
 };
 
 class Metrics;
 
-// Of calls that come without a name of their own: which life of the hub, and which call of it.
+// Makes ids for calls that have none: a number for this life of the hub, and one for the call.
 struct RequestIds {
   std::string prefix = random_hex(5);
   std::atomic<std::uint64_t> last = 0;
 };
 
-// The hub's parts as handlers use them; all of them may be called from any thread.
+// The hub's parts as handlers use them. All of them may be called from any thread.
 struct Api {
   engine::Engine& engine;
   store::Reads& reads;
   packages::Blobs& blobs;
   WorkerPool& pool;
-  WorkerPool& explainer;  // one thread: explanations are long work, and must not take all processors
-  WorkerPool& walker;     // likewise: long walks through the store
+  WorkerPool& explainer;  // one thread, because explanations are long work and must not take all processors
+  WorkerPool& walker;     // one thread, for long walks through the store
   const Clock& clock;
   Access& access;
   events::Feed& feed;
   events::Tail& tail;
-  events::Teller* teller;  // before the first request
+  events::Teller* teller;  // set before the first request
   events::LastHour& last_hour;
   signalr::Connections& signalr;
   LogStore& logs;
@@ -84,21 +84,21 @@ struct Api {
   Limits limits;
   About about;
   bool access_log = false;
-  std::function<bool()> ready;  // may new work be taken?
+  std::function<bool()> ready;  // whether new work may be accepted
   MemoryBudget large_bodies{{.all = 512LL << 20, .each = 256LL << 20}};
   MemoryBudget large_answers{{.all = 256LL << 20, .each = 64LL << 20}};
   Turns walks = {};
   Brakes brakes = {};
   RequestIds request_ids = {};
-  LineQuota stranger_lines = {};  // about who shows no valid token
+  LineQuota stranger_lines = {};  // for log lines about callers without a valid token
   LineQuota caller_lines = {};
   LineQuota trouble_lines = {};
-  webhooks::Sender* webhooks = nullptr;        // before the first request
-  const amqp::Publisher* publisher = nullptr;  // likewise, if there is one
-  const Readiness* readiness = nullptr;        // likewise
+  webhooks::Sender* webhooks = nullptr;        // set before the first request
+  const amqp::Publisher* publisher = nullptr;  // likewise; null: there is none
+  const Readiness* readiness = nullptr;        // set before the first request
   const events::Chronicle* chronicle = nullptr;
-  std::size_t metrics_tenants = 20;  // so many have series of their own
-  std::string default_tenant = {};   // whose a job is that names none, where the token does not say it; empty: nobody's
+  std::size_t metrics_tenants = 20;  // how many have series of their own
+  std::string default_tenant = {};   // the tenant of a job that names none, unless the token decides; empty: none
 };
 
 struct Call {
@@ -116,10 +116,10 @@ using Handle = awaitable<Answered> (*)(Call&);
 
 // ---- in
 
-// The whole body as text, at most `limit` bytes; the content type, if there is one, must be JSON.
+// Reads the whole body as text, at most `limit` bytes. The content type, if there is one, must be JSON.
 awaitable<Result<std::string>> body_text(Call& call, std::int64_t limit);
 
-// The body as a described struct. An absent body counts as {} if `may_be_absent`.
+// Reads the body as a described struct. An absent body counts as {} if `may_be_absent`.
 template <class T>
 awaitable<Result<T>> body_as(Call& call, bool may_be_absent = false) {
   auto text = co_await body_text(call, call.api.limits.spec_bytes);
@@ -128,11 +128,12 @@ awaitable<Result<T>> body_as(Call& call, bool may_be_absent = false) {
   co_return json::read_text<T>(*text);
 }
 
-Result<Uuid> job_id(const Call& call);  // {id} of a path: unknownJob if it is no UUID (badValue: not even close)
+// {id} of a path: unknownJob if it is not a UUID (badValue: not even similar to one).
+Result<Uuid> job_id(const Call& call);
 
 // ---- asking
 
-// What the engine has been asked. It is waited for whatever the client does.
+// Waits for the engine's answer, even if the client goes away.
 template <class T>
 awaitable<Result<T>> answer_of(http::Future<Result<T>> future) {
   auto answer = co_await future.get();
@@ -140,7 +141,7 @@ awaitable<Result<T>> answer_of(http::Future<Result<T>> future) {
   co_return std::move(*answer);
 }
 
-// One verb of the engine.
+// Asks one verb of the engine.
 template <class Verb>
 awaitable<Result<typename Verb::Out>> ask_engine(Call& call, Verb verb) {
   http::Promise<Result<typename Verb::Out>> promise;
@@ -151,12 +152,12 @@ awaitable<Result<typename Verb::Out>> ask_engine(Call& call, Verb verb) {
   return answer_of(std::move(future));
 }
 
-// Lanes and hosts as they are after all that this caller has done.
+// Lanes and hosts, including the effects of everything this caller did before.
 awaitable<Result<engine::SnapshotPtr>> fleet_now(Call& call);
 
-constexpr std::size_t kParseHereMax = 256 * 1024;  // larger bodies are parsed on a worker thread
+constexpr std::size_t kParseHereMax = 256 * 1024;  // longer bodies are parsed on a worker thread
 
-// Blocking work (store reads, files) on a worker thread.
+// Does blocking work (store reads, files) on a worker thread.
 template <class Work>
 auto blocking(Call& call, Work work) -> awaitable<std::invoke_result_t<Work&>> {
   return http::run_on(call.api.pool, std::move(work));
@@ -165,24 +166,25 @@ auto blocking(Call& call, Work work) -> awaitable<std::invoke_result_t<Work&>> {
 // ---- out
 
 http::Response json_response(unsigned status, const json::value& body);
-http::Response json_text_response(unsigned status, std::string body);      // JSON already
+http::Response json_text_response(unsigned status, std::string body);      // `body` is JSON already
 http::Response list_response(json::array items, const std::string& next);  // {"items": […], "next"?: "…"}
-std::string list_text(json::array items, const std::string& next);         // the same as text
+std::string list_text(json::array items, const std::string& next);         // the same, as text
 
 // The job if the caller may see it, else unknownJob.
 awaitable<Result<model::Job>> visible_job(Call& call, Uuid id);
 awaitable<json::object> show_job(Call& call, const model::Job& job);
-json::object show_job_here(Api& api, const model::Job& job);       // may block: on a worker thread
-std::string tenant_left_out(const Api& api, const Identity& who);  // stands in for an absent tenant; empty: none does
-// Room for an answer that is about to be made or was made: tooManyRequests if there is none now.
+json::object show_job_here(Api& api, const model::Job& job);  // may block, so on a worker thread
+// The tenant that is used where none is named; empty: none.
+std::string tenant_left_out(const Api& api, const Identity& who);
+// Reserves memory for an answer that is about to be made, or was made. tooManyRequests if there is none now.
 Result<void> make_room(Call& call, std::size_t answer_bytes);
 
-// A line in the log about what this call has changed, with who asked for it and the call's id behind the members.
+// Logs what this call has changed, with the caller and the call's id after the members.
 void note(const Call& call, std::string_view message, std::vector<log::Member> members);
 
 Error no_such_job(std::string_view id);
-// Whether something of this tenant may be made: the token must have it; and it must be there, unless an admin asks, or
-// it is the one that stands in for an absent one, or the token names it.
+// Whether the caller may create something for this tenant. The token must cover the tenant, and the tenant must exist,
+// unless an admin asks, the tenant is the default for calls that name none, or the token names it.
 awaitable<Result<void>> may_write(Call& call, const std::string& tenant, const std::string& field = {});
 Error lacks_tenant(const Identity& who, std::string_view tenant, std::string_view field = {});
 Error lacks_role(const Identity& who, std::string_view role);

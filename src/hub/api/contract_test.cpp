@@ -45,7 +45,7 @@ std::string lower(std::string_view text) {
   return to;
 }
 
-// "get /v1/jobs viewer" for each operation, read by its indentation.
+// "get /v1/jobs viewer" for each operation of the contract, found by its indentation.
 std::set<std::string> operations_of(std::string_view yaml) {
   std::set<std::string> operations;
   std::istringstream lines{std::string(yaml)};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Texts that are built into the program.
+// Texts that are compiled into the program.
 #pragma once
 
 #include <string_view>

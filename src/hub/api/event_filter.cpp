@@ -42,7 +42,7 @@ Result<events::Filter> event_filter_of_query(Api& api, const Identity& who, cons
     filter.hosts = false;
     for (const auto& tenant : *tenants)
       if (who.sees(tenant)) filter.tenants.push_back(tenant);
-    // Another's tenant is like one that never has an event.
+    // A tenant that the caller may not see looks like one that never has an event.
     if (filter.tenants.empty()) filter.types = 0;
   }
   const auto jobs = words(query, "job");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads server-sent events for tests, as the HTML standard says a browser does: on a thread of its own, one event after
-// the other, with the id that a reconnect would name.
+// Reads server-sent events for tests as the HTML standard says a browser does: on a thread of its own, one event after
+// the other, with the id that a reconnect would send.
 #pragma once
 
 #include <chrono>
@@ -14,25 +14,25 @@
 namespace geres::hub::api {
 
 struct StreamEvent {
-  std::string id;  // the last one set, by this event or before
+  std::string id;  // the last one set, by this event or an earlier one
   std::string type;
   std::string data;
 };
 
 class EventStreamClient {
  public:
-  // `path` with its query; empty `last_event_id`: no such header; empty token: no Authorization.
+  // `path` includes the query. An empty `last_event_id` or token: without that header.
   EventStreamClient(std::string url, std::string path, std::string token, std::string last_event_id = {});
   ~EventStreamClient();
-  // nullopt: the stream has ended, or a minute is over.
+  // nullopt: the stream has ended, or nothing came for a minute.
   std::optional<StreamEvent> next();
   long wait_for_status();  // 0: none came
   std::string last_id();   // also moved by ids without an event
-  void wait_for_id();      // until the first id has come: the reader is in place
+  void wait_for_id();      // until the first id has come, so that the reader is in place
   bool ended();
   void close();
 
-  void take(const char* bytes, std::size_t count);  // for the transfer
+  void take(const char* bytes, std::size_t count);  // called by the transfer
   void take_status(long status);
   bool closing();
 

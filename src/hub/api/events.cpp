@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /v1/events: the log of events as it grows, as server-sent events (the WHATWG HTML standard, 9.2). Each carries
-// its id, so that whoever comes back with Last-Event-ID reads on where it was; what is no longer kept is told as a
-// `gap`.
+// GET /v1/events: the log of events as it grows, as server-sent events (the WHATWG HTML standard, 9.2). Each event
+// carries its id, so that a client that comes back with Last-Event-ID reads on from there. Events that are no longer
+// kept are reported as a `gap`.
 #include <fmt/format.h>
 
 #include "hub/api/event_filter.h"
@@ -12,7 +12,7 @@ namespace geres::hub::api {
 namespace {
 
 constexpr std::size_t kPage = 200;             // events read at once
-constexpr std::size_t kWriteMax = 256 * 1024;  // bytes in one write, about
+constexpr std::size_t kWriteMax = 256 * 1024;  // bytes in one write, roughly
 constexpr Millis kHeartbeat = 15'000;
 
 struct EventView {
@@ -20,7 +20,7 @@ struct EventView {
   http::Request& request;
   EventPosition from;
   events::Filter filter;
-  bool follow = true;  // else it ends with the newest
+  bool follow = true;  // false: end with the newest event
   http::Bell bell;
 };
 
@@ -69,8 +69,8 @@ awaitable<bool> send_page(Api& api, std::span<const events::Told> told, http::St
   co_return true;
 }
 
-// An id alone sets what a client comes back with, and no browser shows it as an event; so a reader whose filter seldom
-// fits does not have to look through all that was since its last event.
+// An id without an event moves the position with which a client comes back, and browsers show nothing. So a client
+// whose filter seldom fits does not make the hub search everything since its last event.
 awaitable<void> send_events(std::shared_ptr<EventView> view, http::StreamWriter& out) {
   auto& api = view->api;
   events::Reader reader(api.tail, view->filter, view->from.after, [bell = view->bell] { bell.ring(); });

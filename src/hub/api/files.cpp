@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Input files by digest (/v1/files) and what jobs left (/v1/jobs/{id}/files).
+// Input files by digest (/v1/files), and the files that jobs left (/v1/jobs/{id}/files).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -14,7 +14,7 @@ namespace geres::hub::api {
 namespace {
 
 constexpr std::size_t kIdsMax = 1'000;
-constexpr std::size_t kNamesakesMax = 100'000;  // batches of one name: one a tenant
+constexpr std::size_t kNamesakesMax = 100'000;  // batches of the same name, one per tenant
 
 template <class E>
 Result<E> word_as(const std::string& word, std::string_view what, std::string_view field) {
@@ -25,7 +25,7 @@ Result<E> word_as(const std::string& word, std::string_view what, std::string_vi
   return error;
 }
 
-// True when something of the tenant can be seen.
+// True if the caller can see anything of the tenant.
 bool narrow_tenants(const Identity& who, const std::optional<std::string>& tenant, store::JobFilter& filter) {
   if (!tenant) {
     filter.tenants = who.tenants;
@@ -35,7 +35,7 @@ bool narrow_tenants(const Identity& who, const std::optional<std::string>& tenan
   return who.sees(*tenant);
 }
 
-// Full ids, or hex digits that begin or end one.
+// Takes full ids, or hex digits at the start or end of one.
 Result<bool> take_short_id(Api& api, const Identity& who, std::string text, store::JobFilter& filter) {
   std::erase(text, '-');
   const bool hex = std::all_of(text.begin(), text.end(), [](char c) { return hex_digit(c) >= 0; });
@@ -104,7 +104,7 @@ Result<store::StoredBatch> find_batch(Api& api, const Identity& who, const std::
     std::erase_if(found, [&](const auto& b) { return !b.batch.tenant.empty() && b.batch.tenant != tenant; });
   if (found.empty()) return unknown();
   if (found.size() > 1) {
-    // A tenant's own batch goes before a shared one of the same name.
+    // A tenant's own batch takes precedence over a shared one of the same name.
     std::erase_if(found, [](const store::StoredBatch& stored) { return stored.batch.tenant.empty(); });
     if (found.size() != 1)
       return fail(Code::badValue, fmt::format("several tenants have a batch '{}'", batch), field,

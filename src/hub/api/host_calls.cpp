@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What hosts call: register, fetch, report, upload an artifact. The bodies are those of wire/host/host_protocol.h. What
-// of them is not known here is a newer host's, and passed over.
+// The calls of hosts: register, fetch, report, upload an artifact. The bodies are those of wire/host/host_protocol.h.
+// Members that are unknown here come from a newer host, and are ignored.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,7 +39,7 @@ awaitable<Result<T>> host_body(Call& call, std::int64_t limit) {
 
 // ---- register
 
-// The protocol of both sides; nullopt: the host has said none, and takes none in the answer.
+// The newest protocol that both sides know; nullopt: the host named none, and expects none in the answer.
 Result<std::optional<int>> protocol_of(const http::Request& request) {
   const auto said = request.headers.get(wire::kProtocolHeader);
   if (!said) return std::optional<int>();
@@ -58,7 +58,7 @@ Result<std::string> isolation_of(const http::Request& request) {
               "user, fenced or none");
 }
 
-// "memory=cgroup2, processes=watched" into the host; what else is named is passed over.
+// Reads "memory=cgroup2, processes=watched" into the host; other names are ignored.
 Result<void> read_limits(const http::Request& request, model::Host& host) {
   const auto said = request.headers.get(wire::kLimitsHeader);
   if (!said) return {};
@@ -97,7 +97,7 @@ Result<void> check(const wire::RegisterHost& shape) {
   return check_names(shape.tenants, "tenant name", "/tenants");
 }
 
-// A token that is bound to tenants makes hosts for these alone.
+// A token of certain tenants registers hosts for these tenants only.
 Result<std::optional<std::vector<std::string>>> tenants_of(const Identity& who, const wire::RegisterHost& shape) {
   if (!shape.tenants) return who.all_tenants() ? std::nullopt : std::optional(who.tenants);
   for (std::size_t i = 0; i < shape.tenants->size(); ++i)
@@ -105,7 +105,7 @@ Result<std::optional<std::vector<std::string>>> tenants_of(const Identity& who, 
   return shape.tenants;
 }
 
-// Its earlier life must be of the same name, and for tenants that the token has.
+// The earlier life must have the same name, and be for tenants that the token covers.
 Result<std::optional<Uuid>> earlier_life(Api& api, const Identity& who, const wire::RegisterHost& shape) {
   if (!shape.replaces || shape.replaces->empty()) return std::optional<Uuid>();
   const auto id = parse_uuid(*shape.replaces);
@@ -116,7 +116,8 @@ Result<std::optional<Uuid>> earlier_life(Api& api, const Identity& who, const wi
   const bool own = who.all_tenants() || (host->tenants && std::all_of(host->tenants->begin(), host->tenants->end(),
                                                                       [&](const auto& t) { return who.sees(t); }));
   if (!own) return fail(Code::forbidden, "that host works for tenants that this token has not", "/replaces");
-  // Another name: maybe a copy of its data, started elsewhere. What that host runs ends with its time, if at all.
+  // Under another name it may be a copy of the data, started elsewhere. What the original runs then ends with its
+  // leases, if at all.
   if (host->name != shape.name) return std::optional<Uuid>();
   return std::optional(*id);
 }
@@ -198,7 +199,7 @@ Result<std::vector<Uuid>> lease_names(const std::vector<std::string>& texts, con
   return names;
 }
 
-// Told for people to read: bounded rather than refused.
+// For people to read, so it is shortened rather than refused.
 model::FilesLeftOut left_out(wire::FilesLeftOutShape&& shape) {
   model::FilesLeftOut told;
   for (auto& file : shape.named)
@@ -287,7 +288,7 @@ Result<engine::ReportCall> report_call(wire::Report& shape, Uuid host) {
   return report;
 }
 
-// Before the report's ends reach the engine, so that who sees an end sees the whole log.
+// Called before the engine gets the report, so that whoever sees an end can see the whole log.
 Result<void> store_logs(Api& api, const std::vector<wire::LogItem>& items, Uuid host) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     const auto& item = items[i];
@@ -299,7 +300,7 @@ Result<void> store_logs(Api& api, const std::vector<wire::LogItem>& items, Uuid 
     const auto bytes = from_base64(item.data);
     if (!bytes) return fail(Code::badValue, "this is not base64", field("data"));
     const auto lease = api.engine.lease(*name);
-    if (!lease || lease->host != host) continue;  // stale: changes nothing
+    if (!lease || lease->host != host) continue;  // a stale lease changes nothing
     if (api.logs.append(lease->job, lease->attempt, *stream, item.offset, *bytes))
       api.feed.log_grew(lease->job);
     else
@@ -379,7 +380,7 @@ awaitable<Answered> host_fetch(Call& call) {
   promise = {};
   auto answer = co_await future.get(call.request.cancellation);
   if (!answer) {
-    // Whoever asked has gone, or the hub stops: nothing may be granted to this call any more.
+    // The host has gone, or the hub stops, so nothing may be granted to this call any more.
     call.api.engine.abandon_fetch(call.who.id, shape->fetchId, received);
     co_return fail(Code::unavailable, "the hub is stopping");
   }

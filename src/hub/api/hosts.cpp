@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// /v1/hosts as people see it: who is there, how it contains its jobs, what it runs; drain and resume.
+// /v1/hosts for people: which hosts there are, how they contain their jobs, what they run; drain and resume.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,13 +13,13 @@
 namespace geres::hub::api {
 namespace {
 
-// A host that works for other tenants only is absent.
+// A host that serves only other tenants counts as absent.
 bool sees_host(const Identity& who, const model::Host& host) {
   if (who.all_tenants() || !host.tenants) return true;
   return std::any_of(host.tenants->begin(), host.tenants->end(), [&](const auto& t) { return who.sees(t); });
 }
 
-// For tenants that the caller has, and no other.
+// The host serves only tenants that the caller has.
 bool owns_host(const Identity& who, const model::Host& host) {
   return who.all_tenants() || (host.tenants && std::all_of(host.tenants->begin(), host.tenants->end(),
                                                            [&](const auto& t) { return who.sees(t); }));
@@ -27,7 +27,8 @@ bool owns_host(const Identity& who, const model::Host& host) {
 
 json::object show_host(Call& call, const engine::HostInfo& info, Millis last_seen) {
   wire::HostView view{info.alive, last_seen, info.slots_busy, info.health, {}, info.health_tested_at, {}};
-  if (owns_host(call.who, info.host)) view.health_reason = info.health_reason;  // else it may be of another's job
+  // For others, because it may mention another tenant's job.
+  if (owns_host(call.who, info.host)) view.health_reason = info.health_reason;
   for (const auto& lease : info.leases)
     if (call.who.sees(lease.tenant)) view.running.push_back(lease.job.str());
   if (!info.host.tenants) return wire::host_json(info.host, view);

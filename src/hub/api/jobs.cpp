@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One job and lists of jobs: /v1/jobs and /v1/jobs/{id} with what hangs below it.
+// One job and lists of jobs: /v1/jobs, and /v1/jobs/{id} with everything below it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ Result<std::vector<std::string>> fields_parameter(const http::Query& query) {
   return fields;
 }
 
-// What is not read from the store where nobody asks for it.
+// Large members are read from the store only if the caller asks for them.
 bool any_of_large(const std::vector<std::string>& fields) {
   constexpr std::string_view kLarge[] = {"parameters", "result", "filesLeftOut", "filesLeftOutCount"};
   return std::any_of(fields.begin(), fields.end(),
@@ -40,14 +40,14 @@ bool any_of_large(const std::vector<std::string>& fields) {
 
 struct WaitFor {
   Millis deadline = 0;                        // monotonic
-  std::optional<std::int64_t> since_version;  // absent: until it has ended
+  std::optional<std::int64_t> since_version;  // absent: wait until the job has ended
 };
 
 bool waited_enough(const model::Job& job, const WaitFor& what) {
   return model::ended(job.status.state) || (what.since_version && job.status.version > *what.since_version);
 }
 
-// The job as soon as it is what the caller waits for, or as it is when the time is up.
+// Returns the job as soon as it is what the caller waits for, or as it is when the time is up.
 awaitable<Result<model::Job>> wait_for_job(Call& call, Uuid id, WaitFor what) {
   const http::Bell bell;
   const auto interest = what.since_version ? events::Feed::changed : events::Feed::ended;
@@ -191,7 +191,7 @@ awaitable<Answered> why_job(Call& call) {
   const auto id = job_id(call);
   if (!id) co_return id.error();
   std::optional<engine::WhyAnswer> why;
-  for (int tries = 0; !why; ++tries) {  // it was granted meanwhile, or is ready again
+  for (int tries = 0; !why; ++tries) {  // again if it was granted, or became ready, in the meantime
     if (tries == 20) co_return fail(Code::unavailable, "the job changes faster than it can be looked at");
     auto job = co_await visible_job(call, *id);
     if (!job) co_return job.error();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The GeRes2 face: /api/jobcontrol and /api/jobmonitor, over the same verbs as /v1.
+// The GeRes2 API: /api/jobcontrol and /api/jobmonitor, implemented by the verbs of /v1.
 #include <fmt/format.h>
 
 #include <boost/json/serialize.hpp>
@@ -15,14 +15,14 @@ namespace geres::hub::api {
 namespace {
 
 constexpr const char* kPagingHeader = "gerespagingtoken";
-constexpr std::size_t kBatchesMax = 10'000;  // GeRes2 had no pages of them
+constexpr std::size_t kBatchesMax = 10'000;  // GeRes2 had no pages for these lists
 
-// The batch that the path names; empty if it names none.
+// The batch in the path; empty if there is none.
 std::string batch_of(const Call& call) {
   return call.request.captures.empty() ? std::string() : call.request.captures.front().second;
 }
 
-// Through the same reader as a /v1 spec, so that the same rules hold; errors speak of the legacy names.
+// Uses the reader of /v1 specs, so that the same rules hold; errors use the legacy names.
 Result<wire::ParsedJob> parsed_job(const wire::LegacyJobShape& shape, const std::string& batch) {
   if (auto ok = wire::check(shape); !ok) return ok.error();
   const auto text = [](const std::string& s) { return json::value(std::string_view(s)); };
@@ -56,7 +56,7 @@ awaitable<Result<engine::Submitted>> submit_shapes(Call& call, std::vector<wire:
   co_return co_await submit(call, std::move(what));
 }
 
-// The store knows a batch by id; an unknown one is 404 here.
+// The store knows batches by id; an unknown one is 404 here.
 awaitable<Result<store::StoredBatch>> batch_here(Call& call, const std::string& batch) {
   auto look = [&] { return find_batch(call.api, call.who, batch, {}, {}); };
   co_return co_await blocking(call, look);

@@ -75,7 +75,7 @@ bool LogStore::append(Uuid job, int attempt, Stream stream, std::int64_t offset,
   const auto path = file_of(job, attempt, stream);
   const Fd fd = open_for_append(path);
   const std::int64_t size = size_of(fd, path);
-  if (offset > size) return size >= bytes_max_;  // past the cap everything is taken in and dropped
+  if (offset > size) return size >= bytes_max_;  // beyond the cap everything is accepted and dropped
   const std::int64_t known = std::min<std::int64_t>(size - offset, std::int64_t(bytes.size()));
   bytes.remove_prefix(std::size_t(known));
   bytes = bytes.substr(0, std::size_t(std::max<std::int64_t>(0, bytes_max_ - size)));

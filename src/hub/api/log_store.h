@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What jobs wrote to stdout and stderr, one file per attempt and stream:
+// What jobs wrote to stdout and stderr, one file for each attempt and stream:
 //
 //   DIR/<aa>/<job>/<attempt>.<stream>       aa = the last two digits of the job's id
 //
-// Appended by offset outside of the engine's tick and not synced: a power loss may cost the last seconds of a log,
-// never a result. A piece that repeats is skipped, one that would leave a gap is refused, and beyond the cap the rest
-// is dropped.
+// Appended by offset, outside of the engine's tick and without syncing: a power loss may cost the last seconds of a
+// log, never a result. A repeated piece is skipped, one that would leave a gap is refused, and what exceeds the cap is
+// dropped.
 #pragma once
 
 #include <array>
@@ -25,18 +25,18 @@ enum class Stream { out, err };
 std::optional<Stream> parse_stream(std::string_view name);  // stdout | stderr
 std::string_view stream_name(Stream stream);
 
-// Any thread. Trouble with the disk throws std::system_error.
+// Any thread. Throws std::system_error when the disk fails.
 class LogStore {
  public:
   LogStore(std::filesystem::path directory, std::int64_t bytes_max);
 
-  // Room for one attempt's pieces; the caller knows that the lease is current. Returns false for a gap.
+  // Appends bytes of one attempt; the caller has checked that the lease is current. Returns false for a gap.
   bool append(Uuid job, int attempt, Stream stream, std::int64_t offset, std::string_view bytes);
 
   std::int64_t size(Uuid job, int attempt, Stream stream) const;  // 0 if there is none
   // At most `bytes_max` bytes from `offset`; empty at the end.
   std::string read(Uuid job, int attempt, Stream stream, std::int64_t offset, std::size_t bytes_max) const;
-  // Where the last `lines` lines begin.
+  // The offset at which the last `lines` lines begin.
   std::int64_t tail_offset(Uuid job, int attempt, Stream stream, std::int64_t lines) const;
 
   void remove(Uuid job) noexcept;

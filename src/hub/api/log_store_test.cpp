@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Logs by offset: repeats, gaps, the cap, and the last lines.
 #include "hub/api/log_store.h"
 
 #include <gtest/gtest.h>

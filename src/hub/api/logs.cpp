@@ -11,7 +11,7 @@ namespace geres::hub::api {
 namespace {
 
 constexpr std::size_t kPiece = 64 * 1024;
-constexpr Millis kLookAgain = 15'000;  // in case a nudge was lost, or the reader may read no more
+constexpr Millis kLookAgain = 15'000;  // in case a nudge was lost, or the reader lost its right
 
 struct LogView {
   Api& api;
@@ -23,7 +23,7 @@ struct LogView {
   std::int64_t offset = 0;
 };
 
-// Sends all that is there now. False when the reader has gone.
+// Sends everything there is now. False: the reader has gone.
 awaitable<bool> send_rest(LogView& view, http::StreamWriter& out) {
   while (true) {
     auto read = [&view] { return view.api.logs.read(view.job, view.attempt, view.stream, view.offset, kPiece); };
@@ -34,7 +34,7 @@ awaitable<bool> send_rest(LogView& view, http::StreamWriter& out) {
   }
 }
 
-// A host's log pieces are stored before its word that the attempt has ended, so: who sees the end sees all of the log.
+// A host's log pieces are stored before its report of the end, so a reader that sees the end has seen the whole log.
 awaitable<void> follow(std::shared_ptr<LogView> view, http::StreamWriter& out) {
   const http::Bell bell;
   const auto subscription =
@@ -86,7 +86,7 @@ awaitable<Answered> get_log(Call& call) {
   if (!id) co_return id.error();
   const auto job = co_await visible_job(call, *id);
   if (!job) co_return job.error();
-  // Whoever follows may name the attempt that comes next, and so misses nothing of it.
+  // A follower may name the next attempt in advance, so as to miss nothing of it.
   if (*attempt && **attempt > job->status.attempt + (*following ? 1 : 0))
     co_return fail(Code::notFound, fmt::format("the job has had {} attempts", job->status.attempt), "attempt");
 

@@ -20,7 +20,7 @@ using metrics::MetricFamily;
 using metrics::MetricType;
 using metrics::Page;
 
-// Series of calls are bounded: what comes after these counts as the route "other".
+// The number of series for calls is limited: further ones count as the route "other".
 constexpr std::size_t kRequestSeries = 300;
 constexpr std::size_t kDurationSeries = 40;
 constexpr const char* kOther = "other";
@@ -50,7 +50,7 @@ void add_engine(Page& page, const engine::Stats& stats) {
   page.gauge("geres_lanes", "Lanes in the scheduler", double(stats.lanes));
 }
 
-// Ways to end that have not been seen yet are there with zero: a rate needs a beginning.
+// Outcomes that have not occurred yet are shown as zero, because a rate needs a first value.
 void add_outcomes(Page& page, const engine::Outcomes& outcomes) {
   auto counted = outcomes.jobs();
   counted.try_emplace({model::JobState::finished, model::Reason::none}, 0);
@@ -84,7 +84,7 @@ void add_outcomes(Page& page, const engine::Outcomes& outcomes) {
   page.put(std::move(run));
 }
 
-// Each host and each slot once.
+// Counts each host and each slot exactly once.
 void add_hosts(Page& page, const engine::Snapshot& fleet, std::int64_t lost_ever) {
   std::map<std::string, std::int64_t> hosts{{"well", 0}, {"resting", 0}, {"unfit", 0}, {"draining", 0}, {"lost", 0}};
   std::map<std::string, std::int64_t> slots{{"busy", 0}, {"free", 0}, {"closed", 0}};
@@ -122,7 +122,7 @@ void add_readiness(Page& page, const Readiness::Now& now) {
   page.put(std::move(size));
 }
 
-// Each reader of the event log that has to tell others, and has not yet.
+// Readers of the event log that pass events on to others, and how far behind they are.
 void add_event_lag(Page& page, const webhooks::Figures* webhooks, const amqp::Publisher* publisher) {
   MetricFamily lag{"geres_event_lag",
                    "Events from the oldest one that is to be told to others and is not, to the newest",
@@ -169,8 +169,8 @@ std::int64_t open_jobs(const model::StateCounts& counts) {
   return sum;
 }
 
-// The tenants with the most jobs that have not ended, and the rest in one; a tenant that is called like the rest is
-// part of it.
+// The tenants with the most jobs that have not ended, and one series for all others; a tenant whose name is that of
+// this series is counted in it.
 void add_jobs(Page& page, const store::Totals& totals, std::size_t shown) {
   model::StateCounts all{};
   std::vector<std::pair<std::int64_t, const std::string*>> order;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Figures for Prometheus: HTTP calls as they are answered, and everything else at the moment of asking. docs/metrics.md
-// lists them all. However many tenants, types and callers there are, an answer has fewer than 2,000 series.
+// Figures for Prometheus: HTTP calls as they are answered, everything else when asked. docs/metrics.md lists them all.
+// However many tenants, types and callers there are, an answer has fewer than 2,000 series.
 #pragma once
 
 #include <atomic>
@@ -21,15 +21,15 @@ namespace geres::hub::api {
 // Any thread.
 class Metrics {
  public:
-  static constexpr std::size_t kTenants = 20;  // with series of their own, unless the operator says another number
+  static constexpr std::size_t kTenants = 20;  // with series of their own, unless the operator sets another number
   static constexpr std::size_t kTenantsMax = 100;
 
   Metrics();
   ~Metrics();
-  // `seconds`: nullopt where the time says nothing of the hub, as somebody waits (long polls, streams).
+  // `seconds`: nullopt where the time says nothing about the hub because the call waits (long polls, streams).
   void answered(std::string_view method, std::string_view route, unsigned status, std::optional<double> seconds);
 
-  // One that is open now, as long as it lives.
+  // Counts a call as open for as long as it lives.
   class Open {
    public:
     explicit Open(std::atomic<std::int64_t>& count) : count_(count) { ++count_; }
@@ -44,7 +44,7 @@ class Metrics {
   std::atomic<std::int64_t> reads_refused{0};
 
   struct Now {
-    const engine::Stats* stats = nullptr;  // nullptr: not for this caller's eyes, nor is what follows `tenants_shown`
+    const engine::Stats* stats = nullptr;  // nullptr: this caller may not see it, nor what follows `tenants_shown`
     store::Totals totals;
     double oldest_ready_seconds = 0;
     std::size_t tenants_shown = kTenants;
@@ -53,8 +53,8 @@ class Metrics {
     std::size_t signalr = 0;
     std::int64_t store_bytes = 0;
     std::int64_t store_wal_bytes = 0;
-    std::optional<std::int64_t> backup_at;  // seconds since 1970, of the last whole one
-    std::int64_t hosts_lost = 0;            // since start
+    std::optional<std::int64_t> backup_at;  // seconds since 1970, of the last complete one
+    std::int64_t hosts_lost = 0;            // since the hub started
     engine::SnapshotPtr fleet;
     Readiness::Now readiness;
     const webhooks::Figures* webhooks = nullptr;

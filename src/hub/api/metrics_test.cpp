@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of figures stays small and well formed, whoever the tenants are and whatever is called.
+// The page of figures stays small and well formed, whatever tenants there are and whatever is called.
 #include "hub/api/metrics.h"
 
 #include <gtest/gtest.h>

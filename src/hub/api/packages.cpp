@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// /v1/packages: ZIPs by tenant and name, every version kept under its digest.
+// /v1/packages: ZIPs by tenant and name; every version is kept under its digest.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks through the store that may be long: a filter that fits little, a count of many. The first rows are looked at
-// like any other read; what needs more goes on in pieces on a thread of its own, one walk at a time for each tenant. So
-// walks, however many there are, wait for each other, and nobody else does.
+// Walks through the store that may be long: a filter that matches little, a count of many. The first rows are read like
+// any other; the rest in pieces on a thread of its own, one walk at a time for each tenant. So walks wait for each
+// other, however many there are, and nothing else waits for them.
 #pragma once
 
 #include <functional>
@@ -16,9 +16,9 @@ namespace geres::hub::api {
 constexpr std::size_t kLookedFirst = 2'000;
 constexpr std::size_t kLookedThen = 20'000;
 
-std::string walks_as(const Identity& who);  // whose turn a walk takes
+std::string walks_as(const Identity& who);  // the caller whose turn a walk takes
 
-// `piece(looked_max)` looks at so many rows at most, on a worker thread, and says whether there is more.
+// `piece(looked_max)` looks at no more rows than that, on a worker thread, and returns whether there are more.
 template <class Piece>
 awaitable<Result<void>> in_pieces(Call& call, Piece piece) {
   auto first = [&] { return piece(kLookedFirst); };
@@ -43,12 +43,12 @@ struct ListedJobs {
 using FindFilter = std::function<Result<Narrowed>()>;
 using RenderJobs = std::function<std::string(const std::vector<model::Job>& jobs, store::Seq next)>;
 
-// A page of the jobs that fit, no longer than its bytes allow. Both functions run on worker threads and must outlive
-// it: name them first (see http::run_on).
+// A page of the jobs that match, limited in bytes. Both functions run on worker threads and must outlive the walk, so
+// name them first (see http::run_on).
 awaitable<Result<ListedJobs>> list_jobs_in_pieces(Call& call, store::Page page, const FindFilter& find,
                                                   const RenderJobs& render);
 
-// How many jobs fit, and why those that failed did. The filter must outlive it.
+// How many jobs match, and the reasons of those that failed. The filter must outlive the walk.
 awaitable<Result<store::Counted>> count_jobs(Call& call, const store::JobFilter& filter);
 
 }  // namespace geres::hub::api

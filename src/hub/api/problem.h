@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every code a caller can meet: its HTTP status, its title, and what to do about it, in one table. docs/errors.md says
-// the same for people, and a test holds the two together.
+// Every code that a caller can meet, with its HTTP status, its title, and what to do about it, in one table.
+// docs/errors.md has the same for people, and a test compares the two.
 #pragma once
 
 #include <span>
@@ -13,7 +13,8 @@ namespace geres::hub::api {
 struct ProblemKind {
   Code code;
   unsigned status;
-  unsigned status_in_body;  // where the error names a member of the body: what is absent there is bad input, not a 404
+  // Where the error names a member of the body, because something absent there is bad input and not a 404.
+  unsigned status_in_body;
   std::string_view title;
   std::string_view hint;
 };

@@ -21,7 +21,8 @@ bool is_among(std::string_view name, std::initializer_list<std::string_view> kno
   });
 }
 
-// What a script's unset variable leaves must not mean "all", or "any". Only what selects nothing may be empty.
+// An empty value, as an unset variable leaves it, must not mean "all" or "any". Only parameters that select nothing may
+// be empty.
 bool says_nothing(std::string_view name, std::string_view value) {
   static constexpr std::string_view kMayBeEmpty[] = {"cursor",       "dryRun",  "follow", "lastEventId",
                                                      "access_token", "batchId", "_"};

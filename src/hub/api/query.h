@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Query parameters, as strict as bodies: unknown ones are refused, and an error names the parameter.
+// Query parameters, as strict as bodies: unknown ones are refused, and errors name the parameter.
 #pragma once
 
 #include <initializer_list>
@@ -16,11 +16,11 @@
 namespace geres::hub::api {
 
 // unknownParameter with the nearest name. A known name that ends with '.' stands for all that begin with it. Each may
-// be given once, but for those in `repeatable`.
+// be given once, except those in `repeatable`.
 Result<void> only_parameters(const http::Query& query, std::initializer_list<std::string_view> known,
                              std::initializer_list<std::string_view> repeatable = {});
 
-// The same trouble, said of another place.
+// The same error for another field.
 Error about(Error error, std::string_view field);
 
 std::string text_parameter(const http::Query& query, std::string_view name);  // empty if absent
@@ -30,7 +30,7 @@ Result<std::optional<Millis>> duration_parameter(const http::Query& query, std::
 Result<std::optional<Millis>> time_parameter(const http::Query& query, std::string_view name);
 Result<bool> flag_parameter(const http::Query& query, std::string_view name);  // true | false | (no value: true)
 
-// "a,b" and repeated parameters alike.
+// Accepts "a,b" and repeated parameters alike.
 std::vector<std::string> words_parameter(const http::Query& query, std::string_view name);
 
 // limit, cursor and order of a list of jobs. A cursor is opaque to callers.

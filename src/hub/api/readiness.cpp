@@ -12,9 +12,9 @@
 namespace geres::hub::api {
 namespace {
 
-constexpr std::uint64_t kNothing = 1 << 20;  // the store cannot take a job with that
-constexpr std::uint64_t kLittle = 20 << 20;  // it keeps 16 MiB back for what ends jobs
-constexpr Millis kRefusalCounts = 15'000;    // for disks that say that they have room and have none (quotas)
+constexpr std::uint64_t kNothing = 1 << 20;  // too little for the store to take a job
+constexpr std::uint64_t kLittle = 20 << 20;  // the store keeps 16 MiB back for what ends jobs
+constexpr Millis kRefusalCounts = 15'000;    // because some disks (with quotas) claim room that they do not have
 constexpr Millis kSilence = 10'000;
 
 std::optional<packages::Space> space_at(const std::filesystem::path& directory) {
@@ -80,7 +80,8 @@ void Readiness::tell_change(const Now& before, const Now& now) const {
   log::event(log::Level::err, "hub takes no jobs", members);
 }
 
-// Over again only with half as much more, so that a disk at the mark does not fill itself with lines.
+// Warns again only after the free space has been half as much more, so that a disk near the mark does not fill itself
+// with log lines.
 void Readiness::tell_low(Watch& watch, const std::optional<packages::Space>& space) const {
   if (!space) return;
   const bool low = space->free_bytes < (watch.low ? low_ + low_ / 2 : low_);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether the hub takes jobs, and if not why, as far as the disk is to blame: the store has no room, or the place of
-// the files is gone. Looked at once a second by a thread of the hub, so that asking costs nothing and waits for no disk
-// that does not answer; told to the log when it changes, not while it lasts.
+// Whether the hub accepts jobs and, if it does not, why, as far as the disk is the reason: the store has no room, or
+// the directory of the files is gone. A thread of the hub looks once a second, so that asking costs nothing and never
+// waits for a disk that does not answer. Changes are logged, not states.
 #pragma once
 
 #include <filesystem>
@@ -19,22 +19,22 @@ class Readiness {
  public:
   struct Now {
     bool takes_jobs = true;
-    bool files_away = false;               // then no job is taken: it could not start
-    std::string why;                       // unless it does: a sentence without a path, for everybody
+    bool files_away = false;               // then no job is accepted, because it could not start
+    std::string why;                       // if jobs are refused: a sentence without a path, which everybody may see
     std::optional<packages::Space> store;  // of the disks; empty: they do not answer
     std::optional<packages::Space> files;
   };
 
-  // `low`: bytes below which the log says that a disk is getting full.
+  // `low`: below so many free bytes the log warns that a disk is getting full.
   Readiness(const engine::Stats& stats, packages::Blobs& blobs, std::filesystem::path store, std::uint64_t low,
             const Clock& clock)
       : stats_(stats), blobs_(blobs), store_(std::move(store)), low_(low), clock_(clock) {}
 
-  void look();      // by one thread; may block
+  void look();      // called by one thread; may block
   Now now() const;  // any thread
 
  private:
-  // Of one disk that is getting full, so that it is said once.
+  // State of one disk, so that a warning is given once.
   struct Watch {
     const char* place;
     bool low = false;

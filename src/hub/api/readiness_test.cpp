@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a hub takes no jobs, and that the log says it once. A disk that is really full is filled in
-// tests/end_to_end/full_disk_test.py.
+// Why a hub accepts no jobs, and that the log says so once. tests/end_to_end/full_disk_test.py fills a real disk.
 #include "hub/api/readiness.h"
 
 #include <gtest/gtest.h>
@@ -44,7 +43,7 @@ TEST_F(ReadinessTest, TakesJobsAndKnowsTheDisks) {
 TEST_F(ReadinessTest, FilesThatAreGoneAreSaidOnce) {
   Readiness readiness(stats, *blobs, store, 0, clock);
   std::filesystem::rename(files, directory.path() / "away");
-  std::filesystem::create_directory(files);  // as a mount that has gone leaves it
+  std::filesystem::create_directory(files);  // as a file system that is no longer mounted leaves it
   const auto text = looked(readiness, 3);
   EXPECT_EQ(text.find("hub takes no jobs"), text.rfind("hub takes no jobs")) << text;
   EXPECT_NE(text.find("hub takes no jobs"), std::string::npos);
@@ -59,7 +58,7 @@ TEST_F(ReadinessTest, FilesThatAreGoneAreSaidOnce) {
   EXPECT_FALSE(readiness.now().files_away);
 }
 
-// A quota: the disk says that it has room.
+// As with a quota, the disk claims that it has room.
 TEST_F(ReadinessTest, ARefusalCountsForAWhile) {
   Readiness readiness(stats, *blobs, store, 0, clock);
   stats.full_at = clock.monotonic();

@@ -9,11 +9,11 @@
 
 namespace geres::hub::api {
 
-// Who may call.
+// Which callers a route accepts.
 enum class Needs {
   nothing,  // open to all
   token,    // any valid token, whatever its roles
-  viewer,   // this role or a higher one; the same for the next three
+  viewer,   // this role or a higher one, as for the next three
   submitter,
   operator_,
   admin,
@@ -27,15 +27,16 @@ struct Route {
   std::string_view pattern;
   Needs needs;
   Handle handle;
-  bool legacy = false;  // answers trouble as GeRes2 did: bad input is 400 whatever it is
-  // The token may also be the query's access_token: browsers can give event streams and WebSockets no header.
+  bool legacy = false;  // errors as in GeRes2: any bad input is 400
+  // The token may also be the query's access_token, because browsers can send no header with event streams and
+  // WebSockets.
   bool token_in_query = false;
 };
 
 std::span<const Route> routes();
 
-// The table as a router, with access checks, problem answers, figures and the access log around it. Web pages of
-// `cors_origins` may call it from their browsers. `api` must outlive the server.
+// The table as a router, surrounded by access checks, problem answers, figures and the access log. Web pages of
+// `cors_origins` may call it from browsers. `api` must outlive the server.
 http::Router make_router(Api& api, std::vector<std::string> cors_origins);
 
 }  // namespace geres::hub::api

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens around every handler: who calls, may they, and what trouble looks like.
+// What happens around every handler: authentication, authorization, errors, figures and logs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,13 +37,13 @@ Result<IdentityPtr> identify(Api& api, const Route& route, const http::Request& 
   if (secret.empty()) return fail(Code::unauthenticated, "the header Authorization has no bearer token");
   auto identity = api.access.find(secret, api.clock.wall());
   if (identity) return identity;
-  // Guessing is hopeless, but must not keep the hub or its log busy either.
+  // Guessing is hopeless, but must not keep the hub or its log busy.
   if (!api.brakes.guesses.take(address_of(request), api.clock.monotonic()))
     return fail(Code::tooManyRequests, "too many calls with tokens that are not known from this address");
   return not_known();
 }
 
-// Rates that the operator has set. Hosts are exempt: what they report must not wait.
+// Applies the operator's rates. Hosts are exempt, because their reports must not wait.
 Result<void> brake(Api& api, const Identity& who, const http::Request& request) {
   const bool registers = std::find(who.roles.begin(), who.roles.end(), model::Role::host) != who.roles.end();
   if (who.kind == Identity::Kind::host || registers) return {};
@@ -63,7 +63,7 @@ Result<void> need_role(const Identity& who, model::Role role) {
   return lacks_role(who, role_name(role));
 }
 
-// A host's secret is for that host's paths; any other host looks absent to it.
+// A host's secret is valid for that host's paths; any other host looks absent.
 Result<void> need_host(const Identity& who, const std::string& id) {
   if (who.kind != Identity::Kind::host)
     return fail(Code::forbidden, fmt::format("token '{}' is not a host's secret", who.name), {},
@@ -105,7 +105,7 @@ http::Response trouble(const Error& error, bool legacy) {
   return problem_with_status(error, status);
 }
 
-// Whoever calls badly, or while nothing works, must not fill the log.
+// Bad callers, or a time in which nothing works, must not fill the log.
 bool may_write(LineQuota& quota) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   const auto left_out = quota.take(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
@@ -114,7 +114,7 @@ bool may_write(LineQuota& quota) {
   return left_out.has_value();
 }
 
-// The world failed in the middle of a handler.
+// Something outside of us (such as the disk) failed in the middle of a handler.
 Error world_failed(Api& api, const http::Request& request, const std::exception& what) {
   if (may_write(api.trouble_lines))
     log::event(
@@ -133,7 +133,7 @@ Error world_failed(Api& api, const http::Request& request, const std::exception&
   return fail(Code::internal, "the hub failed");
 }
 
-// A stream whose reader may be shut out while it lasts: nothing is written after that.
+// A stream whose reader may lose access while it lasts: nothing is written after that.
 class Guarded final : public http::StreamWriter {
  public:
   Guarded(Api& api, IdentityPtr who, http::StreamWriter& out) : api_(api), who_(std::move(who)), out_(out) {}
@@ -155,8 +155,8 @@ awaitable<void> run_guarded(Api& api, IdentityPtr who, decltype(http::Response::
   co_await stream(guarded);
 }
 
-// An answer may have been long in the making, or lasts: a token that was deleted or has expired meanwhile gets nothing
-// more. What it had changed before is done, and said. WebSockets ask by themselves.
+// An answer may take or last long. A token that was deleted or has expired meanwhile receives nothing more; but what
+// the call changed before is done, and is reported. WebSockets check this themselves.
 Answered ask_again(Api& api, const http::Request& request, const IdentityPtr& who, Answered answer) {
   if (!answer || !who) return answer;
   const bool reads = request.method == http::Method::get || request.method == http::Method::head;
@@ -168,8 +168,8 @@ Answered ask_again(Api& api, const http::Request& request, const IdentityPtr& wh
   return answer;
 }
 
-// What a large answer takes counts until it has been sent. One that its handler has found no room for is sent all the
-// same: a change was made and has to be said.
+// The memory of a large answer is counted until it is sent. An answer for which its handler found no room is sent all
+// the same, because a change that was made must be reported.
 void hold_room(Call& call, http::Response& response) {
   const auto bytes = std::int64_t(response.body.size());
   if (bytes <= MemoryBudget::kSmall) return;
@@ -203,9 +203,9 @@ awaitable<http::Response> serve(Api& api, const Route& route, http::Request& req
   co_return std::move(*answer);
 }
 
-// One line a call: never the query (it may hold a token), bodies or parameters.
+// One line per call, without the query (it may contain a token), bodies or parameters.
 void write_access_log(Api& api, const http::Request& request, unsigned status, double seconds) {
-  const bool failed = status >= 500 && status != 503;  // 503 is how a hub that stops says so
+  const bool failed = status >= 500 && status != 503;  // 503 is the normal answer of a hub that stops
   const auto level = failed                            ? spdlog::level::warn
                      : status >= 400 || api.access_log ? spdlog::level::info
                                                        : spdlog::level::debug;
@@ -224,7 +224,7 @@ void write_access_log(Api& api, const http::Request& request, unsigned status, d
               {"requestId", request.id}});
 }
 
-// A caller may name its call, so that its own logs and ours speak of the same; else it gets a name.
+// A caller may give its call an id, so that its logs and ours use the same one. Otherwise we make one.
 constexpr std::string_view kRequestId = "X-Request-Id";
 constexpr std::size_t kRequestIdMax = 128;
 
@@ -240,7 +240,7 @@ std::string request_id(Api& api, const http::Headers& headers) {
   return fmt::format("{}-{:x}", api.request_ids.prefix, ++api.request_ids.last);
 }
 
-// In the header of every answer, and in the text of those that say what went wrong.
+// Adds the id to the header of every answer, and to the body of those that report an error.
 void name_call(const std::string& id, http::Response& response) {
   response.headers.emplace_back(kRequestId, id);
   const auto is_problem = [](const auto& header) {
@@ -252,7 +252,7 @@ void name_call(const std::string& id, http::Response& response) {
   response.body += ",\"requestId\":\"" + id + "\"}";
 }
 
-// In the call itself, so that its time says nothing of the hub.
+// The call itself waits for something, so its duration says nothing about the hub.
 bool somebody_waits(const http::Request& request, const http::Response& response) {
   return response.stream || response.websocket || request.query.get("wait") || request.route.ends_with("/fetch") ||
          request.route == "/hubs/jobs";
@@ -275,7 +275,7 @@ awaitable<http::Response> watch(Api& api, http::Request& request, const http::Ha
   co_return response;
 }
 
-// What is no request, or not one that can be read.
+// For what is not a request, or cannot be read as one.
 void watch_unread(Api& api, const http::Unread& unread, http::Response& answer) {
   const auto id = request_id(api, unread.headers);
   if (may_write(api.stranger_lines))
@@ -287,7 +287,7 @@ void watch_unread(Api& api, const http::Unread& unread, http::Response& answer) 
   name_call(id, answer);
 }
 
-// Browsers let any page open a WebSocket anywhere and leave it to the server to look (RFC 6455, 10.2).
+// Browsers let any page open a WebSocket to any server, and leave the check to the server (RFC 6455, 10.2).
 awaitable<http::Response> guard_websocket(std::shared_ptr<const std::vector<std::string>> origins,
                                           http::Request& request, const http::Handler& next) {
   if (http::wants_websocket(request) && http::foreign_page(request, *origins))
@@ -296,7 +296,7 @@ awaitable<http::Response> guard_websocket(std::shared_ptr<const std::vector<std:
   co_return co_await next(request);
 }
 
-// What web pages of other origins may do: call all of the API, as SignalR's client does it too.
+// Web pages of these origins may call the whole API, with the headers that SignalR's client uses.
 http::Cors cors_for(std::vector<std::string> origins) {
   http::Cors cors;
   cors.origins = std::move(origins);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// /hubs/jobs: how SignalR's bytes come and go (TransportProtocols.md of dotnet/aspnetcore). A client negotiates and
-// gets a token; then it opens one of three transports with it: a WebSocket, server-sent events, or one long poll after
-// the other. With the latter two it sends by POST. DELETE ends it.
+// /hubs/jobs: the transports of SignalR (TransportProtocols.md of dotnet/aspnetcore). A client negotiates and gets a
+// token, with which it opens one of three transports: a WebSocket, server-sent events, or one long poll after the
+// other. With the latter two it sends by POST. DELETE ends the connection.
 #include <fmt/format.h>
 
 #include <boost/json/serialize.hpp>
@@ -21,7 +21,7 @@ using EntryPtr = std::shared_ptr<Entry>;
 
 constexpr Millis kPollMax = 90'000;
 
-// What the connection may look up; `who` lives as long as it.
+// What the connection may look up; it keeps `who` alive.
 signalr::Sight sight_of(Api& api, std::shared_ptr<const Identity> who) {
   signalr::Sight sight;
   sight.visible = events_visible_to(*who);
@@ -55,8 +55,8 @@ Result<EntryPtr> find_connection(Call& call) {
   return fail(Code::notFound, "there is no connection with this id", "id", "negotiate a new one");
 }
 
-// The next thing to send. nullopt: the connection has ended, is another request's, the client has gone, or the hub
-// stops. At `until` an empty text.
+// The next text to send. nullopt: the connection has ended or another request has taken it over, the client has gone,
+// or the hub stops. At `until` an empty text.
 awaitable<std::optional<std::string>> next_output(Api& api, http::Request& request, const Identity& who, EntryPtr entry,
                                                   Entry::Turn turn, Millis until) {
   auto& connection = *entry->connection;
@@ -132,7 +132,7 @@ http::Response poll_answer(unsigned status, std::string text) {
 }
 
 awaitable<http::Response> serve_poll(Api& api, http::Request& request, const Identity& who, EntryPtr entry) {
-  // The first poll only shows that this transport works.
+  // The first poll only shows that the transport works.
   if (!entry->polled_before.exchange(true)) {
     const auto turn = entry->take_over();
     entry->leave(turn.number, api.clock.monotonic());
@@ -161,7 +161,7 @@ awaitable<Answered> signalr_negotiate(Call& call) {
   if (!body && body.error().code != Code::unsupportedMedia) co_return body.error();
   const auto entry = open_connection(call);
   if (!entry) co_return entry.error();
-  const bool two_names = version->value_or(0) >= 1;  // from version 1 on the public name is another than the token
+  const bool two_names = version->value_or(0) >= 1;  // from version 1 on the public id is not the token
   const auto name = two_names ? std::string_view((*entry)->token).substr(0, 12) : std::string_view((*entry)->token);
   const auto transport = [](std::string_view transport) {
     return json::object{{"transport", transport}, {"transferFormats", json::array{"Text"}}};
@@ -179,7 +179,7 @@ awaitable<Answered> signalr_connect(Call& call) {
   auto& request = call.request;
   const auto& who = call.who;
   const bool upgrade = http::wants_websocket(request);
-  // A client that is sure of WebSockets may leave out the negotiation.
+  // A client that is sure to use WebSockets may skip the negotiation.
   const bool at_once = upgrade && !request.query.get("id");
   const auto entry = at_once ? open_connection(call) : find_connection(call);
   if (!entry) co_return entry.error();
@@ -218,7 +218,7 @@ awaitable<Answered> signalr_end(Call& call) {
   const auto entry = find_connection(call);
   if (!entry) co_return entry.error();
   call.api.signalr.remove((*entry)->token);
-  (*entry)->take_over();  // whoever serves it ends
+  (*entry)->take_over();  // ends the request that serves it now
   co_return http::text_response(202, "text/plain", {});
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pages of things that are few enough to be read whole: batches, packages, tokens, tenants, hosts.
+// Pages of collections small enough to be read as a whole: batches, packages, tokens, tenants, hosts.
 #pragma once
 
 #include <functional>
@@ -11,13 +11,12 @@
 
 namespace geres::hub::api {
 
-// In the order of the keys, which must be unique and stay as they are: a page goes on after the last key of the one
-// before.
+// Ordered by key. Keys must be unique and must not change, because a page begins after the last key of the page before.
 class SmallList {
  public:
-  using Show = std::function<json::object()>;  // asked of those on the page
+  using Show = std::function<json::object()>;  // called only for items on the page
   void add(std::string key, Show show) { items_.emplace_back(std::move(key), std::move(show)); }
-  Answered answer(const http::Query& query);  // reads limit and cursor
+  Answered answer(const http::Query& query);  // reads the parameters limit and cursor
 
  private:
   std::vector<std::pair<std::string, Show>> items_;

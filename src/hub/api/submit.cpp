@@ -29,7 +29,7 @@ awaitable<Result<void>> check_tenants(Call& call, const engine::Submit& what) {
   co_return Result<void>();
 }
 
-// An artifact of another job becomes its digest. The job must be the same tenant's and have that file.
+// Replaces an artifact of another job by its digest. That job must be of the same tenant and have the file.
 Result<void> resolve_input(Api& api, const std::string& tenant, model::Input& input, const std::string& field) {
   if (input.job) {
     const auto job = api.reads.job(input.job);
@@ -58,7 +58,7 @@ Result<void> resolve_inputs(Api& api, engine::Submit& what) {
   return {};
 }
 
-// A job's own webhook: may its address be called, and are its types events?
+// Checks a job's own webhooks: their addresses may be called, and their types are events.
 Result<void> check_webhooks(Api& api, const engine::Submit& what) {
   for (std::size_t i = 0; i < what.jobs.size(); ++i) {
     const auto& webhook = what.jobs[i].spec.webhook;
@@ -112,7 +112,7 @@ Result<engine::Submit> read_submit(const Api& api, const std::string& text, cons
   return what;
 }
 
-// A single spec has the smaller limit; only what begins with '[' may be longer.
+// A single spec has the smaller limit: only a body that begins with '[' may be longer.
 awaitable<Result<std::string>> submit_body(Call& call) {
   const auto& limits = call.api.limits;
   const auto length = call.request.body.length();
@@ -126,16 +126,16 @@ awaitable<Result<std::string>> submit_body(Call& call) {
       fmt::format("a single job spec may have {} bytes; put large data into an input file", limits.spec_bytes));
 }
 
-// Enough of a job to say what could have been meant.
+// The names in a job that an error may be about.
 struct Named {
   std::string tenant;
   std::string package;
   std::string package_sha256;
 };
 
-constexpr std::size_t kKnownMax = 1'000;  // of the batches that a misspelt name is held against
+constexpr std::size_t kKnownMax = 1'000;  // batches that a misspelt name is compared with
 
-// What there would have been to choose from, for a name that is not there.
+// Adds to an error about an unknown name the names that exist.
 awaitable<http::Response> explain(Call& call, const Error& error, std::vector<Named> jobs) {
   const bool choosable =
       error.code == Code::unknownType || error.code == Code::unknownPackage || error.code == Code::unknownBatch;
@@ -195,7 +195,7 @@ engine::NewJob new_job(wire::ParsedJob job) {
 }
 
 awaitable<Result<engine::Submitted>> submit(Call& call, engine::Submit what) {
-  // A full store is the engine's own to find out; where the files lie it does not know.
+  // The engine itself finds out that the store is full, but it knows nothing of the files' disk.
   if (const auto now = call.api.readiness != nullptr ? call.api.readiness->now() : Readiness::Now(); now.files_away)
     co_return fail(Code::unavailable, "the hub takes no jobs: " + now.why, {},
                    "try again later: GET /readyz tells when");

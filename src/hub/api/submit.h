@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handing in jobs: what POST /v1/jobs and the GeRes2 face share.
+// Submitting jobs: what POST /v1/jobs and the GeRes2 API share.
 #pragma once
 
 #include "hub/api/call.h"
@@ -7,7 +7,8 @@
 
 namespace geres::hub::api {
 
-// Everything between checked specs and the engine's answer: tenants the caller may use, inputs that must be there.
+// Everything between checked specs and the engine's answer: whether the caller may use the tenants, and whether the
+// inputs exist.
 awaitable<Result<engine::Submitted>> submit(Call& call, engine::Submit what);
 
 engine::NewJob new_job(wire::ParsedJob job);

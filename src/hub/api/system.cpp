@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the hub says about itself: health, figures, version, one-screen status, the contract, the landing page.
+// What the hub says about itself: health, figures, version, status on one screen, the API contract, the landing page.
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -53,7 +53,7 @@ json::value caller_json(const Api& api, const Identity& who) {
   return caller;
 }
 
-// Hosts that somebody may want to look at, by what is the matter: the first few names of each, and how many there are.
+// Hosts that need attention, by reason: the first few names, and how many there are.
 class Troubled {
  public:
   void add(const engine::HostInfo& info) {
@@ -140,7 +140,7 @@ std::optional<std::int64_t> backup_seconds(const About& about) {
   return ::stat(about.backup_mark.c_str(), &facts) == 0 ? std::optional(std::int64_t(facts.st_mtime)) : std::nullopt;
 }
 
-// Figures must come also, and above all, when the engine does not get on: then without those of hosts.
+// Figures matter most when the engine is stuck. Then they come without those of hosts.
 awaitable<engine::SnapshotPtr> fleet_soon(Call& call) {
   constexpr Millis kPatience = 1'000;
   http::Promise<Result<engine::SnapshotPtr>> promise;
@@ -195,7 +195,7 @@ awaitable<Answered> get_healthz(Call&) {
 }
 
 awaitable<Answered> get_readyz(Call& call) {
-  // 503 only where another hub would do better; a full disk of this one is no reason to send its callers away.
+  // 503 only where another hub would do better; this one's full disk is no reason to send its callers elsewhere.
   const auto now = readiness(call.api);
   json::object body{{"takesJobs", now.takes_jobs}};
   if (!now.takes_jobs) body.emplace("why", std::string_view(now.why));

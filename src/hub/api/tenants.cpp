@@ -41,7 +41,7 @@ awaitable<Answered> get_tenant(Call& call) {
   co_return json_response(200, wire::tenant_json(*found));
 }
 
-// What a tenant may use is not its own to say: it takes an operator who stands above tenants.
+// A tenant must not set its own limits: only operators of all tenants may.
 awaitable<Answered> put_tenant(Call& call) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
   const auto& name = call.capture("tenant");

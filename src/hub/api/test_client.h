@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small HTTP client for tests. Every exchange can be recorded, so that answers are held against api/openapi.yaml.
+// A small HTTP client for tests. Every exchange can be recorded, so that answers are checked against api/openapi.yaml.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,13 +18,13 @@ struct Reply {
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
   json::value json() const;
-  std::string code() const;                    // of a problem answer; empty if it is none
-  std::string field() const;                   // likewise
+  std::string code() const;                    // of a problem answer; else empty
+  std::string field() const;                   // of a problem answer; else empty
   std::string text(const char* member) const;  // a string member of the body; empty if absent
 };
 std::ostream& operator<<(std::ostream& to, const Reply& reply);
 
-// One JSON line an exchange, into the file that GERES_TEST_RECORD names.
+// Appends one JSON line per exchange to the file that GERES_TEST_RECORD names.
 void record(const std::string& method, const std::string& path, const Reply& reply);
 
 class TestClient {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// /v1/tokens: who may do what. The secret is shown once, when it is made.
+// /v1/tokens. A token's secret is shown once, when it is made.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,13 +14,13 @@
 namespace geres::hub::api {
 namespace {
 
-// An admin that is bound to tenants sees and makes tokens within them only.
+// An admin of certain tenants sees and makes only tokens of these tenants.
 bool within(const Identity& who, const std::vector<std::string>& tenants) {
   if (who.all_tenants()) return true;
   return !tenants.empty() && std::all_of(tenants.begin(), tenants.end(), [&](const auto& t) { return who.sees(t); });
 }
 
-// What the log says of it: never its secret.
+// The members of its log line, without the secret.
 std::vector<log::Member> members_of(const model::Token& token) {
   std::string roles, tenants;
   for (const auto role : token.roles) roles += (roles.empty() ? "" : ",") + std::string(role_name(role));

@@ -15,8 +15,8 @@ struct Kind {
   std::string_view extension;
   std::string_view type;
 };
-// Pictures, sounds, text and archives. HTML, SVG and scripts are missing on purpose: a job's output must not run in the
-// browser of who looks at it.
+// Pictures, sounds, text and archives. HTML, SVG and scripts are missing on purpose: a job's output must not run in a
+// reader's browser.
 constexpr std::array kKinds{
     Kind{"txt", "text/plain; charset=utf-8"},
     Kind{"log", "text/plain; charset=utf-8"},

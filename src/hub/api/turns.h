@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One thing at a time for each caller: the second waits for the first, whoever else is at work.
+// One thing at a time for each caller: its second one waits for its first, independently of other callers.
 #pragma once
 
 #include <deque>
@@ -28,7 +28,7 @@ class Turns {
   };
   using TurnPtr = std::unique_ptr<Turn>;
 
-  // nullptr: cancelled while it waited.
+  // nullptr: cancelled while waiting.
   http::awaitable<TurnPtr> take(std::string caller, http::Cancellation& cancellation);
 
  private:
@@ -38,12 +38,12 @@ class Turns {
   };
   using WaiterPtr = std::shared_ptr<Waiter>;
 
-  WaiterPtr line_up(const std::string& caller);                    // nullptr: it is this one's turn
-  bool leave(const std::string& caller, const WaiterPtr& waiter);  // false: it was served meanwhile
+  WaiterPtr line_up(const std::string& caller);                    // nullptr: it is this caller's turn already
+  bool leave(const std::string& caller, const WaiterPtr& waiter);  // false: its turn came in the meantime
   void pass_on(const std::string& caller);
 
   std::mutex mutex_;
-  std::unordered_map<std::string, std::deque<WaiterPtr>> waiting_;  // behind whoever's turn it is
+  std::unordered_map<std::string, std::deque<WaiterPtr>> waiting_;  // those behind the one whose turn it is
 };
 
 }  // namespace geres::hub::api

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// /v1/webhooks. A webhook is its tenant's: to others it looks absent. Its secret is shown when it is drawn, and never
-// again.
+// /v1/webhooks. A webhook belongs to its tenant and looks absent to others. Its secret is shown when it is made, and
+// never again.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -255,7 +255,7 @@ awaitable<Answered> replay_webhook(Call& call) {
   if (shape->from) {
     const auto from = event_no(call.api, *shape->from, "/from");
     if (!from) co_return from.error();
-    // Told again from this very event on; "start" stands before the first.
+    // Tell this event again and all after it; "start" is before the first event.
     what.from = std::max<store::EventNo>(0, *shape->from == "start" ? 0 : *from - 1);
   }
   if (shape->ids && (shape->ids->empty() || shape->ids->size() > 1'000))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What any store of blobs must do, written once. A store's test file includes this, brings a struct with
-//     std::unique_ptr<Blobs> open();    the store; called again: the same store, as after a restart
+// What every store of blobs must do, written once. A store's test file includes this and provides a struct with
+//     std::unique_ptr<Blobs> open();    the store; on further calls the same store, as after a restart
 //     Millis now();                     a wall time after everything committed so far
-// and instantiates: INSTANTIATE_TYPED_TEST_SUITE_P(Directory, BlobsContract, DirectoryFixture);
+// and instantiates INSTANTIATE_TYPED_TEST_SUITE_P(Directory, BlobsContract, DirectoryFixture);
 #pragma once
 
 #include <gtest/gtest.h>
@@ -136,7 +136,7 @@ TYPED_TEST_P(BlobsContract, SweepTakesWhatIsOldAndNotKept) {
     asked.push_back(std::string(tenant) + "/" + std::string(sha256));
     return tenant == "other" || sha256 == kept;
   };
-  EXPECT_EQ(this->blobs_->sweep(this->fixture_.now() - 3'600'000, keep), 0u);  // too young to be asked about
+  EXPECT_EQ(this->blobs_->sweep(this->fixture_.now() - 3'600'000, keep), 0u);  // too young, so `keep` is not asked
   EXPECT_TRUE(asked.empty());
   EXPECT_EQ(this->blobs_->sweep(this->fixture_.now(), keep), 1u);
   EXPECT_EQ(asked.size(), 3u);

@@ -121,7 +121,7 @@ class DirectoryBlobs final : public Blobs {
   }
 
   Space space() override {
-    // A mount that has gone leaves an empty directory behind.
+    // A file system that is no longer mounted leaves an empty directory behind.
     if (::access((directory_ / "tmp").c_str(), W_OK | X_OK) != 0) throw_errno("look into " + directory_.string());
     struct statvfs status {};
     if (::statvfs(directory_.c_str(), &status) != 0) throw_errno("ask for free space in " + directory_.string());
@@ -135,7 +135,7 @@ class DirectoryBlobs final : public Blobs {
     return free >= reserve_ && free - reserve_ >= bytes;
   }
 
-  // Moves a synced file to its place, over the same blob if it is there, and makes that durable.
+  // Moves a synced file to its place, replacing an existing copy of the blob, and makes that durable.
   void take_in(const fs::path& file, std::string_view tenant, std::string_view sha256) {
     const auto path = path_of(tenant, sha256);
     make_shelf(path.parent_path());
@@ -147,8 +147,8 @@ class DirectoryBlobs final : public Blobs {
   }
 
  private:
-  // An earlier life may have been killed between a rename and the sync of its directory: what is found from here on is
-  // built on, so it is made durable first. A directory that is on the disk already costs some microseconds.
+  // An earlier life may have been killed between a rename and the sync of its directory. What is found now will be
+  // relied on, so it is made durable first. For a directory that is already on disk this takes microseconds.
   void settle() const {
     for (const auto& tenant : directories_in(directory_ / "tenants")) {
       for (const auto& shelf : directories_in(tenant)) sync_directory(shelf);
@@ -188,13 +188,13 @@ class DirectoryBlobs final : public Blobs {
     const auto sha256 = file.filename().string();
     if (!valid(tenant, sha256) || !older(file, before) || keep(tenant, sha256)) return false;
     const std::lock_guard lock(removing_);
-    return older(file, before) && unlink_file(file);  // it may have been committed anew meanwhile
+    return older(file, before) && unlink_file(file);  // it may have been committed again in the meantime
   }
 
   const fs::path directory_;
   const std::uint64_t reserve_;
   Fd lock_;
-  std::mutex removing_;  // between the last look at a blob's age and its removal nobody commits
+  std::mutex removing_;  // no commits between the last check of a blob's age and its removal
 };
 
 DirectoryUpload::DirectoryUpload(DirectoryBlobs& blobs, std::string tenant, fs::path file)

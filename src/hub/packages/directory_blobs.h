@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blobs in a directory:
 //
-//   DIR/tmp/<random>                       uploads under way; emptied when the store is opened
+//   DIR/tmp/<random>                       unfinished uploads; emptied when the store is opened
 //   DIR/tenants/<tenant>/<aa>/<sha256>     aa = the first two digits
 //   DIR/lock                               held while the store is open
 //
-// A blob's age is its file's modification time. One hub at a time: a second one would sweep away what it does not
-// know.
+// A blob's age is its file's modification time. Only one hub may use the directory, because a second one would sweep
+// away blobs that it does not know.
 #pragma once
 
 #include <filesystem>
@@ -18,8 +18,8 @@ namespace geres::hub::packages {
 
 inline constexpr std::uint64_t kReserveBytes = std::uint64_t(256) << 20;
 
-// Makes what is missing of `directory`. Uploads are refused as long as the disk has less than `reserve` free, so that
-// the hub's own database can go on. Throws std::system_error (EBUSY) if somebody else has the directory open.
+// Makes what is missing of `directory`. Uploads are refused while the disk has less than `reserve` free, so that the
+// hub's own database can go on. Throws std::system_error (EBUSY) if another process has the directory open.
 std::unique_ptr<Blobs> open_directory_blobs(const std::filesystem::path& directory,
                                             std::uint64_t reserve = kReserveBytes);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The store of blobs in a directory, by the contract of all such stores and by its own rules.
 #include "hub/packages/directory_blobs.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +19,7 @@ struct DirectoryFixture {
   TemporaryDirectory home;
   std::unique_ptr<Blobs> open() { return open_directory_blobs(home.path() / "blobs", 0); }
 
-  // Everything committed so far is made an hour old, so that nobody has to wait for the clock.
+  // Makes everything committed so far an hour old, so that no test has to wait.
   Millis now() {
     for (const auto& entry : fs::recursive_directory_iterator(home.path() / "blobs" / "tenants"))
       if (entry.is_regular_file())

@@ -16,7 +16,7 @@ namespace {
 using store::EventType;
 
 constexpr std::size_t kPage = 100;             // events read at once
-constexpr std::size_t kWriteMax = 256 * 1024;  // bytes of one subscription in one output, about
+constexpr std::size_t kWriteMax = 256 * 1024;  // bytes of one subscription in one output, roughly
 
 std::uint32_t told_types() {
   using events::Filter;
@@ -86,7 +86,7 @@ std::string Connection::output(Millis now) {
       text += told(subscription, gap);
       if (!gap) continue;
       if (auto live = from_present_state(id, text))
-        subscription.reader = std::move(*live);  // what was missed is in there
+        subscription.reader = std::move(*live);  // it contains what was missed
     }
     for (auto& [id, subscription] : batches_) {
       bool gap = false;
@@ -131,7 +131,7 @@ std::string Connection::invoke(const Message& message) {
   return more;
 }
 
-// What went wrong, or nothing. `more`: what the client is told besides.
+// Returns what went wrong, or nothing. `more`: further messages for the client.
 std::string Connection::call(const Message& message, std::string& more) {
   const std::string shown(replace_bad_utf8(utf8_prefix(message.target, 80)));
   if (message.type == MessageType::streamInvocation) return fmt::format("The hub has no streaming method '{}'.", shown);
@@ -171,11 +171,11 @@ std::string Connection::subscribe_to_job(const std::string& text, std::string& m
   return {};
 }
 
-// Says that the job has ended, or has started and how far it is; the reader goes on with what came after that. The
-// store may know of events that the tail is still to tell of: told after the state that they led to, a start would
-// follow the end.
+// Says that the job has ended, or has started and how far it is; the reader continues with what came after that. The
+// store may already have events that the tail will announce only later. If these were sent after the state that they
+// led to, a start would follow the end.
 Result<std::unique_ptr<events::Reader>> Connection::from_present_state(Uuid id, std::string& text) const {
-  const auto last = tail_.last();  // before the job is read, for a store that keeps no events
+  const auto last = tail_.last();  // before the job is read, in case the store keeps no events
   const auto seen = sight_.job(id);
   if (!seen) return seen.error();
   const auto told = teller_.job_json(seen->job);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One SignalR client, whatever carries its bytes: handshake, the hub's methods, what it has subscribed to, and the
-// keep-alives. It pulls events when the transport can send, so a slow client costs no memory.
+// One SignalR client, whatever carries its bytes: handshake, the hub's methods, its subscriptions, and the keep-alives.
+// It fetches events when the transport can send, so a slow client costs no memory.
 //
-//   server methods   SubscribeToJob(id) UnsubscribeFromJob(id) SubscribeToBatch(idOrName)
-//   UnsubscribeFromBatch(idOrName) client methods   JobStarted(job) JobProgressed(job, progress) JobCompleted(job)
+//   server methods   SubscribeToJob(id), UnsubscribeFromJob(id), SubscribeToBatch(idOrName),
+//                    UnsubscribeFromBatch(idOrName)
+//   client methods   JobStarted(job), JobProgressed(job, progress), JobCompleted(job)
 //
-// Whoever subscribes to a job that has started or ended is told so at once, then what comes after that. Told twice is
-// possible after a reconnect, never what was before what has been told.
+// A client that subscribes to a job that has started or ended is told so at once, and then what comes after that. After
+// a reconnect something may be told twice, but never something older than what was already told.
 #pragma once
 
 #include <functional>
@@ -20,37 +21,37 @@
 
 namespace geres::hub::signalr {
 
-// What a client may see. Both block; an error's message is what the client is told.
+// What a client may see. Both functions block; an error's message is sent to the client.
 struct Sight {
   events::Filter visible;
   std::function<Result<store::JobAsOf>(Uuid)> job;
   std::function<Result<Uuid>(const std::string& batch)> batch;
 };
 
-// receive() and ring from any thread; the rest by one at a time.
+// receive() and ring may be called from any thread, the rest by one thread at a time.
 class Connection {
  public:
-  static constexpr std::size_t kReceivedMax = 64 * 1024;  // bytes that wait, and so of one message
+  static constexpr std::size_t kReceivedMax = 64 * 1024;  // bytes that may wait, and therefore the largest message
   static constexpr std::size_t kSubscriptionsMax = 1'000;
   static constexpr Millis kKeepAlive = 15'000;
   static constexpr Millis kClientSilenceMax = 30'000;
   static constexpr Millis kHandshakeMax = 15'000;
 
-  // `ring` says that output() may have something; it is called on other threads and must be quick.
+  // `ring` says that output() may have something. It is called on other threads and must be quick.
   Connection(events::Tail& tail, events::Teller& teller, Sight sight, std::function<void()> ring, Millis now);
 
   void receive(std::string_view bytes, Millis now);
-  // What has to be sent now; empty: nothing. Blocking.
+  // What must be sent now; empty: nothing. Blocking.
   std::string output(Millis now);
-  Millis next_due() const;               // call output() then, whether it rang or not
-  bool ended() const { return ended_; }  // once what output() gave has been sent
-  // The farewell of a hub that stops: the client comes back by itself.
+  Millis next_due() const;               // call output() at that time, even without a ring
+  bool ended() const { return ended_; }  // as soon as the last output() has been sent
+  // The last message of a hub that stops; the client reconnects by itself.
   static std::string farewell() { return close("", true); }
 
  private:
   struct Subscription {
     std::unique_ptr<events::Reader> reader;
-    std::vector<events::Told> waiting;  // read, but still to be sent
+    std::vector<events::Told> waiting;  // read, but not yet sent
   };
   using Subscriptions = std::map<Uuid, Subscription>;
   std::string take(const std::string& record);
@@ -59,7 +60,7 @@ class Connection {
   std::string subscribe_to_job(const std::string& id, std::string& more);
   std::string subscribe_to_batch(const std::string& batch);
   std::unique_ptr<events::Reader> follow(events::Filter filter, store::EventNo after) const;
-  std::string told(Subscription& subscription, bool& gap);  // gap: events are missing before what comes next
+  std::string told(Subscription& subscription, bool& gap);  // gap: events are missing before the next one
   Result<std::unique_ptr<events::Reader>> from_present_state(Uuid id, std::string& text) const;
   std::string end(std::string last_words);
 

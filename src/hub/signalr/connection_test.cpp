@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client as the hub sees it, without any transport: handshake, time, and who may hold it.
+// A client as the hub sees it, without a transport: handshake, time limits, and which request may hold it.
 #include "hub/signalr/connection.h"
 
 #include <gtest/gtest.h>
@@ -72,7 +72,7 @@ TEST_F(SignalrConnectionTest, WhoComesLateIsToldHowFarAJobIs) {
       << told;
 }
 
-// The store knows of a commit before the log's readers are told of it.
+// The store knows of a commit before the log's readers do.
 TEST_F(SignalrConnectionTest, WhatLedToTheStateToldIsNotToldAfterIt) {
   model::Job job;
   job.id = {5, 5};
@@ -100,7 +100,7 @@ TEST_F(SignalrConnectionTest, WhatLedToTheStateToldIsNotToldAfterIt) {
   EXPECT_NE(publish(3, store::EventType::job_started).find("JobStarted"), std::string::npos) << "redriven";
 }
 
-// Events that are no longer kept are made good by what they led to.
+// For events that are no longer kept, the state that they led to is sent.
 TEST_F(SignalrConnectionTest, WhoMissedEventsIsToldTheStateOfTheJob) {
   events::Tail forgetful(store->reads(), {.events_max = 2});
   forgetful.start(0);
@@ -142,7 +142,7 @@ TEST_F(SignalrConnectionTest, WhoMissedEventsIsToldTheStateOfTheJob) {
   EXPECT_TRUE(connection.ended());
 }
 
-// A page of events with long results goes out piece by piece, in order, all of it.
+// A page of events with long results goes out in pieces, in order and complete.
 TEST_F(SignalrConnectionTest, MuchToTellComesInPieces) {
   tail.start(0);
   int rings = 0;
@@ -177,7 +177,7 @@ TEST_F(SignalrConnectionTest, MuchToTellComesInPieces) {
   }
 }
 
-// The engine's thread rings while it tells the log's readers; were it to end a connection there, it would wait for
+// The engine's thread rings while it informs the log's readers. If it ended a connection there it would wait for
 // itself.
 TEST_F(SignalrConnectionTest, WhoeverRingsHoldsNoConnection) {
   Connections connections;

@@ -20,7 +20,7 @@ http::Bell Ringer::renew() {
 Entry::Turn Entry::take_over() {
   left_at_ = http::kForever;
   const auto number = ++turn_;
-  return {number, ringer_->renew()};  // whoever waits sees that it is no longer its turn
+  return {number, ringer_->renew()};  // the request that waits sees that its turn is over
 }
 
 void Entry::leave(std::int64_t number, Millis now) {
@@ -50,7 +50,7 @@ std::shared_ptr<Entry> Connections::find(const std::string& token, Uuid caller) 
 }
 
 void Connections::remove(const std::string& token) {
-  std::shared_ptr<Entry> gone;  // ends outside of the lock: its readers leave the log
+  std::shared_ptr<Entry> gone;  // destroyed outside of the lock, because its readers leave the log then
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(token);
   if (found == entries_.end()) return;

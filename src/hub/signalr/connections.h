@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All SignalR connections by the token that names them between requests, and who carries each at the moment.
+// All SignalR connections, by the token that names them between requests, and the request that serves each at the
+// moment.
 #pragma once
 
 #include <atomic>
@@ -14,25 +15,25 @@
 
 namespace geres::hub::signalr {
 
-// Where a connection's transport is rung. Apart from the connection: whoever rings on the engine's thread must never be
-// the last to hold that, as its readers can't leave the log from there.
+// Rings the transport of a connection. Separate from the connection, because the engine's thread, which rings, must
+// never hold the last reference to it: the connection's readers cannot leave the log from there.
 class Ringer {
  public:
   void ring();
-  http::Bell renew();  // the bell before it is rung once more
+  http::Bell renew();  // returns the new bell, after ringing the one before
 
  private:
   std::mutex mutex_;
   http::Bell bell_;
 };
 
-// A connection and who may use it. Held by the table and by whoever serves it now.
+// A connection and the one caller that may use it. Held by the table and by the request that serves it now.
 struct Entry {
   std::string token;
-  Uuid caller;  // whose token opened it; nobody else's request may touch it
+  Uuid caller;  // the token that opened it; no other caller's request may use it
   std::unique_ptr<Connection> connection;
 
-  // A new request takes the connection over; the one before finds `turn` changed and ends.
+  // A new request takes the connection over; the earlier one sees that `turn` has changed, and ends.
   struct Turn {
     std::int64_t number = 0;
     http::Bell bell;
@@ -40,10 +41,10 @@ struct Entry {
   Turn take_over();
   bool is_turn(std::int64_t number) const { return turn_ == number; }
   void leave(std::int64_t number, Millis now);
-  // Without a transport since when; kForever while it has one.
+  // Since when it has had no transport; kForever while it has one.
   Millis left_at() const { return left_at_; }
 
-  std::mutex serving;  // output() by one at a time
+  std::mutex serving;  // held during output(), which only one may call at a time
   std::atomic<bool> polled_before = false;
 
  private:
@@ -56,11 +57,11 @@ struct Entry {
 // Any thread.
 class Connections {
  public:
-  static constexpr Millis kLeftMax = 30'000;          // without a transport for so long: it is gone
-  static constexpr std::size_t kWaitingMax = 20'000;  // negotiated and not there yet, or between two polls
+  static constexpr Millis kLeftMax = 30'000;          // without a transport for so long, it counts as gone
+  static constexpr std::size_t kWaitingMax = 20'000;  // negotiated and not yet connected, or between two polls
 
   using Make = std::function<std::unique_ptr<Connection>(std::function<void()> ring)>;
-  // nullptr: too many wait.
+  // nullptr: too many are waiting.
   std::shared_ptr<Entry> open(Uuid caller, Millis now, const Make& make);
   std::shared_ptr<Entry> find(const std::string& token, Uuid caller);
   void remove(const std::string& token);

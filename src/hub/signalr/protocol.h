@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The words of the ASP.NET Core SignalR JSON hub protocol, version 1: records of JSON that end with 0x1e. No input or
-// output, no state. After the protocol's specification (HubProtocol.md of dotnet/aspnetcore).
+// The ASP.NET Core SignalR JSON hub protocol, version 1: JSON records that end with 0x1e. No input or output, no state.
+// Follows the protocol's specification (HubProtocol.md of dotnet/aspnetcore).
 #pragma once
 
 #include <optional>
@@ -15,10 +15,10 @@ namespace geres::hub::signalr {
 
 constexpr char kRecordEnd = '\x1e';
 
-// The complete records in `bytes`, without their ends; they are taken out of it.
+// Takes the complete records out of `bytes` and returns them without their terminators.
 std::vector<std::string> take_records(std::string& bytes);
 
-// The client's first record. An error's message is what the client is told.
+// Reads the client's first record. An error's message is sent to the client.
 Result<void> read_handshake(std::string_view record);
 
 enum class MessageType {
@@ -35,7 +35,7 @@ enum class MessageType {
 
 struct Message {
   MessageType type = MessageType::ping;
-  std::optional<std::string> invocation_id;  // absent: no completion is wanted
+  std::optional<std::string> invocation_id;  // absent: the client wants no completion
   std::string target;
   json::array arguments;
 };

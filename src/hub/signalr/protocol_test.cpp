@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The records that SignalR clients send and get.
 #include "hub/signalr/protocol.h"
 
 #include <gtest/gtest.h>

@@ -41,7 +41,7 @@ struct Special {
   const char* what;
 };
 
-// After the registries of special addresses of IANA (RFC 6890 and its successors).
+// From IANA's registries of special addresses (RFC 6890 and its successors).
 constexpr Special kSpecial4[] = {
     {"0.0.0.0", 8, "an address of this machine"},
     {"10.0.0.0", 8, "a private address"},
@@ -60,7 +60,8 @@ constexpr Special kSpecial4[] = {
     {"240.0.0.0", 4, "a reserved address"},
 };
 
-// Outside of 2000::/3 nothing is public; inside of it, these are not or carry an IPv4 address that may not be.
+// Outside of 2000::/3 nothing is public. Inside of it, these are not public, or contain an IPv4 address that may not
+// be.
 constexpr Special kSpecial6[] = {
     {"2001::", 23, "a reserved address"},  // Teredo, ORCHID and others
     {"2001:db8::", 32, "a reserved address"},

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which addresses may be called, and what an operator can allow.
 #include "hub/webhooks/addresses.h"
 
 #include <arpa/inet.h>

@@ -14,7 +14,7 @@ void Outbox::remove(store::DeliveryKey key) {
 
 void Outbox::settled(bool done) {
   on_its_way_ = false;
-  if (!done) {  // what has come since then is newer
+  if (!done) {  // keep what has come since then, because it is newer
     rows_.merge(sent_rows_);
     moved_.merge(sent_moved_);
     disabled_.merge(sent_disabled_);

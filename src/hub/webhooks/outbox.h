@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What came of deliveries and is not written down yet: gathered, so that a busy feed costs one command for the engine
-// now and then, and kept until that is on disk.
+// Outcomes of deliveries that are not stored yet. They are collected, so that a busy feed costs one command of the
+// engine now and then, and kept until they are on disk.
 #pragma once
 
 #include <map>
@@ -22,7 +22,7 @@ class Outbox {
   bool empty() const { return rows_.empty() && disabled_.empty() && moved_.empty(); }
   bool on_its_way() const { return on_its_way_; }
 
-  // All of it; the cursors are asked for now, so that they fit to the rows.
+  // Takes everything. The cursors are computed now, so that they match the rows.
   template <class CursorOf>
   engine::DeliveryNews take(CursorOf cursor_of) {
     engine::DeliveryNews news;
@@ -41,11 +41,11 @@ class Outbox {
     on_its_way_ = true;
     return news;
   }
-  // Whether what was taken is on disk; if not, it is to be taken again.
+  // Whether what was taken is on disk. If not, it will be taken again.
   void settled(bool done);
 
  private:
-  using Rows = std::map<store::DeliveryKey, std::optional<store::DeliveryRow>>;  // nullopt: it has arrived
+  using Rows = std::map<store::DeliveryKey, std::optional<store::DeliveryRow>>;  // nullopt: delivered
   Rows rows_, sent_rows_;
   std::set<Uuid> moved_, sent_moved_;
   std::map<Uuid, std::string> disabled_, sent_disabled_;

@@ -47,7 +47,7 @@ transport::Options loop_options(const Poster::Options& options) {
   return to;
 }
 
-// The status is what counts: a body that is too long or never ends changes nothing about it.
+// Only the status matters, even if the body is too long or never ends.
 Posted read(const transport::Answer<transport::Reply>& answer, const transport::Options& options) {
   Posted posted;
   if (answer) {
@@ -84,8 +84,8 @@ void Poster::post(Post post, Done done) {
   call.headers = std::move(post.headers);
   call.content_type.clear();
   call.body = std::move(post.body);
-  call.repeatable = true;  // on a connection that was kept, and was dead
-  call.lasting = true;     // how many there are is the caller's business
+  call.repeatable = true;  // only after a kept connection turned out to be dead
+  call.lasting = true;     // the caller limits their number
   call.status_only = true;
   call.refuse = [this, host = std::move(post.host)](const sockaddr* to) -> std::string {
     const auto address = address_of(to);

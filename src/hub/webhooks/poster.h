@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// POSTs to addresses that strangers chose, by src/transport: many at a time on one thread, with connections kept.
-// Follows no redirect, takes no proxy, reads little of the answer, and asks AddressRules about each address before it
+// POSTs to addresses that strangers chose, by src/transport: many at a time on one thread, over kept connections.
+// Follows no redirect, uses no proxy, reads little of the answer, and asks AddressRules about each address before it
 // connects.
 #pragma once
 
@@ -19,25 +19,25 @@ namespace geres::hub::webhooks {
 
 struct Post {
   std::string url;
-  std::string host;  // of the URL, as check_target has it
+  std::string host;  // of the URL, as in check_target
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
 };
 
 struct Posted {
   int status = 0;          // 0: no answer
-  std::string error;       // one sentence; empty: it has arrived
-  Millis retry_after = 0;  // what the receiver asked for, at most kRetryAfterMax
+  std::string error;       // one sentence; empty: delivered
+  Millis retry_after = 0;  // as the receiver asked, at most kRetryAfterMax
   Millis took = 0;
   bool arrived() const { return error.empty(); }
 };
 
 inline constexpr Millis kRetryAfterMax = 24 * 3'600'000;
 
-// unknownFile, badValue: there is no such file, or no certificate in it.
+// unknownFile, badValue: the file does not exist, or contains no certificate.
 Result<void> check_ca_file(const std::filesystem::path& file);
 
-// One thread, but for wake().
+// One thread, except wake().
 class Poster {
  public:
   struct Options {
@@ -45,7 +45,7 @@ class Poster {
     Millis connect_time_max = 5'000;
     std::size_t connections_max = 256;
     std::filesystem::path ca_file;             // certificates to trust beside the system's, PEM; empty: none
-    std::size_t answer_bytes_max = 16 * 1024;  // what comes behind is not read
+    std::size_t answer_bytes_max = 16 * 1024;  // the rest is not read
   };
   using Done = std::function<void(Posted)>;
 
@@ -53,7 +53,7 @@ class Poster {
 
   void post(Post post, Done done);
   void turn(Millis wait_max) { loop_.turn(wait_max); }
-  void drop() { loop_.drop(); }  // calls under way end without a word
+  void drop() { loop_.drop(); }  // ends all calls without calling back
   void wake() { loop_.wake(); }  // any thread: turn() returns soon
   std::size_t under_way() const { return loop_.size(); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls to a real listener on loopback: what is refused never reaches it, and no answer holds a call for ever.
+// Calls to a real listener on loopback: what is refused never reaches it, and no answer can hold a call for ever.
 #include "hub/webhooks/poster.h"
 
 #include <gtest/gtest.h>

@@ -8,12 +8,12 @@
 namespace geres::hub::webhooks {
 namespace {
 
-constexpr Millis kRound = 30'000;  // between two looks at feeds that nothing fits
+constexpr Millis kRound = 30'000;  // between two looks at feeds without matching events
 constexpr Millis kFailedPause = 1'000;
 constexpr Millis kIdle = 60'000;
-constexpr Millis kMeasure = 1'000;  // between two looks at how far feeds are behind
+constexpr Millis kMeasure = 1'000;  // between two measurements of how far feeds are behind
 constexpr std::size_t kPage = 1'000;
-constexpr std::size_t kMadeAheadMax = 64 * 1024;  // bytes of bodies that are kept for a read; others are made again
+constexpr std::size_t kMadeAheadMax = 64 * 1024;  // bytes of bodies that are kept; others are made again when needed
 constexpr int kPagesAtOnce = 4;
 
 bool picks_jobs(const model::Webhook& webhook) {
@@ -101,7 +101,7 @@ void Sender::run() {
       commit(now);
     } catch (const std::exception& failed) {
       log::warn("webhooks: {}", failed.what());
-      next_round_ = now + kFailedPause;  // which reads on with all
+      next_round_ = now + kFailedPause;  // in which all feeds read on
     }
     if (stopping_) {
       if (stop_at == 0) stop_at = now + std::clamp<Millis>(stop_wait_, 200, 2'000);
@@ -133,7 +133,7 @@ void Sender::load() {
   load_waiting();
 }
 
-// The deliveries that are due soonest, as many as memory has room for.
+// Loads the deliveries that are due first, as many as fit in memory.
 void Sender::load_waiting() {
   more_in_store_ = false;
   std::optional<store::DeliveryRow> after;
@@ -251,7 +251,7 @@ void Sender::wake_due(Millis now) {
   }
 }
 
-// A feed that nothing fits moves too, so that a restart does not have to look through all that was.
+// A feed without matching events moves too, so that a restart need not search everything before.
 void Sender::look_round(Millis now) {
   if (now < next_round_) return;
   next_round_ = now + kRound;
@@ -283,8 +283,8 @@ void Sender::measure(Millis now) {
   figures_.lag = most;
 }
 
-// Leaves out what is not about a job that the webhook asks for. The log does not know types and tags, so jobs are
-// looked at; of one that is no longer kept nothing is known, and nothing told.
+// Leaves out events that are not about a job that the webhook asks for. The log does not contain types and tags, so
+// jobs are looked up. Nothing is known of a job that is no longer kept, so nothing is told of it.
 void Sender::pass_others(Feed& feed, std::vector<events::Told>& events) {
   if (!picks_jobs(feed.row)) return;
   std::erase_if(events, [&](const events::Told& told) {
@@ -313,7 +313,7 @@ void Sender::read_on(Feed& feed) {
     });
   }
   for (int pages = 0; feed.outstanding.size() < options_.window && feed.waiting < options_.pending_max; ++pages) {
-    if (pages == kPagesAtOnce) {  // others are to be looked at, too
+    if (pages == kPagesAtOnce) {  // give the other feeds their turn
       readable_.insert(id);
       break;
     }
@@ -347,7 +347,7 @@ void Sender::read_on(Feed& feed) {
     feed.wants = false;
     return;
   }
-  feed.wants = true;  // when there is room again
+  feed.wants = true;  // read on when there is room again
 }
 
 }  // namespace geres::hub::webhooks

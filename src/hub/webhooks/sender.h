@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls webhooks. One thread for all of them: it reads the event log on behalf of each webhook, from a cursor of its
-// own, sends what fits, and has the engine write down what came of it. An event is either told, or a delivery on disk
-// that is tried again later, before the cursor passes it: so nothing is lost, whenever the hub dies, and what was told
-// shortly before may be told twice.
+// Calls webhooks. One thread for all of them reads the event log for each webhook, from a cursor of the webhook's own,
+// sends what matches, and has the engine store the outcome. The cursor passes an event only when it has been delivered
+// or is stored as a delivery to be retried. So nothing is lost, whenever the hub dies, and what was delivered shortly
+// before may be delivered twice.
 //
-//   sender.cpp         its thread, what it hears, reading
-//   sender_calls.cpp   the calls and what comes of them
+//   sender.cpp         its thread, its inbox, reading
+//   sender_calls.cpp   the calls and their outcomes
 //
-// Nobody waits for another: each receiver has a few calls under way, and one that fails a single one.
+// Receivers do not wait for each other: each has a few calls at a time, and a failing one a single call.
 #pragma once
 
 #include <atomic>
@@ -34,8 +34,9 @@ namespace geres::hub::webhooks {
 // Since the start; any thread.
 struct Figures {
   std::atomic<std::int64_t> delivered{0}, failed{0}, dead{0}, in_flight{0}, pending{0};
-  std::atomic<std::int64_t> lag{0};  // of the webhook that is furthest behind: events up to the newest, from the first
-                                     // that is for it and was neither told nor written down
+  // Of the webhook that is furthest behind: the events from the first that it has neither delivered nor stored to the
+  // newest.
+  std::atomic<std::int64_t> lag{0};
 };
 
 class Sender {
@@ -45,11 +46,11 @@ class Sender {
   Sender(const Sender&) = delete;
   Sender& operator=(const Sender&) = delete;
 
-  void start(events::Teller& teller);  // after the engine has loaded
-  void stop(Millis deadline);          // while the engine still takes commands
+  void start(events::Teller& teller);  // call it after the engine has loaded
+  void stop(Millis deadline);          // call it while the engine still takes commands
 
   void hear(engine::WebhookNews news);                        // from the engine, after each commit; any thread
-  void ping(Uuid webhook, std::function<void(Posted)> then);  // now, once; `then` on the sender's thread
+  void ping(Uuid webhook, std::function<void(Posted)> then);  // once, at once; `then` runs on the sender's thread
 
   const AddressRules& rules() const { return options_.rules; }
   const Figures& figures() const { return figures_; }
@@ -58,12 +59,12 @@ class Sender {
   struct Item {
     store::DeliveryKey key;
     std::string url;      // of a job's own webhook
-    bool stored = false;  // there is a row: see waiting_
+    bool stored = false;  // it has a row: see waiting_
     bool gap = false;
-    std::shared_ptr<const events::Text> text;  // of one that is not stored
+    std::shared_ptr<const events::Text> text;  // of an item without a row
     std::int64_t life = 0;                     // of the feed when it was read
   };
-  struct Queue {  // what is to be sent to one receiver
+  struct Queue {  // what waits to be sent to one receiver
     std::deque<Item> items;
     int in_flight = 0;
     bool failing = false;
@@ -73,16 +74,16 @@ class Sender {
     model::Webhook row;
     std::unique_ptr<events::Reader> reader;
     store::EventNo position = 0;           // where a reader begins
-    std::set<store::EventNo> outstanding;  // read, neither told nor written down
+    std::set<store::EventNo> outstanding;  // read, but neither delivered nor stored
     bool wants = true;                     // there may be something to read
     std::size_t waiting = 0;               // in waiting_
-    std::int64_t life = 0;                 // grows when what was read before does not count any more
+    std::int64_t life = 0;                 // grows when what was read before no longer counts
   };
   struct Waiting {
     store::DeliveryRow row;
     bool queued = false;
   };
-  using QueueKey = std::pair<Uuid, std::string>;  // the webhook, and the origin of a job's own
+  using QueueKey = std::pair<Uuid, std::string>;  // the webhook, and the origin of a job's own address
 
   void run();
   void load();
@@ -91,7 +92,7 @@ class Sender {
   void take(model::Webhook row);
   void take(store::DeliveryRow row);
   void forget(Uuid webhook);
-  void rest(Feed& feed);  // stops reading; what is not settled will be read again
+  void rest(Feed& feed);  // stops reading; unsettled events will be read again
   void wait(store::DeliveryRow row, Millis delay);
   void wake_due(Millis now);
   void look_round(Millis now);
@@ -138,10 +139,10 @@ class Sender {
   Inbox inbox_;
   std::atomic<Millis> stop_wait_{0};
 
-  // The sender's thread alone.
+  // Only the sender's thread.
   std::map<Uuid, Feed> feeds_;
   std::map<QueueKey, Queue> queues_;
-  std::deque<QueueKey> turns_;  // queues with something to send, in the order in which they get their turn
+  std::deque<QueueKey> turns_;  // queues with something to send, in the order of their turns
   std::map<store::DeliveryKey, Waiting> waiting_;
   std::multimap<Millis, store::DeliveryKey> timers_;  // monotonic
   std::vector<Ping> pings_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sender's calls: whose turn it is, what is said, and what comes of it.
+// The sender's calls: which queue's turn it is, what is sent, and what follows from the outcome.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ void Sender::enqueue(Item item) {
 }
 
 void Sender::dispatch() {
-  // One call each in turn, until nobody may make another.
+  // One call each in turn, until no more are allowed.
   for (std::size_t passed = 0; passed < turns_.size() && poster_->under_way() < options_.in_flight_total_max;) {
     const auto key = turns_.front();
     turns_.pop_front();
@@ -55,7 +55,7 @@ bool Sender::send_next(Queue& queue, const QueueKey& key) {
     const auto waiting = waiting_.find(item.key);
     if (waiting == waiting_.end()) return true;
     if (!feed->second.row.enabled) {
-      waiting->second.queued = false;  // until it is enabled again
+      waiting->second.queued = false;  // until the webhook is enabled again
       return true;
     }
   } else if (item.life != feed->second.life) {
@@ -103,7 +103,7 @@ void Sender::send(const Feed& feed, Item item, const QueueKey& key) {
   } catch (const store::StoreFailed& failed) {
     return finish(item, key, Posted{0, failed.what()});
   }
-  const auto at = body.find("\"id\":\"") + 6;  // of the event: the first member of that name
+  const auto at = body.find("\"id\":\"") + 6;  // the event's id, since the first member of that name is the event's
   auto post = post_of(feed.row, body.substr(at, body.find('"', at) - at), body, url);
   post.host = target->host;
   auto shared = std::make_shared<Item>(std::move(item));
@@ -170,7 +170,7 @@ void Sender::missed(Feed& feed, const Item& item, const Posted& posted) {
     if (waiting == waiting_.end()) return;
     row = waiting->second.row;
   } else {
-    if (item.life != feed.life) return;  // it will be read again
+    if (item.life != feed.life) return;  // the feed will read it again
     row.key = item.key;
     row.at = clock_.wall();
     feed.outstanding.erase(item.key.event);

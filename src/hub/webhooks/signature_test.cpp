@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Signatures of webhook calls, and the secrets they are made with.
 #include "hub/webhooks/signature.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +9,7 @@
 namespace geres::hub::webhooks {
 namespace {
 
-// The example of the Standard Webhooks specification's reference libraries.
+// The example from the reference libraries of the Standard Webhooks specification.
 TEST(Signatures, AreThoseOfTheSpecification) {
   model::Webhook webhook;
   webhook.secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A webhook's URL as it is handed in: what can be said against it before anybody is called.
+// A webhook's URL as submitted, and the checks that are possible without calling it.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ struct Target {
   std::string origin;  // "https://example.com:443"
 };
 
-// badValue, tooLarge: no http or https URL, with a user, or of a host that `rules` refuse by what it is called.
+// badValue, tooLarge: not an http or https URL, with a user in it, or naming a host that `rules` refuse.
 Result<Target> check_target(const std::string& url, const AddressRules& rules, std::string_view field);
 
 }  // namespace geres::hub::webhooks
