@@ -5,17 +5,25 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace geres::simulation {
 
 void FairShares::restart(Millis now) {
   now_ = now;
+  has_read_ = false;
   for (auto& [name, tenant] : tenants_) {
     tenant.least = tenant.most = 0;
-    for (auto& [job, since] : tenant.running) since = now;
+    for (auto& [job, begun] : tenant.running) begun = {now, {}};
     tenant.passed_over = 0;
     all_expected_alike_ &= tenant.longest == 0;
   }
+}
+
+void FairShares::has_read(Millis now) {
+  if (std::exchange(has_read_, true)) return;
+  for (auto& [name, tenant] : tenants_)
+    for (auto& [job, begun] : tenant.running) begun.latest = now;
 }
 
 void FairShares::host_joined() {
@@ -37,7 +45,7 @@ void FairShares::leased(const std::string& name, Uuid job) {
   if (!tenant.contends) put_where_most_stand(tenant);  // its job was due a moment ago, of which no event tells
   if (judged) compare(name, tenant);
   tenant.passed_over = 0;
-  tenant.running[job] = now_;
+  tenant.running[job] = {now_, has_read_ ? std::optional(now_) : std::nullopt};
   look(tenant);
 }
 
@@ -45,19 +53,25 @@ void FairShares::ended(const std::string& name, Uuid job) {
   auto& tenant = tenants_[name];
   const auto lease = tenant.running.find(job);
   if (lease == tenant.running.end()) return;
-  const Millis took = std::max<Millis>(1, now_ - lease->second);
-  tenant.running.erase(lease);
-  tenant.least += double(took) / tenant.weight;
+  const Millis took = std::max<Millis>(1, most_of(lease->second));
+  tenant.least += double(std::max<Millis>(1, least_of(lease->second))) / tenant.weight;
   tenant.most += double(took) / tenant.weight;
+  tenant.running.erase(lease);
   tenant.longest = std::max(tenant.longest, took);
   all_expected_alike_ = false;
   look(tenant);
 }
 
-double FairShares::now_running(const Tenant& tenant) const {
+double FairShares::least(const Tenant& tenant) const {
   double sum = 0;
-  for (const auto& [job, since] : tenant.running) sum += double(now_ - since);
-  return sum / tenant.weight;
+  for (const auto& [job, begun] : tenant.running) sum += double(least_of(begun));
+  return tenant.least + sum / tenant.weight;
+}
+
+double FairShares::most(const Tenant& tenant) const {
+  double sum = 0;
+  for (const auto& [job, begun] : tenant.running) sum += double(most_of(begun));
+  return tenant.most + sum / tenant.weight;
 }
 
 void FairShares::look(Tenant& tenant) {
@@ -84,7 +98,7 @@ void FairShares::compare(const std::string& name, const Tenant& served) {
     // What the other one's jobs that run are expected to take counts as had; it is no longer than any took so far.
     const double expected =
         double(std::max(duration_guess, other.longest)) * double(other.running.size()) / other.weight;
-    const double has_had = served.least + now_running(served);
+    const double has_had = least(served);
     if (has_had > most(other) + expected + kRounding)
       return violate_(
           fmt::format("tenant {} was served, which has had {:.0f} ms of slots for its weight, before {}, "

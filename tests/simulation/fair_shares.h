@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -31,6 +32,7 @@ class FairShares {
 
   void tick(Millis now) { now_ = now; }  // by the hub's own clock; the events of this tick follow
   void restart(Millis now);              // the hub knows nothing of before
+  void has_read(Millis now);             // … and counts what runs from some time between these two
   void host_joined();                    // while there was none, nobody contended
 
   // Ready jobs. For one that avoids a host its tenant may be passed over there; but the hub puts it where others stand
@@ -40,18 +42,25 @@ class FairShares {
   void ended(const std::string& tenant, Uuid job);
 
  private:
+  // Since when a job is counted.
+  struct Begun {
+    Millis earliest = 0;
+    std::optional<Millis> latest;  // none: not before the hub has read its store
+  };
   struct Tenant {
     double weight = 1;
     int max_running = 0;
     std::int64_t ready = 0;
-    std::map<Uuid, Millis> running;  // since when
-    double least = 0, most = 0;      // ms of slot time / weight, of what has ended
-    Millis longest = 0;              // of its jobs
+    std::map<Uuid, Begun> running;
+    double least = 0, most = 0;  // ms of slot time / weight, of what has ended
+    Millis longest = 0;          // of its jobs
     bool contends = false;
     std::int64_t passed_over = 0;  // grants to others since it contends, or since its own last one
   };
-  double now_running(const Tenant& tenant) const;
-  double most(const Tenant& tenant) const { return tenant.most + now_running(tenant); }
+  Millis least_of(const Begun& begun) const { return now_ - begun.latest.value_or(now_); }
+  Millis most_of(const Begun& begun) const { return now_ - begun.earliest; }
+  double least(const Tenant& tenant) const;
+  double most(const Tenant& tenant) const;
   void look(Tenant& tenant);
   void put_where_most_stand(Tenant& tenant);
   void compare(const std::string& name, const Tenant& served);
@@ -60,6 +69,7 @@ class FairShares {
   Violate violate_;
   std::map<std::string, Tenant> tenants_;
   Millis now_ = 0;
+  bool has_read_ = true;
   bool all_expected_alike_ = true;  // nothing has ended yet
 };
 

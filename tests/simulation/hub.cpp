@@ -238,6 +238,7 @@ void Hub::tick() {
       ledger_.hit(Path::write_failed);
     return end_life("its store failed", dice_.percent(sync_failed_ ? 50 : 30));
   }
+  if (engine_->stats().ticks.load() > 0) ledger_.fair.has_read(clock_.monotonic());
   if (engine_->stats().passes_wrong.load() > 0) ledger_.violate("pass", "a pass is not what its rules say");
   if (engine_->stats().undone.load() > 0) ledger_.violate("refusal", "a refused command had changed something");
   if (disk_.cut()) return end_life("after a tick", dying_.value_or(false));

@@ -10,7 +10,9 @@ namespace geres::simulation {
 
 namespace {
 
-constexpr Millis kSettle = 120'000;  // after the last trouble
+// After the last trouble. A host may wait for a minute on a connection that is dead, and a job that nobody else could
+// start then pauses for another.
+constexpr Millis kSettle = 180'000;
 constexpr Millis kRetentionPasses = 9'000;
 constexpr std::uint64_t kStepsMax = 3'000'000;
 constexpr std::uint64_t kStepsBetweenLooks = 16;
