@@ -120,13 +120,11 @@ Millis waits_since(const model::Job& job) {
   return std::max(job.status.ready_at, job.status.submitted_at);
 }
 
-json::value oldest_waiting(store::Reads& reads, const std::vector<std::string>& tenants) {
-  const auto job = reads.oldest_ready(tenants);
-  if (!job) return nullptr;
-  return json::object{{"id", std::string_view(job->id.str())},
-                      {"type", std::string_view(job->spec.type)},
-                      {"batch", std::string_view(model::batch_text(job->spec.batch))},
-                      {"since", std::string_view(format_time(waits_since(*job)))}};
+json::value oldest_waiting(const model::Job& job) {
+  return json::object{{"id", std::string_view(job.id.str())},
+                      {"type", std::string_view(job.spec.type)},
+                      {"batch", std::string_view(model::batch_text(job.spec.batch))},
+                      {"since", std::string_view(format_time(waits_since(job)))}};
 }
 
 std::int64_t log_bytes(const About& about) {
@@ -140,7 +138,7 @@ std::optional<std::int64_t> backup_seconds(const About& about) {
   return ::stat(about.backup_mark.c_str(), &facts) == 0 ? std::optional(std::int64_t(facts.st_mtime)) : std::nullopt;
 }
 
-// Figures matter most when the engine is stuck. Then they come without those of hosts.
+// Figures matter most when the engine is stuck. Then they come without those of hosts and of what waits longest.
 awaitable<engine::SnapshotPtr> fleet_soon(Call& call) {
   constexpr Millis kPatience = 1'000;
   http::Promise<Result<engine::SnapshotPtr>> promise;
@@ -206,19 +204,21 @@ awaitable<Answered> get_readyz(Call& call) {
 
 awaitable<Answered> get_metrics(Call& call) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
+  const auto fleet = co_await fleet_soon(call);
   Metrics::Now now;
   auto read = [&] {
     now.totals = visible(call.api.reads.totals(), call.who);
     now.store_bytes = call.api.reads.size_bytes();
     now.store_wal_bytes = log_bytes(call.api.about);
     now.backup_at = backup_seconds(call.api.about);
-    if (const auto job = call.api.reads.oldest_ready(call.who.tenants))
+    if (!fleet) return;
+    if (const auto job = engine::oldest_ready(*fleet, call.who.tenants, call.api.reads))
       now.oldest_ready_seconds = double(std::max<Millis>(0, call.api.clock.wall() - waits_since(*job))) / 1000;
   };
   co_await blocking(call, read);
   if (call.who.all_tenants()) {
     now.stats = &call.api.engine.stats();
-    now.fleet = co_await fleet_soon(call);
+    now.fleet = fleet;
   }
   now.readiness = readiness(call.api);
   now.tenants_shown = call.api.metrics_tenants;
@@ -258,6 +258,8 @@ awaitable<Answered> get_status(Call& call) {
   const auto tenant = text_parameter(call.request.query, "tenant");
   const auto tenants = tenant.empty() ? call.who.tenants : std::vector{tenant};
   const bool some = tenant.empty() || call.who.sees(tenant);
+  const auto fleet = co_await fleet_now(call);
+  if (!fleet) co_return fleet.error();
   model::StateCounts sum{};
   json::object failed;
   json::value oldest;
@@ -269,11 +271,9 @@ awaitable<Answered> get_status(Call& call) {
     }
     for (const auto& [reason, n] : call.api.reads.dead_letters(tenants))
       failed.emplace(json::write(reason).get_string(), n);
-    if (sum[std::size_t(model::JobState::ready)] > 0) oldest = oldest_waiting(call.api.reads, tenants);
+    if (const auto job = engine::oldest_ready(**fleet, tenants, call.api.reads)) oldest = oldest_waiting(*job);
   };
   co_await blocking(call, read);
-  const auto fleet = co_await fleet_now(call);
-  if (!fleet) co_return fleet.error();
   const auto hour = call.api.last_hour.counts(call.api.clock.wall(), [&](const std::string& owner) {
     return some && call.who.sees(owner) && (tenant.empty() || owner == tenant);
   });

@@ -236,7 +236,7 @@ SnapshotPtr Granting::snapshot() {
     if (!lane.shown) lane.shown = std::make_shared<const store::LaneKey>(lane.row.key);
     views.lanes[i].key = lane.shown.get();
     if (views.lanes[i].avoid != nullptr) views.lanes[i].avoid = &lane.shown->avoid;
-    made->lanes.push_back({lane.row.no, lane.shown});
+    made->lanes.push_back({lane.row.no, lane.shown, lane.one_priority.has_value()});
   }
   for (Index i = 0; i < views.hosts.size(); ++i) {
     auto& host = *views.host_states[i];

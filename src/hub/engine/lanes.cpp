@@ -79,6 +79,10 @@ void Lanes::gained(LaneState& lane, const store::ReadyRow& row) {
   state_.set_ready(lane, lane.ready + 1);
   note_use(lane);
   round_.newcomers |= lane.ready == 1 && !lane.tenant->place.contended;
+  if (lane.ready == 1)
+    lane.one_priority = row.priority;
+  else if (lane.one_priority != row.priority)
+    lane.one_priority.reset();
   // An unknown head stays unknown until the scheduler looks it up.
   if (lane.ready == 1 || (lane.head && row < *lane.head)) lane.head = row;
 }

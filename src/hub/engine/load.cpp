@@ -65,6 +65,7 @@ void load_lanes(State& state, store::Image& image, const Now& now) {
     lane.row = std::move(row.lane);
     state.set_ready(lane, row.ready);
     lane.head = row.head;
+    if (row.one_priority) lane.one_priority = row.head->priority;
     lane.idle_since = now.monotonic;
     lane.busy = lane.ready > 0;
     lane.tenant = &state.tenants[lane.row.key.tenant];

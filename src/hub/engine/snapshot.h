@@ -18,6 +18,7 @@ struct Snapshot {
   struct Lane {
     store::LaneNo no = 0;
     std::shared_ptr<const store::LaneKey> key;  // LaneView::key points there
+    bool one_priority = false;                  // so its head is the first that was submitted
   };
   struct Host {
     std::shared_ptr<const HostInfo> info;  // HostView::host points into it
@@ -30,6 +31,11 @@ struct Snapshot {
   std::vector<HostView> host_views;
   std::vector<Host> hosts;  // the same
 };
+
+// Of these tenants' (none: all) jobs that are ready, the one that was submitted first. A lane of one priority begins
+// with it; only where there are several the store is asked.
+std::optional<model::Job> oldest_ready(const Snapshot& fleet, const std::vector<std::string>& tenants,
+                                       store::Reads& reads);
 
 // Why a job does not run yet; `now`: wall clock. A ready job is looked for in `fleet`, which must be younger than the
 // job's row; nullopt: it is not there any more, so it was granted since: read the job again. Others need no fleet.

@@ -43,6 +43,43 @@ TEST_F(EngineSnapshot, ShowsWhatWasDoneBefore) {
   EXPECT_EQ(only_host(snapshot()).health, model::Health::well);
 }
 
+TEST_F(EngineSnapshot, TellsWhatWaitsLongest) {
+  push();
+  push("other");
+  const auto with_priority = [](std::int64_t priority, const std::string& tenant = "acme") {
+    auto one = job("Work", tenant);
+    one.spec.priority = priority;
+    return one;
+  };
+  const auto oldest = [&](std::vector<std::string> tenants = {}) {
+    const auto found = engine::oldest_ready(*snapshot(), tenants, store->reads());
+    return found ? found->id : Uuid{};
+  };
+  EXPECT_EQ(oldest(), Uuid{});
+  const auto first = submit(with_priority(5)), second = submit(with_priority(5));
+  const auto of_other = submit(with_priority(5, "other"));
+  EXPECT_EQ(oldest(), first);
+  EXPECT_EQ(oldest({"other"}), of_other);
+  EXPECT_EQ(oldest({"nobody"}), Uuid{});
+  const auto urgent = submit(with_priority(1));
+  EXPECT_TRUE(snapshot()->lanes.size() == 2 && !snapshot()->lanes[0].one_priority);
+  EXPECT_EQ(oldest(), first) << "of all priorities of its lane";
+  restart();
+  EXPECT_EQ(oldest(), first);
+  auto host = join("h");
+  EXPECT_EQ(fetch(host).leases.at(0).lease.job, urgent);
+  EXPECT_EQ(oldest(), first);
+  engine->ask(CancelJob{admin(), first, {}}, [](auto) {});
+  EXPECT_EQ(oldest(), second);
+  const auto before = snapshot();
+  engine->ask(CancelJob{admin(), second, {}}, [](auto) {});
+  EXPECT_EQ(oldest(), of_other);
+  EXPECT_EQ(engine::oldest_ready(*before, {}, store->reads())->id, of_other) << "what is gone is not told";
+  restart();
+  EXPECT_TRUE(snapshot()->lanes.at(0).one_priority);
+  EXPECT_EQ(oldest(), of_other);
+}
+
 TEST_F(EngineSnapshot, SharesWhatHasNotChanged) {
   push();
   auto one = join("a"), other = join("b");

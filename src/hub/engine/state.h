@@ -56,6 +56,7 @@ struct LaneState {
   std::int64_t ready = 0;    // changed by State::set_ready alone
   std::size_t waits_at = 0;  // its place in State::waiting, while ready > 0
   std::optional<store::ReadyRow> head;
+  std::optional<std::int64_t> one_priority;  // of all that is ready; none: it may have several
   std::int64_t leases = 0;
   Millis passed_over_since = 0;  // monotonic: hosts were open and it had ready jobs, and got none; 0: not so
   std::shared_ptr<const store::LaneKey> shown;  // its key, to readers; null: not shown yet

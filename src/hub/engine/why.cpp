@@ -74,6 +74,23 @@ void count_ahead(WhyAnswer& answer, const Snapshot& fleet, Index own, store::Rea
 
 }  // namespace
 
+std::optional<model::Job> oldest_ready(const Snapshot& fleet, const std::vector<std::string>& tenants,
+                                       store::Reads& reads) {
+  const auto asked = [&](const std::string& tenant) {
+    return tenants.empty() || std::find(tenants.begin(), tenants.end(), tenant) != tenants.end();
+  };
+  std::vector<store::ReadyRow> first;
+  std::vector<store::LaneNo> several;
+  for (Index i = 0; i < fleet.lanes.size(); ++i) {
+    if (!asked(fleet.lanes[i].key->tenant)) continue;
+    if (fleet.lanes[i].one_priority)
+      first.push_back(fleet.lane_views[i].head);
+    else
+      several.push_back(fleet.lanes[i].no);
+  }
+  return reads.oldest_ready(std::move(first), several);
+}
+
 std::optional<WhyAnswer> why(model::Job job, const Snapshot* fleet, store::Reads& reads, Millis now) {
   WhyAnswer answer;
   answer.summary = summary_of(job, now);

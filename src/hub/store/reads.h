@@ -108,8 +108,9 @@ class Reads {
   virtual bool blob_named(const std::string& tenant, const std::string& sha256) = 0;
   // Open dead letters of these tenants (none: all) by reason. As fast with a million of them.
   virtual std::map<model::Reason, std::int64_t> dead_letters(const std::vector<std::string>& tenants) = 0;
-  // Of these tenants (none: all), the one that was submitted first.
-  virtual std::optional<model::Job> oldest_ready(const std::vector<std::string>& tenants) = 0;
+  // Of the ready jobs that begin with these rows and those in these lanes, the one that was submitted first. A lane of
+  // which the first row is the oldest is better named by that: then most are not looked at.
+  virtual std::optional<model::Job> oldest_ready(std::vector<ReadyRow> first, std::span<const LaneNo> lanes) = 0;
   // How many ready jobs come before these rows, each within its lane; counts at most `max` in all.
   virtual std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) = 0;
   // Jobs that ended at `from` or later, by tenant, state and minute.

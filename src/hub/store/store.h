@@ -38,6 +38,7 @@ struct LaneState {
   LaneRow lane;
   std::int64_t ready = 0;
   std::optional<ReadyRow> head;  // first by (priority, seq)
+  bool one_priority = false;     // all that is ready has the head's priority
 };
 
 struct LeasedJob {

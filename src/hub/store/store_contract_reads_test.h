@@ -166,17 +166,19 @@ TEST_P(StoreFilters, ALongWalkStopsWhereItIsTold) {
 }
 
 TEST_P(StoreFilters, FindsTheOldestThatWaits) {
-  const auto oldest = [&](std::vector<std::string> tenants) -> std::optional<Uuid> {
-    const auto job = reads().oldest_ready(tenants);
-    return job ? std::optional(job->id) : std::nullopt;
+  const ReadyRow late{1, 0, jobs[4].id.seq()}, other{2, 0, jobs[2].id.seq()}, gone{2, 0, 1};
+  const auto oldest = [&](std::vector<ReadyRow> first, std::vector<LaneNo> lanes) {
+    const auto job = reads().oldest_ready(std::move(first), lanes);
+    return job ? job->id : Uuid{};
   };
-  for (const std::vector<std::string>& tenants :
-       {std::vector<std::string>{}, {"acme"}, {"other"}, {"acme", "other"}, {"third"}, {"nobody"}}) {
-    const auto listed =
-        reads().jobs({.tenants = tenants, .states = {JobState::ready}}, {.limit = 1, .ascending = true});
-    EXPECT_EQ(oldest(tenants), listed.jobs.empty() ? std::nullopt : std::optional(listed.jobs[0].id));
-  }
-  EXPECT_NE(oldest({}), std::nullopt);
+  EXPECT_EQ(oldest({}, {1, 2}), jobs[0].id) << "of all priorities, not of the first";
+  EXPECT_EQ(oldest({}, {2}), jobs[2].id);
+  EXPECT_EQ(oldest({late, other}, {}), jobs[2].id) << "first rows are believed";
+  EXPECT_EQ(oldest({late}, {2}), jobs[2].id);
+  EXPECT_EQ(oldest({other}, {1}), jobs[0].id);
+  EXPECT_EQ(oldest({late, gone}, {}), jobs[2].id) << "for a row that is gone its lane is looked at";
+  EXPECT_EQ(oldest({}, {3}), Uuid{});
+  EXPECT_EQ(oldest({}, {}), Uuid{});
 }
 
 TEST_P(StoreFilters, CountsFailuresByReason) {

@@ -330,6 +330,7 @@ TEST_P(StoreContract, ReopenedStoreHasEverything) {
   EXPECT_EQ(image.lanes[0].lane.key, key);
   EXPECT_EQ(image.lanes[0].ready, 2);
   EXPECT_EQ(image.lanes[0].head, ready(jobs[0], 3));
+  EXPECT_TRUE(image.lanes[0].one_priority);
   EXPECT_EQ(image.lanes[1].ready, 0);
   EXPECT_FALSE(image.lanes[1].head);
   ASSERT_EQ(image.leases.size(), 1u);

@@ -462,33 +462,42 @@ std::map<model::Reason, std::int64_t> SqliteReads::dead_letters(const std::vecto
   });
 }
 
-// The table of ready jobs is in the order of lanes and priorities, so it is a look at each of those, however many wait.
-std::optional<model::Job> SqliteReads::oldest_ready(const std::vector<std::string>& tenants) {
+namespace {
+
+// The table of ready jobs is in the order of lanes and priorities, so it is a look at each priority, however many wait.
+std::optional<Seq> oldest_in(Statement& next, LaneNo lane) {
+  std::optional<Seq> oldest;
+  for (auto priority = std::numeric_limits<std::int64_t>::min();; priority = next.integer(0)) {
+    next.reset();
+    if (!next.bind(lane, priority).step()) return oldest;
+    if (!oldest || next.integer(1) < *oldest) oldest = next.integer(1);
+  }
+}
+
+}  // namespace
+
+std::optional<model::Job> SqliteReads::oldest_ready(std::vector<ReadyRow> first, std::span<const LaneNo> lanes) {
+  std::sort(first.begin(), first.end(), [](const auto& a, const auto& b) { return a.seq < b.seq; });
   return read([&](Database& database) -> std::optional<model::Job> {
-    auto lanes = database.prepare("SELECT no FROM lane WHERE " + tenants_condition(tenants, "tenant", "?1"));
-    const std::string who = tenants_value(tenants);
-    if (!tenants.empty()) lanes.put(1, who);
     auto next = database.cached(
         "SELECT priority, seq FROM ready WHERE lane = ? AND priority > ? ORDER BY priority, seq LIMIT 1");
-    Seq oldest = 0;
-    while (lanes.step()) {
-      const auto lane = lanes.integer(0);
-      std::int64_t priority = std::numeric_limits<std::int64_t>::min();
-      while (true) {
-        next.bind(lane, priority);
-        const bool found = next.step();
-        if (found) {
-          priority = next.integer(0);
-          if (oldest == 0 || next.integer(1) < oldest) oldest = next.integer(1);
-        }
-        next.reset();
-        if (!found) break;
-      }
+    std::optional<Seq> oldest;
+    const auto take = [&](std::optional<Seq> seq) {
+      if (seq && (!oldest || *seq < *oldest)) oldest = seq;
+    };
+    for (const auto lane : lanes) take(oldest_in(next, lane));
+    auto there = database.cached("SELECT 1 FROM ready WHERE lane = ? AND priority = ? AND seq = ?");
+    for (const auto& row : first) {
+      if (oldest && *oldest < row.seq) break;
+      if (there.bind(row.lane, row.priority, row.seq).step())
+        take(row.seq);
+      else
+        take(oldest_in(next, row.lane));  // it is gone, and the next is another
+      there.reset();
     }
-    if (oldest == 0) return std::nullopt;
+    if (!oldest) return std::nullopt;
     auto rows = database.cached("SELECT " GERES_JOB_COLUMNS GERES_JOB_FROM "WHERE j.seq = ?");
-    rows.bind(oldest);
-    if (!rows.step()) return std::nullopt;
+    if (!rows.bind(*oldest).step()) return std::nullopt;
     return read_job(rows);
   });
 }

@@ -67,7 +67,7 @@ class SqliteReads final : public Reads {
   std::optional<CursorRow> cursor(const std::string& name) override;
   bool blob_named(const std::string& tenant, const std::string& sha256) override;
   std::map<model::Reason, std::int64_t> dead_letters(const std::vector<std::string>& tenants) override;
-  std::optional<model::Job> oldest_ready(const std::vector<std::string>& tenants) override;
+  std::optional<model::Job> oldest_ready(std::vector<ReadyRow> first, std::span<const LaneNo> lanes) override;
   std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) override;
   std::vector<EndedCount> ended_since(Millis from) override;
   std::int64_t size_bytes() override;

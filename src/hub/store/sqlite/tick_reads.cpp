@@ -225,17 +225,22 @@ bool package_in_use(Database& database, const std::string& tenant, const std::st
 }
 
 std::vector<LaneState> lane_states(Database& database) {
-  std::map<LaneNo, std::int64_t> counts;
+  struct Ready {
+    std::int64_t jobs;
+    bool one_priority;
+  };
+  std::map<LaneNo, Ready> ready;
   {
-    auto rows = database.cached("SELECT lane, count(*) FROM ready GROUP BY lane");
-    while (rows.step()) counts[rows.integer(0)] = rows.integer(1);
+    auto rows = database.cached("SELECT lane, count(*), min(priority) = max(priority) FROM ready GROUP BY lane");
+    while (rows.step()) ready[rows.integer(0)] = {rows.integer(1), rows.integer(2) != 0};
   }
   std::vector<LaneState> states;
   for (auto& lane : read_lanes(database)) {
-    auto& state = states.emplace_back(LaneState{std::move(lane), 0, std::nullopt});
-    const auto count = counts.find(state.lane.no);
-    if (count == counts.end()) continue;
-    state.ready = count->second;
+    auto& state = states.emplace_back(LaneState{.lane = std::move(lane)});
+    const auto there = ready.find(state.lane.no);
+    if (there == ready.end()) continue;
+    state.ready = there->second.jobs;
+    state.one_priority = there->second.one_priority;
     state.head = lane_head(database, state.lane.no);
   }
   return states;
