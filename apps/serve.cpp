@@ -23,7 +23,6 @@
 #include "cli/trouble.h"
 #include "host/job_host.h"
 #include "http/server.h"
-#include "hub/amqp/target.h"
 #include "hub/hub.h"
 #include "metrics/page.h"
 #include "own_limits.h"
@@ -98,15 +97,6 @@ host::Options host_options(const HostSettings& settings) {
   return options;
 }
 
-void check_amqp(const HubSettings& settings) {
-  if (settings.amqp.empty()) return;
-  const auto target =
-      hub::amqp::parse_target({settings.amqp, settings.amqp_user, settings.amqp_password, settings.amqp_ca});
-  if (target) return;
-  const auto& error = target.error();
-  throw Trouble{cli::kUsage, error.message, {}, error.hint, std::string(error_name(error.code)), error.field};
-}
-
 hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   hub::HubOptions options;
   options.data_dir = settings.data;
@@ -153,6 +143,11 @@ std::string flag_of(const std::string& option) {
       {"webhook_allow", "--webhook-allow"},
       {"webhooks.ca_file", "--webhook-ca"},
       {"serving.cors_origins", "--cors-origin"},
+      {"data_dir", "--data"},
+      {"amqp.access.url", "--amqp"},
+      {"amqp.access.user", "--amqp-user"},
+      {"amqp.access.password", "--amqp-password-file"},
+      {"amqp.access.ca_file", "--amqp-ca"},
   };
   const auto flag = kFlags.find(option);
   return flag != kFlags.end() ? flag->second : std::string();
@@ -164,17 +159,22 @@ std::string start(hub::Hub& hub, const HubSettings& settings) {
     return hub.start();
   } catch (const hub::CannotStart& error) {
     const auto flag = flag_of(error.option);
-    const auto hint = error.option == "serving.http.port" ? "--listen 127.0.0.1:" + std::to_string(settings.port + 1) +
-                                                                " and --data DIR, if another hub is to go on"
-                                                          : std::string("geres doctor");
-    throw Trouble{cli::kFailed, "the hub does not start: " + (flag.empty() ? "" : flag + ": ") + error.what(),
-                  {},           hint,
-                  {},           flag};
+    std::string hint = "geres doctor";
+    if (error.option == "serving.http.port")
+      hint = "--listen 127.0.0.1:" + std::to_string(settings.port + 1) + " and --data DIR, if another hub is to go on";
+    else if (error.option == "data_dir")
+      hint = "--data DIR, another one, and --listen ADDRESS:PORT, for a hub beside it";
+    else if (!error.hint.empty())
+      hint = flag + " " + error.hint;
+    const bool taken = error.option == "serving.http.port" || error.option == "data_dir";  // a good value, elsewhere
+    throw Trouble{flag.empty() || taken ? cli::kFailed : cli::kUsage,
+                  "the hub does not start: " + (flag.empty() ? "" : flag + ": ") + error.what(),
+                  {},
+                  hint,
+                  {},
+                  flag};
   } catch (const std::runtime_error& error) {
-    const std::string what = error.what();
-    if (what.starts_with("--amqp"))
-      throw Trouble{cli::kFailed, what, {}, "a file of certificates in PEM", {}, what.substr(0, what.find(':'))};
-    throw Trouble{cli::kFailed, "the hub does not start: " + what, {}, "geres doctor"};
+    throw Trouble{cli::kFailed, "the hub does not start: " + std::string(error.what()), {}, "geres doctor"};
   }
 }
 
@@ -302,7 +302,6 @@ int finish(const Fatal& fatal) {
 
 int run_hub(const HubSettings& settings, const LogSettings& logging) {
   take_own_limits(0);
-  check_amqp(settings);
   StopSignals signals;
   log::start("hub", log::Format::automatic, logging.level);
   Fatal fatal;
@@ -392,7 +391,6 @@ void try_host(const std::filesystem::path& directory, int slots) {
 
 int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, const LogSettings& logging) {
   take_own_limits(host_settings.slots);
-  check_amqp(hub_settings);
   auto options = host_options(host_settings);
   for (const auto* path : {&hub_settings.store, &hub_settings.blobs})
     if (!path->empty())

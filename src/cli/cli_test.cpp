@@ -165,6 +165,11 @@ TEST(Words, NameTheWrongFlagAlsoBesideAMissingOne) {
   EXPECT_EQ(trouble.field, "--tenat");
 }
 
+TEST(Words, KnowWhatOtherProgramsCallAFlag) {
+  EXPECT_EQ(trouble_of({"up", "--port", "9000"}).next, "--listen ADDRESS");
+  EXPECT_EQ(trouble_of({"hub", "--bind", "0.0.0.0"}).next, "--listen ADDRESS");
+}
+
 TEST(Words, ThatCanNeverBeRightEndWithTwo) {
   for (const auto& command : commands()) {
     SCOPED_TRACE(command.path);

@@ -28,7 +28,8 @@ struct Flag {
   std::string environment = {};
   bool many = false;  // may be given more than once
   Live live = Live::none;
-  char letter = 0;  // short form
+  char letter = 0;                          // short form
+  std::vector<std::string> elsewhere = {};  // what other programs call it: not taken, but understood in the hint
 };
 
 enum class Group { everyday, fleet, admin, hidden };

@@ -79,7 +79,10 @@ std::vector<std::string> without_aliases(std::vector<std::string> args, std::siz
 [[noreturn]] void unknown_flag(const Command& command, const std::vector<const Flag*>& flags, const std::string& word) {
   std::vector<std::string> known;
   for (const auto* flag : flags) known.push_back("--" + flag->name);
-  const std::string near = nearest(word, known);
+  std::string near = nearest(word, known);
+  for (const auto* flag : flags)
+    for (const auto& name : flag->elsewhere)
+      if (word == "--" + name) near = "--" + flag->name + (flag->value.empty() ? "" : " " + flag->value);
   std::vector<std::string> own;
   for (const auto& flag : command.flags) own.push_back("--" + flag.name);
   usage_error("'" + command.path + "' has no flag " + word, own.empty() ? "" : "it has " + joined(own, " "),

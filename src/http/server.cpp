@@ -307,8 +307,8 @@ class Server::Impl {
       acceptor_.emplace(options_, loops_, census_);
     } catch (const boost::system::system_error& error) {
       loops_.clear();
-      throw std::system_error(std::error_code(error.code()),
-                              "cannot listen on " + options_.address + " port " + std::to_string(options_.port));
+      throw CannotListen(std::error_code(error.code()),
+                         "cannot listen on " + options_.address + " port " + std::to_string(options_.port));
     }
     port_ = acceptor_->port();
     for (auto& loop : loops_) loop->start();

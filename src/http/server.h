@@ -13,11 +13,16 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "http/options.h"
 #include "http/router.h"
 
 namespace geres::http {
+
+class CannotListen : public std::system_error {
+  using std::system_error::system_error;
+};
 
 class Server {
  public:
@@ -26,7 +31,7 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  void start();                // listens from then on; throws std::system_error if it cannot
+  void start();                // listens from then on; throws CannotListen
   void stop(Millis deadline);  // may be repeated; any thread but the server's own
   std::uint16_t port() const;  // the real one, after start()
   std::string url() const;     // "http://127.0.0.1:41234"

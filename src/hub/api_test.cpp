@@ -413,6 +413,34 @@ TEST_F(ApiTest, KeepsEverythingOverARestart) {
   EXPECT_EQ(again.get("/v1/jobs/" + id).text("state"), "ready");
 }
 
+// What keeps it from starting names the option, and nothing of it is left behind.
+TEST_F(ApiTest, WhatCannotStartStartsNothing) {
+  const auto fault = [](const HubOptions& with) -> std::string {
+    try {
+      Hub(with).start();
+    } catch (const CannotStart& error) {
+      return error.option;
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+    return "it started";
+  };
+  EXPECT_EQ(fault(options), "data_dir") << "a second hub on the same data";
+  const HubDirectory other;
+  auto beside = options;
+  beside.data_dir = other.path();
+  beside.serving.http.port = std::uint16_t(std::stoi(url.substr(url.rfind(':') + 1)));
+  EXPECT_EQ(fault(beside), "serving.http.port");
+  beside.serving.http.port = 0;
+  auto wrong = beside;
+  wrong.amqp.access = {"amqps://broker/events", "me", "", ""};
+  EXPECT_EQ(fault(wrong), "amqp.access.password");
+  std::filesystem::create_directories(other.path() / "admin.hub" / "in the way");
+  EXPECT_NE(fault(beside).find("admin.hub"), std::string::npos);
+  std::filesystem::remove_all(other.path() / "admin.hub");
+  EXPECT_EQ(fault(beside), "it started") << "the data directory is free again";
+}
+
 TEST_F(ApiTest, EndsPollsWhenItStops) {
   const auto id = submit();
   auto poll = std::async(std::launch::async, [&] { return ours.get("/v1/jobs/" + id + "?wait=50s"); });

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "hub/cannot_start.h"
 
 namespace geres::hub {
 
@@ -43,7 +44,7 @@ Fd lock_data_directory(const std::filesystem::path& directory) {
   make_private_directory(directory);
   close_to_others(directory);
   Fd lock = try_lock_file(directory / "hub.lock");
-  if (!lock) throw std::runtime_error(fmt::format("another hub uses {}", directory.string()));
+  if (!lock) throw CannotStart("data_dir", fmt::format("another hub uses {}", directory.string()));
   return lock;
 }
 

@@ -5,12 +5,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <system_error>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/origin.h"
+#include "http/server.h"
 #include "hub/admin_token.h"
+#include "hub/amqp/target.h"
 #include "hub/data_directory.h"
 #include "hub/leading.h"
 #include "hub/packages/directory_blobs.h"
@@ -51,7 +52,14 @@ LeadingOptions leading_options(const HubOptions& options) {
   to.webhooks.rules = std::move(*rules);
   if (!to.webhooks.ca_file.empty())
     if (const auto ok = webhooks::check_ca_file(to.webhooks.ca_file); !ok)
-      throw CannotStart("webhooks.ca_file", ok.error().message);
+      throw CannotStart("webhooks.ca_file", ok.error().message, "FILE, with certificates in PEM");
+  const auto& amqp = to.amqp.access;
+  if (amqp.url.empty()) return to;
+  if (const auto target = amqp::parse_target(amqp); !target)
+    throw CannotStart("amqp.access." + target.error().field, target.error().message, target.error().hint);
+  if (!amqp.ca_file.empty())
+    if (const auto ok = webhooks::check_ca_file(amqp.ca_file); !ok)
+      throw CannotStart("amqp.access.ca_file", ok.error().message, "FILE, with certificates in PEM");
   return to;
 }
 
@@ -107,7 +115,7 @@ void Hub::Parts::start(const HubOptions& options, const std::filesystem::path& t
     serving.put_token(*made);
   try {
     serving.start(leading.sender(), leading.publisher());
-  } catch (const std::system_error& error) {
+  } catch (const http::CannotListen& error) {
     throw CannotStart("serving.http.port", error.what());
   }
 }
@@ -137,13 +145,13 @@ std::string Hub::start() {
   auto parts = std::make_unique<Parts>(options_);
   try {
     parts->start(options_, admin_token_file());
+    // Beside the token: whose it is. The command line sends it there and nowhere else.
+    replace_file(options_.data_dir / "admin.hub", parts->serving.url() + "\n", 0600);
   } catch (...) {
     parts->stop(0);
     throw;
   }
   parts_ = std::move(parts);
-  // Beside the token: whose it is. The command line sends it there and nowhere else.
-  replace_file(options_.data_dir / "admin.hub", url() + "\n", 0600);
   log::event(log::Level::info, "hub started",
              {{"version", GERES_VERSION},
               {"url", url()},

@@ -14,11 +14,11 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "hub/amqp/options.h"
+#include "hub/cannot_start.h"
 #include "hub/engine/options.h"
 #include "hub/serving_options.h"
 #include "hub/webhooks/options.h"
@@ -44,14 +44,6 @@ struct HubOptions {
   std::function<void(const std::string&)> on_fatal;
 
   HubOptions() { serving.http.port = 8080, serving.http.threads = 0; }
-};
-
-// What keeps a hub from starting, in a sentence for people. `option`: whose value is at fault, as HubOptions names it
-// ("webhook_allow"); empty: none's.
-class CannotStart : public std::runtime_error {
- public:
-  CannotStart(std::string option, const std::string& what) : std::runtime_error(what), option(std::move(option)) {}
-  const std::string option;
 };
 
 class Hub {

@@ -12,7 +12,8 @@ struct Publisher::Impl {
 
 Publisher::Publisher(engine::Engine&, store::Reads&, events::Tail&, const Clock&, Options) {
   throw std::runtime_error(
-      "this program was built without AMQP: leave out --amqp, or build it where qpid-proton's C++ library is installed "
+      "this program was built without AMQP: leave it out, or build the program where qpid-proton's C++ library is "
+      "installed "
       "(Debian: libqpid-proton-cpp12-dev)");
 }
 Publisher::~Publisher() = default;

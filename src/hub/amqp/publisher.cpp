@@ -294,8 +294,7 @@ proton::connection_options Publisher::Impl::make_connection_options() const {
                               ? proton::ssl_client_options()
                               : proton::ssl_client_options(options.access.ca_file, proton::ssl::VERIFY_PEER_NAME));
   } catch (const proton::error&) {
-    throw std::runtime_error(
-        fmt::format("--amqp-ca: '{}' holds no certificates that can be read", options.access.ca_file));
+    throw std::runtime_error(fmt::format("'{}' holds no certificates that can be read", options.access.ca_file));
   }
   return to;
 }

@@ -10,10 +10,10 @@
 namespace geres::hub::amqp {
 namespace {
 
-constexpr std::string_view kExample = "--amqp amqps://broker.example.com/events";
+constexpr std::string_view kExample = "amqps://broker.example.com/events";
 constexpr std::size_t kUrlMax = 2'048;
 
-Error wrong(std::string message, std::string field = "--amqp", std::string hint = std::string(kExample)) {
+Error wrong(std::string message, std::string field = "url", std::string hint = std::string(kExample)) {
   return fail(Code::badValue, std::move(message), std::move(field), std::move(hint));
 }
 
@@ -30,34 +30,34 @@ Result<void> parse_place(std::string_view place, Target& target) {
   target.host = place.substr(0, colon);
   if (target.host.starts_with('[')) {
     in6_addr address{};
-    if (!target.host.ends_with(']')) return wrong("the URL of --amqp has a '[' without its ']'");
+    if (!target.host.ends_with(']')) return wrong("the AMQP URL has a '[' without its ']'");
     target.host = target.host.substr(1, target.host.size() - 2);
     if (::inet_pton(AF_INET6, target.host.c_str(), &address) != 1)
-      return wrong(fmt::format("'{}' in the URL of --amqp is not an IPv6 address", target.host));
+      return wrong(fmt::format("'{}' in the AMQP URL is not an IPv6 address", target.host));
   }
   std::transform(target.host.begin(), target.host.end(), target.host.begin(), ::tolower);
-  if (target.host.empty()) return wrong("the URL of --amqp has no host");
+  if (target.host.empty()) return wrong("the AMQP URL has no host");
   target.port = target.tls ? "5671" : "5672";
   if (colon == std::string_view::npos) return {};
   target.port = place.substr(colon + 1);
   const bool digits = !target.port.empty() && target.port.size() <= 5 &&
                       target.port.find_first_not_of("0123456789") == std::string::npos;
   if (!digits || std::stoi(target.port) < 1 || std::stoi(target.port) > 65'535)
-    return wrong(fmt::format("'{}' in the URL of --amqp is not a port", target.port));
+    return wrong(fmt::format("'{}' in the AMQP URL is not a port", target.port));
   return {};
 }
 
 Result<void> check_login(const Access& access, const Target& target) {
   if (access.user.empty() && !access.password.empty())
-    return wrong("there is an AMQP password, but no --amqp-user", "--amqp-user", "--amqp-user NAME");
+    return wrong("there is an AMQP password, but no user", "user", "NAME");
   if (!access.user.empty() && access.password.empty())
-    return wrong("there is an --amqp-user, but no password", "--amqp-password-file",
-                 "--amqp-password-file FILE, or GERES_AMQP_PASSWORD in the environment");
+    return wrong("there is an AMQP user, but no password", "password",
+                 "FILE, or GERES_AMQP_PASSWORD in the environment");
   if (!access.user.empty() && !target.tls && !is_loopback(target.host))
-    return wrong(fmt::format("over the amqp:// of --amqp the password would travel to {} in the clear", target.host),
-                 "--amqp", "amqps:// instead of amqp://");
+    return wrong(fmt::format("over amqp:// the password would travel to {} in the clear", target.host), "url",
+                 "amqps:// instead of amqp://");
   if (!access.ca_file.empty() && !target.tls)
-    return wrong("--amqp-ca is given, but --amqp is not one of TLS", "--amqp-ca", "amqps:// instead of amqp://");
+    return wrong("AMQP has a CA file, but its URL is not one of TLS", "ca_file", "amqps:// instead of amqp://");
   return {};
 }
 
@@ -75,23 +75,22 @@ std::string Target::text() const {
 Result<Target> parse_target(const Access& access) {
   // Error messages do not repeat a text that may contain a password.
   std::string_view rest = access.url;
-  if (rest.size() > kUrlMax) return wrong(fmt::format("the URL of --amqp has more than {} bytes", kUrlMax));
+  if (rest.size() > kUrlMax) return wrong(fmt::format("the AMQP URL has more than {} bytes", kUrlMax));
   if (std::any_of(rest.begin(), rest.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; }))
-    return wrong("the URL of --amqp has a space or a control character");
+    return wrong("the AMQP URL has a space or a control character");
   Target target;
   target.tls = rest.starts_with("amqps://");
-  if (!target.tls && !rest.starts_with("amqp://"))
-    return wrong("the URL of --amqp does not begin with amqp:// or amqps://");
+  if (!target.tls && !rest.starts_with("amqp://")) return wrong("the AMQP URL does not begin with amqp:// or amqps://");
   rest.remove_prefix(target.tls ? 8 : 7);
   const auto slash = rest.find('/');
   const auto place = rest.substr(0, slash);
   if (place.find('@') != std::string_view::npos)
-    return wrong("the URL of --amqp has a user or a password, which everybody on this machine could read", "--amqp",
-                 "leave it out: --amqp-user NAME, and --amqp-password-file FILE or GERES_AMQP_PASSWORD");
+    return wrong("the AMQP URL has a user or a password, which everybody on this machine could read", "url",
+                 "leave it out, and give user and password by themselves");
   if (auto parsed = parse_place(place, target); !parsed) return parsed.error();
   if (slash != std::string_view::npos) target.address = rest.substr(slash + 1);
   if (target.address.empty())
-    return wrong("the URL of --amqp names no address to send to", "--amqp",
+    return wrong("the AMQP URL names no address to send to", "url",
                  fmt::format("{}/ADDRESS: a queue's or a topic's name", target.server()));
   if (auto login = check_login(access, target); !login) return login.error();
   return target;

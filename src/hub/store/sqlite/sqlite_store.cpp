@@ -73,32 +73,18 @@ std::unique_ptr<Database> open_writer(const std::filesystem::path& file, const S
 // small one. A small store is checked in full.
 void quick_check(Database& database, const std::filesystem::path& file, Millis limit) {
   if (limit <= 0) return;
-  static constexpr const char* kTables[] = {"meta",
-                                            "tenant",
-                                            "batch",
-                                            "batch_count",
-                                            "lane",
-                                            "host",
-                                            "token",
-                                            "package",
-                                            "operation",
-                                            "lease",
-                                            "scheduled",
-                                            "queue_deadline",
-                                            "ready",
-                                            "package_use",
-                                            "list_key",
-                                            "webhook",
-                                            "webhook_delivery",
-                                            "cursor",
-                                            "job",
-                                            "attempt",
-                                            "event"};
   database.limit_time(limit);
   std::string found = "ok";
   try {
-    for (const char* table : kTables) {
-      auto check = database.prepare("PRAGMA quick_check(" + std::string(table) + ")");
+    std::vector<std::string> tables;
+    {
+      auto rows = database.prepare(
+          "SELECT name FROM sqlite_schema WHERE type = 'table'"
+          " ORDER BY name IN ('job', 'job_input', 'job_file', 'attempt', 'event'), name");
+      while (rows.step()) tables.emplace_back(rows.view(0));
+    }
+    for (const auto& table : tables) {
+      auto check = database.prepare("PRAGMA quick_check(" + table + ")");
       if (check.step() && check.view(0) != "ok") found = check.view(0);
       if (found != "ok") break;
     }

@@ -141,6 +141,27 @@ TEST_F(SqliteFile, ADamagedPageIsFoundAtStart) {
   EXPECT_THAT(refusal({.check_limit = 60'000}), HasSubstr("damaged"));
 }
 
+TEST_F(SqliteFile, ADamagedTableIsFoundAtStartWhicheverItIs) {
+  open_sqlite(file);
+  std::map<std::string, std::int64_t> roots;
+  std::int64_t page = 0;
+  {
+    Database database(file, SQLITE_OPEN_READWRITE, "");
+    page = database.number("PRAGMA page_size");
+    auto rows = database.prepare("SELECT name, rootpage FROM sqlite_schema WHERE type = 'table' AND rootpage > 1");
+    while (rows.step()) roots[std::string(rows.view(0))] = rows.integer(1);
+  }
+  EXPECT_GT(roots.size(), 20u);
+  const auto whole = read_file(file);
+  for (const auto& [table, root] : roots) {
+    SCOPED_TRACE(table);
+    auto damaged = whole;
+    damaged.replace(std::size_t((root - 1) * page), 100, 100, '\x5a');
+    std::ofstream(file, std::ios::binary) << damaged;
+    EXPECT_THAT(refusal({.check_limit = 60'000}), HasSubstr("damaged"));
+  }
+}
+
 TEST_F(SqliteFile, TheCheckAtStartEndsWithItsTime) {
   {
     auto store = open_sqlite(file);
