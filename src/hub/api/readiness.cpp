@@ -64,6 +64,10 @@ void Readiness::look() {
 Readiness::Now Readiness::now() const {
   const std::lock_guard lock(mutex_);
   auto now = now_;
+  if (const Millis since = stats_.store_away_at; since > 0) {
+    now.takes_jobs = false;
+    now.why = "the store has not answered for " + format_duration(clock_.monotonic() - since);
+  }
   if (looked_at_ > 0 && clock_.monotonic() - looked_at_ > kSilence) {
     now.takes_jobs = false;
     now.why = "the hub's disk has not answered for " + format_duration(clock_.monotonic() - looked_at_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a hub accepts no jobs, and that the log says so once. tests/end_to_end/full_disk_test.py fills a real disk.
+// Why a hub accepts no jobs, and that the log says so once. tests/end_to_end/faults_test.py fills a real disk.
 #include "hub/api/readiness.h"
 
 #include <gtest/gtest.h>
@@ -56,6 +56,17 @@ TEST_F(ReadinessTest, FilesThatAreGoneAreSaidOnce) {
   EXPECT_NE(looked(readiness).find("hub takes jobs again"), std::string::npos);
   EXPECT_TRUE(readiness.now().takes_jobs);
   EXPECT_FALSE(readiness.now().files_away);
+}
+
+TEST_F(ReadinessTest, AStoreThatDoesNotAnswerIsSaidAtOnce) {
+  Readiness readiness(stats, *blobs, store, 0, clock);
+  readiness.look();
+  stats.store_away_at = clock.monotonic();
+  clock.advance(3'000);
+  EXPECT_FALSE(readiness.now().takes_jobs);
+  EXPECT_EQ(readiness.now().why, "the store has not answered for 3s");
+  stats.store_away_at = 0;
+  EXPECT_TRUE(readiness.now().takes_jobs);
 }
 
 // As with a quota, the disk claims that it has room.

@@ -17,7 +17,8 @@ struct Stats {
       undone{0}, snapshots{0}, passes_wrong{0};
   std::atomic<std::int64_t> jobs_submitted{0}, jobs_finished{0}, jobs_failed{0}, jobs_cancelled{0};
   std::atomic<std::int64_t> commit_micros{0}, queue_length{0}, leases{0}, lanes{0};
-  std::atomic<Millis> full_at{0};  // monotonic: new jobs were refused for want of space, and none was taken since
+  std::atomic<Millis> full_at{0};        // monotonic: new jobs were refused for want of space, and none was taken since
+  std::atomic<Millis> store_away_at{0};  // monotonic: since when the store does not answer; 0: it does
   Histogram commit_seconds{kShortSeconds}, round_seconds{kShortSeconds};  // of rounds that wrote something
   Outcomes outcomes;
 };

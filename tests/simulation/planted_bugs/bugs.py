@@ -14,6 +14,7 @@ class Bug(NamedTuple):
 
 
 ENGINE = "hub/engine/engine.cpp"
+ENGINE_STORE = "hub/engine/engine_store.cpp"
 ATTEMPTS = "hub/engine/attempts.cpp"
 BOARD_HOSTS = "hub/engine/board_hosts.cpp"
 BOARD_LANES = "hub/engine/board_lanes.cpp"
@@ -39,11 +40,11 @@ BUGS = [
         "      committing = true;\n",
         "      committing = true;\n      for (auto& command : commands) command->settle(*tick);\n      commands.clear();\n",
         "I1 I3 I7 I9 I12 answer"),
-    Bug("unknown-taken-for-failed", ENGINE,
+    Bug("unknown-taken-for-failed", ENGINE_STORE,
         "    finish(tick, commands);\n    commands.clear();\n    return Ran::committed;\n", "    return Ran::refused;\n", "any"),
-    Bug("unknown-taken-for-done", ENGINE,
+    Bug("unknown-taken-for-done", ENGINE_STORE,
         "  if (became == store::Committed::done) {\n", "  if (became != store::Committed::deposed) {\n", "any"),
-    Bug("doubt-ends-before-the-store-answers", ENGINE,
+    Bug("doubt-ends-before-the-store-answers", ENGINE_STORE,
         "    if (!in_step()) return std::nullopt;\n", "    if (!in_step()) return store::Committed::not_done;\n", "any"),
     Bug("what-is-taken-away-stays", BUFFERED_STORE,
         "    if (fate.removed) removed.push_back(key);\n", "", "any"),
