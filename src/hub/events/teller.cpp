@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <map>
@@ -87,10 +86,7 @@ json::object Teller::data_json(const EventRow& event, const model::Job* job) con
     data.erase("settledAt");
     if (event.type == store::EventType::job_started) data["startedAt"] = std::string_view(format_time(event.at));
   }
-  boost::json::error_code ec;
-  const auto changed = boost::json::parse(event.data.empty() ? "{}" : event.data, ec);
-  if (!ec && changed.is_object())
-    for (const auto& [name, value] : changed.get_object()) data[name] = value;
+  for (auto& member : store::event_json(event.data)) data[member.key()] = std::move(member.value());
   data["id"] = std::string_view(event.subject.str());
   return data;
 }
