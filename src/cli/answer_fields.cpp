@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-#include "wire/api/job_json.h"
+#include "wire/api/job_view.h"
 
 namespace geres::cli {
 

@@ -143,9 +143,10 @@ class Ledger {
 
  private:
   void take_job_event(const store::EventRow& event, store::Reads& reads);
-  void tell_sick_hosts(const JobRecord& job, const store::EventRow& event, store::Reads& reads);
+  void tell_sick_hosts(const JobRecord& job, const store::EventRow& event, const store::JobEvent& told,
+                       store::Reads& reads);
   void made(const store::EventRow& event, store::Reads& reads);
-  void moved(JobRecord& job, const store::EventRow& event, model::JobState to, store::Reads& reads);
+  void moved(JobRecord& job, const store::EventRow& event, const store::JobEvent& told, store::Reads& reads);
   void granted(JobRecord& job, store::EventNo no);
   void count(const JobRecord& job, model::JobState state, int by);
 

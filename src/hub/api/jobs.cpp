@@ -14,6 +14,7 @@
 #include "model/job_transitions.h"
 #include "wire/api/job_json.h"
 #include "wire/api/job_spec.h"
+#include "wire/api/job_view.h"
 
 namespace geres::hub::api {
 namespace {

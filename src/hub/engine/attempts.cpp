@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json/serialize.hpp>
-#include <boost/json/string.hpp>
 #include <cmath>
 
 #include "base/duration.h"
@@ -21,12 +19,6 @@ using model::Reason;
 using store::EventType;
 
 namespace {
-
-std::string progress_data(const model::Progress& progress) {
-  return fmt::format(R"("progress":{{"percent":{},"message":{}}})",
-                     progress.percent ? std::to_string(*progress.percent) : "null",
-                     boost::json::serialize(boost::json::value(progress.message)));
-}
 
 // Exponential, capped, and spread by a tenth either way so that jobs that failed together do not come back together.
 Millis retry_pause(const model::Backoff& backoff, int failures, Random& random) {
@@ -126,7 +118,7 @@ void Attempts::store_progress(LeaseState& lease) {
   lease.progress_written = now_.monotonic;
   lease.row.version = ++lease.job.status.version;
   store_.put(lease.row);
-  events_.emit(EventType::job_progressed, lease.job, progress_data(*lease.row.progress));
+  events_.emit(EventType::job_progressed, lease.job, store::Progressed{*lease.row.progress});
 }
 
 // The first at once, then the newest at most once a pause.
@@ -215,7 +207,7 @@ void Attempts::end(LeaseState& lease, Outcome outcome, const Completion* item) {
   if (lease.unwritten_progress) {
     lease.job.status.progress = *lease.unwritten_progress;
     ++lease.job.status.version;
-    events_.emit(EventType::job_progressed, lease.job, progress_data(*lease.unwritten_progress));
+    events_.emit(EventType::job_progressed, lease.job, store::Progressed{*lease.unwritten_progress});
   }
   const Millis took = now_.monotonic - lease.charge.begun;
   give_back_slots(lease);

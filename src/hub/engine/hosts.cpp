@@ -34,7 +34,7 @@ Error host_gone() {
 }
 
 void Hosts::emit_host(EventType type, const HostState& host) {
-  events_.emit(type, host.row.id, "", fmt::format(R"({{"name":"{}","slots":{}}})", host.row.name, host.row.slots));
+  events_.emit(type, host.row.id, "", store::HostEvent{host.row.name, host.row.slots});
 }
 
 HostState* Hosts::seen(Uuid id) {

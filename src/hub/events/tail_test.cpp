@@ -31,7 +31,6 @@ class TailTest : public testing::Test {
     row.tenant = tenant;
     row.batch = batch;
     row.at = 1'000 + last;
-    row.data = "{}";
     return row;
   }
   // Commits, then publishes, as the engine does.

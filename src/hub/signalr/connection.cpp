@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "base/bytes.h"
@@ -25,11 +24,10 @@ std::uint32_t told_types() {
          Filter::bit(EventType::job_cancelled);
 }
 
-std::string progress_of(const std::string& event_data) {
-  boost::json::error_code ec;
-  const auto data = boost::json::parse(event_data, ec);
-  const auto* progress = !ec && data.is_object() ? data.get_object().if_contains("progress") : nullptr;
-  return progress != nullptr ? boost::json::serialize(*progress) : "null";
+std::string progress_of(const store::EventData& data) {
+  const auto* job = std::get_if<store::JobEvent>(&data);
+  const auto* news = job == nullptr ? nullptr : std::get_if<store::Progressed>(&job->news);
+  return news == nullptr ? "null" : boost::json::serialize(store::progress_json(news->progress));
 }
 
 }  // namespace

@@ -16,18 +16,17 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "hub/store/event_row.h"
 #include "model/batch.h"
 #include "model/job.h"
 #include "model/mean_duration.h"
 
 namespace geres::hub::store {
 
-using Seq = std::int64_t;      // Uuid::seq() of a job
-using LaneNo = std::int64_t;   // rows of the lane table, from 1
-using EventNo = std::int64_t;  // position in the event log, from 1, no holes
+using Seq = std::int64_t;     // Uuid::seq() of a job
+using LaneNo = std::int64_t;  // rows of the lane table, from 1
 
 // Everything that decides where and whether a job may run. One lane each.
 struct LaneKey {
@@ -122,50 +121,6 @@ struct JobFileRow {
   Uuid job;
   std::string tenant;
   model::JobFile file;
-};
-
-enum class EventType {
-  job_submitted,
-  job_ready,
-  job_leased,
-  job_started,
-  job_progressed,
-  job_retrying,
-  job_finished,
-  job_failed,
-  job_cancelled,
-  batch_created,
-  batch_closed,
-  batch_cancelled,
-  batch_completed,
-  host_joined,
-  host_draining,
-  host_left,
-  host_lost,
-};
-
-// "geres.job.submitted" and so on.
-std::string_view event_name(EventType type);
-
-constexpr bool about_job(EventType type) {
-  return type <= EventType::job_cancelled;
-}
-
-// A bit for each type that one of these names, or (a name may end with '*') begins with; no names: all. badValue names
-// the nearest.
-constexpr std::uint32_t type_bit(EventType type) {
-  return std::uint32_t(1) << unsigned(type);
-}
-Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::string_view field);
-
-struct EventRow {
-  EventNo no = 0;
-  EventType type = EventType::job_submitted;
-  Uuid subject;
-  std::string tenant;  // empty: everybody's (hosts) or the operators' (shared batches)
-  Uuid batch;          // of a job event
-  Millis at = 0;
-  std::string data;  // JSON object: what changed (state, attempt, …); the fixed part comes from the job row
 };
 
 struct CountDelta {

@@ -100,7 +100,7 @@ class StoreContract : public testing::TestWithParam<PlaceKind> {
     row.subject = subject;
     row.tenant = "acme";
     row.at = now;
-    row.data = R"({"state":"ready"})";
+    row.data = JobEvent{model::JobState::ready, 1, 0, {}};
     return row;
   }
 

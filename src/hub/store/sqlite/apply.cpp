@@ -157,10 +157,12 @@ void purge_job(Database& database, Uuid id, PackageUse& use) {
 }
 
 void insert_events(Database& database, const std::vector<EventRow>& events) {
-  for_each(database, "INSERT INTO event VALUES(?,?,?,?,?,?,?,?)", events, [](Statement& s, const EventRow& e) {
-    const auto batch = e.batch ? std::optional(e.batch) : std::nullopt;
-    s.bind(e.no, e.type, e.subject.seq(), std::int64_t(e.subject.low), OrNull{e.tenant}, batch, e.at, OrNull{e.data});
-  });
+  for_each(database, "INSERT INTO event VALUES(?,?,?,?,?,?,?,?)", events,
+           [data = std::string()](Statement& s, const EventRow& e) mutable {
+             const auto batch = e.batch ? std::optional(e.batch) : std::nullopt;
+             s.bind(e.no, e.type, e.subject.seq(), std::int64_t(e.subject.low), OrNull{e.tenant}, batch, e.at,
+                    OrNull{data = event_text(e.data)});
+           });
 }
 
 void raise_marks(const Changes& changes, HighMarks& marks) {

@@ -25,7 +25,7 @@ EventRow read_event(const Statement& rows) {
   event.tenant = row.text();
   event.batch = row.uuid();
   event.at = row.integer();
-  event.data = row.text();
+  event.data = event_data(event.type, row.text());
   return event;
 }
 
