@@ -166,8 +166,10 @@ std::string start(hub::Hub& hub, const HubSettings& settings) {
       hint = "--data DIR, another one, and --listen ADDRESS:PORT, for a hub beside it";
     else if (!error.hint.empty())
       hint = flag + " " + error.hint;
-    const bool taken = error.option == "serving.http.port" || error.option == "data_dir";  // a good value, elsewhere
-    throw Trouble{flag.empty() || taken ? cli::kFailed : cli::kUsage,
+    // A good value at another time, or in another place.
+    const bool good = error.option == "serving.http.port" || error.option == "data_dir" ||
+                      error.option.ends_with("ca_file");
+    throw Trouble{flag.empty() || good ? cli::kFailed : cli::kUsage,
                   "the hub does not start: " + (flag.empty() ? "" : flag + ": ") + error.what(),
                   {},
                   hint,

@@ -149,7 +149,7 @@ class OfAHost(unittest.TestCase):
         with Fleet() as fleet:
             hub = fleet.hub()
             host = fleet.host("h", "--slots", "2")
-            joined = lines_of(host, "registered")[0]
+            joined = wait_until(lambda: lines_of(host, "registered"), "it says that it is registered")[0]
             self.assertEqual((joined["hub"], joined["host"], joined["slots"], joined["part"]), (fleet.url, "h", 2, "host"))
             self.assertEqual(joined["hostId"], lines_of(hub, "host joined")[0]["hostId"])
             fleet.push_shell()

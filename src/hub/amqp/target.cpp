@@ -85,8 +85,8 @@ Result<Target> parse_target(const Access& access) {
   const auto slash = rest.find('/');
   const auto place = rest.substr(0, slash);
   if (place.find('@') != std::string_view::npos)
-    return wrong("the AMQP URL has a user or a password, which everybody on this machine could read", "url",
-                 "leave it out, and give user and password by themselves");
+    return wrong("the AMQP URL has a user or a password, which everybody on this machine could read", "password",
+                 "FILE instead, or GERES_AMQP_PASSWORD in the environment");
   if (auto parsed = parse_place(place, target); !parsed) return parsed.error();
   if (slash != std::string_view::npos) target.address = rest.substr(slash + 1);
   if (target.address.empty())

@@ -45,7 +45,7 @@ TEST(AmqpTarget, ASecretInTheUrlIsRefusedAndNotRepeated) {
   for (const auto* url : {"amqps://me:geheim@h/a", "amqps://geheim@h/a"}) {
     const auto error = refusal({.url = url});
     EXPECT_EQ((error.message + error.hint).find("geheim"), std::string::npos);
-    EXPECT_NE(error.hint.find("password"), std::string::npos);
+    EXPECT_EQ(error.field, "password");
   }
 }
 
