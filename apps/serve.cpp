@@ -167,8 +167,8 @@ std::string start(hub::Hub& hub, const HubSettings& settings) {
     else if (!error.hint.empty())
       hint = flag + " " + error.hint;
     // A good value at another time, or in another place.
-    const bool good = error.option == "serving.http.port" || error.option == "data_dir" ||
-                      error.option.ends_with("ca_file");
+    const bool good =
+        error.option == "serving.http.port" || error.option == "data_dir" || error.option.ends_with("ca_file");
     throw Trouble{flag.empty() || good ? cli::kFailed : cli::kUsage,
                   "the hub does not start: " + (flag.empty() ? "" : flag + ": ") + error.what(),
                   {},
