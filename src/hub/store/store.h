@@ -40,10 +40,7 @@ struct LaneState {
   std::optional<ReadyRow> head;  // first by (priority, seq)
 };
 
-struct LeasedJob {
-  LeaseRow lease;
-  model::Job job;  // parameters, inputs and result left out
-};
+struct LeasedJob;  // with_jobs.h
 
 struct BatchCounts {
   Uuid batch;
