@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "hub/engine/engine.h"
+#include "hub/engine/with_jobs.h"
 #include "hub/store/sqlite/sqlite_store.h"
 
 namespace geres::bench {

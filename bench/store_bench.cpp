@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store/with_jobs.h"
 
 using namespace geres;
 using namespace geres::hub::store;

@@ -9,12 +9,16 @@
 #include <string>
 #include <vector>
 
-#include "model/job.h"
+#include "base/clock.h"
+#include "base/uuid.h"
 
 namespace geres::model {
 
 enum class BatchState { open, closed, cancelled };
 BOOST_DESCRIBE_ENUM(BatchState, open, closed, cancelled)
+
+constexpr Uuid kDefaultBatch{};      // shown as "batch0"
+std::string batch_text(Uuid batch);  // "batch0" or the UUID
 
 // Belongs to its tenant; with an empty tenant it is shared, like batch0.
 struct Batch {

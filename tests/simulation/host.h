@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "hub/engine/with_jobs.h"
 #include "simulation/hub.h"
 #include "simulation/network.h"
 

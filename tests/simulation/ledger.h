@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "hub/engine/engine.h"
+#include "hub/engine/with_jobs.h"
 #include "hub/store/reads.h"
+#include "hub/store/with_jobs.h"
 #include "model/job_transitions.h"
 #include "simulation/fair_shares.h"
 #include "simulation/paths.h"

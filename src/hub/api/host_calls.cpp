@@ -13,9 +13,10 @@
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
 #include "hub/api/transfer.h"
+#include "hub/engine/with_jobs.h"
 #include "model/names.h"
 #include "wire/api/job_json.h"
-#include "wire/api/job_spec.h"
+#include "wire/api/text_checks.h"
 #include "wire/host/host_protocol.h"
 
 namespace geres::hub::api {

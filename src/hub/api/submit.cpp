@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "hub/api/event_filter.h"
+#include "hub/engine/with_jobs.h"
 #include "hub/webhooks/target.h"
 #include "wire/api/job_json.h"
 

@@ -16,7 +16,9 @@ namespace geres::hub::engine {
 
 class BufferedStore {
  public:
-  explicit BufferedStore(store::Store& store) : store_(store) {}
+  explicit BufferedStore(store::Store& store);
+  BufferedStore(BufferedStore&&) noexcept;
+  ~BufferedStore();
 
   // ---- writing
   // Rows to write. What has a verb of its own below goes through that.

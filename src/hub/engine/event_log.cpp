@@ -2,6 +2,8 @@
 // A job's own webhook is a delivery that is written in the transaction of its event.
 #include "hub/engine/event_log.h"
 
+#include "model/job.h"
+
 namespace geres::hub::engine {
 
 namespace {

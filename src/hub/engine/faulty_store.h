@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "hub/store/store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::engine {
 

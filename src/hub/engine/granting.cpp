@@ -9,6 +9,7 @@
 #include "hub/engine/host_trouble.h"
 #include "hub/engine/placement.h"
 #include "hub/engine/snapshot.h"
+#include "hub/engine/with_jobs.h"
 
 namespace geres::hub::engine {
 

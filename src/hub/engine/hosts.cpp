@@ -127,7 +127,7 @@ HostInfo host_info(const State& state, const HostState& host, const Now& now) {
   }
   for (const auto seq : host.leases) {
     const auto& lease = state.leases.at(seq);
-    info.leases.push_back({lease.row.job, lease.job.spec.tenant});
+    info.leases.push_back({lease.row.job, lease.lane->row.key.tenant});
   }
   std::sort(info.leases.begin(), info.leases.end(), [](const auto& a, const auto& b) { return a.job < b.job; });
   return info;

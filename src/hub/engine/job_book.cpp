@@ -8,6 +8,7 @@
 
 #include "base/duration.h"
 #include "base/log.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::engine {
 
@@ -209,6 +210,13 @@ void JobBook::expire_queued(model::Job& job) {
   events_.emit_if_completed(state_.batches.at(job.spec.batch));
 }
 
+Result<LaneState*> JobBook::lane_of(model::Job& job) {
+  auto where = lanes_.lane(store::lane_key(job));
+  if (where || job.status.trouble.avoid.empty()) return where;
+  job.status.trouble.avoid.clear();
+  return lanes_.lane(store::lane_key(job));
+}
+
 // ---- jobs at work ---------------------------------------------------------------------------------------------------
 
 // Its row among the ready ones has been taken with others of its lane.
@@ -258,6 +266,10 @@ void JobBook::fail_for_good(model::Job& job, Reason reason) {
 void JobBook::cancel(model::Job& job) {
   move(job, Trigger::cancel);
   events_.emit(EventType::job_cancelled, job);
+}
+
+void JobBook::update(const model::Job& job) {
+  store_.changes().updates.push_back({job.id, job.status});
 }
 
 // ---- jobs that have ended -------------------------------------------------------------------------------------------

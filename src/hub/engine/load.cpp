@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "hub/store/with_jobs.h"
+
 namespace geres::hub::engine {
 
 using model::JobState;
@@ -93,7 +95,7 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
     const Seq seq = row.lease.job.seq();
     auto& lease = state.leases[seq];
     lease.row = std::move(row.lease);
-    lease.job = std::move(row.job);
+    *lease.job = std::move(row.job);
     lease.deadline = now.lease + lease.row.ttl;
     lease.lane = state.lanes_by_no.at(lease.row.lane);
     const int slots = lease.lane->row.key.requirements.slots;

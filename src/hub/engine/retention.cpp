@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "model/job.h"
+
 namespace geres::hub::engine {
 
 using model::JobState;

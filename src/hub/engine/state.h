@@ -67,8 +67,13 @@ struct LaneState {
 };
 
 struct LeaseState {
+  LeaseState();
+  LeaseState(LeaseState&&) noexcept;
+  LeaseState& operator=(LeaseState&&) noexcept;
+  ~LeaseState();
+
   store::LeaseRow row;
-  model::Job job;  // as of now, without parameters and inputs
+  std::unique_ptr<model::Job> job;  // never null; as of now, without parameters and inputs
   LaneState* lane = nullptr;
   Account::Charge charge;
   Millis deadline = 0;  // on the lease clock

@@ -29,8 +29,8 @@ struct Tick {
   Attempts attempts{round, lanes, book, events};
 
   Submitting submitting{round, lanes, book};
-  JobVerbs jobs{round, lanes, book, attempts};
-  Due due{round, lanes, book};
+  JobVerbs jobs{round, book, attempts};
+  Due due{round, book};
   Webhooks webhooks{round, lanes};
   Operations operations{round, book, attempts, webhooks};
   Batches batches{round, lanes, events, operations};

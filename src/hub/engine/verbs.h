@@ -17,7 +17,6 @@
 #include "hub/engine/scheduler.h"
 #include "hub/store/rows.h"
 #include "model/batch.h"
-#include "model/job.h"
 
 namespace geres::hub::engine {
 
@@ -36,11 +35,7 @@ struct Caller {
 
 // ---- jobs ----
 
-struct NewJob {
-  model::JobSpec spec;         // batch, package_sha256 and submitted_by are filled in by the engine
-  std::string batch;           // id or name; empty: batch0
-  std::string package_sha256;  // of name@sha256; empty: the newest version
-};
+struct NewJob;  // with_jobs.h
 
 struct Submitted {
   std::vector<Uuid> ids;
@@ -124,15 +119,6 @@ struct DismissWhere {
   using Out = BulkDone;
   Caller caller;
   store::JobFilter filter;
-};
-
-// What holds a job back.
-struct WhyAnswer {
-  model::Job job;
-  std::string summary;  // one sentence
-  std::vector<Hindrance> reasons;
-  std::int64_t ahead = 0;           // ready jobs of its lane before it (counted up to 10,000)
-  std::int64_t ahead_in_batch = 0;  // ready jobs of better or equal lanes of its batch and tenant
 };
 
 // ---- batches, tenants, packages, tokens ----
@@ -307,10 +293,7 @@ struct RegisterHost {  // hostAlive
   std::optional<Uuid> replaces;
 };
 
-struct Granted {
-  store::LeaseRow lease;
-  model::Job job;  // whole, with parameters and inputs
-};
+struct Granted;  // with_jobs.h
 
 struct CancelOrder {
   Uuid lease;

@@ -5,6 +5,7 @@
 #include <boost/describe/enum_to_string.hpp>
 
 #include "base/log.h"
+#include "model/job.h"
 
 namespace geres::hub::events {
 namespace {

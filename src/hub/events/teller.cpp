@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/duration.h"
+#include "model/job.h"
 #include "model/job_transitions.h"
 #include "wire/api/job_json.h"
 #include "wire/api/job_view.h"

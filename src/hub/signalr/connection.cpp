@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/bytes.h"
+#include "hub/store/with_jobs.h"
 #include "model/job_transitions.h"
 
 namespace geres::hub::signalr {

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "hub/signalr/connections.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::signalr {
 namespace {

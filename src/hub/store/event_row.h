@@ -15,8 +15,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/uuid.h"
+#include "model/attempt.h"
 #include "model/batch.h"
-#include "model/job.h"
 
 namespace geres::hub::store {
 

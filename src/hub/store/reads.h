@@ -65,10 +65,7 @@ struct ToldDelivery {
   Uuid subject;
 };
 
-struct JobAsOf {
-  model::Job job;
-  EventNo as_of = 0;  // the last event in the store as the job was read: all up to it is in the job. 0: none is kept
-};
+struct JobAsOf;  // with_jobs.h
 
 class Reads {
  public:

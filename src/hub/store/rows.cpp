@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "hub/store/with_jobs.h"
+
 namespace geres::hub::store {
 
 std::size_t held_bytes(const model::Job& job) {

@@ -19,9 +19,17 @@
 #include <vector>
 
 #include "hub/store/event_row.h"
+#include "model/attempt.h"
 #include "model/batch.h"
-#include "model/job.h"
 #include "model/mean_duration.h"
+#include "model/requirements.h"
+#include "model/webhook.h"
+
+namespace geres::model {
+struct HostTrouble;
+struct Job;
+struct JobSpec;
+}  // namespace geres::model
 
 namespace geres::hub::store {
 
@@ -97,11 +105,7 @@ struct LeaseRow {
   std::string fetch_id;  // the fetch call whose answer carries it
 };
 
-// The part of a job row that changes.
-struct JobUpdate {
-  Uuid id;
-  model::JobStatus status;  // submitted_at stays as it was inserted
-};
+struct JobUpdate;  // with_jobs.h
 
 // What a PATCH may change.
 struct JobEdit {

@@ -41,10 +41,7 @@ struct LaneState {
   bool one_priority = false;     // all that is ready has the head's priority
 };
 
-struct LeasedJob {
-  LeaseRow lease;
-  model::Job job;  // parameters, inputs and result left out
-};
+struct LeasedJob;  // with_jobs.h
 
 struct BatchCounts {
   Uuid batch;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "hub/store/store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store::contract {
 

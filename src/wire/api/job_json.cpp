@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 
+#include "model/job.h"
 #include "model/job_transitions.h"
 #include "wire/api/job_view.h"
 

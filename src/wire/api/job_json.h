@@ -9,7 +9,11 @@
 #include <vector>
 
 #include "base/json.h"
-#include "model/job.h"
+#include "model/attempt.h"
+
+namespace geres::model {
+struct Job;
+}
 
 namespace geres::wire {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/api/job_spec.h"
+#include "model/job.h"
 
 #include <gtest/gtest.h>
 

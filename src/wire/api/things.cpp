@@ -5,7 +5,7 @@
 
 #include "model/job_transitions.h"
 #include "model/names.h"
-#include "wire/api/job_spec.h"
+#include "wire/api/text_checks.h"
 
 namespace geres::wire {
 namespace {

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "model/attempt.h"
 #include "model/batch.h"
-#include "model/job.h"
 
 namespace geres::wire {
 

@@ -17,6 +17,7 @@
 #include "hub/store/sqlite/sqlite_reads.h"
 #include "hub/store/sqlite/tick_reads.h"
 #include "hub/store/sqlite/webhook_rows.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store {
 namespace sqlite {

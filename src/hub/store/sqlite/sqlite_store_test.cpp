@@ -13,6 +13,7 @@
 #include "hub/store/sqlite/migrate.h"
 #include "hub/store/sqlite/reader.h"
 #include "hub/store/sqlite/recording_vfs.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store::sqlite {
 namespace {
