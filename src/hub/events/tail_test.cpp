@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/uuid.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::events {
 namespace {
