@@ -7,6 +7,7 @@
 #pragma once
 
 #include <boost/system/result.hpp>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -87,6 +88,8 @@ class Provider {
 struct Join {
   std::string hub;  // URL
   std::string ca_file;
+  std::filesystem::path data;  // of the scaler: hosts of this machine have their directories there
+  std::string program;         // geres
 };
 
 // As the pool's settings say. The error's field is relative to the provider's settings.
