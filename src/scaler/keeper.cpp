@@ -178,7 +178,8 @@ Evaluated Keeper::evaluate(std::int64_t epoch, Millis now, const ProviderOf& pro
     actions = act(memory_, view, {pool, capabilities, planned.wanted, calling_.has_value(), now});
     if (provider == nullptr) actions.call.reset();
   }
-  in_need_ = demand->demand.runnable.jobs > 0 && view.hosts.booting == 0 && planned.wanted > planned.actual;
+  nothing_comes_ = !pool.observe && !pool.paused && !view.hold.out && view.hosts.booting == 0 &&
+                   planned.actual < pool.limits.maximum && demand->demand.runnable.jobs == 0;
 
   std::optional<Intent> intent;
   DueCall next;

@@ -53,8 +53,8 @@ class Keeper {
   bool calling() const { return calling_.has_value(); }
   Millis interval() const { return interval_; }
   const Memory& memory() const { return memory_; }
-  // Work waits, and nothing comes: worth looking at again soon.
-  bool in_need() const { return in_need_; }
+  // So that work which turns up is worth an evaluation before its time.
+  bool nothing_comes() const { return nothing_comes_; }
 
  private:
   struct Made {
@@ -88,7 +88,7 @@ class Keeper {
   std::optional<Listing> fresh_;
   std::vector<Record> unwritten_;  // outcomes that the hub has not heard of yet
   Millis interval_ = 15'000;
-  bool in_need_ = false;
+  bool nothing_comes_ = false;
   std::string noted_;  // what was logged last, so that it is logged once
 };
 
