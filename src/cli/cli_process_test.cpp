@@ -673,12 +673,6 @@ TEST_F(Cli, ShowsATokensSecretOnStandardOutputOnly) {
   EXPECT_EQ(hub_.asked()[0].body, R"({"name":"ci","roles":["submitter"],"tenants":["demo"]})");
 }
 
-TEST_F(Cli, SaysPlainlyWhatComesLater) {
-  const auto ran = run({"scaler", "list"});
-  EXPECT_EQ(ran.exit, 2);
-  EXPECT_THAT(ran.err, HasSubstr("not available yet in this version"));
-}
-
 TEST_F(Cli, NamesADataDirectoryThatCannotBeWritten) {
   replace_file(home_.path() / "file", "");
   const auto ran = run({"up", "--data", (home_.path() / "file/data").string()});

@@ -68,6 +68,13 @@ struct HostSettings {
   std::string containment;  // cgroup2, freezer, pidns or bestEffort; empty: the best that works
 };
 
+struct ScalerSettings {
+  std::string hub;
+  std::string token;           // role operator, of no tenant
+  std::string ca_file;         // empty: the system's
+  std::filesystem::path data;  // exists, and is writable; hosts that are started here have their directories there
+};
+
 struct LogSettings {
   std::string level;   // "info"
   bool quiet = false;  // no start-up block
@@ -98,6 +105,7 @@ struct Services {
   // The same for everything that a hub keeps, and besides blobs{files, bytes}, logs{files, bytes}, adminToken. Of a
   // backup also lost[] and lostCount: the blobs that the store names and that are missing.
   std::function<json::object(const StoreSettings&, const std::filesystem::path&directory)> backup_all, restore_all;
+  std::function<int(const ScalerSettings&, const LogSettings&)> scaler;  // runs until a signal, like the first three
 };
 
 int machine_slots();                   // the default for a host

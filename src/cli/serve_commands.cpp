@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands up, hub and host, and those of later versions, which only say so.
+// The commands that run until they are told to stop: up, hub, host and scaler run.
 #include <arpa/inet.h>
 #include <unistd.h>
 
@@ -269,20 +269,20 @@ int host(Context& context) {
   return context.services.host(settings, log_settings(context));
 }
 
-int later(Context& context) {
-  throw Trouble{kUsage,
-                "'" + context.words.command->path + "' is not available yet in this version",
-                {},
-                "geres help",
-                "notSupported"};
-}
-
-Command later_command(const std::string& path, const std::string& sentence) {
-  return {.path = path,
-          .sentence = sentence + " (not available yet)",
-          .usage = {"[<arg>...]"},
-          .run = later,
-          .arguments_max = kAnyNumber};
+int scaler(Context& context) {
+  ScalerSettings settings;
+  settings.hub = context.called_hub();
+  settings.ca_file = context.value_or("ca-file", "");
+  settings.token = context.hub().transport().options().token;
+  if (settings.token.empty())
+    throw Trouble{kNotAllowed, "a scaler needs a token with the role operator",
+                  "none is given, and none was left here for " + settings.hub + " in " +
+                      (data_directory() / "admin.token").string(),
+                  "on the hub's machine: geres token create NAME --role operator, then here GERES_TOKEN=TOKEN",
+                  "unauthenticated"};
+  settings.data = data_of(context);
+  if (!context.services.scaler) not_wired();
+  return context.services.scaler(settings, log_settings(context));
 }
 
 Flag data_flag() {
@@ -481,7 +481,21 @@ std::vector<Command> serve_commands() {
                            .choices = {"debug", "info", "warn", "error"}}}),
        .run = host,
        .group = Group::fleet},
-      later_command("scaler", "Let a policy start and stop hosts"),
+      {.path = "scaler",
+       .sentence = "Let a policy start and stop hosts",
+       .examples = {"geres scaler run --hub http://10.0.0.5:8080"}},
+      {.path = "scaler run",
+       .sentence = "Keep a hub's pools at what their policies want; of several, one acts and the others wait",
+       .usage = {"--hub <url> [--data <directory>] [<flag>...]"},
+       .examples = {"geres scaler run --hub http://10.0.0.5:8080"},
+       .flags = {data_flag(),
+                 {.name = "ca-file", .value = "FILE", .help = "https: trust these authorities"},
+                 {.name = "log",
+                  .value = "LEVEL",
+                  .help = "what is logged",
+                  .kind = Kind::choice,
+                  .choices = {"debug", "info", "warn", "error"}}},
+       .run = scaler},
   };
 }
 

@@ -76,6 +76,7 @@ class World final : public Hub {
   Millis job_time = 30'000;
   int away = 0;  // so many calls fail
   int ordered_calls = 0, removed_calls = 0, list_calls = 0;
+  int retired_in_vain = 0;
   std::int64_t done = 0;
 
   // ---- time -------------------------------------------------------------------------------------------------------
@@ -294,7 +295,10 @@ class World final : public Hub {
     if (of != epoch) return HubTrouble{HubTrouble::Kind::stale, "staleScaler"};
     for (auto& [name, host] : hosts) {
       if (host.id != id) continue;
-      if (host.mode != Mode::drain || !host.ends.empty()) return HubTrouble{HubTrouble::Kind::busy, "hostBusy"};
+      if (host.mode != Mode::drain || !host.ends.empty()) {
+        ++retired_in_vain;
+        return HubTrouble{HubTrouble::Kind::busy, "hostBusy"};
+      }
       host.mode = Mode::stop;
       machines[name].state = Life::retiring;
       return {};

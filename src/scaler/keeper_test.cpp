@@ -164,6 +164,49 @@ TEST_F(KeeperTest, CountsWhatBootsAndOrdersItOnce) {
   EXPECT_EQ(world_.ordered_calls, 1);
 }
 
+TEST_F(KeeperTest, CountsWhatIsBeingOrdered) {
+  world_.job_time = 60 * kMinute;
+  driver_.run(1'000);  // a list
+  world_.queue = 8;
+  driver_.latency = 50'000;
+  world_.boot = 4 * kMinute;
+  for (int i = 0; i < 60 && world_.ordered_calls == 0; ++i) driver_.step();
+  driver_.run(35'000);
+  EXPECT_EQ(decided().actual, 2) << "its answer is not here yet";
+  driver_.run(3 * kMinute);
+  EXPECT_EQ(world_.ordered_calls, 1);
+}
+
+TEST_F(KeeperTest, RetiresOnlyWhatIsEmpty) {
+  world_.pool.limits.scale_in_window = 0;
+  for (int i = 0; i < 4; ++i) world_.add("a" + std::to_string(i)).ends.assign(1, world_.now + 20 * kMinute);
+  driver_.run(10 * kMinute);
+  EXPECT_EQ(ready(), 1);
+  EXPECT_EQ(world_.alive(), 4u);
+  driver_.run(30 * kMinute);
+  EXPECT_EQ(world_.alive(), 0u);
+  EXPECT_EQ(world_.retired_in_vain, 0);
+}
+
+TEST_F(KeeperTest, OrdersNothingOnADoubtfulList) {
+  world_.queue = 16;
+  world_.job_time = 120 * kMinute;
+  driver_.run(3 * kMinute);
+  ASSERT_EQ(ready(), 4);
+  world_.queue = 8;
+  const auto calls = world_.ordered_calls;
+  for (int i = 0; i < 6; ++i) {  // no two lists say the same
+    world_.faults.lists_empty = i % 2 == 0, world_.faults.lists_half = i % 2 == 1;
+    for (const auto lists = world_.list_calls; world_.list_calls == lists;) driver_.step();
+    driver_.step();
+    EXPECT_EQ(world_.ordered_calls, calls);
+    EXPECT_THAT(decided().reason, HasSubstr("listDoubted"));
+  }
+  world_.faults = {};
+  driver_.run(1 * kMinute);
+  EXPECT_EQ(world_.alive(), 6u);
+}
+
 TEST_F(KeeperTest, ResumesWhatItDrainsBeforeItOrders) {
   world_.pool.limits.scale_in_window = 0;
   world_.pool.limits.step_in = {100, 0};

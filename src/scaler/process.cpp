@@ -15,8 +15,8 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <set>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "base/bytes.h"
@@ -55,23 +55,22 @@ std::optional<Stat> read_stat(pid_t pid) {
   return read == 3 ? std::optional(stat) : std::nullopt;
 }
 
-std::vector<pid_t> descendants(pid_t root) {
-  std::vector<std::pair<pid_t, pid_t>> all;  // process, parent
+// Adds what descends from what is in it. Whoever has lost its parent is still in it.
+void add_descendants(std::map<pid_t, unsigned long long>& tree) {
+  std::vector<std::tuple<pid_t, pid_t, unsigned long long>> all;  // process, parent, start
   if (DIR* const directory = ::opendir("/proc")) {
     while (const dirent* entry = ::readdir(directory)) {
       const auto pid = pid_t(std::strtol(entry->d_name, nullptr, 10));
       if (pid <= 0) continue;
-      if (const auto stat = read_stat(pid)) all.emplace_back(pid, stat->parent);
+      if (const auto stat = read_stat(pid)) all.emplace_back(pid, stat->parent, stat->started);
     }
     ::closedir(directory);
   }
-  std::set<pid_t> inside{root};
-  for (std::size_t before = 0; before != inside.size();) {
-    before = inside.size();
-    for (const auto& [pid, parent] : all)
-      if (inside.count(parent) != 0) inside.insert(pid);
+  for (std::size_t before = 0; before != tree.size();) {
+    before = tree.size();
+    for (const auto& [pid, parent, started] : all)
+      if (tree.count(parent) != 0) tree.try_emplace(pid, started);
   }
-  return {inside.begin(), inside.end()};
 }
 
 class Running {
@@ -160,21 +159,38 @@ class Running {
     line_.clear();
   }
 
-  // Looks for descendants anew each time: one may have been born meanwhile.
+  void signal_tree(int number) {
+    for (const auto& [pid, started] : tree_)
+      if (is_alive({pid, started})) ::kill(pid, number);
+  }
+  bool tree_ended() const {
+    return std::none_of(tree_.begin(), tree_.end(), [](const auto& process) {
+      return is_alive({process.first, process.second});
+    });
+  }
+
+  // Looks for descendants again and again: one may have been born meanwhile.
   void end_tree() {
-    for (const pid_t pid : descendants(pid_)) ::kill(pid, SIGTERM);
-    ::kill(-pid_, SIGTERM);
-    const Millis until = now() + limits_.term_time;
-    auto left = descendants(pid_);
-    while (now() < until && !ended(20)) left = descendants(pid_);
-    for (const pid_t pid : left) ::kill(pid, SIGKILL);
-    ::kill(-pid_, SIGKILL);
+    const auto self = process_named(pid_);
+    if (self) tree_.try_emplace(pid_, self->started);
+    add_descendants(tree_);
+    signal_tree(SIGTERM);
+    for (const Millis until = now() + limits_.term_time; now() < until && !tree_ended();) {
+      add_descendants(tree_);
+      ended(20);
+    }
+    for (std::size_t before = 0; before != tree_.size();) {
+      before = tree_.size();
+      signal_tree(SIGKILL);
+      add_descendants(tree_);
+    }
   }
 
   const RunLimits& limits_;
   const std::atomic<bool>& stop_;
   pid_t pid_ = 0;
   int status_ = 0;
+  std::map<pid_t, unsigned long long> tree_;  // to be ended: processes by pid, and when they started
   Fd process_, out_, err_;
   std::string line_;
   Ran ran_;
