@@ -74,6 +74,8 @@ host::Options host_options(const HostSettings& settings) {
   options.labels = settings.labels;
   if (!settings.tenants.empty()) options.tenants = settings.tenants;
   options.data = settings.data;
+  options.pool = settings.pool;
+  options.instance = settings.instance;
   options.drain_ms = settings.drain;
   options.scratch.bytes = settings.scratch_limit;
   options.processes_max = settings.process_limit;

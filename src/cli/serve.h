@@ -53,6 +53,7 @@ struct HostSettings {
   std::int64_t memory = 0;
   std::map<std::string, std::string> labels;
   std::vector<std::string> tenants;  // empty: all
+  std::string pool, instance;        // of a scaler's machine; empty: it is none
   Millis drain = 10'000;
   std::int64_t scratch_limit = 10LL << 30;  // bytes that one attempt's files may use; 0: no limit
   std::int64_t process_limit = 4'096;       // of one attempt; 0: no limit

@@ -265,6 +265,11 @@ int host(Context& context) {
                   "on the hub's machine: geres token create NAME --role host, then here GERES_TOKEN=TOKEN",
                   "unauthenticated"};
   settings.data = data_of(context) / "host";
+  settings.pool = context.value_or("pool", "");
+  settings.instance = context.value_or("instance", "");
+  if (settings.pool.empty() != settings.instance.empty())
+    usage_error("--pool and --instance belong together", "they say which machine of a scaler's pool this is",
+                "--pool cpu --instance vm-7", settings.pool.empty() ? "--pool" : "--instance");
   if (!context.services.host) not_wired();
   return context.services.host(settings, log_settings(context));
 }
@@ -471,6 +476,14 @@ std::vector<Command> serve_commands() {
                     "geres host --label gpu=a100 --tenant demo --drain 1m"},
        .flags = together(together({data_flag()}, host_flags()),
                          {{.name = "ca-file", .value = "FILE", .help = "https: trust these authorities"},
+                          {.name = "pool",
+                           .value = "POOL",
+                           .help = "with --instance: the machine of a scaler's pool that this is",
+                           .environment = "GERES_POOL"},
+                          {.name = "instance",
+                           .value = "ID",
+                           .help = "what the pool's provider calls it",
+                           .environment = "GERES_INSTANCE"},
                           {.name = "metrics",
                            .value = "ADDRESS",
                            .help = "answer GET /metrics there, to anybody, such as 127.0.0.1:9469 (default: nowhere)"},

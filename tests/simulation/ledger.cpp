@@ -294,6 +294,21 @@ void Ledger::fetch_answered(Uuid host, const std::string& id, const hub::engine:
       violate("fetch", fmt::format("the repeat of fetch {} was answered without lease {}", id, lease.str()));
   }
   granted.merge(told);
+  const auto known = state.hosts.find(host);
+  if (known == state.hosts.end() || known->second.row.instance.empty()) return;
+  const auto& instance = scaling.machines[host] = known->second.row.instance;
+  if (!answer.leases.empty() && scaling.removed.contains(instance))
+    violate("scaler", fmt::format("machine {} is being removed, and gets a lease", instance));
+}
+
+void Ledger::machine_removed(const std::string& instance, const hub::engine::State& state) {
+  if (scaling.removed.insert(instance).second) hit(Path::machine_removed);
+  for (const auto& [seq, lease] : state.leases) {
+    const auto host = scaling.machines.find(lease.row.host);
+    if (host != scaling.machines.end() && host->second == instance)
+      violate("scaler",
+              fmt::format("machine {} is removed while lease {} is current on it", instance, lease.row.name.str()));
+  }
 }
 
 void Ledger::start_said(Uuid lease) {

@@ -128,6 +128,16 @@ class Ledger {
   void fetch_answered(Uuid host, const std::string& id, const hub::engine::FetchAnswer& answer,
                       const hub::engine::State& state);
   void start_said(Uuid lease);
+
+  // ---- a fleet that sizes itself
+  struct Scaling {
+    std::int64_t epoch = 0;                // the newest that was given to a scaler
+    std::set<std::string> removed;         // machines: to be removed, by a commit that was told
+    std::map<Uuid, std::string> machines;  // by host
+    std::set<Uuid> drained_by_operator;    // hosts
+  } scaling;
+  // No lease is current on it then, nor ever again.
+  void machine_removed(const std::string& instance, const hub::engine::State& state);
   void holds(Uuid job, int attempt, Millis until);  // a host believes so
   void lets_go(Uuid job, int attempt);
   void accepted(const hub::engine::Completion& item);

@@ -189,6 +189,7 @@ void Attempts::give_back_slots(LeaseState& lease) {
   const auto seq = lease.row.job.seq();
   if (const auto host = state_.hosts.find(lease.row.host); host != state_.hosts.end()) {
     host->second.leases.erase(seq);
+    if (host->second.leases.empty()) host->second.idle_since = now_.wall;
     state_.changed(host->second);
     host->second.cancels_told.erase(seq);
     host->second.slots_used -= needs.slots;

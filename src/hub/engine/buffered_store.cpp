@@ -100,4 +100,11 @@ std::size_t BufferedStore::purge_deliveries(Uuid webhook, bool all, Millis befor
   return gone;
 }
 
+std::size_t BufferedStore::purge_scaler(Millis before, std::size_t max) {
+  flush();
+  const auto gone = store_.purge_scaler(before, max);
+  wrote_ |= gone > 0;
+  return gone;
+}
+
 }  // namespace geres::hub::engine

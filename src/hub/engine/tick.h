@@ -16,6 +16,7 @@
 #include "hub/engine/job_verbs.h"
 #include "hub/engine/reporting.h"
 #include "hub/engine/retention.h"
+#include "hub/engine/scaling.h"
 #include "hub/engine/submitting.h"
 
 namespace geres::hub::engine {
@@ -36,9 +37,11 @@ struct Tick {
   Batches batches{round, lanes, events, operations};
   Catalogue catalogue{round, lanes};
   Retention retention{round, lanes, book, webhooks};
-  Hosts hosts{round, events, attempts};
+  Machines machines{round};
+  Hosts hosts{round, events, attempts, machines};
   Fetches fetches{round, hosts};
   Reporting reporting{round, attempts, hosts, fetches};
+  Scaling scaling{round, hosts, machines, catalogue};
   Granting granting{round, lanes, attempts, fetches};
 
   explicit Tick(Round round) : round(std::move(round)) {}

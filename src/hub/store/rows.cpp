@@ -57,6 +57,7 @@ std::size_t Changes::size() const {
          deadlines_removed.size() + leases.size() + leases_removed.size() + attempts.size() + files.size() +
          counts.size() + dead_letters.size() + list_keys.size() + operations.size() + operations_removed.size() +
          webhooks.size() + webhooks_removed.size() + deliveries.size() + deliveries_removed.size() + cursors.size() +
+         pools.size() + pools_removed.size() + machines.size() + intents.size() + decisions.size() + scaler.size() +
          jobs_purged.size() + events.size();
 }
 

@@ -22,6 +22,7 @@
 #include "model/attempt.h"
 #include "model/batch.h"
 #include "model/mean_duration.h"
+#include "model/pool.h"
 #include "model/requirements.h"
 #include "model/webhook.h"
 
@@ -219,6 +220,62 @@ struct CursorRow {
   bool operator==(const CursorRow&) const = default;
 };
 
+// A machine of a pool. Which hosts run on it stands in their rows.
+struct MachineRow {
+  std::string pool;
+  std::string instance;  // as its provider names it; one of its pool
+  model::MachineState state = model::MachineState::ordered;
+  std::string request;  // the order that it comes from; empty: not known
+  std::string zone;
+  Millis ordered_at = 0;  // wall, as the next two
+  std::optional<Millis> ready_at;
+  std::optional<Millis> gone_at;  // while it is gone
+  std::string reason;
+  bool operator==(const MachineRow&) const = default;
+};
+
+// What the scaler asks a provider for, written before it asks.
+struct IntentRow {
+  std::string request;  // its name, unique
+  std::string pool;
+  model::ScalerVerb verb = model::ScalerVerb::order;
+  std::int64_t count = 0;              // of an order
+  std::vector<std::string> instances;  // of the others
+  model::IntentState state = model::IntentState::issued;
+  std::string refusal;  // JSON object: why the provider would not; empty: it did not say
+  Millis issued_at = 0;
+  bool operator==(const IntentRow&) const = default;
+};
+
+// What the scaler decided. Equal ones in which nothing was to be done are one row.
+struct DecisionRow {
+  std::int64_t id = 0;  // grows
+  std::string pool;
+  Millis at = 0, last_at = 0;  // the first and the last of them
+  std::int64_t times = 1;
+  std::string input;  // JSON object, as `changes`
+  std::string policy;
+  std::int64_t raw = 0, wanted = 0, actual = 0;
+  std::string changes;  // empty: nothing to do
+  std::string reason;
+  std::string outcome;
+  bool operator==(const DecisionRow&) const = default;
+};
+
+// Absent members mean all.
+struct DecisionFilter {
+  std::string pool;
+  std::optional<Millis> from, to;  // some of it at `from` or later, and before `to`
+  bool changed = false;            // only those in which something was to be done
+};
+
+// Who may scale, of several that want to. How long stands in no row: who holds it may go on after a restart.
+struct ScalerRow {
+  std::string holder;  // empty: nobody ever
+  std::int64_t epoch = 0;
+  bool operator==(const ScalerRow&) const = default;
+};
+
 // One tick's writes, applied in this order within the open transaction.
 struct Changes {
   std::vector<model::Tenant> tenants;        // insert or replace
@@ -256,9 +313,15 @@ struct Changes {
   std::vector<DeliveryKey> deliveries_removed;
   std::vector<DeliveryRow> deliveries;  // insert or replace
   std::vector<CursorRow> cursors;       // insert or replace
-  std::vector<Uuid> jobs_purged;        // with attempts, files, keys
-  std::vector<EventRow> events;         // insert; last, so that readers see them only with their state
-  std::size_t size() const;             // rows
+  std::vector<model::Pool> pools;       // insert or replace
+  std::vector<std::string> pools_removed;
+  std::vector<MachineRow> machines;    // insert or replace
+  std::vector<IntentRow> intents;      // insert or replace
+  std::vector<DecisionRow> decisions;  // insert or replace
+  std::vector<ScalerRow> scaler;       // the last one counts
+  std::vector<Uuid> jobs_purged;       // with attempts, files, keys
+  std::vector<EventRow> events;        // insert; last, so that readers see them only with their state
+  std::size_t size() const;            // rows
   bool empty() const { return size() == 0; }
   void clear();
 };
