@@ -86,16 +86,8 @@ class LoneEngine {
   }
 
  private:
-  std::pair<Uuid, FetchAnswer> granted() {
-    if (answers_.size() != 1 || answers_[0].second.leases.size() != 1)
-      throw std::runtime_error("the job was not granted");
-    auto got = std::move(answers_[0]);
-    answers_.clear();
-    return got;
-  }
-
   template <class Verb>
-  auto ask(Verb verb) {
+  typename Verb::Out ask(Verb verb) {
     typename Verb::Out out;
     bool answered = false;
     engine_->ask(std::move(verb), [&](auto result) {
@@ -105,6 +97,14 @@ class LoneEngine {
     });
     while (!answered) engine_->tick();
     return out;
+  }
+
+  std::pair<Uuid, FetchAnswer> granted() {
+    if (answers_.size() != 1 || answers_[0].second.leases.size() != 1)
+      throw std::runtime_error("the job was not granted");
+    auto got = std::move(answers_[0]);
+    answers_.clear();
+    return got;
   }
 
   void submit(const std::string& tenant, const std::string& label, int n) {

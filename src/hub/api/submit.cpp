@@ -11,6 +11,7 @@
 #include "hub/engine/with_jobs.h"
 #include "hub/webhooks/target.h"
 #include "wire/api/job_json.h"
+#include "wire/api/text_checks.h"
 
 namespace geres::hub::api {
 namespace {

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "model/names.h"
-#include "wire/api/job_spec.h"
+#include "wire/api/text_checks.h"
 
 namespace geres::wire {
 namespace {
