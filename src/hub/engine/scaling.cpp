@@ -205,8 +205,12 @@ void Scaling::take_in(PoolState& pool, store::IntentRow intent) {
   store_.changes().intents.push_back(std::move(intent));
 }
 
-// Also one that nobody knows: a host of it may still be on its way.
+// Also one that nobody knows: a host of it may still be on its way. Its hosts are stopped for good, whoever has stopped
+// them.
 void Scaling::retire_machine(const Machines::Key& key) {
+  if (const auto hosts = state_.machine_hosts.find(key); hosts != state_.machine_hosts.end())
+    for (const auto id : hosts->second)
+      hosts_.set_mode(state_.hosts.at(id), HostMode::stop, ModeBy::scaler, "its machine is being removed");
   auto row = machines_.find(key);
   if (row && (row->state == MachineState::retiring || row->state == MachineState::gone)) return;
   if (!row) row = store::MachineRow{key.first, key.second, MachineState::retiring, {}, {}, now_.wall, {}, {}, {}};

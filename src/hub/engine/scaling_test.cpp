@@ -279,6 +279,17 @@ TEST_F(EngineScaling, WhoJoinsOnAMachineThatIsBeingRemovedStops) {
   EXPECT_EQ(fetch(other).leases.size(), 1u);
 }
 
+TEST_F(EngineScaling, AHostThatAnOperatorStoppedIsStoppedForGoodWithItsMachine) {
+  auto host = join_machine("h", "m");
+  set_mode(host, HostMode::stop).value();
+  set_mode(host, HostMode::run).value();
+  set_mode(host, HostMode::stop).value();
+  record({remove("r1", {"m"})}).value();
+  EXPECT_EQ(set_mode(host, HostMode::run).error(), Code::conflict) << "its machine may go at any moment";
+  submit(job());
+  EXPECT_TRUE(fetch(host).leases.empty());
+}
+
 TEST_F(EngineScaling, AMachineIsRetiredWithTheLastOfItsHosts) {
   auto one = join_machine("one", "m"), two = join_machine("two", "m");
   move(one, HostMode::drain);
