@@ -26,6 +26,9 @@
 #include "hub/hub.h"
 #include "metrics/page.h"
 #include "own_limits.h"
+#include "scaler/http_hub.h"
+#include "scaler/policy_helper.h"
+#include "scaler/scaler.h"
 #include "store.h"
 
 namespace geres::apps {
@@ -71,6 +74,8 @@ host::Options host_options(const HostSettings& settings) {
   options.labels = settings.labels;
   if (!settings.tenants.empty()) options.tenants = settings.tenants;
   options.data = settings.data;
+  options.pool = settings.pool;
+  options.instance = settings.instance;
   options.drain_ms = settings.drain;
   options.scratch.bytes = settings.scratch_limit;
   options.processes_max = settings.process_limit;
@@ -391,6 +396,31 @@ void try_host(const std::filesystem::path& directory, int slots) {
   if (error) stop_on(*error);
 }
 
+int run_scaler(const cli::ScalerSettings& settings, const LogSettings& logging) {
+  StopSignals signals;
+  log::start("scaler", log::Format::automatic, logging.level);
+  const auto program = std::filesystem::read_symlink("/proc/self/exe");
+  const scaler::Join join{settings.hub, settings.ca_file, settings.data, program.string()};
+  const SystemClock clock;
+  std::atomic<bool> stop = false;
+  scaler::HttpHub hub({settings.hub, settings.ca_file, settings.token}, stop);
+  scaler::Scaler::Options options;
+  options.holder = machine_name() + ":" + std::to_string(::getpid()) + ":" + random_hex(4);
+  options.make_decider = [&](const scaler::Pool& pool) {
+    return scaler::make_decider(pool, program.parent_path() / "geres-policy", clock);
+  };
+  options.make_provider = [&](const scaler::Pool& pool) { return scaler::make_provider(pool, join); };
+  scaler::Scaler scaler(std::move(options), hub, clock, stop);
+  scaler.start();
+  if (!logging.quiet)
+    cli::print_block("a scaler", {{"Hub", settings.hub}, {"Data", cli::home_short(settings.data.string())}},
+                     "Ctrl-C stops it; hosts that it started go on.");
+  while (!signals.wait(3'600'000)) {
+  }
+  scaler.stop();
+  return cli::kDone;
+}
+
 int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, const LogSettings& logging) {
   take_own_limits(host_settings.slots);
   auto options = host_options(host_settings);
@@ -463,7 +493,8 @@ cli::Services services() {
           backup_store,
           restore_store,
           backup_all,
-          restore_all};
+          restore_all,
+          run_scaler};
 }
 
 }  // namespace geres::apps

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store/with_jobs.h"
 
 using namespace geres;
 using namespace geres::hub::store;
@@ -90,7 +91,7 @@ class Load {
       job.status.submitted_at = job.status.ready_at = now_;
       changes.ready.push_back({1, 0, job.id.seq()});
       changes.counts.push_back({{}, "acme", model::JobState::ready, 1});
-      changes.events.push_back(event(job.id, EventType::job_submitted, R"({"state":"ready"})"));
+      changes.events.push_back(event(job.id, EventType::job_submitted, {model::JobState::ready, 1, 0, {}}));
       changes.jobs.push_back(std::move(job));
     }
     measured([&] { run(changes); }, n);
@@ -133,8 +134,8 @@ class Load {
     spent_ = seconds() - start, cpu_ = cpu_seconds() - cpu_start, done_ = std::size_t(n);
   }
 
-  EventRow event(Uuid subject, EventType type, const char* data) {
-    return {++event_, type, subject, "acme", {}, now_, data};
+  EventRow event(Uuid subject, EventType type, JobEvent data) {
+    return {++event_, type, subject, "acme", {}, now_, std::move(data)};
   }
 
   void grant_one(const model::Job& job, Changes& changes) {
@@ -152,7 +153,7 @@ class Load {
     changes.leases.push_back(lease);
     changes.counts.push_back({{}, "acme", model::JobState::ready, -1});
     changes.counts.push_back({{}, "acme", model::JobState::leased, 1});
-    changes.events.push_back(event(job.id, EventType::job_leased, R"({"state":"leased","attempt":1,"host":"w"})"));
+    changes.events.push_back(event(job.id, EventType::job_leased, {model::JobState::leased, 2, 1, AtHost{"w"}}));
   }
 
   void finish_one(const model::Job& job, const LeaseRow& lease, Changes& changes) {
@@ -172,8 +173,8 @@ class Load {
     changes.attempts.push_back({job.id, lease.name, attempt});
     changes.counts.push_back({{}, "acme", model::JobState::leased, -1});
     changes.counts.push_back({{}, "acme", model::JobState::finished, 1});
-    changes.events.push_back(event(job.id, EventType::job_started, R"({"state":"running","attempt":1})"));
-    changes.events.push_back(event(job.id, EventType::job_finished, R"({"state":"finished","exit":{"code":0}})"));
+    changes.events.push_back(event(job.id, EventType::job_started, {model::JobState::running, 3, 1, AtHost{"w"}}));
+    changes.events.push_back(event(job.id, EventType::job_finished, {model::JobState::finished, 4, 1, {}}));
   }
 
   Store& store_;

@@ -11,9 +11,9 @@ BOOST_DESCRIBE_ENUM(Code, badRequest, malformedJson, unknownField, missingField,
                     notSupported, unknownParameter, tenantRequired, emptyFilter, unauthenticated, forbidden, notFound,
                     methodNotAllowed, unknownTenant, unknownBatch, batchClosed, batchOpen, unknownPackage, unknownType,
                     unknownFile, unknownJob, nameTaken, conflict, notEnded, notWaiting, keyReused, packageInUse,
-                    batchFixed, hostAlive, hostGone, stale, filesMissing, badPackage, unsupportedMedia, tooManyQueued,
-                    tooManyLanes, tooManyRequests, storageFull, headerTooLarge, timeout, notDone, unknown, unavailable,
-                    internal)
+                    batchFixed, hostAlive, hostBusy, staleScaler, scalerHeld, hostGone, stale, filesMissing, badPackage,
+                    unsupportedMedia, tooManyQueued, tooManyLanes, tooManyRequests, storageFull, headerTooLarge,
+                    timeout, notDone, unknown, unavailable, internal)
 
 std::string_view error_name(Code code) {
   return boost::describe::enum_to_string(code, "internal");

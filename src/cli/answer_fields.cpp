@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-#include "wire/api/job_json.h"
+#include "wire/api/job_view.h"
 
 namespace geres::cli {
 
@@ -15,9 +15,9 @@ std::span<const std::string> answer_fields(const std::string& schema) {
         "createdBy", "counts"}},
       {"Delivery", {"id", "type", "subject", "url", "state", "attempts", "at", "dueAt", "triedAt", "status", "error"}},
       {"Event", {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "tenant", "data"}},
-      {"Host",
-       {"id", "name", "address", "state", "mode", "slots", "busy", "memory", "labels", "packages", "types", "tenants",
-        "containment", "isolation", "limits", "health", "joinedAt", "lastReportAt", "running"}},
+      {"Host", {"id",     "name",     "address", "state",   "mode",        "slots",        "busy",   "memory",
+                "labels", "packages", "types",   "tenants", "containment", "isolation",    "limits", "health",
+                "pool",   "instance", "by",      "why",     "joinedAt",    "lastReportAt", "running"}},
       {"Package", {"tenant", "name", "version", "sha256", "size", "types", "open", "createdAt"}},
       {"Tenant", {"name", "weight", "maxRunning", "maxQueued", "maxMemoryPerJob", "keepFinished", "keepFailed"}},
       {"Token", {"id", "name", "roles", "tenants", "createdAt", "expires"}},

@@ -666,7 +666,8 @@ TEST(Bars, ShowWhatHasBecomeOfTheJobs) {
   EXPECT_EQ(counts_words(scene, false), "5 finished  2 running  1 ready  1 retrying  1 failed");
   std::vector<std::string> places;
   const auto job = [](const char* id) {
-    return json::object{{"id", id}, {"state", "running"}, {"type", "T"}, {"progress", json::object{{"percent", 50}}}};
+    return wire::job_view(
+        json::object{{"id", id}, {"state", "running"}, {"type", "T"}, {"progress", json::object{{"percent", 50}}}});
   };
   scene.jobs = {job("a"), job("b"), job("c")};
   auto lines = scene_lines(scene, places, 80, 24, false, 0);
@@ -678,12 +679,12 @@ TEST(Bars, ShowWhatHasBecomeOfTheJobs) {
   EXPECT_THAT(lines[1], HasSubstr("█████░░░░░   50 %"));
 }
 
-json::value running_at(int percent, int attempt, const char* message = "cutting") {
-  return json::object{{"id", "a"},
-                      {"state", "running"},
-                      {"attempt", attempt},
-                      {"startedAt", format_time(1'000'000)},
-                      {"progress", json::object{{"percent", percent}, {"message", message}}}};
+wire::JobView running_at(int percent, int attempt, const char* message = "cutting") {
+  wire::JobView job;
+  job.id = "a", job.state = "running", job.attempt = attempt;
+  job.startedAt = json::Time{1'000'000};
+  job.progress = {percent, message};
+  return job;
 }
 
 TEST(Bars, EstimateWhatIsLeftAndCountItDown) {
@@ -694,7 +695,7 @@ TEST(Bars, EstimateWhatIsLeftAndCountItDown) {
   EXPECT_FALSE(estimate.look(running_at(25, 1), 1'050'000)) << "it was wrong";
   EXPECT_EQ(estimate.look(running_at(50, 1), 1'060'000), 1'120'000);
   EXPECT_EQ(estimate.look(running_at(50, 2), 1'001'000), 1'002'000) << "another attempt";
-  EXPECT_FALSE(estimate.look(json::object{{"state", "scheduled"}}, 1'001'000));
+  EXPECT_FALSE(estimate.look(wire::job_view(json::object{{"state", "scheduled"}}), 1'001'000));
   EXPECT_FALSE(estimate.look(running_at(100, 2), 1'001'000));
   EXPECT_FALSE(estimate.look(running_at(1, 1), 1'000'000 + 3'600'000'000)) << "days of work: no guess";
   EXPECT_EQ(left_words(16'500), "17 s left");

@@ -115,11 +115,10 @@ class LiveValues {
 
   std::vector<Candidate> jobs() {
     std::vector<Candidate> found{{"last", "the job you submitted last"}};
-    each("/v1/jobs", {{"limit", "20"}}, [&](const json::value& job) {
-      const auto id = text_of(job, "id");
-      if (id.size() > 8)
-        found.push_back(
-            {id.substr(id.size() - 8), text_of(job, "type") + " " + text_of(job, "name") + " " + state_of(job)});
+    each("/v1/jobs", {{"limit", "20"}}, [&](const json::value& item) {
+      const auto job = wire::job_view(item);
+      if (job.id.size() > 8)
+        found.push_back({job.id.substr(job.id.size() - 8), job.type + " " + job.name + " " + job.state});
     });
     return found;
   }

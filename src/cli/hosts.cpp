@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands under "geres hosts".
+#include <algorithm>
+
 #include "base/duration.h"
 #include "cli/context.h"
 #include "cli/job_words.h"
@@ -48,6 +50,15 @@ void tell_trouble(Context& context, const json::value& host) {
                       (wait > 0 ? "; tried again in " + format_duration(wait) : "; tried again with the next job"));
 }
 
+// Why it takes no new jobs, where somebody but the reader may have decided that.
+void tell_mode(Context& context, const json::value& host) {
+  if (text_of(host, "by") != "scaler") return;
+  const auto why = text_of(host, "why");
+  context.output.hint(clean(text_of(host, "name")) +
+                      (text_of(host, "mode") == "stop" ? " is being removed" : " drains") +
+                      " by decision of the scaler" + (why.empty() ? "" : ": " + clean(why)));
+}
+
 int list(Context& context) {
   json::array hosts;
   context.ask(context.hub().list("/v1/hosts", {}, [&](const json::value& host) {
@@ -61,38 +72,47 @@ int list(Context& context) {
   }
   if (hosts.empty()) output.hint("no hosts: nothing can run      geres host --hub " + context.hub_url());
   if (context.show_fields(hosts, "Host") || hosts.empty()) return kDone;
-  Table table({{"NAME", false, true},
-               {"STATE"},
-               {"BUSY", true},
-               {"SLOTS", true},
-               {"CONTAINMENT", false, false, 5},
-               {"ISOLATION", false, false, 4},
-               {"LIMITS", false, false, 5},
-               {"MEMORY", true, false, 2},
-               {"LABELS", false, true, 1},
-               {"ADDRESS", false, true, 3},
-               {"LAST REPORT", false, false, 2},
-               {"ID"}});
+  std::vector<Column> columns{{"NAME", false, true},
+                              {"STATE"},
+                              {"BUSY", true},
+                              {"SLOTS", true},
+                              {"CONTAINMENT", false, false, 5},
+                              {"ISOLATION", false, false, 4},
+                              {"LIMITS", false, false, 5},
+                              {"MEMORY", true, false, 2},
+                              {"LABELS", false, true, 1},
+                              {"ADDRESS", false, true, 3},
+                              {"LAST REPORT", false, false, 2}};
+  const bool pools =
+      std::any_of(hosts.begin(), hosts.end(), [](const auto& host) { return !text_of(host, "pool").empty(); });
+  if (pools) columns.insert(columns.end(), {{"POOL", false, true, 4}, {"MACHINE", false, true, 6}});
+  columns.push_back({"ID"});
+  Table table(std::move(columns));
   for (const auto& host : hosts) {
     const auto state = host_state(host);
     const auto report = time_of(host, "lastReportAt");
     const auto memory = number_of(host, "memory");
-    table.add(
-        {text_of(host, "name"),
-         {state, state == "live" ? Colour::green : Colour::yellow},
-         std::to_string(number_of(host, "busy")),
-         std::to_string(number_of(host, "slots")),
-         {text_of(host, "containment"), text_of(host, "containment") == "bestEffort" ? Colour::yellow : Colour::none},
-         {text_of(host, "isolation"), text_of(host, "isolation") == "none" ? Colour::yellow : Colour::none},
-         limits_cell(host),
-         memory > 0 ? Cell(format_size(memory), std::to_string(memory)) : Cell(""),
-         labels_of(host),
-         text_of(host, "address"),
-         report ? Cell(ago(*report, context.now()), text_of(host, "lastReportAt"), Colour::grey) : Cell(""),
-         Cell("", text_of(host, "id"))});
+    std::vector<Cell> row{
+        text_of(host, "name"),
+        {state, state == "live" ? Colour::green : Colour::yellow},
+        std::to_string(number_of(host, "busy")),
+        std::to_string(number_of(host, "slots")),
+        {text_of(host, "containment"), text_of(host, "containment") == "bestEffort" ? Colour::yellow : Colour::none},
+        {text_of(host, "isolation"), text_of(host, "isolation") == "none" ? Colour::yellow : Colour::none},
+        limits_cell(host),
+        memory > 0 ? Cell(format_size(memory), std::to_string(memory)) : Cell(""),
+        labels_of(host),
+        text_of(host, "address"),
+        report ? Cell(ago(*report, context.now()), text_of(host, "lastReportAt"), Colour::grey) : Cell("")};
+    if (pools) row.insert(row.end(), {Cell(text_of(host, "pool")), Cell(text_of(host, "instance"))});
+    row.push_back(Cell("", text_of(host, "id")));
+    table.add(std::move(row));
   }
   output.out(table.text(output.look, terminal_width(1)));
-  for (const auto& host : hosts) tell_trouble(context, host);
+  for (const auto& host : hosts) {
+    tell_trouble(context, host);
+    tell_mode(context, host);
+  }
   return kDone;
 }
 

@@ -43,11 +43,10 @@ std::vector<Wanted> left_files(Context& context, const std::string& id, json::va
   return files;
 }
 
-std::vector<Wanted> given_files(const json::value& job) {
+std::vector<Wanted> given_files(const wire::JobView& job) {
   std::vector<Wanted> files;
-  for (const auto& input : items_of(member_of(job, "inputs")))
-    files.push_back({{text_of(input, "path"), text_of(input, "sha256")},
-                     "/v1/files/" + client::escaped(text_of(job, "tenant")) + "/" + text_of(input, "sha256")});
+  for (const auto& input : job.inputs)
+    files.push_back({{input.path, input.sha256}, "/v1/files/" + client::escaped(job.tenant) + "/" + input.sha256});
   return files;
 }
 
@@ -113,7 +112,8 @@ int job_files(Context& context) {
     return kDone;
   }
   json::value told;
-  auto files = inputs ? given_files(context.ask(context.hub().get("/v1/jobs/" + id))) : left_files(context, id, told);
+  auto files = inputs ? given_files(wire::job_view(context.ask(context.hub().get("/v1/jobs/" + id))))
+                      : left_files(context, id, told);
   keep_chosen(files, context.words.arguments);
   if (files.empty()) {
     output.hint(inputs ? "the job was given no files" : "the job left no files");
@@ -126,7 +126,7 @@ int job_files(Context& context) {
     output.out(table.text(output.look, terminal_width(1)));
     output.hint("geres job files " + context.words.arguments[0] + (inputs ? " --inputs" : "") + " --out DIR");
   }
-  for (const auto& line : left_out_lines(told)) output.talk("left out: " + line);
+  for (const auto& line : left_out_lines(wire::job_view(told))) output.talk("left out: " + line);
   if (!output.look.json) return kDone;
   json::object done;
   auto& paths = done["files"].emplace_array();

@@ -45,11 +45,12 @@ std::string resolve_job(Context& context, const std::string& text) {
   if (items.empty())
     throw Trouble{kFailed, "no job's id starts or ends with '" + text + "'",
                   "it may be another tenant's, or no longer kept", "geres job list", "unknownJob"};
-  if (items.size() == 1) return text_of(items[0], "id");
+  if (items.size() == 1) return wire::job_view(items[0]).id;
   std::string list;
-  for (const auto& job : items)
-    list += (list.empty() ? "" : "\n") + text_of(job, "id") + "  " + text_of(job, "type") + "  " +
-            text_of(job, "name") + "  " + state_of(job);
+  for (const auto& item : items) {
+    const auto job = wire::job_view(item);
+    list += (list.empty() ? "" : "\n") + job.id + "  " + job.type + "  " + job.name + "  " + job.state;
+  }
   throw Trouble{kFailed, "'" + text + "' could be " + plural(std::int64_t(items.size()), "job"), list, "one digit more",
                 "ambiguous"};
 }

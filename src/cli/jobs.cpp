@@ -14,27 +14,17 @@ namespace {
 
 constexpr std::int64_t kListed = 100;
 
-Cell time_cell(const json::value& job, std::string_view member, Millis now) {
-  const auto at = time_of(job, member);
-  return at ? Cell(ago(*at, now), text_of(job, member), Colour::grey) : Cell("");
-}
-
-std::string name_of(const json::value& job) {
-  return text_of(job, "name");
+Cell time_cell(const std::optional<json::Time>& at, Millis now) {
+  return at ? Cell(ago(at->at, now), format_time(at->at), Colour::grey) : Cell("");
 }
 
 // What a person looks for besides the state: the last line, the progress, when the job is due.
-std::string note_of(const json::value& job, Millis now) {
-  const auto state = state_of(job);
-  if (state == "failed" || state == "cancelled") return text_of(job, "error");
-  if (state == "running") return progress_words(job);
-  if (state == "scheduled") {
-    const auto due = time_of(job, "dueAt");
-    std::string note = due ? (*due > now ? ago(*due, now) : "now") : "";
-    if (number_of(job, "failures") > 0) note = "retry " + note + ": " + text_of(job, "error");
-    return note;
-  }
-  return "";
+std::string note_of(const JobView& job, Millis now) {
+  if (job.state == "failed" || job.state == "cancelled") return job.error;
+  if (job.state == "running") return progress_words(job);
+  if (job.state != "scheduled") return "";
+  std::string note = job.dueAt ? (job.dueAt->at > now ? ago(job.dueAt->at, now) : "now") : "";
+  return job.failures > 0 ? "retry " + note + ": " + job.error : note;
 }
 
 std::string failed_table(const json::array& jobs, const Look& look, Millis now) {
@@ -45,14 +35,16 @@ std::string failed_table(const json::array& jobs, const Look& look, Millis now) 
                {"ATTEMPTS", true},
                {"ENDED"},
                {"LAST LINE", false, true}});
-  for (const auto& job : jobs)
-    table.add({id_cell(job),
-               text_of(job, "type"),
-               name_of(job),
-               {text_of(job, "reason"), Colour::red},
-               std::to_string(number_of(job, "attempt")),
-               time_cell(job, "finishedAt", now),
-               text_of(job, "error")});
+  for (const auto& shown : jobs) {
+    const auto job = wire::job_view(shown);
+    table.add({id_cell(job.id),
+               job.type,
+               job.name,
+               {job.reason, Colour::red},
+               std::to_string(job.attempt),
+               time_cell(job.finishedAt, now),
+               job.error});
+  }
   return table.text(look, terminal_width(1));
 }
 
@@ -67,16 +59,17 @@ std::string jobs_table(const json::array& jobs, const Look& look, Millis now) {
                {"SUBMITTED", false, false, 1},
                {"RAN", true, false, 2},
                {"NOTE", false, true}});
-  for (const auto& job : jobs) {
+  for (const auto& shown : jobs) {
+    const auto job = wire::job_view(shown);
     const auto ran = ran_for(job);
-    table.add({id_cell(job),
-               text_of(job, "type"),
-               name_of(job),
-               {state_words(job), state_of(job), colour_of(state_of(job))},
-               text_of(job, "tenant"),
+    table.add({id_cell(job.id),
+               job.type,
+               job.name,
+               {state_words(job), job.state, colour_of(job.state)},
+               job.tenant,
                batch_name(job),
-               text_of(job, "host"),
-               time_cell(job, "submittedAt", now),
+               job.host,
+               time_cell(job.submittedAt, now),
                ran ? Cell(took(*ran), format_duration(*ran)) : Cell(""),
                note_of(job, now)});
   }
@@ -117,7 +110,13 @@ int list_jobs(Context& context) {
   return kDone;
 }
 
-std::string attempts_table(const json::array& attempts, const Look& look, Millis now) {
+std::vector<wire::AttemptView> attempt_views(const json::array& attempts) {
+  std::vector<wire::AttemptView> views;
+  for (const auto& attempt : attempts) views.push_back(wire::attempt_view(attempt));
+  return views;
+}
+
+std::string attempts_table(const std::vector<wire::AttemptView>& attempts, const Look& look, Millis now) {
   Table table({{"ATTEMPT", true},
                {"HOST", false, true},
                {"OUTCOME"},
@@ -127,65 +126,61 @@ std::string attempts_table(const json::array& attempts, const Look& look, Millis
                {"PEAK", true, false, 2},
                {"ENDED", false, false, 1},
                {"ERROR", false, true}});
-  for (const auto& attempt : attempts) {
-    const auto start = time_of(attempt, "startedAt"), end = time_of(attempt, "endedAt");
-    const auto& usage = member_of(attempt, "usage");
-    const bool known = usage.is_object();
-    const auto outcome = text_of(attempt, "outcome");
-    table.add({std::to_string(number_of(attempt, "attempt")), text_of(attempt, "host"),
-               outcome.empty() ? "running" : outcome, exit_words(attempt),
-               start && end ? Cell(took(*end - *start)) : Cell(""),
-               known ? Cell(took(Millis(client::real_of(usage, "cpuSeconds") * 1'000))) : Cell(""),
-               known ? Cell(format_size(number_of(usage, "maxRssBytes"))) : Cell(""),
-               end ? Cell(ago(*end, now), text_of(attempt, "endedAt")) : Cell(""), text_of(attempt, "error")});
-  }
+  for (const auto& [attempt, host, leased, start, end, outcome, error, exit, cause, usage] : attempts)
+    table.add({std::to_string(attempt), host, outcome.empty() ? "running" : outcome, exit_words(exit),
+               start && end ? Cell(took(end->at - start->at)) : Cell(""),
+               usage ? Cell(took(Millis(usage->cpuSeconds * 1'000))) : Cell(""),
+               usage ? Cell(format_size(usage->maxRssBytes)) : Cell(""),
+               end ? Cell(ago(end->at, now), format_time(end->at)) : Cell(""), error});
   return table.text(look, terminal_width(1));
 }
 
-std::string pairs(const json::value& object) {
+std::string pairs(const std::map<std::string, std::string>& members) {
   std::string text;
-  if (object.is_object())
-    for (const auto& [name, v] : object.get_object())
-      text += (text.empty() ? "" : " ") + std::string(name) + "=" +
-              (v.is_string() ? std::string(v.get_string()) : boost::json::serialize(v));
+  for (const auto& [name, value] : members) text += (text.empty() ? "" : " ") + name + "=" + value;
   return text;
 }
 
 // What to do next about a job, as commands that can be pasted.
-std::string advice(const json::value& job, const std::string& id) {
-  const auto state = state_of(job), reason = text_of(job, "reason");
-  if (state == "failed") {
+std::string advice(const JobView& job, const std::string& id) {
+  if (job.state == "failed") {
     std::string text = "geres job log " + id;
-    if (items_of(member_of(job, "inputs")).size() > 0) text += " · geres job files " + id + " --inputs";
-    if (reason == "package" || reason == "type") return "geres package list --tenant " + text_of(job, "tenant");
-    return text_of(job, "settledAt").empty() ? text + " · geres job redrive " + id : text;
+    if (!job.inputs.empty()) text += " · geres job files " + id + " --inputs";
+    if (job.reason == "package" || job.reason == "type") return "geres package list --tenant " + job.tenant;
+    return job.settledAt ? text : text + " · geres job redrive " + id;
   }
-  if (state == "finished") return "geres job log " + id + " · geres job files " + id;
-  if (state == "running") return "geres job log -f " + id + " · geres watch " + id;
-  if (state == "cancelled") return "geres job redrive " + id;
+  if (job.state == "finished") return "geres job log " + id + " · geres job files " + id;
+  if (job.state == "running") return "geres job log -f " + id + " · geres watch " + id;
+  if (job.state == "cancelled") return "geres job redrive " + id;
   return "geres job why " + id;
 }
 
 // What the attempts of a failed job have in common.
-std::string pattern_of(const json::value& job, const json::array& attempts) {
-  if (state_of(job) != "failed" || attempts.size() < 2) return "";
+std::string pattern_of(const JobView& job, const std::vector<wire::AttemptView>& attempts) {
+  if (job.state != "failed" || attempts.size() < 2) return "";
   std::set<std::string> errors, hosts;
-  for (const auto& attempt : attempts) errors.insert(text_of(attempt, "error")), hosts.insert(text_of(attempt, "host"));
+  for (const auto& attempt : attempts) errors.insert(attempt.error), hosts.insert(attempt.host);
   const auto tries = plural(std::int64_t(attempts.size()), "attempt");
   if (errors.size() > 1) return tries + " ended in " + std::to_string(errors.size()) + " different ways";
   return tries + " ended the same way on " + plural(std::int64_t(hosts.size()), "host") +
          ": another try will hardly help";
 }
 
-void show_details(Context& context, const json::value& job, const json::array& attempts) {
+std::string result_of(const JobView& job) {
+  auto result = job.result;
+  while (!result.empty() && (result.back() == '\n' || result.back() == ' ')) result.pop_back();
+  return fit(result, 300);
+}
+
+void show_details(Context& context, const JobView& job, const std::vector<wire::AttemptView>& attempts) {
   auto& output = context.output;
   const bool terminal = output.look.out_terminal;
-  const auto id = text_of(job, "id");
+  const auto& id = job.id;
   const auto now = context.now();
   std::string head = "job " + output.bold(terminal ? short_id(id) : id) + "   " +
-                     paint(state_words(job), colour_of(state_of(job)), output.look.out_colour) + "   tenant " +
-                     text_of(job, "tenant") + "   batch " + batch_name(job) + "   " + clean(text_of(job, "type"));
-  if (!text_of(job, "package").empty()) head += " from " + clean(package_words(job));
+                     paint(state_words(job), colour_of(job.state), output.look.out_colour) + "   tenant " + job.tenant +
+                     "   batch " + batch_name(job) + "   " + clean(job.type);
+  if (!job.package.empty()) head += " from " + clean(package_words(job));
   output.prose("", head, 4);
   constexpr std::string_view kIndent = "              ";
   const auto row = [&](const std::string& name, const std::string& text) {
@@ -193,28 +188,24 @@ void show_details(Context& context, const json::value& job, const json::array& a
     const auto lines = clean_lines(text, terminal ? "" : kIndent);
     output.prose("  " + output.grey(pad(name, 12)), lines, kIndent.size());
   };
-  const auto when = [&](std::string_view member) {
-    const auto at = time_of(job, member);
-    return at ? text_of(job, member) + (terminal ? "   " + ago(*at, now) : "") : std::string();
+  const auto when = [&](const std::optional<json::Time>& at) {
+    return at ? format_time(at->at) + (terminal ? "   " + ago(at->at, now) : "") : std::string();
   };
   row("id", id);
-  row("name", name_of(job));
-  row("what", text_of(job, "error"));
+  row("name", job.name);
+  row("what", job.error);
   row("why", pattern_of(job, attempts));
-  row("progress", ended(job) ? "" : progress_words(job));
-  row("parameters", member_of(job, "parameters").is_null() ? "" : boost::json::serialize(member_of(job, "parameters")));
-  row("tags", pairs(member_of(job, "tags")));
-  row("submitted",
-      when("submittedAt") + (text_of(job, "submittedBy").empty() ? "" : "   by " + text_of(job, "submittedBy")));
-  row("due", state_of(job) == "scheduled" ? when("dueAt") : "");
-  row("started", when("startedAt"));
-  row("ended", when("finishedAt") + (ran_for(job) ? "   ran " + took(*ran_for(job)) : ""));
-  row("redriven", (text_of(job, "redriveOf").empty() ? "" : "from " + text_of(job, "redriveOf") + " ") +
-                      (text_of(job, "redrivenAs").empty() ? "" : "as " + text_of(job, "redrivenAs")));
-  row("settled", when("settledAt"));
-  auto result = text_of(job, "result");
-  while (!result.empty() && (result.back() == '\n' || result.back() == ' ')) result.pop_back();
-  row("result", fit(result, 300));
+  row("progress", job.ended() ? "" : progress_words(job));
+  row("parameters", !job.parameters || job.parameters->is_null() ? "" : boost::json::serialize(*job.parameters));
+  row("tags", pairs(job.tags));
+  row("submitted", when(job.submittedAt) + (job.submittedBy.empty() ? "" : "   by " + job.submittedBy));
+  row("due", job.state == "scheduled" ? when(job.dueAt) : "");
+  row("started", when(job.startedAt));
+  row("ended", when(job.finishedAt) + (ran_for(job) ? "   ran " + took(*ran_for(job)) : ""));
+  row("redriven", (job.redriveOf.empty() ? "" : "from " + job.redriveOf + " ") +
+                      (job.redrivenAs.empty() ? "" : "as " + job.redrivenAs));
+  row("settled", when(job.settledAt));
+  row("result", result_of(job));
   row("left out", joined(left_out_lines(job), "\n"));
   row("try", terminal ? advice(job, id.size() > 8 ? id.substr(id.size() - 8) : id) : "");
   if (!attempts.empty()) output.out(attempts_table(attempts, output.look, now));
@@ -229,7 +220,7 @@ int show_job(Context& context) {
   }
   if (context.show_fields(job, "Job")) return kDone;
   const auto attempts = context.ask(context.hub().get("/v1/jobs/" + id + "/attempts"));
-  show_details(context, job, items_of(attempts));
+  show_details(context, wire::job_view(job), attempt_views(items_of(attempts)));
   return kDone;
 }
 

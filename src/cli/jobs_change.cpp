@@ -101,35 +101,33 @@ int change_named(Context& context, const Verb& verb) {
   std::vector<std::string> made;
   for (const auto& id : ids) {
     if (context.has("dry-run")) {
-      const auto job = context.ask(context.hub().get("/v1/jobs/" + id));
-      answers.push_back(job);
+      answers.push_back(context.ask(context.hub().get("/v1/jobs/" + id)));
       if (!output.look.json)
         output.line("would " + verb.name + " job " + (output.look.out_terminal ? short_id(id) : id) + ", which is " +
-                    state_words(job));
+                    state_words(wire::job_view(answers.back())));
       continue;
     }
     json::object body;
     if (verb.is_cancel()) add_reason(context, body);
     const auto path = "/v1/jobs/" + id + "/" + verb.name;
-    const auto job =
-        context.ask(verb.is_redrive ? context.hub().post(path, body) : context.hub().post_again(path, body));
-    answers.push_back(job);
-    const auto job_id = text_of(job, "id");
-    if (verb.is_redrive) made.push_back(job_id), remember_last(job_id);
+    answers.push_back(
+        context.ask(verb.is_redrive ? context.hub().post(path, body) : context.hub().post_again(path, body)));
+    const auto job = wire::job_view(answers.back());
+    if (verb.is_redrive) made.push_back(job.id), remember_last(job.id);
     if (output.look.json || context.has("wait")) continue;
     if (!output.look.out_terminal || output.look.quiet)
-      output.line(job_id);
+      output.line(job.id);
     else if (verb.is_redrive)
-      output.line("job " + short_id(id) + " redriven as " + output.bold(short_id(job_id)) + "      " +
+      output.line("job " + short_id(id) + " redriven as " + output.bold(short_id(job.id)) + "      " +
                   output.grey("geres watch last"));
     else if (verb.is_dismiss)
       output.line("job " + short_id(id) + " is dismissed: it stays failed, and is no open dead letter any more");
     else
       output.line("job " + short_id(id) + " " +
-                  (ended(job) ? state_words(job) : "is asked to end; it is " + state_words(job)));
+                  (job.ended() ? state_words(job) : "is asked to end; it is " + state_words(job)));
   }
   if (verb.is_redrive && context.has("wait") && !made.empty())
-    return wait_for(context, made, text_of(answers[0], "tenant"));
+    return wait_for(context, made, wire::job_view(answers[0]).tenant);
   if (output.look.json) output.json(answers.size() == 1 ? answers[0] : json::value(answers));
   return kDone;
 }
@@ -154,9 +152,9 @@ int set_job(Context& context) {
     usage_error("'job set' changes what?", "no flag is given", "geres job set last --priority 5", "--priority");
   const auto id = resolve_job(context, context.words.arguments[0]);
   if (!tags.empty()) {  // the hub replaces all tags at once
-    const auto job = context.ask(context.hub().get("/v1/jobs/" + id));
-    const auto& before = member_of(job, "tags");
-    json::object all = before.is_object() ? before.get_object() : json::object();
+    const auto job = wire::job_view(context.ask(context.hub().get("/v1/jobs/" + id)));
+    json::object all;
+    for (const auto& [name, value] : job.tags) all[name] = value;
     for (const auto& tag : tags) {
       const auto [name, value] = pair_of(tag);
       all[name] = value;
@@ -169,7 +167,7 @@ int set_job(Context& context) {
   else if (!context.output.look.out_terminal || context.output.look.quiet)
     context.output.line(id);
   else
-    context.output.line("job " + short_id(id) + " is changed; it is " + state_words(job));
+    context.output.line("job " + short_id(id) + " is changed; it is " + state_words(wire::job_view(job)));
   return kDone;
 }
 

@@ -98,8 +98,9 @@ void LogFollower::pause() {
 client::Answer<bool> LogFollower::look() {
   const auto job = hub_.get("/v1/jobs/" + what_.job, {{"fields", "state,attempt"}});
   if (!job) return job.error();
-  newest_ = number_of(*job, "attempt");
-  return ended(*job);
+  const auto view = wire::job_view(*job);
+  newest_ = view.attempt;
+  return view.ended();
 }
 
 client::Answer<client::Reply> LogFollower::ask(client::Query more, client::Sink sink, bool follow) {

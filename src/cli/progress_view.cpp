@@ -23,9 +23,9 @@ std::string repeated(std::string_view piece, std::size_t n) {
 }
 
 // A job keeps its row; new jobs take the rows that became free.
-void settle(std::vector<std::string>& places, const json::array& jobs, std::size_t rows) {
+void settle(std::vector<std::string>& places, const std::vector<JobView>& jobs, std::size_t rows) {
   std::vector<std::string> ids;
-  for (const auto& job : jobs) ids.push_back(text_of(job, "id"));
+  for (const auto& job : jobs) ids.push_back(job.id);
   const auto present = [&](const std::string& id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };
   places.resize(std::min(rows, places.size()));
   for (auto& place : places)
@@ -41,61 +41,58 @@ void settle(std::vector<std::string>& places, const json::array& jobs, std::size
   std::erase(places, std::string());
 }
 
-std::string job_line(const json::value& job, Millis now, bool colour) {
-  std::string line = "  " + paint(short_id(text_of(job, "id")), Colour::grey, colour) + "  " +
-                     pad(fit(clean(text_of(job, "type")), 14), 10) + "  ";
-  const auto name = clean(text_of(job, "name"));
+std::string message_of(const JobView& job) {
+  return job.progress ? clean(job.progress->message) : "";
+}
+
+std::string job_line(const JobView& job, Millis now, bool colour) {
+  std::string line =
+      "  " + paint(short_id(job.id), Colour::grey, colour) + "  " + pad(fit(clean(job.type), 14), 10) + "  ";
+  const auto name = clean(job.name);
   if (!name.empty()) line += pad(fit(name, 24), 12) + "  ";
-  if (state_of(job) != "running") {
-    line += "attempt " + std::to_string(number_of(job, "attempt") + 1) + " of " +
-            std::to_string(number_of(job, "maxAttempts", 5));
-    if (const auto due = time_of(job, "dueAt"); due && *due > now) line += " in " + took(*due - now);
-    const auto error = clean(text_of(job, "error"));
+  if (job.state != "running") {
+    line += "attempt " + std::to_string(job.attempt + 1) + " of " + std::to_string(job.maxAttempts);
+    if (job.dueAt && job.dueAt->at > now) line += " in " + took(job.dueAt->at - now);
+    const auto error = clean(job.error);
     return line + (error.empty() ? "" : ": " + error);
   }
-  const auto& progress = member_of(job, "progress");
-  if (member_of(progress, "percent").is_number()) {
-    const auto percent = number_of(progress, "percent");
-    line += percent_bar(percent, 10, colour) + "  " + pad(std::to_string(percent) + " %", 5, true) + "  ";
-  }
-  const auto message = clean(text_of(progress, "message"));
+  if (const auto percent = job.percent())
+    line += percent_bar(*percent, 10, colour) + "  " + pad(std::to_string(*percent) + " %", 5, true) + "  ";
+  const auto message = message_of(job);
   if (!message.empty()) line += pad(fit(message, 24), 12) + "  ";
-  if (const auto start = time_of(job, "startedAt")) line += took(now - *start);
-  if (number_of(job, "attempt") > 1) line += "  attempt " + std::to_string(number_of(job, "attempt"));
+  if (job.startedAt) line += took(now - job.startedAt->at);
+  if (job.attempt > 1) line += "  attempt " + std::to_string(job.attempt);
   return line;
 }
 
 // "12.3 s", "12.3 s, 17 s left": since the attempt started, and until it will probably end.
 std::string time_words(const Scene& scene, Millis now) {
-  const auto start = time_of(scene.jobs.front(), "startedAt");
-  std::string words = start ? took(now - *start) : "";
+  const auto& start = scene.jobs.front().startedAt;
+  std::string words = start ? took(now - start->at) : "";
   if (scene.ends_at && *scene.ends_at > now) words += (words.empty() ? "" : ", ") + left_words(*scene.ends_at - now);
   return words;
 }
 
 std::vector<std::string> single_lines(const Scene& scene, int width, bool colour, Millis now) {
   const auto& job = scene.jobs.front();
-  const auto state = state_of(job);
+  const auto& state = job.state;
   std::string line = paint(pad(state, 9), colour_of(state), colour) + " ";
-  const auto& progress = member_of(job, "progress");
   if (state == "running") {
     std::size_t used = 10;
-    if (member_of(progress, "percent").is_number()) {
-      const auto percent = number_of(progress, "percent");
-      const auto words = "  " + pad(std::to_string(percent) + " %", 5, true) + "  ";
-      line += percent_bar(percent, 20, colour) + words;
+    if (const auto percent = job.percent()) {
+      const auto words = "  " + pad(std::to_string(*percent) + " %", 5, true) + "  ";
+      line += percent_bar(*percent, 20, colour) + words;
       used += 20 + words.size();
     }
     auto times = time_words(scene, now);
-    if (number_of(job, "attempt") > 1) times += "  attempt " + std::to_string(number_of(job, "attempt"));
+    if (job.attempt > 1) times += "  attempt " + std::to_string(job.attempt);
     // A long message is cut in favour of the times.
     const auto room = std::size_t(std::max<std::int64_t>(4, width - std::int64_t(used + times.size()) - 3));
-    const auto message = clean(text_of(progress, "message"));
+    const auto message = message_of(job);
     if (!message.empty()) line += fit(message, room) + "  ";
     line += times;
   } else {
-    const auto since = time_of(job, "submittedAt");
-    if (since) line += took(now - *since);
+    if (job.submittedAt) line += took(now - job.submittedAt->at);
     if (!scene.note.empty()) line += ": " + clean(scene.note);
   }
   std::vector<std::string> lines{line};
@@ -214,10 +211,10 @@ class PlainView final : public ProgressView {
     std::string text, times;
     if (scene.single) {
       const auto& job = scene.jobs.front();
-      text = "job " + text_of(job, "id") + " " + state_of(job);
+      text = "job " + job.id + " " + job.state;
       const auto progress = progress_words(job);
-      if (state_of(job) == "running" && !progress.empty()) text += " " + progress;
-      if (state_of(job) == "running") times = time_words(scene, clock_.wall());
+      if (job.state == "running" && !progress.empty()) text += " " + progress;
+      if (job.state == "running") times = time_words(scene, clock_.wall());
     } else {
       text = scene.title + " " + std::to_string(scene.ended()) + "/" + std::to_string(scene.total()) + "  " +
              counts_words(scene, false);
@@ -245,7 +242,7 @@ class JsonView final : public ProgressView {
   void show(const Scene& scene) override {
     json::object object;
     if (scene.single) {
-      object = scene.jobs.front().get_object();
+      object = scene.shown.get_object();
     } else {
       object["title"] = scene.title;
       json::object counts;
@@ -271,15 +268,13 @@ class NotesView final : public ProgressView {
   void show(const Scene& scene) override {
     if (!scene.single || scene.jobs.empty()) return;
     const auto& job = scene.jobs.front();
-    const auto failures = number_of(job, "failures");
-    if (state_of(job) == "scheduled" && failures > failures_) {
-      const auto due = parse_time(text_of(job, "dueAt"));
-      const auto left = due ? std::max<Millis>(*due - clock_.wall(), 0) : 0;
-      say("attempt " + std::to_string(number_of(job, "attempt")) + ": " + text_of(job, "error") + "; again in " +
-          took(left));
+    const bool scheduled = job.state == "scheduled";
+    if (scheduled && job.failures > failures_) {
+      const auto left = job.dueAt ? std::max<Millis>(job.dueAt->at - clock_.wall(), 0) : 0;
+      say("attempt " + std::to_string(job.attempt) + ": " + job.error + "; again in " + took(left));
     }
-    failures_ = failures;
-    const bool said = state_of(job) == "scheduled" && failures > 0;
+    failures_ = job.failures;
+    const bool said = scheduled && job.failures > 0;
     if (!said && !scene.note.empty() && scene.note != note_) say(scene.note);
     note_ = scene.note;
   }
@@ -289,7 +284,7 @@ class NotesView final : public ProgressView {
 
   int fd_;
   SystemClock clock_;
-  std::int64_t failures_ = 0;
+  int failures_ = 0;
   std::string note_;
 };
 
@@ -311,17 +306,16 @@ std::int64_t Scene::total() const {
   return sum;
 }
 
-std::optional<Millis> Estimate::look(const json::value& job, Millis now) {
-  const auto start = time_of(job, "startedAt");
-  const auto attempt = number_of(job, "attempt");
-  const auto percent = number_of(member_of(job, "progress"), "percent");
-  if (state_of(job) != "running" || !start || percent <= 0 || percent >= 100) {
+std::optional<Millis> Estimate::look(const JobView& job, Millis now) {
+  const auto& start = job.startedAt;
+  const std::int64_t attempt = job.attempt, percent = job.percent().value_or(0);
+  if (job.state != "running" || !start || percent <= 0 || percent >= 100) {
     ends_at_.reset();
     percent_ = 0;
   } else if (attempt != attempt_ || percent != percent_) {
     attempt_ = attempt;
     percent_ = percent;
-    const auto left = std::max<Millis>(now - *start, 0) * (100 - percent) / percent;
+    const auto left = std::max<Millis>(now - start->at, 0) * (100 - percent) / percent;
     ends_at_ = left < kFarAway ? std::optional(now + left) : std::nullopt;
   }
   return ends_at_ && *ends_at_ > now ? ends_at_ : std::nullopt;
@@ -396,7 +390,7 @@ std::vector<std::string> scene_lines(const Scene& scene, std::vector<std::string
   settle(places, scene.jobs, rows);
   for (const auto& id : places)
     for (const auto& job : scene.jobs)
-      if (text_of(job, "id") == id) lines.push_back(job_line(job, now, colour));
+      if (job.id == id) lines.push_back(job_line(job, now, colour));
   const auto active = scene.count("running") + scene.count("leased") + scene.count("retrying");
   if (active > std::int64_t(places.size()) && !places.empty() && places.size() >= rows)
     lines.push_back(paint("  … and " + grouped(active - std::int64_t(places.size())) + " more", Colour::grey, colour));

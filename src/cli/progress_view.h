@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/context.h"
+#include "wire/api/job_view.h"
 
 namespace geres::cli {
 
@@ -18,7 +19,8 @@ struct Scene {
   std::string title;                           // "photos"; empty for a single job
   std::map<std::string, std::int64_t> counts;  // by state, and "retrying" out of scheduled
   double rate = 0;                             // ended jobs per second; 0: unknown
-  json::array jobs;                            // running, or waiting for a retry; or the one job that is watched
+  std::vector<wire::JobView> jobs;             // running, or waiting for a retry; or the one job that is watched
+  json::value shown;                           // this one job as the hub shows it
   bool single = false;
   std::optional<Millis> ends_at;  // when a single running job will probably end, wall time
   std::string note;               // why the job waits, or that the hub is away
@@ -41,7 +43,7 @@ class ProgressView {
 class Estimate {
  public:
   // Wall time; nullopt if there is no estimate, or it has passed.
-  std::optional<Millis> look(const json::value& job, Millis now);
+  std::optional<Millis> look(const wire::JobView& job, Millis now);
 
  private:
   std::int64_t attempt_ = 0;

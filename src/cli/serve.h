@@ -53,6 +53,7 @@ struct HostSettings {
   std::int64_t memory = 0;
   std::map<std::string, std::string> labels;
   std::vector<std::string> tenants;  // empty: all
+  std::string pool, instance;        // of a scaler's machine; empty: it is none
   Millis drain = 10'000;
   std::int64_t scratch_limit = 10LL << 30;  // bytes that one attempt's files may use; 0: no limit
   std::int64_t process_limit = 4'096;       // of one attempt; 0: no limit
@@ -66,6 +67,13 @@ struct HostSettings {
   std::optional<std::int64_t> uid_block;  // where the jobs' user ids begin
   std::optional<std::pair<std::string, std::uint16_t>> metrics;  // where the host serves its figures; absent: nowhere
   std::string containment;  // cgroup2, freezer, pidns or bestEffort; empty: the best that works
+};
+
+struct ScalerSettings {
+  std::string hub;
+  std::string token;           // role operator, of no tenant
+  std::string ca_file;         // empty: the system's
+  std::filesystem::path data;  // exists, and is writable; hosts that are started here have their directories there
 };
 
 struct LogSettings {
@@ -98,6 +106,7 @@ struct Services {
   // The same for everything that a hub keeps, and besides blobs{files, bytes}, logs{files, bytes}, adminToken. Of a
   // backup also lost[] and lostCount: the blobs that the store names and that are missing.
   std::function<json::object(const StoreSettings&, const std::filesystem::path&directory)> backup_all, restore_all;
+  std::function<int(const ScalerSettings&, const LogSettings&)> scaler;  // runs until a signal, like the first three
 };
 
 int machine_slots();                   // the default for a host

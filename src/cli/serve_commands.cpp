@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands up, hub and host, and those of later versions, which only say so.
+// The commands that run until they are told to stop: up, hub, host and scaler run.
 #include <arpa/inet.h>
 #include <unistd.h>
 
@@ -265,24 +265,29 @@ int host(Context& context) {
                   "on the hub's machine: geres token create NAME --role host, then here GERES_TOKEN=TOKEN",
                   "unauthenticated"};
   settings.data = data_of(context) / "host";
+  settings.pool = context.value_or("pool", "");
+  settings.instance = context.value_or("instance", "");
+  if (settings.pool.empty() != settings.instance.empty())
+    usage_error("--pool and --instance belong together", "they say which machine of a scaler's pool this is",
+                "--pool cpu --instance vm-7", settings.pool.empty() ? "--pool" : "--instance");
   if (!context.services.host) not_wired();
   return context.services.host(settings, log_settings(context));
 }
 
-int later(Context& context) {
-  throw Trouble{kUsage,
-                "'" + context.words.command->path + "' is not available yet in this version",
-                {},
-                "geres help",
-                "notSupported"};
-}
-
-Command later_command(const std::string& path, const std::string& sentence) {
-  return {.path = path,
-          .sentence = sentence + " (not available yet)",
-          .usage = {"[<arg>...]"},
-          .run = later,
-          .arguments_max = kAnyNumber};
+int scaler(Context& context) {
+  ScalerSettings settings;
+  settings.hub = context.called_hub();
+  settings.ca_file = context.value_or("ca-file", "");
+  settings.token = context.hub().transport().options().token;
+  if (settings.token.empty())
+    throw Trouble{kNotAllowed, "a scaler needs a token with the role operator",
+                  "none is given, and none was left here for " + settings.hub + " in " +
+                      (data_directory() / "admin.token").string(),
+                  "on the hub's machine: geres token create NAME --role operator, then here GERES_TOKEN=TOKEN",
+                  "unauthenticated"};
+  settings.data = data_of(context);
+  if (!context.services.scaler) not_wired();
+  return context.services.scaler(settings, log_settings(context));
 }
 
 Flag data_flag() {
@@ -471,6 +476,14 @@ std::vector<Command> serve_commands() {
                     "geres host --label gpu=a100 --tenant demo --drain 1m"},
        .flags = together(together({data_flag()}, host_flags()),
                          {{.name = "ca-file", .value = "FILE", .help = "https: trust these authorities"},
+                          {.name = "pool",
+                           .value = "POOL",
+                           .help = "with --instance: the machine of a scaler's pool that this is",
+                           .environment = "GERES_POOL"},
+                          {.name = "instance",
+                           .value = "ID",
+                           .help = "what the pool's provider calls it",
+                           .environment = "GERES_INSTANCE"},
                           {.name = "metrics",
                            .value = "ADDRESS",
                            .help = "answer GET /metrics there, to anybody, such as 127.0.0.1:9469 (default: nowhere)"},
@@ -481,7 +494,21 @@ std::vector<Command> serve_commands() {
                            .choices = {"debug", "info", "warn", "error"}}}),
        .run = host,
        .group = Group::fleet},
-      later_command("scaler", "Let a policy start and stop hosts"),
+      {.path = "scaler",
+       .sentence = "Let a policy start and stop hosts",
+       .examples = {"geres scaler run --hub http://10.0.0.5:8080"}},
+      {.path = "scaler run",
+       .sentence = "Keep a hub's pools at what their policies want; of several, one acts and the others wait",
+       .usage = {"--hub <url> [--data <directory>] [<flag>...]"},
+       .examples = {"geres scaler run --hub http://10.0.0.5:8080"},
+       .flags = {data_flag(),
+                 {.name = "ca-file", .value = "FILE", .help = "https: trust these authorities"},
+                 {.name = "log",
+                  .value = "LEVEL",
+                  .help = "what is logged",
+                  .kind = Kind::choice,
+                  .choices = {"debug", "info", "warn", "error"}}},
+       .run = scaler},
   };
 }
 

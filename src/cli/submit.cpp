@@ -95,19 +95,19 @@ std::vector<std::string> post_lists(Context& context, const std::vector<PlannedJ
   return ids;
 }
 
-void print_result(Output& output, const json::value& job) {
-  const auto result = text_of(job, "result");
+void print_result(Output& output, const JobView& job) {
+  const auto& result = job.result;
   if (result.empty()) return;
   output.out(output.look.out_terminal ? for_terminal(result) : result);
   if (!result.ends_with('\n')) output.out("\n");
-  if (client::flag_of(job, "resultTruncated")) output.talk("note: this is its end; all of it: geres job log last");
+  if (job.resultTruncated) output.talk("note: this is its end; all of it: geres job log last");
 }
 
 // Shows a command's output as it comes, and at the end its result if that is something else.
 json::value watch_command_output(Context& context, const json::value& submitted, const WatchOptions& options) {
   auto& output = context.output;
-  LiveOutput live(context.hub().transport().options(), text_of(submitted, "id"));
-  const auto job = [&] {
+  LiveOutput live(context.hub().transport().options(), wire::job_view(submitted).id);
+  const auto shown = [&] {
     try {
       return watch_job(context, submitted, options);
     } catch (const Trouble& trouble) {
@@ -117,14 +117,15 @@ json::value watch_command_output(Context& context, const json::value& submitted,
     }
   }();
   if (const auto failure = live.finish()) context.stop(*failure);
-  if (state_of(job) != "finished" || output.look.err_terminal) output.talk(outcome_sentence(job, output, true));
-  if (!live.shown(text_of(job, "result"))) print_result(output, job);
-  return job;
+  const auto job = wire::job_view(shown);
+  if (job.state != "finished" || output.look.err_terminal) output.talk(outcome_sentence(job, output, true));
+  if (!live.shown(job.result)) print_result(output, job);
+  return shown;
 }
 
 int finish_one(Context& context, const json::value& submitted) {
   auto& output = context.output;
-  const auto id = text_of(submitted, "id");
+  const auto id = wire::job_view(submitted).id;
   remember_last(id);
   if (!context.has("wait")) {
     if (output.look.json)
@@ -139,16 +140,17 @@ int finish_one(Context& context, const json::value& submitted) {
   options.come_back = "geres watch " + id;
   const bool live = context.words.dashes && !output.look.json && !context.has("progress");
   if (live) options.progress = "notes";
-  const auto job = live ? watch_command_output(context, submitted, options) : watch_job(context, submitted, options);
+  const auto shown = live ? watch_command_output(context, submitted, options) : watch_job(context, submitted, options);
+  const auto job = wire::job_view(shown);
   if (output.look.json) {
-    context.show_json(job);
+    context.show_json(shown);
   } else if (!live) {
     output.talk(outcome_sentence(job, output, true));
     print_result(output, job);
-    if (state_of(job) != "finished") output.hint("geres job show last · geres job log last");
+    if (job.state != "finished") output.hint("geres job show last · geres job log last");
   }
   if (context.has("exit-status")) return exit_as_job(job);
-  return state_of(job) == "finished" ? kDone : kFailed;
+  return job.state == "finished" ? kDone : kFailed;
 }
 
 int finish_many(Context& context, const std::string& tenant, const std::vector<std::string>& ids, Millis submit_time) {
@@ -184,8 +186,8 @@ int finish_many(Context& context, const std::string& tenant, const std::vector<s
       output.hint("geres job list" + (batch ? " --batch " + shell_quoted(*batch) : "") + " --state failed");
   }
   if (context.has("exit-status"))
-    for (const auto& job : set.jobs)
-      if (state_of(job) != "finished") return exit_as_job(job);
+    for (const auto& item : set.jobs)
+      if (const auto job = wire::job_view(item); job.state != "finished") return exit_as_job(job);
   return exit_of(set);
 }
 

@@ -65,7 +65,7 @@ int list(Context& context) {
     table.add({text_of(token, "name"), words_of(member_of(token, "roles")), tenants.empty() ? "all" : tenants,
                expires ? Cell(ago(*expires, context.now()), text_of(token, "expires")) : Cell("never"),
                created ? Cell(ago(*created, context.now()), text_of(token, "createdAt"), Colour::grey) : Cell(""),
-               id_cell(token)});
+               id_cell(text_of(token, "id"))});
   }
   output.out(table.text(output.look, terminal_width(1)));
   return kDone;

@@ -87,9 +87,8 @@ class Watching {
   bool shown_ = false;
 };
 
-bool waits(const json::value& job) {
-  const auto state = state_of(job);
-  return state == "ready" || state == "blocked" || state == "scheduled";
+bool waits(const JobView& job) {
+  return job.state == "ready" || job.state == "blocked" || job.state == "scheduled";
 }
 
 // Ended jobs per second, over the last few seconds.
@@ -116,7 +115,7 @@ int exit_as_batch(Context& context, const std::string& batch) {
   if (const auto tenant = context.tenant_if()) query.emplace_back("tenant", *tenant);
   query.insert(query.end(), {{"batch", batch}, {"state", "failed,cancelled"}, {"limit", "1"}, {"order", "asc"}});
   const auto listed = context.ask(context.hub().get("/v1/jobs", query));
-  return items_of(listed).empty() ? kDone : exit_as_job(items_of(listed).front());
+  return items_of(listed).empty() ? kDone : exit_as_job(wire::job_view(items_of(listed).front()));
 }
 
 int watch_command(Context& context) {
@@ -133,12 +132,13 @@ int watch_command(Context& context) {
     const auto id = resolve_job(context, *job_text);
     auto options = watch_options(context, 1);
     options.come_back = "geres watch " + id;
-    const auto job = watch_job(context, context.ask(context.hub().get("/v1/jobs/" + id)), options);
+    const auto shown = watch_job(context, context.ask(context.hub().get("/v1/jobs/" + id)), options);
+    const auto job = wire::job_view(shown);
     if (output.look.json)
-      context.show_json(job);
+      context.show_json(shown);
     else
       output.line(outcome_sentence(job, output, false));
-    return context.has("exit-status") ? exit_as_job(job) : state_of(job) == "finished" ? kDone : kFailed;
+    return context.has("exit-status") ? exit_as_job(job) : job.state == "finished" ? kDone : kFailed;
   }
   auto options = watch_options(context, 1);
   options.come_back = "geres watch --batch " + *batch;
@@ -163,15 +163,17 @@ WatchOptions watch_options(Context& context, int fd) {
   return options;
 }
 
-json::value watch_job(Context& context, json::value job, const WatchOptions& options) {
-  const auto id = text_of(job, "id");
+json::value watch_job(Context& context, json::value shown, const WatchOptions& options) {
+  auto job = wire::job_view(shown);
+  const auto id = job.id;
   Watching watching(context, options);
   watching.scene.single = true;
   Estimate estimate;
   const auto start = kClock.monotonic();
   Millis why_at = start + kWhyAfter;
-  while (!ended(job)) {
+  while (!job.ended()) {
     watching.scene.jobs = {job};
+    watching.scene.shown = shown;
     watching.scene.ends_at = estimate.look(job, kClock.wall());
     watching.show();
     const auto now = kClock.monotonic();
@@ -187,15 +189,16 @@ json::value watch_job(Context& context, json::value job, const WatchOptions& opt
     } else {
       watching.scene.note.clear();
     }
-    const auto version = number_of(job, "version");
+    const auto version = job.version;
     const auto before = kClock.monotonic();
-    job = watching.ask(context.hub().get_waiting("/v1/jobs/" + id, {{"sinceVersion", std::to_string(version)}}, wait,
-                                                 watching.idle()));
-    if (waits(job) == false) watching.scene.note.clear();
+    shown = watching.ask(context.hub().get_waiting("/v1/jobs/" + id, {{"sinceVersion", std::to_string(version)}}, wait,
+                                                   watching.idle()));
+    job = wire::job_view(shown);
+    if (!waits(job)) watching.scene.note.clear();
     // No news, but the hub did not wait either: do not ask again at once.
-    if (!ended(job) && number_of(job, "version") == version && kClock.monotonic() - before < 100) watching.pause(kPoll);
+    if (!job.ended() && job.version == version && kClock.monotonic() - before < 100) watching.pause(kPoll);
   }
-  return job;
+  return shown;
 }
 
 WatchedSet watch_batch(Context& context, const std::string& batch, const WatchOptions& options) {
@@ -230,8 +233,9 @@ WatchedSet watch_batch(Context& context, const std::string& batch, const WatchOp
       query.insert(query.end(),
                    {{"batch", batch}, {"state", state}, {"limit", rows}, {"order", "asc"}, {"fields", kShown}});
       const auto listed = watching.ask(context.hub().get("/v1/jobs", query));
-      for (const auto& job : items_of(listed))
-        if (state_of(job) == "running" || number_of(job, "failures") > 0) scene.jobs.push_back(job);
+      for (const auto& item : items_of(listed))
+        if (auto job = wire::job_view(item); job.state == "running" || job.failures > 0)
+          scene.jobs.push_back(std::move(job));
     }
     watching.show();
     watching.pause(kPoll);
@@ -256,7 +260,7 @@ WatchedSet watch_jobs(Context& context, const std::string& tenant, const std::ve
     if (!tenant.empty()) query.emplace_back("tenant", tenant);
     std::size_t left = ids.size() - first;
     watching.ask(context.hub().list("/v1/jobs", query, [&](const json::value& job) {
-      const auto found = index.find(text_of(job, "id"));
+      const auto found = index.find(wire::job_view(job).id);
       if (found == index.end()) return true;
       known[found->second] = job;
       return found->second < first || --left > 0;
@@ -265,16 +269,16 @@ WatchedSet watch_jobs(Context& context, const std::string& tenant, const std::ve
     scene.title = title;
     scene.counts.clear();
     scene.jobs.clear();
-    for (const auto& job : known) {
-      const auto state = job.is_null() ? "ready" : state_of(job);
-      ++scene.counts[state];
-      const bool retrying = state == "scheduled" && number_of(job, "failures") > 0;
+    for (const auto& item : known) {
+      auto job = wire::job_view(item);
+      ++scene.counts[item.is_null() ? "ready" : job.state];
+      const bool retrying = job.state == "scheduled" && job.failures > 0;
       if (retrying) ++scene.counts["retrying"];
-      if (state == "running" || retrying) scene.jobs.push_back(job);
+      if (job.state == "running" || retrying) scene.jobs.push_back(std::move(job));
     }
     scene.rate = rate.add(scene.ended(), kClock.monotonic());
     watching.show();
-    while (first < ids.size() && ended(known[first])) ++first;
+    while (first < ids.size() && wire::job_view(known[first]).ended()) ++first;
     if (first == ids.size()) return {scene.counts, json::array(known.begin(), known.end())};
     watching.pause(std::max<Millis>(kPoll, 4 * (kClock.monotonic() - before)));
   }

@@ -18,7 +18,7 @@ struct WatchOptions {
 WatchOptions watch_options(Context& context, int fd);
 
 // Waits until the job has ended; returns it as it is then.
-json::value watch_job(Context& context, json::value job, const WatchOptions& options);
+json::value watch_job(Context& context, json::value shown, const WatchOptions& options);
 
 struct WatchedSet {
   std::map<std::string, std::int64_t> counts;

@@ -71,7 +71,8 @@ int list(Context& context) {
   for (const auto& webhook : webhooks)
     table.add({text_of(webhook, "name"), text_of(webhook, "tenant"),
                client::flag_of(webhook, "enabled") ? "enabled" : "disabled",
-               client::flag_of(webhook, "forJobs") ? "(jobs' own)" : text_of(webhook, "url"), id_cell(webhook)});
+               client::flag_of(webhook, "forJobs") ? "(jobs' own)" : text_of(webhook, "url"),
+               id_cell(text_of(webhook, "id"))});
   output.out(table.text(output.look, terminal_width(1)));
   return kDone;
 }

@@ -3,6 +3,8 @@
 
 #include <boost/json/serialize.hpp>
 
+#include "wire/api/job_view.h"
+
 namespace geres::client {
 namespace {
 
@@ -19,12 +21,6 @@ bool flag_of(const json::value& from, std::string_view member) {
 double real_of(const json::value& from, std::string_view member) {
   const auto& v = member_of(from, member);
   return v.is_number() ? v.to_number<double>() : 0;
-}
-
-std::optional<int> number_if(const json::value& from, std::string_view member) {
-  const auto& v = member_of(from, member);
-  if (!v.is_int64() && !v.is_uint64()) return std::nullopt;
-  return int(integer_of(from, member));
 }
 
 std::optional<Time> time_of(const json::value& from, std::string_view member) {
@@ -64,62 +60,67 @@ std::string json_text(const json::value& v) {
   return v.is_null() ? std::string() : boost::json::serialize(v);
 }
 
-Exit exit_of(const json::value& from) {
-  const auto& v = member_of(from, "exit");
-  return {number_if(v, "code"), number_if(v, "signal")};
+std::optional<Time> time_of(const std::optional<json::Time>& at) {
+  if (!at) return std::nullopt;
+  return Time(milliseconds(at->at));
 }
 
-std::optional<Usage> usage_of(const json::value& from) {
-  const auto& v = member_of(from, "usage");
-  if (!v.is_object()) return std::nullopt;
-  return Usage{real_of(v, "cpuSeconds"), integer_of(v, "maxRssBytes")};
+Exit exit_of(const std::optional<wire::ExitView>& exit) {
+  return exit ? Exit{exit->code, exit->signal} : Exit{};
 }
 
-std::optional<Progress> progress_of(const json::value& from) {
-  const auto& v = member_of(from, "progress");
-  if (!v.is_object()) return std::nullopt;
-  return Progress{number_if(v, "percent"), text_of(v, "message")};
+std::optional<Usage> usage_of(const std::optional<wire::UsageView>& usage) {
+  if (!usage) return std::nullopt;
+  return Usage{usage->cpuSeconds, usage->maxRssBytes};
 }
 
-std::vector<LeftOutFile> left_out_of(const json::value& from) {
-  std::vector<LeftOutFile> files;
-  const auto& v = member_of(from, "filesLeftOut");
-  if (v.is_array())
-    for (const auto& file : v.get_array()) files.push_back({text_of(file, "path"), text_of(file, "why")});
-  return files;
+void take_times(Job& job, const wire::JobView& view) {
+  job.submitted_at = time_of(view.submittedAt);
+  job.ready_at = time_of(view.readyAt);
+  job.due_at = time_of(view.dueAt);
+  job.started_at = time_of(view.startedAt);
+  job.finished_at = time_of(view.finishedAt);
+  job.cancel_requested_at = time_of(view.cancelRequestedAt);
+  job.settled_at = time_of(view.settledAt);
 }
 
-std::optional<JobWebhook> webhook_of(const json::value& from) {
-  const auto& v = member_of(from, "webhook");
-  if (!v.is_object()) return std::nullopt;
-  return JobWebhook{text_of(v, "url"), texts_of(v, "types")};
+void take_spec(Job& job, wire::JobView& view) {
+  job.tenant = std::move(view.tenant);
+  job.type = std::move(view.type);
+  job.package = std::move(view.package);
+  job.package_sha256 = std::move(view.packageSha256);
+  job.name = std::move(view.name);
+  if (view.parameters) job.parameters = boost::json::serialize(*view.parameters);
+  job.batch = std::move(view.batch);
+  job.batch_name = std::move(view.batchName);
+  job.priority = int(view.priority);
+  job.max_attempts = view.maxAttempts;
+  if (view.webhook) job.webhook = JobWebhook{std::move(view.webhook->url), std::move(view.webhook->types)};
+  job.tags = std::move(view.tags);
+  job.key = std::move(view.key);
+  job.ref = std::move(view.ref);
+  job.submitted_by = std::move(view.submittedBy);
 }
 
-void read_times(Job& job, const json::value& from) {
-  job.submitted_at = time_of(from, "submittedAt");
-  job.ready_at = time_of(from, "readyAt");
-  job.due_at = time_of(from, "dueAt");
-  job.started_at = time_of(from, "startedAt");
-  job.finished_at = time_of(from, "finishedAt");
-  job.cancel_requested_at = time_of(from, "cancelRequestedAt");
-}
-
-void read_spec(Job& job, const json::value& from) {
-  job.tenant = text_of(from, "tenant");
-  job.type = text_of(from, "type");
-  job.package = text_of(from, "package");
-  job.package_sha256 = text_of(from, "packageSha256");
-  job.name = text_of(from, "name");
-  const auto* parameters = from.is_object() ? from.get_object().if_contains("parameters") : nullptr;
-  if (parameters != nullptr) job.parameters = boost::json::serialize(*parameters);
-  job.batch = text_of(from, "batch");
-  job.batch_name = text_of(from, "batchName");
-  job.priority = int(integer_of(from, "priority"));
-  job.max_attempts = int(integer_of(from, "maxAttempts"));
-  job.webhook = webhook_of(from);
-  job.tags = labels_of(from, "tags");
-  job.key = text_of(from, "key");
-  job.ref = text_of(from, "ref");
+void take_status(Job& job, wire::JobView& view) {
+  job.state = state_named(view.state).value_or(State::other);
+  job.reason = std::move(view.reason);
+  job.error = std::move(view.error);
+  job.attempt = view.attempt;
+  job.failures = view.failures;
+  job.host_losses = view.hostLosses;
+  if (view.progress) job.progress = Progress{view.progress->percent, std::move(view.progress->message)};
+  job.result = std::move(view.result);
+  job.result_truncated = view.resultTruncated;
+  job.exit = exit_of(view.exit);
+  job.cause = std::move(view.cause);
+  job.usage = usage_of(view.usage);
+  for (auto& [path, why] : view.filesLeftOut) job.files_left_out.push_back({std::move(path), std::move(why)});
+  job.files_left_out_count = view.filesLeftOutCount;
+  job.host = std::move(view.host);
+  job.version = view.version;
+  job.redrive_of = std::move(view.redriveOf);
+  job.redriven_as = std::move(view.redrivenAs);
 }
 
 }  // namespace
@@ -158,30 +159,12 @@ std::optional<State> state_named(std::string_view name) {
 }
 
 Job read_job(const json::value& from) {
+  auto view = wire::job_view(from);
   Job job;
-  job.id = text_of(from, "id");
-  job.state = state_named(text_of(from, "state")).value_or(State::other);
-  job.reason = text_of(from, "reason");
-  job.error = text_of(from, "error");
-  read_spec(job, from);
-  job.submitted_by = text_of(from, "submittedBy");
-  job.attempt = int(integer_of(from, "attempt"));
-  job.failures = int(integer_of(from, "failures"));
-  job.host_losses = int(integer_of(from, "hostLosses"));
-  job.progress = progress_of(from);
-  job.result = text_of(from, "result");
-  job.result_truncated = flag_of(from, "resultTruncated");
-  job.exit = exit_of(from);
-  job.cause = text_of(from, "cause");
-  job.usage = usage_of(from);
-  job.files_left_out = left_out_of(from);
-  job.files_left_out_count = integer_of(from, "filesLeftOutCount");
-  job.host = text_of(from, "host");
-  read_times(job, from);
-  job.version = integer_of(from, "version");
-  job.redrive_of = text_of(from, "redriveOf");
-  job.redriven_as = text_of(from, "redrivenAs");
-  job.settled_at = time_of(from, "settledAt");
+  job.id = std::move(view.id);
+  take_spec(job, view);
+  take_status(job, view);
+  take_times(job, view);
   job.json = json_text(from);
   return job;
 }
@@ -191,17 +174,18 @@ Affected read_affected(const json::value& from) {
 }
 
 Attempt read_attempt(const json::value& from) {
+  auto view = wire::attempt_view(from);
   Attempt attempt;
-  attempt.attempt = int(integer_of(from, "attempt"));
-  attempt.host = text_of(from, "host");
-  attempt.leased_at = time_of(from, "leasedAt");
-  attempt.started_at = time_of(from, "startedAt");
-  attempt.ended_at = time_of(from, "endedAt");
-  attempt.outcome = text_of(from, "outcome");
-  attempt.error = text_of(from, "error");
-  attempt.exit = exit_of(from);
-  attempt.cause = text_of(from, "cause");
-  attempt.usage = usage_of(from);
+  attempt.attempt = view.attempt;
+  attempt.host = std::move(view.host);
+  attempt.leased_at = time_of(view.leasedAt);
+  attempt.started_at = time_of(view.startedAt);
+  attempt.ended_at = time_of(view.endedAt);
+  attempt.outcome = std::move(view.outcome);
+  attempt.error = std::move(view.error);
+  attempt.exit = exit_of(view.exit);
+  attempt.cause = std::move(view.cause);
+  attempt.usage = usage_of(view.usage);
   attempt.json = json_text(from);
   return attempt;
 }

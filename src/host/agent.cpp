@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "host/cached_kinds.h"
 #include "host/link/remembered.h"
+#include "wire/api/job_view.h"
 
 namespace geres::host {
 namespace {
@@ -301,25 +302,13 @@ void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   attempt->timeout_ms = grant.timeoutMs;
   attempt->job.attempt = grant.attempt;
   attempt->job_text = boost::json::serialize(grant.job);
-  if (const auto* job = grant.job.if_object()) {
-    const auto text = [&](const char* name) {
-      const auto* member = job->if_contains(name);
-      return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
-    };
-    attempt->job.id = text("id");
-    attempt->job.tenant = text("tenant");
-    attempt->job.type = text("type");
-    const auto* parameters = job->if_contains("parameters");
-    attempt->job.parameters = parameters != nullptr ? boost::json::serialize(*parameters) : "null";
-    const auto* requires_ = job->if_contains("requires");
-    const auto* slots =
-        requires_ != nullptr && requires_->is_object() ? requires_->get_object().if_contains("slots") : nullptr;
-    if (slots != nullptr && slots->is_int64())
-      attempt->job.slots = int(std::clamp<std::int64_t>(slots->get_int64(), 1, options_.slots));
-    const auto* memory =
-        requires_ != nullptr && requires_->is_object() ? requires_->get_object().if_contains("memory") : nullptr;
-    if (memory != nullptr && memory->is_int64()) attempt->job.memory = memory->get_int64();
-  }
+  auto job = wire::job_view(grant.job);
+  attempt->job.id = std::move(job.id);
+  attempt->job.tenant = std::move(job.tenant);
+  attempt->job.type = std::move(job.type);
+  attempt->job.parameters = boost::json::serialize(std::move(job.parameters).value_or(nullptr));
+  attempt->job.slots = std::clamp(job.requires_.slots, 1, options_.slots);
+  attempt->job.memory = job.requires_.memory;
   attempts_.emplace(attempt->lease, attempt);
   waiting_.push_back(attempt);
   link_.after(attempt->ttl_ms / 4, [] {});  // the heartbeat may be due sooner than before

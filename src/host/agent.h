@@ -58,6 +58,8 @@ class Agent : private Member::Owner {
   std::string bearer() const;
   wire::RegisterHost registration() const override;
   std::string isolation() const override;
+  std::string pool() const override { return options_.pool; }
+  std::string instance() const override { return options_.instance; }
   std::string limits() const override;
   std::optional<std::string> rests() const;
   std::string token() const override { return options_.token; }

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/histogram.h"
-#include "model/job.h"
+#include "model/attempt.h"
 #include "wire/runner/runner_channel.h"
 
 namespace geres::host {

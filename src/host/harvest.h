@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "host/workspace.h"
-#include "model/job.h"
+#include "model/attempt.h"
 
 namespace geres::host {
 

@@ -44,6 +44,7 @@ struct Options {
   std::int64_t memory = 0;  // bytes that jobs may use; 0: what the machine has
   // Whose jobs it takes; absent: those of all tenants that the token allows.
   std::optional<std::vector<std::string>> tenants;
+  std::string pool, instance;  // the machine that this is, where a scaler makes those; empty: nobody does
   std::filesystem::path data;  // its own directory, which it locks
   Millis drain_ms = 10'000;    // how long jobs may go on when the hub asks the host to stop
   Isolation isolation = Isolation::none;

@@ -128,9 +128,10 @@ class HubTest : public testing::Test {
 // A host as far as the hub can tell.
 class FakeHost {
  public:
-  FakeHost(const api::TestClient& registrar, const std::string& name, const std::string& more = R"(,"types":["Work"])")
+  FakeHost(const api::TestClient& registrar, const std::string& name, const std::string& more = R"(,"types":["Work"])",
+           const api::TestClient::Headers& headers = {})
       : client_(registrar) {
-    const auto reply = registrar.post("/v1/hosts", R"({"name":")" + name + R"(","slots":4)" + more + "}");
+    const auto reply = registrar.post("/v1/hosts", R"({"name":")" + name + R"(","slots":4)" + more + "}", headers);
     EXPECT_EQ(reply.status, 201) << reply;
     id = reply.text("id");
     client_ = registrar.as(reply.text("secret"));

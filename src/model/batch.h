@@ -9,12 +9,16 @@
 #include <string>
 #include <vector>
 
-#include "model/job.h"
+#include "base/clock.h"
+#include "base/uuid.h"
 
 namespace geres::model {
 
 enum class BatchState { open, closed, cancelled };
 BOOST_DESCRIBE_ENUM(BatchState, open, closed, cancelled)
+
+constexpr Uuid kDefaultBatch{};      // shown as "batch0"
+std::string batch_text(Uuid batch);  // "batch0" or the UUID
 
 // Belongs to its tenant; with an empty tenant it is shared, like batch0.
 struct Batch {
@@ -73,6 +77,10 @@ struct Token {
 enum class HostMode { run, drain, stop };
 BOOST_DESCRIBE_ENUM(HostMode, run, drain, stop)
 
+// Who has set a host's mode. What an operator has set the scaler leaves alone.
+enum class ModeBy { operator_, scaler };
+BOOST_DESCRIBE_ENUM(ModeBy, operator_, scaler)
+
 // Whether a host can start jobs. One that rests is tried again by itself; one that is unfit, too, but it wants looking
 // after. Only those that are well are granted to.
 enum class Health { well, resting, unfit };
@@ -95,6 +103,9 @@ struct Host {
   std::string isolation;       // user | fenced | none; empty: not said
   std::string memory_held;     // how jobs are held to their memory: cgroup2 | cgroup1 | watched; empty: not said
   std::string processes_held;  // likewise
+  std::string pool, instance;  // the machine that it runs on, where somebody makes those; empty: nobody does
+  ModeBy mode_by = ModeBy::operator_;
+  std::string mode_reason;  // why it drains or stops; empty: not said
 };
 
 }  // namespace geres::model

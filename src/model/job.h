@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A job: what was asked for (JobSpec, fixed at submit but for priority, notBefore and tags) and how it stands
 // (JobStatus). No JSON, no I/O.
+//
+// A new member of a job rebuilds all that includes this; who needs a state, what an attempt was or what a host must
+// offer includes the headers below instead, and headers name a job by its declaration.
 #pragma once
 
-#include <boost/describe/class.hpp>
-#include <boost/describe/enum.hpp>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,41 +13,13 @@
 
 #include "base/clock.h"
 #include "base/uuid.h"
+#include "model/attempt.h"
+#include "model/batch.h"
+#include "model/job_state.h"
+#include "model/requirements.h"
 #include "model/webhook.h"
 
 namespace geres::model {
-
-enum class JobState { scheduled, blocked, ready, leased, running, finished, failed, cancelled };
-BOOST_DESCRIBE_ENUM(JobState, scheduled, blocked, ready, leased, running, finished, failed, cancelled)
-
-constexpr bool ended(JobState state) {
-  return state >= JobState::finished;
-}
-
-// Why a failed job failed; `none` in every other state.
-enum class Reason {
-  none,
-  error,
-  aborted,
-  maxAttempts,
-  timeout,
-  queueTimeout,
-  package,
-  type,
-  dependency,
-  poison,
-  internal
-};
-BOOST_DESCRIBE_ENUM(Reason, none, error, aborted, maxAttempts, timeout, queueTimeout, package, type, dependency, poison,
-                    internal)
-
-// What an attempt's failure came from, where a program may want to know: it got too little memory.
-enum class Cause { outOfMemory };
-BOOST_DESCRIBE_ENUM(Cause, outOfMemory)
-
-// How an attempt ended. The first nine are what a host reports; `expired` is the hub's own word.
-enum class Outcome { finished, failed, aborted, cancelled, timeout, package, type, released, lost, expired };
-BOOST_DESCRIBE_ENUM(Outcome, finished, failed, aborted, cancelled, timeout, package, type, released, lost, expired)
 
 struct Backoff {
   Millis initial = 1'000;
@@ -64,17 +37,6 @@ struct Input {
   std::string file;
   bool operator==(const Input&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Input, (), (path, sha256, file))
-
-// What a host must offer. All labels must be equal on the host.
-struct Requirements {
-  int slots = 1;
-  std::int64_t memory = 0;  // bytes
-  std::map<std::string, std::string> labels;
-  auto operator<=>(const Requirements&) const = default;
-};
-
-constexpr Uuid kDefaultBatch{};  // shown as "batch0"
 
 struct JobSpec {
   std::string tenant;
@@ -100,45 +62,6 @@ struct JobSpec {
   std::string key_digest;  // of the spec as it was submitted, so that a repeat can be told from a misuse
   std::string ref;
   std::string submitted_by;  // the token's name
-};
-
-struct Exit {
-  std::optional<int> code;
-  std::optional<int> signal;
-  bool operator==(const Exit&) const = default;
-};
-
-struct Usage {
-  double cpu_seconds = 0;
-  std::int64_t max_rss_bytes = 0;
-  bool operator==(const Usage&) const = default;
-};
-
-struct Progress {
-  std::optional<int> percent;  // 0 to 100
-  std::string message;
-  bool operator==(const Progress&) const = default;
-};
-
-// Something in the output directory of a job that was not kept with it, and why.
-struct LeftOutFile {
-  std::string
-      path;  // below GERES_OUTPUT_DIR, or GERES_RESULT; bytes that are no UTF-8 as \xHH; cut after some hundred bytes
-  std::string why;  // "a link to outside of GERES_OUTPUT_DIR"
-  bool operator==(const LeftOutFile&) const = default;
-};
-BOOST_DESCRIBE_STRUCT(LeftOutFile, (), (path, why))
-
-constexpr std::size_t kLeftOutNamedMax = 100;
-
-struct FilesLeftOut {
-  std::vector<LeftOutFile> named;  // the first kLeftOutNamedMax of …
-  std::int64_t count = 0;          // … all
-  bool operator==(const FilesLeftOut&) const = default;
-  void add(LeftOutFile file) {
-    if (named.size() < kLeftOutNamedMax) named.push_back(std::move(file));
-    ++count;
-  }
 };
 
 // What hosts have cost a job: those that could not start it, and those that were lost with it. Few jobs have any.
@@ -192,28 +115,5 @@ struct Job {
 inline bool is_open_dead_letter(const JobStatus& status) {
   return status.state == JobState::failed && !status.settled_at;
 }
-
-// One ended or current attempt.
-struct Attempt {
-  int attempt = 0;
-  std::string host;
-  Millis leased_at = 0;
-  std::optional<Millis> started_at;
-  std::optional<Millis> ended_at;  // absent while it goes on
-  std::optional<Outcome> outcome;  // likewise
-  std::string error;
-  std::optional<Exit> exit;
-  std::optional<Usage> usage;
-  std::optional<Cause> cause;
-};
-
-// A file a job left (artifact).
-struct JobFile {
-  std::string path;
-  std::int64_t size = 0;
-  std::string sha256;
-};
-
-std::string batch_text(Uuid batch);  // "batch0" or the UUID
 
 }  // namespace geres::model

@@ -4,6 +4,8 @@
 #include <array>
 #include <boost/describe/enum_to_string.hpp>
 
+#include "model/batch.h"
+
 namespace geres::model {
 namespace {
 

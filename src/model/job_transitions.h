@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-#include "model/job.h"
+#include "model/job_state.h"
 
 namespace geres::model {
 

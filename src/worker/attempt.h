@@ -28,8 +28,10 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
   Millis ttl = 0;
   Millis timeout = 0;  // 0: none
   int number = 0;
-  json::value job;
-  std::string id, type, tenant, parameters;
+  std::string job;  // its JSON
+  std::string id, type, tenant;
+  std::string parameters;  // their JSON
+  json::value parameter_values;
   Crew* crew = nullptr;
 
   // owned by the network thread

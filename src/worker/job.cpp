@@ -41,12 +41,11 @@ const std::string& Job::parameters() const noexcept {
   return attempt_.parameters;
 }
 std::string Job::json() const {
-  return boost::json::serialize(attempt_.job);
+  return attempt_.job;
 }
 
 std::optional<std::string> Job::parameter(std::string_view name) const {
-  const auto* parameters = attempt_.job.as_object().if_contains("parameters");
-  const auto* members = parameters != nullptr ? parameters->if_object() : nullptr;
+  const auto* members = attempt_.parameter_values.if_object();
   const auto* member = members != nullptr ? members->if_contains(name) : nullptr;
   if (member == nullptr || member->is_null() || member->is_structured()) return std::nullopt;
   if (const auto* text = member->if_string()) return std::string(*text);

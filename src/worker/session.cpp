@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/json.h"
+#include "wire/api/job_view.h"
 
 namespace geres::worker {
 namespace {
@@ -18,11 +19,6 @@ constexpr Millis kNameTakenMax = 10'000;  // the hub may need a moment to give u
 constexpr Millis kStartPause = 5, kEndPause = 2, kProgressPause = 1;
 constexpr std::size_t kEndsAtOnce = 500;
 constexpr Millis kStopBeforeMax = 10'000;
-
-std::string text_of(const json::object& from, std::string_view name) {
-  const auto* member = from.if_contains(name);
-  return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
-}
 
 // How long before the end of a lease its handler is asked to stop.
 Millis stop_before(const Attempt& attempt) {
@@ -205,9 +201,8 @@ void Session::take_in(wire::Fetched fetched, Millis counted_from) {
 AttemptPtr Session::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   if (held_.contains(grant.lease)) return nullptr;
   const Millis deadline = host::lease_end(counted_from, grant.ttlMs);
-  const auto* job = grant.job.if_object();
   if (deadline <= clock_.monotonic() ||
-      job == nullptr) {  // it is not named in the next report, so the hub takes it back at once
+      !grant.job.is_object()) {  // it is not named in the next report, so the hub takes it back at once
     say("a lease came too late to be used; given back");
     member_.within(0);
     return nullptr;
@@ -217,12 +212,13 @@ AttemptPtr Session::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   attempt->ttl = grant.ttlMs;
   attempt->timeout = grant.timeoutMs;
   attempt->number = grant.attempt;
-  attempt->id = text_of(*job, "id");
-  attempt->type = text_of(*job, "type");
-  attempt->tenant = text_of(*job, "tenant");
-  const auto* parameters = job->if_contains("parameters");
-  attempt->parameters = parameters != nullptr ? boost::json::serialize(*parameters) : "null";
-  attempt->job = std::move(grant.job);
+  auto job = wire::job_view(grant.job);
+  attempt->id = std::move(job.id);
+  attempt->type = std::move(job.type);
+  attempt->tenant = std::move(job.tenant);
+  attempt->parameter_values = std::move(job.parameters).value_or(nullptr);
+  attempt->parameters = boost::json::serialize(attempt->parameter_values);
+  attempt->job = boost::json::serialize(grant.job);
   attempt->crew = &crew_;
   attempt->deadline = deadline;
   watch_at(deadline - stop_before(*attempt));

@@ -275,7 +275,7 @@ void Client::cancel_batch() {
                answer<model::Batch>(reply, [this](const model::Batch& batch) {
                  ledger_.hit(Path::batch_cancelled);
                  for (const auto& [seq, lease] : hub_.engine().state().leases)
-                   if (lease.job.spec.batch == batch.id && !lease.row.cancel_requested_at)
+                   if (lease.job->spec.batch == batch.id && !lease.row.cancel_requested_at)
                      ledger_.violate("I9", fmt::format("job {} runs, its batch's cancel is acknowledged, and "
                                                        "nobody tells its host",
                                                        lease.row.job.str()));

@@ -3,6 +3,7 @@
 // definite answer, with its key where it has one.
 #pragma once
 
+#include "hub/engine/with_jobs.h"
 #include "simulation/hub.h"
 #include "simulation/network.h"
 

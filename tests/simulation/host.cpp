@@ -43,7 +43,7 @@ void Host::agent(Millis delay, Timeline::Act act) {
 // ---- lives ----------------------------------------------------------------------------------------------------------
 
 void Host::boot() {
-  if (up_) return;
+  if (up_ || powerless_) return;
   up_ = true;
   ++life_;
   enrolled_ = leaving_ = goodbye_said_ = false;
@@ -69,6 +69,25 @@ void Host::crash(Millis down) {
     kind_.name += "x";
   }
   timeline_.after(down, [this] { boot(); });
+}
+
+void Host::take_power() {
+  trace_("machine {} of host {} is removed", kind_.instance, kind_.name);
+  powerless_ = true;
+  if (!up_) return;
+  up_ = false;
+  ++life_;
+  for (auto& [lease, attempt] : attempts_) end_run(attempt), ledger_.lets_go(attempt.job, attempt.attempt);
+  attempts_.clear();
+  frozen_until_ = 0;
+}
+
+void Host::become(const std::string& instance) {
+  powerless_ = false;
+  last_id_ = {};
+  kind_.name += "n";
+  kind_.instance = instance;
+  boot();
 }
 
 void Host::freeze(Millis time) {
@@ -124,6 +143,7 @@ void Host::enrol() {
   wanted.host.name = kind_.name;
   wanted.host.slots = kind_.slots;
   wanted.host.labels = kind_.labels;
+  if (!kind_.instance.empty()) wanted.host.pool = "pool", wanted.host.instance = kind_.instance;
   if (last_id_) wanted.replaces = last_id_;
   const auto try_no = ++boots_;
   network_.up(link, [this, life = life_, try_no, wanted] {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "hub/engine/with_jobs.h"
 #include "simulation/hub.h"
 #include "simulation/network.h"
 
@@ -22,6 +23,7 @@ struct HostKind {
   std::string name;
   int slots = 2;
   std::map<std::string, std::string> labels;
+  std::string instance;  // of a scaler's machine; empty: it is none
   double rate = 1;
   // As hosts of 0.1.0: its fetches name the slots that are free, and it reports also while it holds nothing.
   bool first_version = false;
@@ -38,6 +40,13 @@ class Host {
   Link link;
   // It is there, has always been able to start jobs, and the hub knows it, finds it well and has its requests.
   bool serves(const model::Requirements& needs);
+
+  // ---- a machine that a scaler has made
+  const std::string& instance() const { return kind_.instance; }
+  void be_machine(std::string instance) { kind_.instance = std::move(instance); }  // before it boots
+  void take_power();                                                               // for good
+  bool without_power() const { return powerless_; }
+  void become(const std::string& instance);  // another one, that was just made
 
   // ---- trouble
   void crash(Millis down);              // the machine, with all that runs there
@@ -115,7 +124,7 @@ class Host {
   HostKind kind_;
   Drift drift_;
 
-  bool up_ = false, healed_ = false;
+  bool up_ = false, healed_ = false, powerless_ = false;
   int life_ = 0;
   Millis frozen_until_ = 0;  // true time
   Millis sick_until_ = 0;    // likewise; 0: it never was

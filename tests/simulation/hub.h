@@ -9,7 +9,9 @@
 
 #include "hub/engine/engine.h"
 #include "hub/engine/faulty_store.h"
+#include "hub/engine/with_jobs.h"
 #include "hub/store/sqlite/memory_vfs.h"
+#include "hub/store/with_jobs.h"
 #include "simulation/ledger.h"
 #include "simulation/plan.h"
 #include "simulation/timeline.h"

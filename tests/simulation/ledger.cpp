@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 namespace geres::simulation {
 
 using model::JobState;
@@ -12,28 +10,11 @@ using store::EventType;
 
 namespace {
 
-// "version":17 in an event's data.
-std::int64_t number_in(std::string_view data, std::string_view name) {
-  const auto at = data.find(name);
-  if (at == std::string_view::npos) return -1;
-  std::int64_t number = -1;
-  std::from_chars(data.data() + at + name.size(), data.data() + data.size(), number);
-  return number;
+const store::AtHost* at_host(const store::JobEvent& told) {
+  return std::get_if<store::AtHost>(&told.news);
 }
-
-std::string_view text_in(std::string_view data, std::string_view name) {
-  const auto at = data.find(name);
-  if (at == std::string_view::npos) return {};
-  const auto from = at + name.size();
-  return data.substr(from, data.find('"', from) - from);
-}
-
-std::optional<JobState> state_in(std::string_view data) {
-  const auto text = text_in(data, "\"state\":\"");
-  for (const auto state : {JobState::scheduled, JobState::ready, JobState::leased, JobState::running,
-                           JobState::finished, JobState::failed, JobState::cancelled})
-    if (model::state_name(state) == text) return state;
-  return std::nullopt;
+const store::Retrying* retrying(const store::JobEvent& told) {
+  return std::get_if<store::Retrying>(&told.news);
 }
 
 bool waits(JobState state) {
@@ -73,7 +54,8 @@ bool fits(EventType type, JobState from, JobState to) {
 // ---- events ---------------------------------------------------------------------------------------------------------
 
 std::uint64_t Ledger::print_of(const store::EventRow& event) {
-  return std::hash<std::string>()(event.data) * 31 + std::uint64_t(event.type) * 7 + event.subject.high;
+  return std::hash<std::string>()(store::event_text(event.data)) * 31 + std::uint64_t(event.type) * 7 +
+         event.subject.high;
 }
 
 void Ledger::take_event(const store::EventRow& event, store::Reads& reads, Millis now) {
@@ -90,15 +72,15 @@ void Ledger::take_job_event(const store::EventRow& event, store::Reads& reads) {
   if (event.type == EventType::job_submitted) return made(event, reads);
   auto* job = find(event.subject);
   if (job == nullptr) return violate("I11", fmt::format("event {} is about an unknown job", event.no));
-  const auto to = state_in(event.data);
-  const auto version = number_in(event.data, "\"version\":");
-  const int attempt = int(number_in(event.data, "\"attempt\":"));
+  const auto* told = std::get_if<store::JobEvent>(&event.data);
   const auto context = [&] {
     return fmt::format("event {} ({}) of job {}: {} after {}", event.no, store::event_name(event.type),
-                       job->row.id.str(), event.data, model::state_name(job->state));
+                       job->row.id.str(), store::event_text(event.data), model::state_name(job->state));
   };
+  if (told == nullptr) return violate("I11", context());
+  const auto& [to, version, attempt, news] = *told;
   if (model::ended(job->state)) return violate("I2", context());
-  if (!to || !fits(event.type, job->state, *to)) return violate("I11", context());
+  if (!fits(event.type, job->state, to)) return violate("I11", context());
   if (version <= job->version) return violate("I11", context() + fmt::format(", version {}", job->version));
   if (attempt != job->attempt + (event.type == EventType::job_leased ? 1 : 0))
     return violate("I4", context() + fmt::format(", attempt {}", job->attempt));
@@ -107,21 +89,22 @@ void Ledger::take_job_event(const store::EventRow& event, store::Reads& reads) {
   job->version = version;
   job->attempt = attempt;
   if (event.type == EventType::job_leased) granted(*job, event.no);
-  tell_sick_hosts(*job, event, reads);
+  tell_sick_hosts(*job, event, *told, reads);
   if (event.type == EventType::job_ready && held(job->state) && !attempts_heard_.contains({job->row.id, attempt}))
     hit(Path::lease_never_heard);
-  moved(*job, event, *to, reads);
+  moved(*job, event, *told, reads);
 }
 
-void Ledger::tell_sick_hosts(const JobRecord& job, const store::EventRow& event, store::Reads& reads) {
+void Ledger::tell_sick_hosts(const JobRecord& job, const store::EventRow& event, const store::JobEvent& told,
+                             store::Reads& reads) {
   const auto id = job.row.id;
   switch (event.type) {
     case EventType::job_leased:
-      return sick.leased(id, job.attempt, std::string(text_in(event.data, "\"host\":\"")), now_);
+      return sick.leased(id, job.attempt, at_host(told) ? at_host(told)->host : "", now_);
     case EventType::job_started:
       return sick.started(id, job.attempt);
     case EventType::job_retrying:
-      return sick.paused(id, job.attempt, int(number_in(event.data, "\"failures\":")), now_, event.at);
+      return sick.paused(id, job.attempt, retrying(told) ? retrying(told)->last.failures : -1, now_, event.at);
     case EventType::job_ready:
       if (held(job.state)) sick.ready_again(id, job.attempt, reads);
       return;
@@ -142,9 +125,10 @@ void Ledger::made(const store::EventRow& event, store::Reads& reads) {
   if (job.version != 0) return violate("I11", fmt::format("job {} was submitted twice", event.subject.str()));
   job.row = std::move(*row);
   job.first_event = event.no;
-  job.version = number_in(event.data, "\"version\":");
-  job.state = state_in(event.data).value_or(JobState::ready);
-  if (job.version != 1 || !waits(job.state)) violate("I11", fmt::format("event {}: {}", event.no, event.data));
+  if (const auto* told = std::get_if<store::JobEvent>(&event.data))
+    job.version = told->version, job.state = told->state;
+  if (job.version != 1 || !waits(job.state))
+    violate("I11", fmt::format("event {}: {}", event.no, store::event_text(event.data)));
   if (!job.row.status.redrive_of) {
     const auto& name = job.row.spec.name;
     const auto dot = name.find('.');
@@ -164,7 +148,8 @@ void Ledger::count(const JobRecord& job, JobState state, int by) {
   batches[job.row.spec.batch].running += by;
 }
 
-void Ledger::moved(JobRecord& job, const store::EventRow& event, JobState to, store::Reads& reads) {
+void Ledger::moved(JobRecord& job, const store::EventRow& event, const store::JobEvent& told, store::Reads& reads) {
+  const auto to = told.state;
   count(job, job.state, -1);
   if (fair.judged && to == JobState::ready) {
     const auto row = reads.job(job.row.id);
@@ -180,11 +165,13 @@ void Ledger::moved(JobRecord& job, const store::EventRow& event, JobState to, st
     case EventType::job_retrying:
       return hit(Path::retried);
     case EventType::job_failed: {
-      const auto reason = text_in(event.data, "\"reason\":\"");
-      if (reason == "poison") job.reason = model::Reason::poison, hit(Path::poison);
-      if (reason == "internal") hit(Path::never_started);
-      if (reason == "maxAttempts") hit(Path::attempts_used_up);
-      if (reason == "queueTimeout") hit(Path::queue_timeout);
+      using model::Reason;
+      const auto* failed = std::get_if<store::FailedForGood>(&told.news);
+      const auto reason = failed == nullptr ? Reason::none : failed->reason;
+      if (reason == Reason::poison) job.reason = Reason::poison, hit(Path::poison);
+      if (reason == Reason::internal) hit(Path::never_started);
+      if (reason == Reason::maxAttempts) hit(Path::attempts_used_up);
+      if (reason == Reason::queueTimeout) hit(Path::queue_timeout);
       break;
     }
     case EventType::job_cancelled:
@@ -307,6 +294,21 @@ void Ledger::fetch_answered(Uuid host, const std::string& id, const hub::engine:
       violate("fetch", fmt::format("the repeat of fetch {} was answered without lease {}", id, lease.str()));
   }
   granted.merge(told);
+  const auto known = state.hosts.find(host);
+  if (known == state.hosts.end() || known->second.row.instance.empty()) return;
+  const auto& instance = scaling.machines[host] = known->second.row.instance;
+  if (!answer.leases.empty() && scaling.removed.contains(instance))
+    violate("scaler", fmt::format("machine {} is being removed, and gets a lease", instance));
+}
+
+void Ledger::machine_removed(const std::string& instance, const hub::engine::State& state) {
+  if (scaling.removed.insert(instance).second) hit(Path::machine_removed);
+  for (const auto& [seq, lease] : state.leases) {
+    const auto host = scaling.machines.find(lease.row.host);
+    if (host != scaling.machines.end() && host->second == instance)
+      violate("scaler",
+              fmt::format("machine {} is removed while lease {} is current on it", instance, lease.row.name.str()));
+  }
 }
 
 void Ledger::start_said(Uuid lease) {

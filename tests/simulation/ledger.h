@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "hub/engine/engine.h"
+#include "hub/engine/with_jobs.h"
 #include "hub/store/reads.h"
+#include "hub/store/with_jobs.h"
 #include "model/job_transitions.h"
 #include "simulation/fair_shares.h"
 #include "simulation/paths.h"
@@ -126,6 +128,16 @@ class Ledger {
   void fetch_answered(Uuid host, const std::string& id, const hub::engine::FetchAnswer& answer,
                       const hub::engine::State& state);
   void start_said(Uuid lease);
+
+  // ---- a fleet that sizes itself
+  struct Scaling {
+    std::int64_t epoch = 0;                // the newest that was given to a scaler
+    std::set<std::string> removed;         // machines: to be removed, by a commit that was told
+    std::map<Uuid, std::string> machines;  // by host
+    std::set<Uuid> drained_by_operator;    // hosts
+  } scaling;
+  // No lease is current on it then, nor ever again.
+  void machine_removed(const std::string& instance, const hub::engine::State& state);
   void holds(Uuid job, int attempt, Millis until);  // a host believes so
   void lets_go(Uuid job, int attempt);
   void accepted(const hub::engine::Completion& item);
@@ -143,9 +155,10 @@ class Ledger {
 
  private:
   void take_job_event(const store::EventRow& event, store::Reads& reads);
-  void tell_sick_hosts(const JobRecord& job, const store::EventRow& event, store::Reads& reads);
+  void tell_sick_hosts(const JobRecord& job, const store::EventRow& event, const store::JobEvent& told,
+                       store::Reads& reads);
   void made(const store::EventRow& event, store::Reads& reads);
-  void moved(JobRecord& job, const store::EventRow& event, model::JobState to, store::Reads& reads);
+  void moved(JobRecord& job, const store::EventRow& event, const store::JobEvent& told, store::Reads& reads);
   void granted(JobRecord& job, store::EventNo no);
   void count(const JobRecord& job, model::JobState state, int by);
 

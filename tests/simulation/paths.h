@@ -23,7 +23,8 @@ namespace geres::simulation {
   X(slices_resumed_after_crash) X(cancel_while_waiting) X(cancel_while_running) X(cancel_raced_with_finish) \
   X(retried) X(attempts_used_up) X(queue_timeout) X(poison) X(tenant_at_its_limit) X(batch_at_its_limit) \
   X(share_compared) X(given_back_unstarted) X(sick_host_rested) X(sick_host_avoided) X(sick_host_tried_again) \
-  X(never_started) X(progress_told) X(job_purged) X(events_purged) X(log_checkpointed)
+  X(never_started) X(progress_told) X(scaler_took_over) X(scaler_stale) X(host_retired) X(host_not_retired) \
+  X(machine_ordered) X(machine_kept) X(machine_removed) X(job_purged) X(events_purged) X(log_checkpointed)
 // clang-format on
 
 enum class Path {

@@ -16,12 +16,15 @@ constexpr Millis kSettle = 180'000;
 constexpr Millis kRetentionPasses = 9'000;
 constexpr std::uint64_t kStepsMax = 3'000'000;
 constexpr std::uint64_t kStepsBetweenLooks = 16;
+constexpr std::uint64_t kScalerDice = 0x5ca1'e5ca'1e5c'a1e5;
 
 }  // namespace
 
 World::World(std::uint64_t seed, bool traced)
     : dice_(seed),
+      scaler_dice_(seed ^ kScalerDice),
       plan_(dice_),
+      scaled_(!plan_.fair && scaler_dice_.percent(25)),
       trace_(timeline_, traced),
       network_(timeline_, dice_, plan_, ledger_),
       hub_(timeline_, dice_, plan_, ledger_, trace_) {}
@@ -75,6 +78,7 @@ void World::set_up() {
   hub_.start();
   set_up_tenants();
   set_up_hosts();
+  if (scaled_) set_up_scalers();
   set_up_trouble();
   for (auto& host : hosts_)
     if (host != hosts_.back()) timeline_.after(dice_.between(0, 300), [&host] { host->boot(); });
@@ -132,7 +136,39 @@ void World::set_up_hosts() {
   }
 }
 
+// Most hosts are machines of one pool, in which two scalers do what they like: never the last one, which is the good
+// one.
+void World::set_up_scalers() {
+  model::Pool pool;
+  pool.name = "pool";
+  auto& engine = hub_.engine();
+  engine.ask(hub::engine::PutPool{pool, {}}, [](auto) {});
+  while (engine.until_next() == 0) timeline_.step();
+  for (std::size_t i = 0; i + 1 < hosts_.size(); ++i)
+    if (scaler_dice_.percent(80)) hosts_[i]->be_machine(fmt::format("m{}", i));
+  for (const auto* name : {"scaler-1", "scaler-2"})
+    scalers_.push_back(
+        std::make_unique<Scaler>(timeline_, scaler_dice_, ledger_, network_, hub_, trace_, hosts_, name));
+  for (auto& scaler : scalers_) {
+    timeline_.after(scaler_dice_.between(0, 1'000), [&scaler] { scaler->start(); });
+    timeline_.after(scaler_dice_.between(1'000, plan_.busy),
+                    [this, &scaler] { scaler->freeze(scaler_dice_.between(200, 3'000)); });
+  }
+}
+
 // ---- trouble --------------------------------------------------------------------------------------------------------
+
+// By an operator.
+void World::set_host_mode(const std::string& host, model::HostMode mode) {
+  using hub::engine::HostInfo;
+  auto& drained = ledger_.scaling.drained_by_operator;
+  // Whether it happened may never be told, so from here on it may have.
+  if (mode == model::HostMode::run) drained.clear();
+  hub_.engine().ask(hub::engine::SetHostMode{host, mode},
+                    hub_.answer<HostInfo>([&drained, mode](Result<HostInfo>& info) {
+                      if (info && mode != model::HostMode::run) drained.insert(info->host.id);
+                    }));
+}
 
 void World::sometimes(int times, Timeline::Act act) {
   for (int i = 0; i < times; ++i)
@@ -188,7 +224,7 @@ void World::host_trouble() {
     const auto mode = dice_.percent(30)   ? model::HostMode::run
                       : dice_.percent(50) ? model::HostMode::drain
                                           : model::HostMode::stop;
-    hub_.engine().ask(hub::engine::SetHostMode{any_host().name(), mode}, [](auto) {});
+    set_host_mode(any_host().name(), mode);
   });
 }
 
@@ -219,6 +255,7 @@ void World::heal() {
   hub_.heal();
   for (auto& host : hosts_) host->heal();
   for (auto& client : clients_) client->heal();
+  for (auto& scaler : scalers_) scaler->heal();
   hosts_.back()->boot();
   // A pause may still be on its way, or its client repeats it until a hub that is busy with a slow disk has answered.
   for (const Millis delay : {Millis(0), Millis(5'000), Millis(20'000), Millis(45'000)})
@@ -226,8 +263,7 @@ void World::heal() {
   // Hosts that an operator had drained are wanted again.
   timeline_.after(200, [this] {
     if (!hub_.alive()) return;
-    for (auto& host : hosts_)
-      hub_.engine().ask(hub::engine::SetHostMode{host->name(), model::HostMode::run}, [](auto) {});
+    for (auto& host : hosts_) set_host_mode(host->name(), model::HostMode::run);
   });
 }
 

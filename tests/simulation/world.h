@@ -10,6 +10,7 @@
 
 #include "simulation/client.h"
 #include "simulation/host.h"
+#include "simulation/scaler.h"
 
 namespace geres::simulation {
 
@@ -33,6 +34,8 @@ class World {
   void set_up();
   void set_up_tenants();
   void set_up_hosts();
+  void set_up_scalers();
+  void set_host_mode(const std::string& host, model::HostMode mode);
   void set_up_trouble();
   void sometimes(int times, Timeline::Act act);
   void hub_trouble();
@@ -45,14 +48,16 @@ class World {
   void last_things();
   Host& any_host() { return *hosts_[dice_.draw(hosts_.size())]; }
 
-  Dice dice_;
+  Dice dice_, scaler_dice_;  // the scaler has its own, so that seeds without one go as ever
   Plan plan_;
+  const bool scaled_;
   Timeline timeline_;
   Ledger ledger_;
   Trace trace_;
   Network network_;
   Hub hub_;
   std::vector<std::unique_ptr<Host>> hosts_;  // the last one comes when all is well again
+  std::vector<std::unique_ptr<Scaler>> scalers_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::unique_ptr<Client>> operators_;
   bool healed_ = false;

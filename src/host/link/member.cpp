@@ -40,7 +40,8 @@ void Member::join() {
   call.body = json::write_text(body);
   call.headers.emplace_back(wire::kProtocolHeader, std::to_string(wire::kProtocol));
   for (const auto& [header, said] :
-       {std::pair(wire::kIsolationHeader, owner_.isolation()), std::pair(wire::kLimitsHeader, owner_.limits())})
+       {std::pair(wire::kIsolationHeader, owner_.isolation()), std::pair(wire::kLimitsHeader, owner_.limits()),
+        std::pair(wire::kPoolHeader, owner_.pool()), std::pair(wire::kInstanceHeader, owner_.instance())})
     if (!said.empty()) call.headers.emplace_back(header, said);
   link_.send(std::move(call), [this](const HubAnswer& answer) { registered(answer); });
 }

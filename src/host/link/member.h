@@ -30,6 +30,8 @@ class Member {
     virtual std::string token() const = 0;                // for the registration
     virtual std::string isolation() const { return {}; }  // wire::kIsolationHeader; empty: nothing to say
     virtual std::string limits() const { return {}; }     // wire::kLimitsHeader; likewise
+    virtual std::string pool() const { return {}; }       // wire::kPoolHeader, with …
+    virtual std::string instance() const { return {}; }   // … wire::kInstanceHeader; likewise
     virtual void joined() = 0;
     virtual void refused(Refusal why, const std::string& problem) = 0;
     virtual void gone() = 0;  // the hub forgot it: no lease is current, nothing can be reported

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/similar.h"
+#include "model/job.h"
 #include "wire/api/job_json.h"
 
 namespace geres::hub::api {
@@ -62,6 +63,20 @@ awaitable<Result<model::Job>> visible_job(Call& call, Uuid id) {
   auto job = co_await blocking(call, read);
   if (!job || !call.who.sees(job->spec.tenant)) co_return no_such_job(id.str());
   co_return std::move(*job);
+}
+
+awaitable<Result<JobGlance>> glance_at_job(Call& call, Uuid id) {
+  auto read = [&call, id] { return find_job(call.api, id); };
+  auto job = co_await blocking(call, read);
+  if (!job || !call.who.sees(job->tenant)) co_return no_such_job(id.str());
+  co_return std::move(*job);
+}
+
+std::optional<JobGlance> find_job(Api& api, Uuid id) {
+  auto job = api.reads.job(id);
+  if (!job) return std::nullopt;
+  auto& status = job->status;
+  return JobGlance{std::move(job->spec.tenant), status.state, status.attempt, std::move(status.files_left_out)};
 }
 
 json::object show_job_here(Api& api, const model::Job& job) {

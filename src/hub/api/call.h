@@ -172,6 +172,15 @@ std::string list_text(json::array items, const std::string& next);         // th
 
 // The job if the caller may see it, else unknownJob.
 awaitable<Result<model::Job>> visible_job(Call& call, Uuid id);
+// The same for who asks for something of a job: its files, its log.
+struct JobGlance {
+  std::string tenant;
+  model::JobState state = model::JobState::ready;
+  int attempt = 0;
+  model::FilesLeftOut files_left_out;
+};
+awaitable<Result<JobGlance>> glance_at_job(Call& call, Uuid id);
+std::optional<JobGlance> find_job(Api& api, Uuid id);  // whoever asks; blocking
 awaitable<json::object> show_job(Call& call, const model::Job& job);
 json::object show_job_here(Api& api, const model::Job& job);  // may block, so on a worker thread
 // The tenant that is used where none is named; empty: none.

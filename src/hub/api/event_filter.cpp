@@ -49,8 +49,8 @@ Result<events::Filter> event_filter_of_query(Api& api, const Identity& who, cons
   if (!jobs) return jobs.error();
   for (const auto& text : *jobs) {
     const auto id = parse_uuid(text);
-    const auto job = id ? api.reads.job(*id) : std::nullopt;
-    if (!job || !who.sees(job->spec.tenant)) return about(no_such_job(shown(text)), "job");
+    const auto job = id ? find_job(api, *id) : std::nullopt;
+    if (!job || !who.sees(job->tenant)) return about(no_such_job(shown(text)), "job");
     filter.jobs.push_back(*id);
   }
   const auto batches = words(query, "batch");

@@ -16,14 +16,14 @@ awaitable<Answered> list_job_files(Call& call) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
   const auto id = job_id(call);
   if (!id) co_return id.error();
-  const auto job = co_await visible_job(call, *id);
+  const auto job = co_await glance_at_job(call, *id);
   if (!job) co_return job.error();
   auto read = [&] { return call.api.reads.files(*id); };
   const auto files = co_await blocking(call, read);
   json::array items;
   for (const auto& file : files) items.push_back(wire::file_json(file));
   json::object body{{"items", std::move(items)}};
-  wire::put_files_left_out(body, job->status.files_left_out);
+  wire::put_files_left_out(body, job->files_left_out);
   co_return json_response(200, body);
 }
 
@@ -31,7 +31,7 @@ awaitable<Answered> get_job_file(Call& call) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
   const auto id = job_id(call);
   if (!id) co_return id.error();
-  const auto job = co_await visible_job(call, *id);
+  const auto job = co_await glance_at_job(call, *id);
   if (!job) co_return job.error();
   const auto& path = call.capture("path");
   auto read = [&] { return call.api.reads.files(*id); };
@@ -40,7 +40,7 @@ awaitable<Answered> get_job_file(Call& call) {
   if (file == files.end())
     co_return fail(Code::unknownFile, fmt::format("the job left no file '{}'", path), {},
                    fmt::format("GET /v1/jobs/{}/files lists what it left", id->str()));
-  co_return co_await send_blob(call, job->spec.tenant, file->sha256, path);
+  co_return co_await send_blob(call, job->tenant, file->sha256, path);
 }
 
 awaitable<Answered> put_file(Call& call) {

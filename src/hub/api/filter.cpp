@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/similar.h"
 #include "hub/api/query.h"
-#include "wire/api/job_spec.h"
+#include "wire/api/text_checks.h"
 
 namespace geres::hub::api {
 namespace {

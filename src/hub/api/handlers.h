@@ -59,6 +59,29 @@ awaitable<Answered> get_host(Call& call);
 awaitable<Answered> drain_host(Call& call);
 awaitable<Answered> resume_host(Call& call);
 
+// scaler.cpp: a fleet that sizes itself
+awaitable<Answered> get_scaler(Call& call);
+awaitable<Answered> take_scaler_lease(Call& call);
+awaitable<Answered> list_decisions(Call& call);
+awaitable<Answered> list_machines(Call& call);
+awaitable<Answered> list_pools(Call& call);
+awaitable<Answered> get_pool(Call& call);
+awaitable<Answered> put_pool(Call& call);
+awaitable<Answered> delete_pool(Call& call);
+awaitable<Answered> pause_pool(Call& call);
+awaitable<Answered> resume_pool(Call& call);
+awaitable<Answered> scale_pool(Call& call);
+awaitable<Answered> get_pool_book(Call& call);
+awaitable<Answered> record_scaling(Call& call);
+awaitable<Answered> post_join_token(Call& call);
+awaitable<Answered> drain_hosts(Call& call);
+awaitable<Answered> resume_hosts(Call& call);
+awaitable<Answered> retire_host(Call& call);
+
+// demand.cpp
+awaitable<Answered> get_demand(Call& call);
+awaitable<Answered> get_scaler_metric(Call& call);
+
 // host_calls.cpp: for hosts
 awaitable<Answered> register_host(Call& call);
 awaitable<Answered> host_fetch(Call& call);

@@ -13,9 +13,11 @@
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
 #include "hub/api/transfer.h"
+#include "hub/engine/with_jobs.h"
 #include "model/names.h"
 #include "wire/api/job_json.h"
-#include "wire/api/job_spec.h"
+#include "wire/api/pool_json.h"
+#include "wire/api/text_checks.h"
 #include "wire/host/host_protocol.h"
 
 namespace geres::hub::api {
@@ -75,6 +77,27 @@ Result<void> read_limits(const http::Request& request, model::Host& host) {
                   {}, "memory=HELD, processes=HELD, each one cgroup2, cgroup1 or watched");
     (name == "memory" ? host.memory_held : host.processes_held) = held;
   }
+  return {};
+}
+
+// Both or neither. A token of certain tenants speaks for machines of a pool for these alone. Blocking.
+Result<void> read_machine(Api& api, const Identity& who, const http::Request& request, model::Host& host) {
+  const auto pool = request.headers.get(wire::kPoolHeader), instance = request.headers.get(wire::kInstanceHeader);
+  if (!pool && !instance) return {};
+  if (!pool || !instance)
+    return fail(Code::badValue,
+                fmt::format("the headers {} and {} belong together", wire::kPoolHeader, wire::kInstanceHeader), {},
+                "name the machine's pool and what its provider calls it, or neither");
+  if (auto ok = model::check_name(*pool, "pool name", wire::kPoolHeader); !ok) return ok;
+  if (auto ok = wire::check_mark(*instance, "instance", std::string(wire::kInstanceHeader)); !ok) return ok;
+  host.pool = *pool;
+  host.instance = *instance;
+  if (who.all_tenants()) return {};
+  const auto row = api.reads.pool(host.pool);
+  const auto* tenants = row && row->settings.like.tenants ? &*row->settings.like.tenants : nullptr;
+  if (tenants == nullptr || !std::all_of(tenants->begin(), tenants->end(), [&](const auto& t) { return who.sees(t); }))
+    return fail(Code::forbidden, fmt::format("token '{}' is not for the tenants of pool '{}'", who.name, host.pool), {},
+                "use a token for the pool's tenants");
   return {};
 }
 
@@ -356,6 +379,8 @@ awaitable<Answered> register_host(Call& call) {
   auto look = [&] { return earlier_life(call.api, call.who, *shape); };
   const auto replaces = co_await blocking(call, look);
   if (!replaces) co_return replaces.error();
+  auto look_at_machine = [&] { return read_machine(call.api, call.who, call.request, what.host); };
+  if (auto ok = co_await blocking(call, look_at_machine); !ok) co_return ok.error();
   what.replaces = *replaces;
   const auto host = co_await ask_engine(call, std::move(what));
   if (!host) co_return host.error();

@@ -11,9 +11,11 @@
 #include "hub/api/handlers.h"
 #include "hub/api/pieces.h"
 #include "hub/api/query.h"
+#include "hub/engine/with_jobs.h"
 #include "model/job_transitions.h"
 #include "wire/api/job_json.h"
-#include "wire/api/job_spec.h"
+#include "wire/api/job_view.h"
+#include "wire/api/text_checks.h"
 
 namespace geres::hub::api {
 namespace {

@@ -9,6 +9,7 @@
 #include "hub/api/pieces.h"
 #include "hub/api/query.h"
 #include "hub/api/submit.h"
+#include "hub/engine/with_jobs.h"
 #include "wire/api/legacy_json.h"
 
 namespace geres::hub::api {

@@ -40,16 +40,16 @@ awaitable<void> follow(std::shared_ptr<LogView> view, http::StreamWriter& out) {
   const auto subscription =
       view->api.feed.subscribe(view->job, events::Feed::changed | events::Feed::log, [bell] { bell.ring(); });
   while (true) {
-    auto read = [&view] { return view->api.reads.job(view->job); };
+    auto read = [&view] { return find_job(view->api, view->job); };
     const auto job = co_await http::run_on(view->api.pool, read);
     if (!job) co_return;
     if (view->attempt > 0 && !co_await send_rest(*view, out)) co_return;
-    if (job->status.attempt > view->attempt) {
+    if (job->attempt > view->attempt) {
       ++view->attempt;
       view->offset = 0;
       continue;
     }
-    if (model::ended(job->status.state)) co_return;
+    if (model::ended(job->state)) co_return;
     co_await bell.wait(view->request.cancellation, kLookAgain);
     if (view->request.cancellation.cancelled() || !view->api.access.current(view->who, view->api.clock.wall()))
       co_return;
@@ -84,14 +84,14 @@ awaitable<Answered> get_log(Call& call) {
   if (!following) co_return following.error();
   const auto id = job_id(call);
   if (!id) co_return id.error();
-  const auto job = co_await visible_job(call, *id);
+  const auto job = co_await glance_at_job(call, *id);
   if (!job) co_return job.error();
   // A follower may name the next attempt in advance, so as to miss nothing of it.
-  if (*attempt && **attempt > job->status.attempt + (*following ? 1 : 0))
-    co_return fail(Code::notFound, fmt::format("the job has had {} attempts", job->status.attempt), "attempt");
+  if (*attempt && **attempt > job->attempt + (*following ? 1 : 0))
+    co_return fail(Code::notFound, fmt::format("the job has had {} attempts", job->attempt), "attempt");
 
   auto view = std::make_shared<LogView>(call.api, call.request, call.who, *id);
-  view->attempt = int(attempt->value_or(job->status.attempt));
+  view->attempt = int(attempt->value_or(job->attempt));
   view->stream = *stream;
   view->offset = offset->value_or(0);
   if (*tail) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/api/pieces.h"
 
+#include "model/job.h"
+
 namespace geres::hub::api {
 namespace {
 

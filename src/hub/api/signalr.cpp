@@ -12,6 +12,7 @@
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
 #include "hub/signalr/connections.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::api {
 namespace {

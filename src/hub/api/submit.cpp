@@ -8,8 +8,10 @@
 
 #include "base/bytes.h"
 #include "hub/api/event_filter.h"
+#include "hub/engine/with_jobs.h"
 #include "hub/webhooks/target.h"
 #include "wire/api/job_json.h"
+#include "wire/api/text_checks.h"
 
 namespace geres::hub::api {
 namespace {

@@ -11,6 +11,7 @@
 #include "hub/api/metrics.h"
 #include "hub/api/query.h"
 #include "metrics/page.h"
+#include "model/job.h"
 #include "model/job_transitions.h"
 #include "wire/api/job_json.h"
 #include "wire/api/things.h"

@@ -5,13 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json/serialize.hpp>
-#include <boost/json/string.hpp>
 #include <cmath>
 
 #include "base/duration.h"
 #include "hub/engine/charging.h"
 #include "hub/engine/host_trouble.h"
+#include "hub/engine/with_jobs.h"
 
 namespace geres::hub::engine {
 
@@ -21,12 +20,6 @@ using model::Reason;
 using store::EventType;
 
 namespace {
-
-std::string progress_data(const model::Progress& progress) {
-  return fmt::format(R"("progress":{{"percent":{},"message":{}}})",
-                     progress.percent ? std::to_string(*progress.percent) : "null",
-                     boost::json::serialize(boost::json::value(progress.message)));
-}
 
 // Exponential, capped, and spread by a tenth either way so that jobs that failed together do not come back together.
 Millis retry_pause(const model::Backoff& backoff, int failures, Random& random) {
@@ -48,6 +41,11 @@ std::string lost_error(Outcome outcome, const std::string& host) {
 }
 
 }  // namespace
+
+LeaseState::LeaseState() : job(std::make_unique<model::Job>()) {}
+LeaseState::LeaseState(LeaseState&&) noexcept = default;
+LeaseState& LeaseState::operator=(LeaseState&&) noexcept = default;
+LeaseState::~LeaseState() = default;
 
 LeaseState* Attempts::current(Uuid name) {
   const auto found = state_.leases.find(name.seq());
@@ -77,9 +75,9 @@ Granted Attempts::grant(model::Job job, LaneState& lane, HostState& host) {
   auto& lease = state_.leases[job.id.seq()];
   lease = {};
   lease.row = row;
-  lease.job = job;
-  lease.job.spec.parameters.clear();
-  lease.job.spec.inputs.clear();
+  *lease.job = job;
+  lease.job->spec.parameters.clear();
+  lease.job->spec.inputs.clear();
   lease.lane = &lane;
   lease.deadline = now_.lease + row.ttl;
   state_.deadlines.emplace(lease.deadline, row.name);
@@ -102,13 +100,13 @@ Granted Attempts::grant(model::Job job, LaneState& lane, HostState& host) {
 }
 
 void Attempts::start(LeaseState& lease) {
-  if (lease.job.status.state != JobState::leased) return;  // told already
-  book_.start(lease.job);
+  if (lease.job->status.state != JobState::leased) return;  // told already
+  book_.start(*lease.job);
   out_.observed.push_back({.what = Observed::What::started,
-                           .type = lease.job.spec.type,
-                           .seconds = double(now_.wall - lease.job.status.ready_at) / 1000});
-  lease.row.started_at = lease.job.status.started_at;
-  lease.row.version = lease.job.status.version;
+                           .type = lease.job->spec.type,
+                           .seconds = double(now_.wall - lease.job->status.ready_at) / 1000});
+  lease.row.started_at = lease.job->status.started_at;
+  lease.row.version = lease.job->status.version;
   store_.put(lease.row);
   if (const auto host = state_.hosts.find(lease.row.host);
       host != state_.hosts.end() && host->second.health.started()) {
@@ -120,21 +118,21 @@ void Attempts::start(LeaseState& lease) {
 // ---- at work --------------------------------------------------------------------------------------------------------
 
 void Attempts::store_progress(LeaseState& lease) {
-  lease.job.status.progress = *lease.unwritten_progress;
+  lease.job->status.progress = *lease.unwritten_progress;
   lease.row.progress = *lease.unwritten_progress;
   lease.unwritten_progress.reset();
   lease.progress_written = now_.monotonic;
-  lease.row.version = ++lease.job.status.version;
+  lease.row.version = ++lease.job->status.version;
   store_.put(lease.row);
-  events_.emit(EventType::job_progressed, lease.job, progress_data(*lease.row.progress));
+  events_.emit(EventType::job_progressed, *lease.job, store::Progressed{*lease.row.progress});
 }
 
 // The first at once, then the newest at most once a pause.
 void Attempts::take_progress(LeaseState& lease, const model::Progress& progress) {
   const bool waits = lease.unwritten_progress.has_value();
   lease.unwritten_progress = progress;
-  if (!progress.percent && lease.job.status.progress)
-    lease.unwritten_progress->percent = lease.job.status.progress->percent;
+  if (!progress.percent && lease.job->status.progress)
+    lease.unwritten_progress->percent = lease.job->status.progress->percent;
   const Millis next = lease.progress_written + options_.progress_pause;
   if (lease.progress_written == 0 || next <= now_.monotonic) {
     if (waits) state_.progress_due.erase({next, lease.row.job.seq()});
@@ -159,10 +157,10 @@ void Attempts::request_cancel(LeaseState& lease, const CancelWhat& what) {
   if (!lease.row.cancel_requested_at) {
     lease.row.cancel_requested_at = now_.wall;
     lease.row.cancel_reason = what.reason;
-    lease.job.status.cancel_requested_at = now_.wall;
+    lease.job->status.cancel_requested_at = now_.wall;
   }
   lease.row.cancel_grace = what.grace;
-  lease.row.version = ++lease.job.status.version;
+  lease.row.version = ++lease.job->status.version;
   lease.cancel_confirmed = false;
   if (const auto host = state_.hosts.find(lease.row.host); host != state_.hosts.end())
     host->second.cancels_told.erase(lease.row.job.seq());
@@ -179,7 +177,7 @@ bool Attempts::cancel(model::Job& job, const CancelWhat& what) {
   }
   const bool first = !lease->second.row.cancel_requested_at;
   request_cancel(lease->second, what);
-  job.status = lease->second.job.status;
+  job.status = lease->second.job->status;
   return first;
 }
 
@@ -191,6 +189,7 @@ void Attempts::give_back_slots(LeaseState& lease) {
   const auto seq = lease.row.job.seq();
   if (const auto host = state_.hosts.find(lease.row.host); host != state_.hosts.end()) {
     host->second.leases.erase(seq);
+    if (host->second.leases.empty()) host->second.idle_since = now_.wall;
     state_.changed(host->second);
     host->second.cancels_told.erase(seq);
     host->second.slots_used -= needs.slots;
@@ -213,13 +212,13 @@ void Attempts::give_back_slots(LeaseState& lease) {
 
 void Attempts::end(LeaseState& lease, Outcome outcome, const Completion* item) {
   if (lease.unwritten_progress) {
-    lease.job.status.progress = *lease.unwritten_progress;
-    ++lease.job.status.version;
-    events_.emit(EventType::job_progressed, lease.job, progress_data(*lease.unwritten_progress));
+    lease.job->status.progress = *lease.unwritten_progress;
+    ++lease.job->status.version;
+    events_.emit(EventType::job_progressed, *lease.job, store::Progressed{*lease.unwritten_progress});
   }
   const Millis took = now_.monotonic - lease.charge.begun;
   give_back_slots(lease);
-  auto job = std::move(lease.job);
+  auto job = std::move(*lease.job);
   auto& lane = *lease.lane;
   const bool cancel_requested = lease.row.cancel_requested_at.has_value();
   auto& status = job.status;
@@ -295,7 +294,7 @@ void Attempts::settle_job(model::Job& job, LaneState& lane, Outcome outcome, boo
 void Attempts::ready_again(model::Job& job, LaneState& lane) {
   auto* home = &lane;
   if (lane.row.key.avoid != job.status.trouble.avoid) {
-    const auto where = lanes_.lane_of(job);
+    const auto where = book_.lane_of(job);
     if (where) home = *where;
     job.status.trouble.avoid = home->row.key.avoid;
   }

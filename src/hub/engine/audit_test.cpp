@@ -253,7 +253,7 @@ std::vector<Case> cases() {
        "INSERT INTO host SELECT " + other_id +
            ", name, secret_sha256, address, slots, memory, labels, types, tenants,"
            " packages, containment, mode, joined_at, isolation,"
-           " memory_held, processes_held FROM host WHERE name = 'h'",
+           " memory_held, processes_held, pool, instance, mode_by, mode_reason FROM host WHERE name = 'h'",
        "'name=''h'''"},
 
       {"reason-misplaced", set("reason = 1", "ready"), of_ready},
@@ -336,6 +336,26 @@ std::vector<Case> cases() {
       {"delivery-ahead", "UPDATE webhook_delivery SET event = 1000000", ""},
       {"delivery-of-another-tenant", "UPDATE webhook SET tenant = 'globex' WHERE for_jobs = 1", ""},
       {"cursor-ahead", "UPDATE cursor SET at = 1000000", "'name=''amqp'''"},
+      {"machine-taken-from-a-job",
+       "UPDATE host SET mode = 2, pool = 'cpu', instance = 'm' WHERE id = (SELECT host FROM lease LIMIT 1);"
+       " INSERT INTO machine VALUES('cpu', 'm', 3, NULL, NULL, 1, 1, NULL, NULL);"
+       " INSERT INTO pool VALUES('cpu', 1, '{}', 0, 0, NULL, NULL)",
+       ""},
+      {"machine-gone-but-served",
+       "UPDATE host SET pool = 'cpu', instance = 'm' WHERE id NOT IN (SELECT host FROM lease);"
+       " INSERT INTO machine VALUES('cpu', 'm', 4, NULL, NULL, 1, 1, 1, NULL)",
+       ""},
+      {"host-without-machine",
+       "UPDATE host SET pool = 'cpu', instance = 'm'; INSERT INTO pool VALUES('cpu', 1, '{}', 0, 0, NULL, NULL)", ""},
+      {"machine-of-no-pool", "INSERT INTO machine VALUES('cpu', 'm', 2, NULL, NULL, 1, 1, NULL, NULL)",
+       "'pool=''cpu'' AND instance=''m'''"},
+      {"machine-damaged", "INSERT INTO machine VALUES('cpu', 'm', 2, NULL, NULL, 1, 1, 1, NULL)",
+       "'pool=''cpu'' AND instance=''m'''"},
+      {"intent-damaged", "INSERT INTO scaler_intent VALUES('r', 'cpu', 4, 0, '[]', 0, NULL, 1)", "'request=''r'''"},
+      {"decision-damaged",
+       "INSERT INTO scaler_decision VALUES(1, 'cpu', 1, 2, 0, '{}', 'fixed', 0, 0, 0, NULL, NULL, NULL)", "'id=1'"},
+      {"pool-damaged", "INSERT INTO pool VALUES('cpu', 1, '{}', 0, 0, 5, NULL)", "'name=''cpu'''"},
+      {"scaler-row", "INSERT INTO scaler VALUES(1, '', 1)", "'id=1'"},
       {"file-is-damaged",
        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX job_dead ON job(state, seq, reason,"
        " tenant) WHERE state >= 5' WHERE name = 'job_dead'",
@@ -379,7 +399,7 @@ TEST_F(EngineAudit, EveryRuleFindsItsRowAndNoOtherDoes) {
     tried.insert(one.rule);
   }
   for (const auto rules : {store::sqlite::place_rules(), store::sqlite::history_rules(), store::sqlite::event_rules(),
-                           store::sqlite::webhook_rules()})
+                           store::sqlite::webhook_rules(), store::sqlite::scaler_rules()})
     for (const auto& rule : rules) EXPECT_TRUE(tried.contains(rule.name)) << rule.name << " is not tried";
 }
 

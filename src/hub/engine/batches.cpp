@@ -10,12 +10,8 @@ using store::EventType;
 
 namespace {
 
-std::string batch_data(const model::Batch& batch) {
-  const char* state = batch.state == model::BatchState::open     ? "open"
-                      : batch.state == model::BatchState::closed ? "closed"
-                                                                 : "cancelled";
-  return fmt::format(R"({{"name":"{}","state":"{}","priority":{},"paused":{}}})", batch.name, state, batch.priority,
-                     batch.paused);
+store::BatchEvent event_of(const model::Batch& batch) {
+  return {batch.name, batch.state, batch.priority, batch.paused};
 }
 
 Error no_batch(const std::string& text) {
@@ -73,7 +69,7 @@ Result<model::Batch> Batches::create(const Caller& caller, const NewBatch& wante
   state_.batches[row.id].row = row;
   state_.batch_names[{row.tenant, row.name}] = row.id;
   store_.changes().batches.push_back(row);
-  events_.emit(EventType::batch_created, row.id, row.tenant, batch_data(row));
+  events_.emit(EventType::batch_created, row.id, row.tenant, event_of(row));
   return row;
 }
 
@@ -87,7 +83,7 @@ Result<model::Batch> Batches::close(const Caller& caller, const std::string& tex
   if (batch.row.state != model::BatchState::open) return batch.row;
   batch.row.state = model::BatchState::closed;
   store_.changes().batches.push_back(batch.row);
-  events_.emit(EventType::batch_closed, batch.row.id, batch.row.tenant, batch_data(batch.row));
+  events_.emit(EventType::batch_closed, batch.row.id, batch.row.tenant, event_of(batch.row));
   events_.emit_if_completed(batch);
   return batch.row;
 }
@@ -104,7 +100,7 @@ Result<model::Batch> Batches::cancel(const Caller& caller, const std::string& te
   batch.row.state = model::BatchState::cancelled;
   state_.board.touch(batch);
   store_.changes().batches.push_back(batch.row);
-  events_.emit(EventType::batch_cancelled, batch.row.id, batch.row.tenant, batch_data(batch.row));
+  events_.emit(EventType::batch_cancelled, batch.row.id, batch.row.tenant, event_of(batch.row));
   store::JobFilter filter;
   filter.batch = batch.row.id;
   filter.states = {model::JobState::scheduled, model::JobState::ready, model::JobState::leased,

@@ -3,6 +3,7 @@
 // against schedule() over views made for it alone (Options::check_passes). Whoever forgets to touch what it changes
 // shows here.
 #include "hub/engine/engine_fixture.h"
+#include "model/job.h"
 
 namespace geres::hub::engine {
 namespace {

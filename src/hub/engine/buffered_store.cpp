@@ -2,6 +2,8 @@
 // Rows gather in Changes; counters are summed up and become rows when they are handed over.
 #include "hub/engine/buffered_store.h"
 
+#include "hub/store/with_jobs.h"
+
 namespace geres::hub::engine {
 
 namespace {
@@ -15,6 +17,10 @@ void hand_over(auto& fates, auto& put, auto& removed) {
 }
 
 }  // namespace
+
+BufferedStore::BufferedStore(store::Store& store) : store_(store) {}
+BufferedStore::BufferedStore(BufferedStore&&) noexcept = default;
+BufferedStore::~BufferedStore() = default;
 
 void BufferedStore::insert(const model::Job& job) {
   changes_.jobs.push_back(job);
@@ -90,6 +96,13 @@ std::size_t BufferedStore::purge_deliveries(Uuid webhook, bool all, Millis befor
                                             std::size_t max) {
   flush();
   const auto gone = store_.purge_deliveries(webhook, all, before, dead_max, max);
+  wrote_ |= gone > 0;
+  return gone;
+}
+
+std::size_t BufferedStore::purge_scaler(Millis before, std::size_t max) {
+  flush();
+  const auto gone = store_.purge_scaler(before, max);
   wrote_ |= gone > 0;
   return gone;
 }

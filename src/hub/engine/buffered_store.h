@@ -16,7 +16,9 @@ namespace geres::hub::engine {
 
 class BufferedStore {
  public:
-  explicit BufferedStore(store::Store& store) : store_(store) {}
+  explicit BufferedStore(store::Store& store);
+  BufferedStore(BufferedStore&&) noexcept;
+  ~BufferedStore();
 
   // ---- writing
   // Rows to write. What has a verb of its own below goes through that.
@@ -54,6 +56,7 @@ class BufferedStore {
   std::size_t purge_events(store::EventNo keep_from, Millis before, Millis now, std::size_t max);
   store::Store::KeySlice purge_list_keys(Millis before, store::Store::KeyPlace after, std::size_t max);
   std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max, std::size_t max);
+  std::size_t purge_scaler(Millis before, std::size_t max);
 
  private:
   // What becomes of one row: taken away, written, or first the one and then the other.

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "hub/engine/engine_fixture.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::engine {
 namespace {

@@ -9,6 +9,7 @@
 #include "hub/engine/command.h"
 #include "hub/engine/engine.h"
 #include "hub/engine/tick.h"
+#include "hub/engine/with_jobs.h"
 
 namespace geres::hub::engine {
 

@@ -3,6 +3,7 @@
 #include "hub/engine/due.h"
 
 #include "base/log.h"
+#include "model/job.h"
 
 namespace geres::hub::engine {
 
@@ -22,7 +23,7 @@ void Due::promote_due() {
       store_.remove_scheduled(job.id.seq());
       continue;
     }
-    auto where = lanes_.lane_of(job);
+    auto where = book_.lane_of(job);
     if (!where) {  // the tenant has too many lanes: look again in a second
       book_.make_scheduled({job.id.seq(), now_.engine + 1'000, false, 1'000});
       continue;

@@ -8,13 +8,12 @@ namespace geres::hub::engine {
 
 class Due {
  public:
-  Due(Round& round, Lanes& lanes, JobBook& book)
+  Due(Round& round, JobBook& book)
       : round_(round),
         state_(round.state),
         store_(round.store),
         options_(round.options),
         now_(round.now),
-        lanes_(lanes),
         book_(book) {}
 
   // ---- steps
@@ -27,7 +26,6 @@ class Due {
   BufferedStore& store_;
   const Options& options_;
   const Now& now_;
-  Lanes& lanes_;
   JobBook& book_;
 };
 

@@ -14,8 +14,10 @@
 
 #include "hub/engine/engine.h"
 #include "hub/engine/state.h"
+#include "hub/engine/with_jobs.h"
 #include "hub/store/sqlite/memory_vfs.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::engine {
 

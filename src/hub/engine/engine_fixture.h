@@ -13,7 +13,9 @@
 #include "hub/engine/faulty_store.h"
 #include "hub/engine/snapshot.h"
 #include "hub/engine/state.h"
+#include "hub/engine/with_jobs.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::engine {
 

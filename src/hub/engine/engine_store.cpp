@@ -49,7 +49,7 @@ void Engine::load() {
   log_ = state_->log;
   lease_index_.clear();
   for (const auto& [seq, lease] : state_->leases)
-    lease_index_[lease.row.name] = {lease.row.job, lease.row.host, lease.job.spec.tenant, lease.row.attempt};
+    lease_index_[lease.row.name] = {lease.row.job, lease.row.host, lease.lane->row.key.tenant, lease.row.attempt};
 }
 
 // Fetches stay open while the state is read anew: each is its host's newest.

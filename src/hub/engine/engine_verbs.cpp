@@ -6,6 +6,7 @@
 #include "hub/engine/command.h"
 #include "hub/engine/engine.h"
 #include "hub/engine/tick.h"
+#include "hub/engine/with_jobs.h"
 
 namespace geres::hub::engine {
 
@@ -89,6 +90,33 @@ Result<model::Host> run(Tick& tick, const RegisterHost& v) {
 Result<HostInfo> run(Tick& tick, const SetHostMode& v) {
   return tick.hosts.set_mode(v.host, v.mode);
 }
+Result<model::Pool> run(Tick& tick, const PutPool& v) {
+  return tick.scaling.put_pool(v.pool, v.version);
+}
+Result<std::optional<model::Pool>> run(Tick& tick, const DeletePool& v) {
+  return tick.scaling.delete_pool(v.pool, v.version, v.drain);
+}
+Result<model::Pool> run(Tick& tick, const PausePool& v) {
+  return tick.scaling.pause_pool(v.pool, v.version, v.paused);
+}
+Result<model::Pool> run(Tick& tick, const ScalePool& v) {
+  return tick.scaling.scale_pool(v.pool, v.version, v.scale);
+}
+Result<ScalerLease> run(Tick& tick, const TakeScaler& v) {
+  return tick.scaling.take(v.holder, v.epoch);
+}
+Result<Recorded> run(Tick& tick, const RecordScaling& v) {
+  return tick.scaling.record(v);
+}
+Result<std::vector<HostInfo>> run(Tick& tick, const MoveHosts& v) {
+  return tick.scaling.move_hosts(v);
+}
+Result<HostInfo> run(Tick& tick, const RetireHost& v) {
+  return tick.scaling.retire(v.epoch, v.host);
+}
+Result<model::Token> run(Tick& tick, const CreateJoinToken& v) {
+  return tick.scaling.create_join_token(v);
+}
 Result<ReportAnswer> run(Tick& tick, const ReportCall& v) {
   return tick.reporting.report(v);
 }
@@ -121,7 +149,7 @@ template <class Verb>
 constexpr bool kGrows =
     std::is_same_v<Verb, Submit> || std::is_same_v<Verb, RedriveJob> || std::is_same_v<Verb, CreateBatch> ||
     std::is_same_v<Verb, PutTenant> || std::is_same_v<Verb, PutPackage> || std::is_same_v<Verb, CreateToken> ||
-    std::is_same_v<Verb, CreateWebhook>;
+    std::is_same_v<Verb, CreateWebhook> || std::is_same_v<Verb, PutPool>;
 
 // ---- when it is answered --------------------------------------------------------------------------------------------
 
@@ -308,6 +336,15 @@ template void Engine::ask(RegisterHost, Answer<model::Host>);
 template void Engine::ask(FetchCall, Answer<FetchAnswer>);
 template void Engine::ask(ReportCall, Answer<ReportAnswer>);
 template void Engine::ask(SetHostMode, Answer<HostInfo>);
+template void Engine::ask(PutPool, Answer<model::Pool>);
+template void Engine::ask(DeletePool, Answer<std::optional<model::Pool>>);
+template void Engine::ask(PausePool, Answer<model::Pool>);
+template void Engine::ask(ScalePool, Answer<model::Pool>);
+template void Engine::ask(TakeScaler, Answer<ScalerLease>);
+template void Engine::ask(RecordScaling, Answer<Recorded>);
+template void Engine::ask(MoveHosts, Answer<std::vector<HostInfo>>);
+template void Engine::ask(RetireHost, Answer<HostInfo>);
+template void Engine::ask(CreateJoinToken, Answer<model::Token>);
 
 void Engine::abandon_fetch(Uuid host, std::string fetch_id, Millis received_at) {
   post(std::make_unique<AbandonCommand>(host, std::move(fetch_id), received_at));

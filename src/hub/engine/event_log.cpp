@@ -2,9 +2,7 @@
 // A job's own webhook is a delivery that is written in the transaction of its event.
 #include "hub/engine/event_log.h"
 
-#include <fmt/format.h>
-
-#include "model/job_transitions.h"
+#include "model/job.h"
 
 namespace geres::hub::engine {
 
@@ -21,7 +19,7 @@ void EventLog::append(store::EventRow event) {
   out_.events.push_back(std::move(event));
 }
 
-void EventLog::emit(store::EventType type, const model::Job& job, std::string extra) {
+void EventLog::emit(store::EventType type, const model::Job& job, store::JobNews news) {
   store::EventRow event;
   event.no = ++state_.last_event;
   event.type = type;
@@ -29,13 +27,12 @@ void EventLog::emit(store::EventType type, const model::Job& job, std::string ex
   event.tenant = job.spec.tenant;
   event.batch = job.spec.batch;
   event.at = now_.wall;
-  event.data = fmt::format(R"({{"state":"{}","version":{},"attempt":{}{}{}}})", model::state_name(job.status.state),
-                           job.status.version, job.status.attempt, extra.empty() ? "" : ",", extra);
+  event.data = store::JobEvent{job.status.state, job.status.version, job.status.attempt, std::move(news)};
   if (!job.spec.webhook.url.empty()) deliver(job, event);
   append(std::move(event));
 }
 
-void EventLog::emit(store::EventType type, Uuid subject, const std::string& tenant, std::string data) {
+void EventLog::emit(store::EventType type, Uuid subject, const std::string& tenant, store::EventData data) {
   store::EventRow event;
   event.no = ++state_.last_event;
   event.type = type;
@@ -49,8 +46,7 @@ void EventLog::emit(store::EventType type, Uuid subject, const std::string& tena
 void EventLog::emit_if_completed(BatchState& batch) {
   if (batch.completed || batch.row.state == model::BatchState::open || batch.live > 0) return;
   batch.completed = true;
-  emit(store::EventType::batch_completed, batch.row.id, batch.row.tenant,
-       fmt::format(R"({{"name":"{}"}})", batch.row.name));
+  emit(store::EventType::batch_completed, batch.row.id, batch.row.tenant, store::BatchCompleted{batch.row.name});
 }
 
 void EventLog::deliver(const model::Job& job, const store::EventRow& event) {

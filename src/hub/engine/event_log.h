@@ -11,9 +11,9 @@ class EventLog {
  public:
   explicit EventLog(Round& round) : state_(round.state), store_(round.store), now_(round.now), out_(round.out) {}
 
-  // `extra`: more members of the event's data, as JSON without braces. Tells the job's own webhook as well.
-  void emit(store::EventType type, const model::Job& job, std::string extra = {});
-  void emit(store::EventType type, Uuid subject, const std::string& tenant, std::string data);
+  // `news`: what this kind of event tells beside how the job stands. Tells the job's own webhook as well.
+  void emit(store::EventType type, const model::Job& job, store::JobNews news = {});
+  void emit(store::EventType type, Uuid subject, const std::string& tenant, store::EventData data);
   void emit_if_completed(BatchState& batch);
 
  private:

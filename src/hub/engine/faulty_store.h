@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "hub/store/store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::engine {
 
@@ -114,6 +115,14 @@ class FaultyStore : public store::Store {
   std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max, std::size_t max) override {
     return inner_->purge_deliveries(webhook, all, before, dead_max, max);
   }
+  std::optional<store::MachineRow> machine(const std::string& pool, const std::string& instance) override {
+    return inner_->machine(pool, instance);
+  }
+  std::optional<store::IntentRow> intent(const std::string& request) override { return inner_->intent(request); }
+  std::optional<store::DecisionRow> last_decision(const std::string& pool) override {
+    return inner_->last_decision(pool);
+  }
+  std::size_t purge_scaler(Millis before, std::size_t max) override { return inner_->purge_scaler(before, max); }
   store::Reads& reads() override { return inner_->reads(); }
 
  private:

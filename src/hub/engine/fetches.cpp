@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "hub/engine/with_jobs.h"
+
 namespace geres::hub::engine {
 
 // The host has taken in these fetches' answers: what they told it needs no telling again.

@@ -9,6 +9,7 @@
 #include "hub/engine/host_trouble.h"
 #include "hub/engine/placement.h"
 #include "hub/engine/snapshot.h"
+#include "hub/engine/with_jobs.h"
 
 namespace geres::hub::engine {
 
@@ -240,7 +241,8 @@ SnapshotPtr Granting::snapshot() {
   }
   for (Index i = 0; i < views.hosts.size(); ++i) {
     auto& host = *views.host_states[i];
-    if (!host.shown) host.shown = std::make_shared<const HostInfo>(host_info(state_, host, now_));
+    if (!host.shown)
+      host.shown = std::make_shared<const HostInfo>(host_info(state_, host, now_, options_.duration_guess));
     views.hosts[i].host = &host.shown->host;
     made->hosts.push_back({host.shown, host.last_seen_wall});
   }

@@ -12,6 +12,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "hub/engine/placement.h"
+#include "model/job.h"
 
 namespace geres::hub::engine {
 

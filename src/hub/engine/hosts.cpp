@@ -34,7 +34,7 @@ Error host_gone() {
 }
 
 void Hosts::emit_host(EventType type, const HostState& host) {
-  events_.emit(type, host.row.id, "", fmt::format(R"({{"name":"{}","slots":{}}})", host.row.name, host.row.slots));
+  events_.emit(type, host.row.id, "", store::HostEvent{host.row.name, host.row.slots});
 }
 
 HostState* Hosts::seen(Uuid id) {
@@ -68,6 +68,7 @@ void Hosts::forget(Uuid id) {
       named != state_.host_names.end() && named->second == id)
     state_.host_names.erase(named);
   state_.news.erase(id);
+  machines_.left(row);
   state_.fleet_changed = true;
   forget_charges(found->second, now_.monotonic);
   state_.kept_free.erase(id);
@@ -87,8 +88,10 @@ Result<model::Host> Hosts::join(const RegisterHost& wanted) {
   const auto same_name = state_.host_names.find({host.row.name, host.row.tenants});
   if (same_name != state_.host_names.end() && same_name->second != wanted.replaces) {
     const auto& other = state_.hosts.at(same_name->second);
-    // One that was never heard of since it joined is this one, whose answer was lost.
-    if (!other.lost && !other.just_registered)
+    // One that was never heard of since it joined is this one, whose answer was lost. Of a machine that may be removed
+    // it must be known that it runs nothing, and of a host that is forgotten that is not known.
+    const bool holds_machine = !other.row.instance.empty() && !other.leases.empty();
+    if ((!other.lost && !other.just_registered) || holds_machine)
       return fail(
           Code::hostAlive,
           fmt::format("a host '{}' is connected already, from {}; its last report came {} ms ago", wanted.host.name,
@@ -105,7 +108,8 @@ Result<model::Host> Hosts::join(const RegisterHost& wanted) {
   host.row.id = ids_.next(now_.wall);
   host.row.joined_at = now_.wall;
   host.last_seen = host.last_took = now_.monotonic;
-  host.last_seen_wall = now_.wall;
+  host.last_seen_wall = host.idle_since = now_.wall;
+  machines_.joined(host.row);
   store_.changes().hosts.push_back(host.row);
   emit_host(EventType::host_joined, host);
   state_.host_names[{host.row.name, host.row.tenants}] = host.row.id;
@@ -115,7 +119,7 @@ Result<model::Host> Hosts::join(const RegisterHost& wanted) {
   return row;
 }
 
-HostInfo host_info(const State& state, const HostState& host, const Now& now) {
+HostInfo host_info(const State& state, const HostState& host, const Now& now, Millis guess) {
   HostInfo info;
   info.host = host.row;
   info.alive = !host.lost;
@@ -127,8 +131,10 @@ HostInfo host_info(const State& state, const HostState& host, const Now& now) {
   }
   for (const auto seq : host.leases) {
     const auto& lease = state.leases.at(seq);
-    info.leases.push_back({lease.row.job, lease.job.spec.tenant});
+    info.leases.push_back(
+        {lease.row.job, lease.lane->row.key.tenant, lease.row.granted_at, expected_duration(*lease.lane, guess)});
   }
+  if (host.leases.empty()) info.idle_since = host.idle_since;
   std::sort(info.leases.begin(), info.leases.end(), [](const auto& a, const auto& b) { return a.job < b.job; });
   return info;
 }
@@ -147,15 +153,26 @@ Result<HostInfo> Hosts::set_mode(const std::string& text, HostMode mode) {
   }
   if (found == state_.hosts.end()) return no_host(text);
   auto& host = found->second;
-  if (host.row.mode != mode) {
-    host.row.mode = mode;
-    state_.changed(host);
-    state_.fleet_changed = true;
-    store_.changes().hosts.push_back(host.row);
-    state_.news.insert(host.row.id);
-    emit_host(mode == HostMode::run ? EventType::host_joined : EventType::host_draining, host);
-  }
-  return host_info(state_, host, now_);
+  if (is_retired(host.row))
+    return fail(Code::conflict, fmt::format("the machine of host '{}' is being removed", host.row.name), {},
+                "it takes no jobs any more; another machine is ordered if one is wanted");
+  set_mode(host, mode, model::ModeBy::operator_, {});
+  return host_info(state_, host, now_, options_.duration_guess);
+}
+
+void Hosts::set_mode(HostState& host, HostMode mode, model::ModeBy by, const std::string& reason) {
+  auto& row = host.row;
+  const bool moves = row.mode != mode;
+  if (!moves && row.mode_by == by) return;
+  row.mode = mode;
+  row.mode_by = by;
+  row.mode_reason = reason;
+  state_.changed(host);
+  state_.fleet_changed = true;
+  store_.changes().hosts.push_back(row);
+  if (!moves) return;
+  state_.news.insert(row.id);
+  emit_host(mode == HostMode::run ? EventType::host_joined : EventType::host_draining, host);
 }
 
 void Hosts::watch() {

@@ -3,12 +3,13 @@
 #pragma once
 
 #include "hub/engine/attempts.h"
+#include "hub/engine/machines.h"
 
 namespace geres::hub::engine {
 
 class Hosts {
  public:
-  Hosts(Round& round, EventLog& events, Attempts& attempts)
+  Hosts(Round& round, EventLog& events, Attempts& attempts, Machines& machines)
       : state_(round.state),
         desk_(round.desk),
         store_(round.store),
@@ -17,10 +18,12 @@ class Hosts {
         now_(round.now),
         out_(round.out),
         events_(events),
-        attempts_(attempts) {}
+        attempts_(attempts),
+        machines_(machines) {}
 
   Result<model::Host> join(const RegisterHost& host);
-  Result<HostInfo> set_mode(const std::string& text, model::HostMode mode);
+  Result<HostInfo> set_mode(const std::string& text, model::HostMode mode);  // by an operator
+  void set_mode(HostState& host, model::HostMode mode, model::ModeBy by, const std::string& reason);
   // The host whose call this is, now known to be alive. Null: it is not registered (any more).
   HostState* seen(Uuid id);
   void leave(Uuid id);  // by its own will
@@ -40,10 +43,12 @@ class Hosts {
   Outbox& out_;
   EventLog& events_;
   Attempts& attempts_;
+  Machines& machines_;
 };
 
 Error host_gone();  // for a call of a host that is not registered any more
 
-HostInfo host_info(const State& state, const HostState& host, const Now& now);
+// `guess`: see expected_duration()
+HostInfo host_info(const State& state, const HostState& host, const Now& now, Millis guess);
 
 }  // namespace geres::hub::engine

@@ -5,12 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/describe/enum_to_string.hpp>
-#include <boost/json/serialize.hpp>
-#include <boost/json/string.hpp>
 
 #include "base/duration.h"
 #include "base/log.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::engine {
 
@@ -22,13 +20,8 @@ using store::ReadyRow;
 
 namespace {
 
-std::string host_data(const std::string& host) {
-  return "\"host\":\"" + host + "\"";
-}
-
-std::string failure_data(const model::Job& job) {
-  return fmt::format(R"("failures":{},"hostLosses":{},"error":{})", job.status.failures, job.status.host_losses,
-                     boost::json::serialize(boost::json::value(job.status.error)));
+store::LastFailure last_failure(const model::Job& job) {
+  return {job.status.failures, job.status.host_losses, job.status.error};
 }
 
 // Where the trigger leads from any state.
@@ -213,8 +206,15 @@ void JobBook::expire_queued(model::Job& job) {
   job.status.error = fmt::format("waited longer than {} for a host", format_duration(job.spec.queue_timeout));
   move(job, Trigger::expire_queue);
   update(job);
-  events_.emit(EventType::job_failed, job, R"("reason":"queueTimeout")");
+  events_.emit(EventType::job_failed, job, store::FailedForGood{Reason::queueTimeout, {}});
   events_.emit_if_completed(state_.batches.at(job.spec.batch));
+}
+
+Result<LaneState*> JobBook::lane_of(model::Job& job) {
+  auto where = lanes_.lane(store::lane_key(job));
+  if (where || job.status.trouble.avoid.empty()) return where;
+  job.status.trouble.avoid.clear();
+  return lanes_.lane(store::lane_key(job));
 }
 
 // ---- jobs at work ---------------------------------------------------------------------------------------------------
@@ -228,13 +228,13 @@ void JobBook::grant(model::Job& job, const HostState& host) {
   status.progress.reset();
   move(job, Trigger::grant);
   if (job.spec.queue_timeout > 0) store_.remove_deadline(job.id.seq());
-  events_.emit(EventType::job_leased, job, host_data(status.host));
+  events_.emit(EventType::job_leased, job, store::AtHost{status.host});
 }
 
 void JobBook::start(model::Job& job) {
   move(job, Trigger::start);
   job.status.started_at = now_.wall;
-  events_.emit(EventType::job_started, job, host_data(job.status.host));
+  events_.emit(EventType::job_started, job, store::AtHost{job.status.host});
 }
 
 void JobBook::requeue(model::Job& job, LaneState& lane) {
@@ -247,8 +247,7 @@ void JobBook::retry(model::Job& job, Millis pause) {
   move(job, Trigger::retry);
   job.status.due_at = now_.wall + pause;
   make_scheduled({job.id.seq(), now_.engine + pause, false, pause});
-  events_.emit(EventType::job_retrying, job,
-               fmt::format(R"("dueAt":"{}",{})", format_time(*job.status.due_at), failure_data(job)));
+  events_.emit(EventType::job_retrying, job, store::Retrying{*job.status.due_at, last_failure(job)});
 }
 
 void JobBook::finish(model::Job& job) {
@@ -261,14 +260,16 @@ void JobBook::finish(model::Job& job) {
 void JobBook::fail_for_good(model::Job& job, Reason reason) {
   job.status.reason = reason;
   move(job, Trigger::fail);
-  events_.emit(
-      EventType::job_failed, job,
-      fmt::format(R"("reason":"{}",{})", boost::describe::enum_to_string(reason, "internal"), failure_data(job)));
+  events_.emit(EventType::job_failed, job, store::FailedForGood{reason, last_failure(job)});
 }
 
 void JobBook::cancel(model::Job& job) {
   move(job, Trigger::cancel);
   events_.emit(EventType::job_cancelled, job);
+}
+
+void JobBook::update(const model::Job& job) {
+  store_.changes().updates.push_back({job.id, job.status});
 }
 
 // ---- jobs that have ended -------------------------------------------------------------------------------------------

@@ -41,6 +41,9 @@ class JobBook {
   void cancel_waiting(model::Job& job, const CancelWhat& what);
   void expire_queued(model::Job& job);
 
+  // Its lane. Where there is no room for one more lane the job avoids nobody.
+  Result<LaneState*> lane_of(model::Job& job);
+
   // ---- jobs at work
   void grant(model::Job& job, const HostState& host);
   void start(model::Job& job);
@@ -56,7 +59,7 @@ class JobBook {
   // One that takes no jobs and has none left. True: it is gone.
   bool forget_if_empty(const BatchState& batch);
 
-  void update(const model::Job& job) { store_.changes().updates.push_back({job.id, job.status}); }
+  void update(const model::Job& job);
 
  private:
   void move(model::Job& job, model::Trigger trigger);  // asserts that the move is legal

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "model/job.h"
+
 namespace geres::hub::engine {
 
 using model::JobState;
@@ -32,7 +34,7 @@ Result<model::Job> JobVerbs::patch_job(const Caller& caller, Uuid id, const JobP
   if (patch.priority || patch.not_before) {
     LaneState* where = nullptr;
     if (!later && (!scheduled || now_due)) {
-      auto found = lanes_.lane_of(*job);
+      auto found = book_.lane_of(*job);
       if (!found) return found.error();
       where = *found;
     }

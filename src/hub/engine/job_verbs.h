@@ -8,8 +8,8 @@ namespace geres::hub::engine {
 
 class JobVerbs {
  public:
-  JobVerbs(Round& round, Lanes& lanes, JobBook& book, Attempts& attempts)
-      : store_(round.store), now_(round.now), lanes_(lanes), book_(book), attempts_(attempts) {}
+  JobVerbs(Round& round, JobBook& book, Attempts& attempts)
+      : store_(round.store), now_(round.now), book_(book), attempts_(attempts) {}
 
   Result<model::Job> patch_job(const Caller& caller, Uuid id, const JobPatch& patch);
   Result<model::Job> cancel_job(const Caller& caller, Uuid id, const CancelWhat& what);
@@ -19,7 +19,6 @@ class JobVerbs {
  private:
   BufferedStore& store_;
   const Now& now_;
-  Lanes& lanes_;
   JobBook& book_;
   Attempts& attempts_;
 };

@@ -58,13 +58,6 @@ Result<LaneState*> Lanes::lane(const store::LaneKey& key) {
   return &lane;
 }
 
-Result<LaneState*> Lanes::lane_of(model::Job& job) {
-  auto where = lane(store::lane_key(job));
-  if (where || job.status.trouble.avoid.empty()) return where;
-  job.status.trouble.avoid.clear();
-  return lane(store::lane_key(job));
-}
-
 // ---- what waits in them ---------------------------------------------------------------------------------------------
 
 void Lanes::note_use(LaneState& lane) {

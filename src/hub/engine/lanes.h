@@ -20,8 +20,6 @@ class Lanes {
   // count.
   Result<void> has_room(const std::string& tenant, const std::set<store::LaneKey>& wanted) const;
   Result<LaneState*> lane(const store::LaneKey& key);  // tooManyLanes
-  // The job's. Where there is no room for one more lane the job avoids nobody.
-  Result<LaneState*> lane_of(model::Job& job);
 
   void gained(LaneState& lane, const store::ReadyRow& row);
   void lost(LaneState& lane, const store::ReadyRow& row);

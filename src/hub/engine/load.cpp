@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "hub/store/with_jobs.h"
+
 namespace geres::hub::engine {
 
 using model::JobState;
@@ -87,13 +89,17 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
     state.host_names[{row.name, row.tenants}] = row.id;
     host.row = std::move(row);
   }
+  for (auto& [id, host] : state.hosts) {
+    host.idle_since = now.wall;
+    if (!host.row.instance.empty()) state.machine_hosts[{host.row.pool, host.row.instance}].insert(id);
+  }
   std::map<Uuid, Millis> newest_grant;
   // Every lease gets its full time again: while no hub lived, nobody could renew one.
   for (auto& row : image.leases) {
     const Seq seq = row.lease.job.seq();
     auto& lease = state.leases[seq];
     lease.row = std::move(row.lease);
-    lease.job = std::move(row.job);
+    *lease.job = std::move(row.job);
     lease.deadline = now.lease + lease.row.ttl;
     lease.lane = state.lanes_by_no.at(lease.row.lane);
     const int slots = lease.lane->row.key.requirements.slots;
@@ -118,6 +124,20 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
   }
 }
 
+void load_pools(State& state, store::Image& image, const Now& now) {
+  for (auto& row : image.pools) {
+    const auto name = row.name;
+    state.pools[name].row = std::move(row);
+  }
+  for (auto& row : image.machines) state.machines.emplace(State::MachineKey(row.pool, row.instance), std::move(row));
+  for (const auto& row : image.intents)
+    if (const auto pool = state.pools.find(row.pool); pool != state.pools.end())
+      pool->second.open_intents.insert(row.request);
+  state.scaler = image.scaler;
+  state.scaler_until = now.monotonic + kScalerLease;
+  state.last_decision = image.last_decision;
+}
+
 }  // namespace
 
 std::unique_ptr<State> load_state(store::Store& store, const Now& now, IdSource& ids) {
@@ -132,6 +152,7 @@ std::unique_ptr<State> load_state(store::Store& store, const Now& now, IdSource&
   load_catalogue(*state, image);
   load_lanes(*state, image, now);
   load_hosts(*state, image, now);
+  load_pools(*state, image, now);
   for (auto& [name, tenant] : state->tenants) state->board.touch(tenant);
   for (auto& [id, batch] : state->batches) state->board.touch(batch);
   for (auto& [id, host] : state->hosts) state->board.touch(host);

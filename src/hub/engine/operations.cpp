@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "model/job.h"
+
 namespace geres::hub::engine {
 
 using store::OperationKind;
@@ -35,7 +37,7 @@ void Operations::cancel_leased(const store::OperationRow& operation) {
   Outbox::SliceDone done{operation.id, {}, false};
   for (auto& [seq, lease] : state_.leases) {
     if (std::size_t(done.done.count) >= most) break;
-    if (lease.row.cancel_requested_at || seq > operation.bound || !store::matches(operation.filter, lease.job))
+    if (lease.row.cancel_requested_at || seq > operation.bound || !store::matches(operation.filter, *lease.job))
       continue;
     attempts_.request_cancel(lease, {operation.grace, operation.text});
     done.done.add(lease.row.job, model::Reason::none);

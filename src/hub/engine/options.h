@@ -23,6 +23,7 @@ struct Options {
   Millis keep_finished = 7 * 86'400'000LL;
   Millis keep_failed = 30 * 86'400'000LL;
   Millis keep_events = 7 * 86'400'000LL;
+  Millis keep_decisions = 7 * 86'400'000LL;  // of the scaler, and machines that are gone
   std::int64_t events_max = 10'000'000;
   Millis keep_key_min = 86'400'000;
   std::size_t webhooks_per_tenant_max = 100;

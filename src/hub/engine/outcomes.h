@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/histogram.h"
-#include "model/job.h"
+#include "model/job_state.h"
 
 namespace geres::hub::engine {
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "model/job.h"
+
 namespace geres::hub::engine {
 
 using model::JobState;
@@ -59,7 +61,10 @@ void Retention::sweep() {
     const auto keys = store_.purge_list_keys(now_.ages - options_.keep_key_min, state_.swept_keys, options_.slice);
     state_.swept_keys = keys.last ? store::Store::KeyPlace{} : keys.next;
     const bool webhooks_swept = webhooks_.sweep();
-    if (webhooks_swept && gone < options_.slice * 10 && (keys.last || keys.forgotten * 2 < keys.seen)) {
+    const bool scaling_swept =
+        store_.purge_scaler(now_.ages - options_.keep_decisions, options_.slice) < options_.slice;
+    if (webhooks_swept && scaling_swept && gone < options_.slice * 10 &&
+        (keys.last || keys.forgotten * 2 < keys.seen)) {
       lanes_.drop_idle([&](const LaneState& lane) { return now_.monotonic - lane.idle_since >= 600'000; });
       forget_empty_batches();
       state_.sweeping = false;

@@ -37,6 +37,8 @@ struct Snapshot {
 std::optional<model::Job> oldest_ready(const Snapshot& fleet, const std::vector<std::string>& tenants,
                                        store::Reads& reads);
 
+struct WhyAnswer;  // with_jobs.h
+
 // Why a job does not run yet; `now`: wall clock. A ready job is looked for in `fleet`, which must be younger than the
 // job's row; nullopt: it is not there any more, so it was granted since: read the job again. Others need no fleet.
 // Reads the store: jobs ahead are counted, to ten thousand in all.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What readers see of the engine's memory.
 #include "hub/engine/engine_fixture.h"
+#include "model/job.h"
 
 namespace geres::hub::engine {
 namespace {

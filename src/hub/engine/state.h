@@ -67,8 +67,13 @@ struct LaneState {
 };
 
 struct LeaseState {
+  LeaseState();
+  LeaseState(LeaseState&&) noexcept;
+  LeaseState& operator=(LeaseState&&) noexcept;
+  ~LeaseState();
+
   store::LeaseRow row;
-  model::Job job;  // as of now, without parameters and inputs
+  std::unique_ptr<model::Job> job;  // never null; as of now, without parameters and inputs
   LaneState* lane = nullptr;
   Account::Charge charge;
   Millis deadline = 0;  // on the lease clock
@@ -91,6 +96,7 @@ struct HostState {
   TenantState* payer = nullptr;          // of the slots that stand idle for a dedicated batch
   int idle_slots = 0;
   bool lost = false;
+  Millis idle_since = 0;  // wall: valid while it has no lease
   HostHealth health;
   bool just_registered = true;       // not heard of yet
   bool let_a_lease_run_out = false;  // since it was heard of: its open fetch is granted nothing
@@ -119,6 +125,13 @@ struct HostState {
   }
 };
 
+constexpr Millis kScalerLease = 30'000;
+
+struct PoolState {
+  model::Pool row;
+  std::set<std::string> open_intents;
+};
+
 struct State {
   std::string log;
   std::int64_t tick = 0;
@@ -143,6 +156,15 @@ struct State {
   Uuid last_cancel, last_redrive;  // the operation of each kind that had the last turn
   std::map<Uuid, model::Webhook> webhooks;
   std::map<std::string, Uuid> job_webhooks;  // by tenant: those that sign what jobs' own addresses are told
+
+  // ---- a fleet that sizes itself
+  using MachineKey = std::pair<std::string, std::string>;  // (pool, instance)
+  std::map<std::string, PoolState> pools;
+  std::map<MachineKey, store::MachineRow> machines;    // those that are not gone
+  std::map<MachineKey, std::set<Uuid>> machine_hosts;  // also of machines that nobody knows
+  store::ScalerRow scaler;
+  Millis scaler_until = 0;  // monotonic: so long nobody else may take it over
+  std::int64_t last_decision = 0;
 
   // Lease deadlines, lazily: an entry whose lease was renewed is put back when it comes up.
   using Deadline = std::pair<Millis, Uuid>;

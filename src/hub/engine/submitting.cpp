@@ -9,6 +9,7 @@
 
 #include "base/duration.h"
 #include "base/similar.h"
+#include "hub/engine/with_jobs.h"
 
 namespace geres::hub::engine {
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/engine/tick.h"
 
+#include "hub/engine/with_jobs.h"
+
 namespace geres::hub::engine {
 
 void Tick::run_steps(bool growing) {

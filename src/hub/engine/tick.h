@@ -16,6 +16,7 @@
 #include "hub/engine/job_verbs.h"
 #include "hub/engine/reporting.h"
 #include "hub/engine/retention.h"
+#include "hub/engine/scaling.h"
 #include "hub/engine/submitting.h"
 
 namespace geres::hub::engine {
@@ -29,16 +30,18 @@ struct Tick {
   Attempts attempts{round, lanes, book, events};
 
   Submitting submitting{round, lanes, book};
-  JobVerbs jobs{round, lanes, book, attempts};
-  Due due{round, lanes, book};
+  JobVerbs jobs{round, book, attempts};
+  Due due{round, book};
   Webhooks webhooks{round, lanes};
   Operations operations{round, book, attempts, webhooks};
   Batches batches{round, lanes, events, operations};
   Catalogue catalogue{round, lanes};
   Retention retention{round, lanes, book, webhooks};
-  Hosts hosts{round, events, attempts};
+  Machines machines{round};
+  Hosts hosts{round, events, attempts, machines};
   Fetches fetches{round, hosts};
   Reporting reporting{round, attempts, hosts, fetches};
+  Scaling scaling{round, hosts, machines, catalogue};
   Granting granting{round, lanes, attempts, fetches};
 
   explicit Tick(Round round) : round(std::move(round)) {}

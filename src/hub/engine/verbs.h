@@ -17,7 +17,6 @@
 #include "hub/engine/scheduler.h"
 #include "hub/store/rows.h"
 #include "model/batch.h"
-#include "model/job.h"
 
 namespace geres::hub::engine {
 
@@ -36,11 +35,7 @@ struct Caller {
 
 // ---- jobs ----
 
-struct NewJob {
-  model::JobSpec spec;         // batch, package_sha256 and submitted_by are filled in by the engine
-  std::string batch;           // id or name; empty: batch0
-  std::string package_sha256;  // of name@sha256; empty: the newest version
-};
+struct NewJob;  // with_jobs.h
 
 struct Submitted {
   std::vector<Uuid> ids;
@@ -124,15 +119,6 @@ struct DismissWhere {
   using Out = BulkDone;
   Caller caller;
   store::JobFilter filter;
-};
-
-// What holds a job back.
-struct WhyAnswer {
-  model::Job job;
-  std::string summary;  // one sentence
-  std::vector<Hindrance> reasons;
-  std::int64_t ahead = 0;           // ready jobs of its lane before it (counted up to 10,000)
-  std::int64_t ahead_in_batch = 0;  // ready jobs of better or equal lanes of its batch and tenant
 };
 
 // ---- batches, tenants, packages, tokens ----
@@ -307,10 +293,7 @@ struct RegisterHost {  // hostAlive
   std::optional<Uuid> replaces;
 };
 
-struct Granted {
-  store::LeaseRow lease;
-  model::Job job;  // whole, with parameters and inputs
-};
+struct Granted;  // with_jobs.h
 
 struct CancelOrder {
   Uuid lease;
@@ -389,6 +372,8 @@ struct ReportCall {  // hostGone
 struct HostLease {
   Uuid job;
   std::string tenant;
+  Millis granted_at = 0;  // wall
+  Millis expected = 0;    // so long jobs like it hold their slots
 };
 
 struct HostInfo {
@@ -399,9 +384,11 @@ struct HostInfo {
   std::string health_reason;               // unless well
   std::optional<Millis> health_tested_at;  // wall: when it is tried again
   std::vector<HostLease> leases;           // by job
+  std::optional<Millis> idle_since;        // wall: it has run nothing since; absent: it runs something
 };
 
-struct SetHostMode {  // notFound
+// By an operator. notFound, conflict (its machine is being removed)
+struct SetHostMode {
   using Out = HostInfo;
   std::string host;  // id or name
   model::HostMode mode = model::HostMode::run;
@@ -409,6 +396,89 @@ struct SetHostMode {  // notFound
 
 // The answer to who asks for one of several by a name.
 Error many_hosts(const std::string& name, const std::vector<Uuid>& ids);
+
+// ---- a fleet that sizes itself
+
+// Where a version is given, the pool must have it: conflict. Unless it is being made, it must be there: notFound.
+struct PutPool {  // version and what is done by hand are filled in by the engine; conflict
+  using Out = model::Pool;
+  model::Pool pool;
+  std::optional<std::int64_t> version;
+};
+
+struct DeletePool {  // absent afterwards, or (with `drain`) as it is until its last machine has gone; conflict
+  using Out = std::optional<model::Pool>;
+  std::string pool;
+  std::optional<std::int64_t> version;
+  bool drain = false;
+};
+
+struct PausePool {
+  using Out = model::Pool;
+  std::string pool;
+  std::optional<std::int64_t> version;
+  bool paused = true;
+};
+
+struct ScalePool {
+  using Out = model::Pool;
+  std::string pool;
+  std::optional<std::int64_t> version;
+  std::optional<model::Pool::Scale> scale;
+};
+
+struct ScalerLease {
+  std::int64_t epoch = 0;
+  Millis ttl = 0;
+};
+
+struct TakeScaler {  // scalerHeld; staleScaler (of an epoch that it had)
+  using Out = ScalerLease;
+  std::string holder;
+  std::optional<std::int64_t> epoch;
+};
+
+// What each of the following says: it is the scaler that leads. If it does not any more: staleScaler.
+
+struct Recorded {
+  std::int64_t decision = 0;          // 0: none was given
+  std::vector<std::string> withheld;  // machines said to be gone whose hosts say otherwise
+};
+
+// All or nothing. notFound (no such pool), conflict (a request of another kind), hostBusy (a machine would be taken
+// from a job).
+struct RecordScaling {
+  using Out = Recorded;
+  std::int64_t epoch = 0;
+  std::string pool;
+  std::vector<store::IntentRow> intents;
+  std::vector<store::MachineRow> machines;
+  std::optional<store::DecisionRow> decision;
+};
+
+// Drain or run. Those that an operator drains, that are stopped or gone are left as they are; answers with those that
+// are there. conflict (a host that is nobody's machine)
+struct MoveHosts {
+  using Out = std::vector<HostInfo>;
+  std::int64_t epoch = 0;
+  std::vector<Uuid> hosts;
+  model::HostMode mode = model::HostMode::drain;
+  std::string reason;
+};
+
+// A host that drains and runs nothing stops for good. notFound, hostBusy
+struct RetireHost {
+  using Out = HostInfo;
+  std::int64_t epoch = 0;
+  Uuid host;
+};
+
+struct CreateJoinToken {  // as CreateToken
+  using Out = model::Token;
+  std::int64_t epoch = 0;
+  std::string pool;
+  model::Token token;
+};
 
 struct Snapshot;  // snapshot.h
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

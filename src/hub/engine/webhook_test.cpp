@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Webhooks as the engine keeps them: cursors, deliveries, and that a job's own is written with its event.
 #include "hub/engine/engine_fixture.h"
+#include "model/job.h"
 
 namespace geres::hub::engine {
 namespace {

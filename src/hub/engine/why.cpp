@@ -7,6 +7,7 @@
 #include "base/duration.h"
 #include "hub/engine/host_trouble.h"
 #include "hub/engine/snapshot.h"
+#include "hub/engine/with_jobs.h"
 
 namespace geres::hub::engine {
 

@@ -2,9 +2,10 @@
 #include "hub/events/chronicle.h"
 
 #include <algorithm>
+#include <boost/describe/enum_to_string.hpp>
 
-#include "base/json.h"
 #include "base/log.h"
+#include "model/job.h"
 
 namespace geres::hub::events {
 namespace {
@@ -14,21 +15,17 @@ using store::EventType;
 constexpr Millis kMinute = 60'000;
 constexpr std::size_t kTenantsCounted = 1'000;
 
-std::string member(const json::value& data, std::string_view name) {
-  const auto* object = data.if_object();
-  const auto* value = object == nullptr ? nullptr : object->if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-std::string member(const store::EventRow& event, std::string_view name) {
-  const auto data = json::parse(event.data);
-  return data ? member(*data, name) : std::string();
+// Empty: the event does not say.
+std::string reason_of(const store::EventRow& event) {
+  const auto* job = std::get_if<store::JobEvent>(&event.data);
+  const auto* failed = job == nullptr ? nullptr : std::get_if<store::FailedForGood>(&job->news);
+  return failed == nullptr ? std::string() : boost::describe::enum_to_string(failed->reason, "");
 }
 
 // The job's row says what kind of job it was; a job without one has been purged meanwhile. Its name and its error are
 // not written: they may hold a command with all its words, and the last line of what the job printed.
 void tell_job(store::Reads& reads, const store::EventRow& event) {
-  const auto reason = member(event, "reason");
+  const auto reason = reason_of(event);
   std::optional<model::Job> job;
   try {
     job = reads.job(event.subject);
@@ -86,10 +83,9 @@ void Chronicle::tell_host(const store::EventRow& event) {
   if (resumed || event.type == EventType::host_draining) return;  // said with the call that asked for it
   const auto left_out = host_lines_.take(clock_.monotonic());
   if (!left_out) return;
-  const auto data = json::parse(event.data);
-  const auto* slots = data && data->is_object() ? data->get_object().if_contains("slots") : nullptr;
-  std::vector<log::Member> members{{"host", data ? member(*data, "name") : ""}, {"hostId", event.subject.str()}};
-  if (slots != nullptr && slots->is_int64()) members.emplace_back("slots", slots->get_int64());
+  const auto* told = std::get_if<store::HostEvent>(&event.data);
+  std::vector<log::Member> members{{"host", told ? told->name : ""}, {"hostId", event.subject.str()}};
+  if (told != nullptr) members.emplace_back("slots", std::int64_t(told->slots));
   if (*left_out > 0) members.emplace_back("linesLeftOut", *left_out);
   log::event(lost ? log::Level::warn : log::Level::info,
              lost                                   ? "host lost"
@@ -105,7 +101,7 @@ void Chronicle::tell_failed(const store::EventRow& event) {
 }
 
 void Chronicle::leave_out(const store::EventRow& event, Millis now) {
-  auto reason = member(event, "reason");
+  auto reason = reason_of(event);
   const std::lock_guard lock(mutex_);
   if (left_out_.jobs++ == 0) left_out_.since = now;
   ++left_out_.reasons[std::move(reason)];

@@ -27,13 +27,14 @@ class ChronicleTest : public testing::Test {
 
   store::EventRow host(EventType type, Uuid id, const std::string& name) {
     store::EventRow row;
-    row.type = type, row.subject = id, row.data = R"({"name":")" + name + R"(","slots":4})";
+    row.type = type, row.subject = id, row.data = store::HostEvent{name, 4};
     return row;
   }
-  store::EventRow failed(const std::string& tenant, const std::string& reason) {
+  store::EventRow failed(const std::string& tenant, model::Reason reason) {
     store::EventRow row;
     row.type = EventType::job_failed, row.subject = {7, 7}, row.tenant = tenant;
-    row.data = R"({"state":"failed","version":3,"attempt":1,"reason":")" + reason + R"(","error":"password: hunter2"})";
+    row.data =
+        store::JobEvent{model::JobState::failed, 3, 1, store::FailedForGood{reason, {{1, 0, "password: hunter2"}}}};
     return row;
   }
   std::vector<json::object> lines(const std::function<void()>& work) {
@@ -88,8 +89,9 @@ TEST_F(ChronicleTest, LeavesDrainingToTheCall) {
 
 TEST_F(ChronicleTest, SumsUpAStorm) {
   const auto storm = lines([&] {
-    for (int i = 0; i < 10'000; ++i) chronicle->publish({failed(i % 4 == 0 ? "small" : "big", "maxAttempts")});
-    chronicle->publish({failed("big", "poison")});
+    for (int i = 0; i < 10'000; ++i)
+      chronicle->publish({failed(i % 4 == 0 ? "small" : "big", model::Reason::maxAttempts)});
+    chronicle->publish({failed("big", model::Reason::poison)});
     chronicle->sum_up();
   });
   ASSERT_EQ(storm.size(), 20u);
@@ -106,11 +108,12 @@ TEST_F(ChronicleTest, SumsUpAStorm) {
   EXPECT_EQ(sum[0].at("poison").get_int64(), 1);
   EXPECT_EQ(sum[0].at("seconds").get_int64(), 60);
   EXPECT_EQ(text(sum[0], "mostOfTenant"), "big");
-  EXPECT_EQ(lines([&] { chronicle->publish({failed("big", "poison")}); }).size(), 1u) << "a minute later there is room";
+  EXPECT_EQ(lines([&] { chronicle->publish({failed("big", model::Reason::poison)}); }).size(), 1u)
+      << "a minute later there is room";
 }
 
 TEST_F(ChronicleTest, SaysTheRestAtTheEnd) {
-  for (int i = 0; i < 21; ++i) chronicle->publish({failed("big", "poison")});
+  for (int i = 0; i < 21; ++i) chronicle->publish({failed("big", model::Reason::poison)});
   EXPECT_EQ(lines([&] { chronicle->sum_up_all(), chronicle->sum_up_all(); }).size(), 1u);
 }
 

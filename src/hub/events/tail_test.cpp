@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/uuid.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::events {
 namespace {
@@ -31,7 +32,6 @@ class TailTest : public testing::Test {
     row.tenant = tenant;
     row.batch = batch;
     row.at = 1'000 + last;
-    row.data = "{}";
     return row;
   }
   // Commits, then publishes, as the engine does.

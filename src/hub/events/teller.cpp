@@ -3,43 +3,20 @@
 
 #include <fmt/format.h>
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <map>
 
 #include "base/duration.h"
+#include "model/job.h"
 #include "model/job_transitions.h"
 #include "wire/api/job_json.h"
+#include "wire/api/job_view.h"
 
 namespace geres::hub::events {
 namespace {
 
 constexpr std::size_t kKeptMax = 4'096;  // bytes of a text that is kept for whoever else reads on
-
-// Of these, an event before the end tells what it changed itself.
-constexpr std::string_view kChanging[] = {"state",
-                                          "reason",
-                                          "error",
-                                          "attempt",
-                                          "failures",
-                                          "hostLosses",
-                                          "progress",
-                                          "result",
-                                          "cause",
-                                          "resultTruncated",
-                                          "exit",
-                                          "usage",
-                                          "host",
-                                          "filesLeftOut",
-                                          "readyAt",
-                                          "dueAt",
-                                          "filesLeftOutCount",
-                                          "version",
-                                          "startedAt",
-                                          "finishedAt",
-                                          "cancelRequestedAt",
-                                          "redrivenAs"};
 
 }  // namespace
 
@@ -81,16 +58,13 @@ json::object Teller::data_json(const EventRow& event, const model::Job* job) con
   if (job != nullptr) {
     data = job_json(*job);
     const bool at_its_end = event.type >= store::EventType::job_finished && model::ended(job->status.state);
-    if (!at_its_end)
-      for (const auto name : kChanging) data.erase(name);
+    if (!at_its_end)  // it tells what it changed itself
+      for (const auto& name : wire::job_status_fields()) data.erase(name);
     data.erase("redrivenAs");
     data.erase("settledAt");
     if (event.type == store::EventType::job_started) data["startedAt"] = std::string_view(format_time(event.at));
   }
-  boost::json::error_code ec;
-  const auto changed = boost::json::parse(event.data.empty() ? "{}" : event.data, ec);
-  if (!ec && changed.is_object())
-    for (const auto& [name, value] : changed.get_object()) data[name] = value;
+  for (auto& member : store::event_json(event.data)) data[member.key()] = std::move(member.value());
   data["id"] = std::string_view(event.subject.str());
   return data;
 }

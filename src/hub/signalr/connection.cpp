@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "base/bytes.h"
+#include "hub/store/with_jobs.h"
 #include "model/job_transitions.h"
 
 namespace geres::hub::signalr {
@@ -25,11 +25,10 @@ std::uint32_t told_types() {
          Filter::bit(EventType::job_cancelled);
 }
 
-std::string progress_of(const std::string& event_data) {
-  boost::json::error_code ec;
-  const auto data = boost::json::parse(event_data, ec);
-  const auto* progress = !ec && data.is_object() ? data.get_object().if_contains("progress") : nullptr;
-  return progress != nullptr ? boost::json::serialize(*progress) : "null";
+std::string progress_of(const store::EventData& data) {
+  const auto* job = std::get_if<store::JobEvent>(&data);
+  const auto* news = job == nullptr ? nullptr : std::get_if<store::Progressed>(&job->news);
+  return news == nullptr ? "null" : boost::json::serialize(store::progress_json(news->progress));
 }
 
 }  // namespace

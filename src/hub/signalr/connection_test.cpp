@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "hub/signalr/connections.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::signalr {
 namespace {
@@ -157,7 +158,8 @@ TEST_F(SignalrConnectionTest, MuchToTellComesInPieces) {
     row.subject = {5, std::uint64_t(i)};
     row.tenant = "acme";
     row.batch = {7, 7};
-    row.data = R"({"progress":{"message":"number )" + std::to_string(i) + std::string(60'000, 'x') + "\"}}";
+    row.data = store::JobEvent{model::JobState::running, i, 1,
+                               store::Progressed{{{}, "number " + std::to_string(i) + std::string(60'000, 'x')}}};
   }
   tail.publish(std::move(rows));
   std::string all;

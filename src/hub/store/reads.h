@@ -65,10 +65,7 @@ struct ToldDelivery {
   Uuid subject;
 };
 
-struct JobAsOf {
-  model::Job job;
-  EventNo as_of = 0;  // the last event in the store as the job was read: all up to it is in the job. 0: none is kept
-};
+struct JobAsOf;  // with_jobs.h
 
 class Reads {
  public:
@@ -104,6 +101,16 @@ class Reads {
   // The next to try, by when they are due: (due, webhook, event) after `after`.
   virtual std::vector<DeliveryRow> pending_deliveries(const std::optional<DeliveryRow>& after, std::size_t max) = 0;
   virtual std::optional<CursorRow> cursor(const std::string& name) = 0;
+  virtual std::vector<model::Pool> pools() = 0;  // by name
+  virtual std::optional<model::Pool> pool(const std::string& name) = 0;
+  // By pool and instance, from behind (pool, instance); of one pool if that is named. Those that are gone are left out
+  // unless `gone`.
+  virtual std::vector<MachineRow> machines(const std::string& pool, bool gone,
+                                           const std::pair<std::string, std::string>& after, std::size_t max) = 0;
+  virtual std::vector<IntentRow> open_intents(const std::string& pool) = 0;  // oldest first; no pool: of all
+  // Newest first, from below `before` (0: from the newest).
+  virtual std::vector<DecisionRow> decisions(const DecisionFilter& filter, std::int64_t before, std::size_t max) = 0;
+  virtual ScalerRow scaler() = 0;
   // Is this blob named by a package, a job's input or an artifact?
   virtual bool blob_named(const std::string& tenant, const std::string& sha256) = 0;
   // Open dead letters of these tenants (none: all) by reason. As fast with a million of them.

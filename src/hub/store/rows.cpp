@@ -1,59 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/rows.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <array>
 #include <tuple>
 
-#include "base/bytes.h"
-#include "base/similar.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store {
-namespace {
-
-constexpr std::array<std::string_view, 17> kEventNames{
-    "geres.job.submitted",   "geres.job.ready",     "geres.job.leased",    "geres.job.started",
-    "geres.job.progressed",  "geres.job.retrying",  "geres.job.finished",  "geres.job.failed",
-    "geres.job.cancelled",   "geres.batch.created", "geres.batch.closed",  "geres.batch.cancelled",
-    "geres.batch.completed", "geres.host.joined",   "geres.host.draining", "geres.host.left",
-    "geres.host.lost"};
-
-const std::vector<std::string>& type_names() {
-  static const std::vector<std::string> kNames = [] {
-    std::vector<std::string> names;
-    for (int i = 0; i <= int(EventType::host_lost); ++i) names.emplace_back(event_name(EventType(i)));
-    return names;
-  }();
-  return kNames;
-}
-
-}  // namespace
-
-std::string_view event_name(EventType type) {
-  return kEventNames[std::size_t(type)];
-}
-
-Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::string_view field) {
-  if (names.empty()) return ~std::uint32_t(0);
-  std::uint32_t types = 0;
-  for (const auto& name : names) {
-    std::uint32_t fitting = 0;
-    const bool prefix = name.ends_with('*');
-    const auto wanted = std::string_view(name).substr(0, name.size() - (prefix ? 1 : 0));
-    for (std::size_t i = 0; i < type_names().size(); ++i)
-      if (prefix ? type_names()[i].starts_with(wanted) : type_names()[i] == wanted) fitting |= std::uint32_t(1) << i;
-    if (fitting == 0) {
-      const auto near = nearest(wanted, type_names());
-      return fail(Code::badValue, fmt::format("there is no event type '{}'", replace_bad_utf8(utf8_prefix(name, 80))),
-                  std::string(field),
-                  near.empty() ? "such as geres.job.finished or geres.job.*" : fmt::format("did you mean {}?", near));
-    }
-    types |= fitting;
-  }
-  return types;
-}
 
 std::size_t held_bytes(const model::Job& job) {
   const auto& spec = job.spec;
@@ -104,6 +57,7 @@ std::size_t Changes::size() const {
          deadlines_removed.size() + leases.size() + leases_removed.size() + attempts.size() + files.size() +
          counts.size() + dead_letters.size() + list_keys.size() + operations.size() + operations_removed.size() +
          webhooks.size() + webhooks_removed.size() + deliveries.size() + deliveries_removed.size() + cursors.size() +
+         pools.size() + pools_removed.size() + machines.size() + intents.size() + decisions.size() + scaler.size() +
          jobs_purged.size() + events.size();
 }
 

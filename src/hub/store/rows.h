@@ -16,18 +16,26 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "hub/store/event_row.h"
+#include "model/attempt.h"
 #include "model/batch.h"
-#include "model/job.h"
 #include "model/mean_duration.h"
+#include "model/pool.h"
+#include "model/requirements.h"
+#include "model/webhook.h"
+
+namespace geres::model {
+struct HostTrouble;
+struct Job;
+struct JobSpec;
+}  // namespace geres::model
 
 namespace geres::hub::store {
 
-using Seq = std::int64_t;      // Uuid::seq() of a job
-using LaneNo = std::int64_t;   // rows of the lane table, from 1
-using EventNo = std::int64_t;  // position in the event log, from 1, no holes
+using Seq = std::int64_t;     // Uuid::seq() of a job
+using LaneNo = std::int64_t;  // rows of the lane table, from 1
 
 // Everything that decides where and whether a job may run. One lane each.
 struct LaneKey {
@@ -98,11 +106,7 @@ struct LeaseRow {
   std::string fetch_id;  // the fetch call whose answer carries it
 };
 
-// The part of a job row that changes.
-struct JobUpdate {
-  Uuid id;
-  model::JobStatus status;  // submitted_at stays as it was inserted
-};
+struct JobUpdate;  // with_jobs.h
 
 // What a PATCH may change.
 struct JobEdit {
@@ -122,50 +126,6 @@ struct JobFileRow {
   Uuid job;
   std::string tenant;
   model::JobFile file;
-};
-
-enum class EventType {
-  job_submitted,
-  job_ready,
-  job_leased,
-  job_started,
-  job_progressed,
-  job_retrying,
-  job_finished,
-  job_failed,
-  job_cancelled,
-  batch_created,
-  batch_closed,
-  batch_cancelled,
-  batch_completed,
-  host_joined,
-  host_draining,
-  host_left,
-  host_lost,
-};
-
-// "geres.job.submitted" and so on.
-std::string_view event_name(EventType type);
-
-constexpr bool about_job(EventType type) {
-  return type <= EventType::job_cancelled;
-}
-
-// A bit for each type that one of these names, or (a name may end with '*') begins with; no names: all. badValue names
-// the nearest.
-constexpr std::uint32_t type_bit(EventType type) {
-  return std::uint32_t(1) << unsigned(type);
-}
-Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::string_view field);
-
-struct EventRow {
-  EventNo no = 0;
-  EventType type = EventType::job_submitted;
-  Uuid subject;
-  std::string tenant;  // empty: everybody's (hosts) or the operators' (shared batches)
-  Uuid batch;          // of a job event
-  Millis at = 0;
-  std::string data;  // JSON object: what changed (state, attempt, …); the fixed part comes from the job row
 };
 
 struct CountDelta {
@@ -260,6 +220,62 @@ struct CursorRow {
   bool operator==(const CursorRow&) const = default;
 };
 
+// A machine of a pool. Which hosts run on it stands in their rows.
+struct MachineRow {
+  std::string pool;
+  std::string instance;  // as its provider names it; one of its pool
+  model::MachineState state = model::MachineState::ordered;
+  std::string request;  // the order that it comes from; empty: not known
+  std::string zone;
+  Millis ordered_at = 0;  // wall, as the next two
+  std::optional<Millis> ready_at;
+  std::optional<Millis> gone_at;  // while it is gone
+  std::string reason;
+  bool operator==(const MachineRow&) const = default;
+};
+
+// What the scaler asks a provider for, written before it asks.
+struct IntentRow {
+  std::string request;  // its name, unique
+  std::string pool;
+  model::ScalerVerb verb = model::ScalerVerb::order;
+  std::int64_t count = 0;              // of an order
+  std::vector<std::string> instances;  // of the others
+  model::IntentState state = model::IntentState::issued;
+  std::string refusal;  // JSON object: why the provider would not; empty: it did not say
+  Millis issued_at = 0;
+  bool operator==(const IntentRow&) const = default;
+};
+
+// What the scaler decided. Equal ones in which nothing was to be done are one row.
+struct DecisionRow {
+  std::int64_t id = 0;  // grows
+  std::string pool;
+  Millis at = 0, last_at = 0;  // the first and the last of them
+  std::int64_t times = 1;
+  std::string input;  // JSON object, as `changes`
+  std::string policy;
+  std::int64_t raw = 0, wanted = 0, actual = 0;
+  std::string changes;  // empty: nothing to do
+  std::string reason;
+  std::string outcome;
+  bool operator==(const DecisionRow&) const = default;
+};
+
+// Absent members mean all.
+struct DecisionFilter {
+  std::string pool;
+  std::optional<Millis> from, to;  // some of it at `from` or later, and before `to`
+  bool changed = false;            // only those in which something was to be done
+};
+
+// Who may scale, of several that want to. How long stands in no row: who holds it may go on after a restart.
+struct ScalerRow {
+  std::string holder;  // empty: nobody ever
+  std::int64_t epoch = 0;
+  bool operator==(const ScalerRow&) const = default;
+};
+
 // One tick's writes, applied in this order within the open transaction.
 struct Changes {
   std::vector<model::Tenant> tenants;        // insert or replace
@@ -297,9 +313,15 @@ struct Changes {
   std::vector<DeliveryKey> deliveries_removed;
   std::vector<DeliveryRow> deliveries;  // insert or replace
   std::vector<CursorRow> cursors;       // insert or replace
-  std::vector<Uuid> jobs_purged;        // with attempts, files, keys
-  std::vector<EventRow> events;         // insert; last, so that readers see them only with their state
-  std::size_t size() const;             // rows
+  std::vector<model::Pool> pools;       // insert or replace
+  std::vector<std::string> pools_removed;
+  std::vector<MachineRow> machines;    // insert or replace
+  std::vector<IntentRow> intents;      // insert or replace
+  std::vector<DecisionRow> decisions;  // insert or replace
+  std::vector<ScalerRow> scaler;       // the last one counts
+  std::vector<Uuid> jobs_purged;       // with attempts, files, keys
+  std::vector<EventRow> events;        // insert; last, so that readers see them only with their state
+  std::size_t size() const;            // rows
   bool empty() const { return size() == 0; }
   void clear();
 };

@@ -41,10 +41,7 @@ struct LaneState {
   bool one_priority = false;     // all that is ready has the head's priority
 };
 
-struct LeasedJob {
-  LeaseRow lease;
-  model::Job job;  // parameters, inputs and result left out
-};
+struct LeasedJob;  // with_jobs.h
 
 struct BatchCounts {
   Uuid batch;
@@ -69,6 +66,11 @@ struct Image {
   std::vector<model::PackageVersion> packages;
   std::vector<OperationRow> operations;
   std::vector<model::Webhook> webhooks;
+  std::vector<model::Pool> pools;
+  std::vector<MachineRow> machines;  // those that are not gone
+  std::vector<IntentRow> intents;    // the open ones
+  ScalerRow scaler;
+  std::int64_t last_decision = 0;
 };
 
 // What became of a commit whose outcome was unknown.
@@ -123,6 +125,10 @@ class TickReads {
   // Is there a token of this name for these tenants (in order; empty: all) that has not expired?
   virtual bool token_named(const std::string& name, const std::vector<std::string>& tenants, Millis now) = 0;
 
+  virtual std::optional<MachineRow> machine(const std::string& pool, const std::string& instance) = 0;
+  virtual std::optional<IntentRow> intent(const std::string& request) = 0;
+  virtual std::optional<DecisionRow> last_decision(const std::string& pool) = 0;
+
   // In the order of their events.
   virtual std::vector<DeliveryRow> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) = 0;
 
@@ -168,6 +174,10 @@ class Store : public TickReads {
   // rows; returns how many.
   virtual std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max,
                                        std::size_t max) = 0;
+
+  // Forgets machines that were gone, intents that were settled and decisions that were over before `before`, at most
+  // `max` rows; returns how many. The newest decision stays, so that their numbers go on.
+  virtual std::size_t purge_scaler(Millis before, std::size_t max) = 0;
 
   // Everybody else's door; the object lives as long as the store.
   virtual Reads& reads() = 0;

@@ -262,7 +262,7 @@ TEST_P(StoreContract, KeepsEventsInOrder) {
   Changes changes;
   changes.events = {event(1, job.id), event(2, other.id), event(3, job.id, EventType::job_finished)};
   changes.events[0].batch = next_id();
-  changes.events[2].data = R"({"text":"ü","n":1})";
+  changes.events[2].data = JobEvent{model::JobState::failed, 7, 2, FailedForGood{model::Reason::error, {{1, 0, "ü"}}}};
   changes.events[2].tenant = "";
   tick(changes);
   const auto all = reads().events(0, 10);

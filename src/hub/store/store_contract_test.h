@@ -280,7 +280,11 @@ TEST_P(StoreContract, ReopenedStoreHasEverything) {
                          9,
                          "fenced",
                          "cgroup1",
-                         "watched"};
+                         "watched",
+                         "cpu",
+                         "i-7",
+                         model::ModeBy::scaler,
+                         "idle"};
   const model::PackageVersion package{"acme", "pictures", std::string(64, 'c'), 10, 2, {"Resize", "Crop"}, true, 11};
   OperationRow operation{next_id(), OperationKind::cancel_filter, {}, 1, 2, 3, 4, "why"};
   operation.filter = {{"acme", "b"},
@@ -343,6 +347,8 @@ TEST_P(StoreContract, ReopenedStoreHasEverything) {
   EXPECT_EQ(image.hosts[0].tenants, host.tenants);
   EXPECT_EQ(image.hosts[0].labels, host.labels);
   EXPECT_EQ(image.hosts[0].mode, host.mode);
+  EXPECT_EQ(std::pair(image.hosts[0].pool, image.hosts[0].instance), std::pair(host.pool, host.instance));
+  EXPECT_EQ(std::pair(image.hosts[0].mode_by, image.hosts[0].mode_reason), std::pair(host.mode_by, host.mode_reason));
   ASSERT_EQ(image.packages.size(), 1u);
   EXPECT_EQ(image.packages[0].sha256, package.sha256);
   EXPECT_EQ(image.packages[0].types, package.types);

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "hub/store/store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store::contract {
 
@@ -100,7 +101,7 @@ class StoreContract : public testing::TestWithParam<PlaceKind> {
     row.subject = subject;
     row.tenant = "acme";
     row.at = now;
-    row.data = R"({"state":"ready"})";
+    row.data = JobEvent{model::JobState::ready, 1, 0, {}};
     return row;
   }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "model/job.h"
 
 namespace geres::hub::webhooks {
 namespace {

@@ -64,6 +64,9 @@ class Sender {
     std::shared_ptr<const events::Text> text;  // of an item without a row
     std::int64_t life = 0;                     // of the feed when it was read
   };
+  struct Message {  // what an event is sent as
+    std::string id, body;
+  };
   struct Queue {  // what waits to be sent to one receiver
     std::deque<Item> items;
     int in_flight = 0;
@@ -102,8 +105,8 @@ class Sender {
   void dispatch();
   bool send_next(Queue& queue, const QueueKey& key);
   void send(const Feed& feed, Item item, const QueueKey& key);
-  std::string body_of(const Item& item);
-  Post post_of(const model::Webhook& webhook, std::string id, std::string body, const std::string& url) const;
+  Message message_of(const Item& item);
+  Post post_of(const model::Webhook& webhook, Message message, const std::string& url) const;
   void finish(const Item& item, const QueueKey& key, const Posted& posted);
   void arrived(Feed& feed, const Item& item);
   void missed(Feed& feed, const Item& item, const Posted& posted);

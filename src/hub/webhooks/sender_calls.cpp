@@ -66,30 +66,32 @@ bool Sender::send_next(Queue& queue, const QueueKey& key) {
   return true;
 }
 
-std::string Sender::body_of(const Item& item) {
-  if (item.text) return item.text->event;
+Sender::Message Sender::message_of(const Item& item) {
+  const auto id = events::event_id(teller_->log(), item.key.event);
+  if (item.text) return {id, item.text->event};
   if (!item.gap) {
     auto rows = reads_.events(item.key.event - 1, 1);
     if (!rows.empty() && rows.front().no == item.key.event) {
       auto chunk = std::make_shared<events::Chunk>();
       chunk->events = std::move(rows);
       const events::Told told{chunk, 0};
-      return teller_->text(told)->event;
+      return {id, teller_->text(told)->event};
     }
   }
-  return events::Gap{{}, events::event_id(teller_->log(), item.key.event)}.event(clock_.wall());
+  const events::Gap gap{{}, id};
+  return {gap.id(), gap.event(clock_.wall())};
 }
 
-Post Sender::post_of(const model::Webhook& webhook, std::string id, std::string body, const std::string& url) const {
+Post Sender::post_of(const model::Webhook& webhook, Message message, const std::string& url) const {
   const Millis wall = clock_.wall();
   const auto timestamp = std::to_string(wall / 1'000);
   Post post;
   post.url = url;
   post.headers = {{"Content-Type", "application/cloudevents+json; charset=utf-8"},
-                  {"webhook-id", id},
+                  {"webhook-id", message.id},
                   {"webhook-timestamp", timestamp},
-                  {"webhook-signature", signatures(webhook, wall, id, timestamp, body)}};
-  post.body = std::move(body);
+                  {"webhook-signature", signatures(webhook, wall, message.id, timestamp, message.body)}};
+  post.body = std::move(message.body);
   return post;
 }
 
@@ -97,14 +99,13 @@ void Sender::send(const Feed& feed, Item item, const QueueKey& key) {
   const std::string url = item.url.empty() ? feed.row.url : item.url;
   const auto target = check_target(url, options_.rules, {});
   if (!target) return finish(item, key, Posted{0, target.error().message});
-  std::string body;
+  Message message;
   try {
-    body = body_of(item);
+    message = message_of(item);
   } catch (const store::StoreFailed& failed) {
     return finish(item, key, Posted{0, failed.what()});
   }
-  const auto at = body.find("\"id\":\"") + 6;  // the event's id, since the first member of that name is the event's
-  auto post = post_of(feed.row, body.substr(at, body.find('"', at) - at), body, url);
+  auto post = post_of(feed.row, std::move(message), url);
   post.host = target->host;
   auto shared = std::make_shared<Item>(std::move(item));
   poster_->post(std::move(post), [this, shared, key](Posted posted) { finish(*shared, key, posted); });
@@ -128,7 +129,7 @@ void Sender::send_pings() {
         R"({{"specversion":"1.0","id":"{}","source":"/v1","type":"geres.webhook.ping","subject":"{}","time":"{}",)"
         R"("datacontenttype":"application/json","tenant":"{}","data":{{}}}})",
         id, row.id.str(), format_time(clock_.wall()), row.tenant);
-    auto post = post_of(row, id, std::move(body), row.url);
+    auto post = post_of(row, {id, std::move(body)}, row.url);
     post.host = target->host;
     poster_->post(std::move(post), std::move(ping.then));
   }

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 
+#include "model/job.h"
 #include "model/job_transitions.h"
+#include "wire/api/job_view.h"
 
 namespace geres::wire {
 namespace {
@@ -21,12 +23,24 @@ value time(Millis at) {
 value duration(Millis ms) {
   return text(format_duration(ms));
 }
-void put(object& to, std::string_view name, const std::optional<Millis>& at) {
-  if (at) to.emplace(name, time(*at));
-}
-void put(object& to, std::string_view name, const std::string& s) {
-  if (!s.empty()) to.emplace(name, text(s));
-}
+
+// Writes the members of a view. A name that the view does not have does not compile.
+template <class View>
+class Writer {
+ public:
+  explicit Writer(object& to) : to_(to) {}
+  void set(Member<View> member, value v) { to_.emplace(member.name(), std::move(v)); }
+  // What says nothing is left out.
+  void put(Member<View> member, const std::string& s) {
+    if (!s.empty()) set(member, text(s));
+  }
+  void put(Member<View> member, const std::optional<Millis>& at) {
+    if (at) set(member, time(*at));
+  }
+
+ private:
+  object& to_;
+};
 
 value strings(const std::map<std::string, std::string>& map) {
   object members;
@@ -35,108 +49,140 @@ value strings(const std::map<std::string, std::string>& map) {
 }
 
 value exit_json(const model::Exit& exit) {
+  const auto& [code, signal] = exit;
   object to;
-  if (exit.code) to.emplace("code", *exit.code);
-  if (exit.signal) to.emplace("signal", *exit.signal);
+  Writer<ExitView> writer(to);
+  if (code) writer.set("code", *code);
+  if (signal) writer.set("signal", *signal);
   return to;
 }
 
 value usage_json(const model::Usage& usage) {
-  return object{{"cpuSeconds", usage.cpu_seconds}, {"maxRssBytes", usage.max_rss_bytes}};
+  const auto& [cpu_seconds, max_rss_bytes] = usage;
+  object to;
+  Writer<UsageView> writer(to);
+  writer.set("cpuSeconds", cpu_seconds);
+  writer.set("maxRssBytes", max_rss_bytes);
+  return to;
 }
 
 value inputs_json(const std::vector<model::Input>& inputs) {
   json::array list;
   for (const auto& input : inputs) {
-    object item{{"path", text(input.path)}};
-    put(item, "sha256", input.sha256);
-    if (input.job) item.emplace("job", text(input.job.str()));
-    put(item, "file", input.file);
+    const auto& [path, sha256, job, file] = input;
+    object item;
+    Writer<InputView> writer(item);
+    writer.set("path", text(path));
+    writer.put("sha256", sha256);
+    if (job) writer.set("job", text(job.str()));
+    writer.put("file", file);
     list.push_back(std::move(item));
   }
   return list;
 }
 
+value backoff_json(const model::Backoff& backoff) {
+  const auto& [initial, factor, max] = backoff;
+  object to;
+  Writer<BackoffView> writer(to);
+  writer.set("initial", duration(initial));
+  writer.set("factor", factor);
+  writer.set("max", duration(max));
+  return to;
+}
+
+value requirements_json(const model::Requirements& requirements) {
+  const auto& [slots, memory, labels] = requirements;
+  object to;
+  Writer<RequirementsView> writer(to);
+  writer.set("slots", slots);
+  writer.set("memory", memory);
+  writer.set("labels", strings(labels));
+  return to;
+}
+
+value webhook_json(const model::JobWebhook& webhook) {
+  const auto& [url, types] = webhook;
+  object to;
+  Writer<JobWebhookView> writer(to);
+  writer.set("url", text(url));
+  if (types.empty()) return to;
+  json::array names;
+  for (const auto& wanted : types) names.push_back(text(wanted));
+  writer.set("types", std::move(names));
+  return to;
+}
+
 // Every member is named in these two, so that a new one does not compile until it has its place.
-void put_spec(object& to, const model::JobSpec& spec, const std::string& batch_name) {
+void put_spec(Writer<JobSpecView> to, const model::JobSpec& spec, const std::string& batch_name) {
   const auto& [tenant, type, package, package_sha256, name, parameters_text, inputs, batch, priority, not_before, delay,
                timeout, queue_timeout, lease, max_attempts, backoff, requirements, tags, webhook, key, key_digest, ref,
                submitted_by] = spec;
-  to.emplace("tenant", text(tenant));
-  to.emplace("type", text(type));
-  put(to, "package", package);
-  put(to, "packageSha256", package_sha256);
-  put(to, "name", name);
+  to.set("tenant", text(tenant));
+  to.set("type", text(type));
+  to.put("package", package);
+  to.put("packageSha256", package_sha256);
+  to.put("name", name);
   boost::json::error_code ec;
   // Ours first: it reads numbers to the last bit. What old clients handed in may be JSON only to a more lenient reader.
   const auto parameters = json::parse(parameters_text);
-  to.emplace("parameters", parameters ? *parameters : boost::json::parse(parameters_text, ec));
-  if (!inputs.empty()) to.emplace("inputs", inputs_json(inputs));
-  to.emplace("batch", text(model::batch_text(batch)));
-  put(to, "batchName", batch_name);
-  to.emplace("priority", priority);
-  put(to, "notBefore", not_before);
-  if (delay > 0) to.emplace("delay", duration(delay));
-  if (timeout > 0) to.emplace("timeout", duration(timeout));
-  if (queue_timeout > 0) to.emplace("queueTimeout", duration(queue_timeout));
-  if (lease > 0) to.emplace("lease", duration(lease));
-  to.emplace("maxAttempts", max_attempts);
-  if (backoff != model::Backoff{}) {
-    const auto& [initial, factor, max] = backoff;
-    to.emplace("backoff", object{{"initial", duration(initial)}, {"factor", factor}, {"max", duration(max)}});
-  }
-  if (requirements != model::Requirements{}) {
-    const auto& [slots, memory, labels] = requirements;
-    to.emplace("requires", object{{"slots", slots}, {"memory", memory}, {"labels", strings(labels)}});
-  }
-  if (!tags.empty()) to.emplace("tags", strings(tags));
-  if (const auto& [url, types] = webhook; !url.empty()) {
-    object address{{"url", text(url)}};
-    if (!types.empty()) {
-      json::array names;
-      for (const auto& wanted : types) names.push_back(text(wanted));
-      address.emplace("types", std::move(names));
-    }
-    to.emplace("webhook", std::move(address));
-  }
-  put(to, "key", key);
-  put(to, "ref", ref);
-  put(to, "submittedBy", submitted_by);
+  to.set("parameters", parameters ? *parameters : boost::json::parse(parameters_text, ec));
+  if (!inputs.empty()) to.set("inputs", inputs_json(inputs));
+  to.set("batch", text(model::batch_text(batch)));
+  to.put("batchName", batch_name);
+  to.set("priority", priority);
+  to.put("notBefore", not_before);
+  if (delay > 0) to.set("delay", duration(delay));
+  if (timeout > 0) to.set("timeout", duration(timeout));
+  if (queue_timeout > 0) to.set("queueTimeout", duration(queue_timeout));
+  if (lease > 0) to.set("lease", duration(lease));
+  to.set("maxAttempts", max_attempts);
+  if (backoff != model::Backoff{}) to.set("backoff", backoff_json(backoff));
+  if (requirements != model::Requirements{}) to.set("requires", requirements_json(requirements));
+  if (!tags.empty()) to.set("tags", strings(tags));
+  if (!webhook.url.empty()) to.set("webhook", webhook_json(webhook));
+  to.put("key", key);
+  to.put("ref", ref);
+  to.put("submittedBy", submitted_by);
   static_cast<void>(key_digest);  // the hub's own
 }
 
-void put_status(object& to, const model::JobStatus& status) {
+void put_status(object& job, const model::JobStatus& status) {
+  Writer<JobSpecView> spec(job);
+  Writer<JobStatusView> to(job);
   const auto& [state, reason, error, attempt, failures, host_losses, version, progress, result, result_truncated, exit,
                cause, usage, files_left_out, host, submitted_at, ready_at, due_at, started_at, finished_at,
                cancel_requested_at, redrive_of, redriven_as, settled_at, trouble] = status;
   static_cast<void>(reason), static_cast<void>(error);  // come first in a job: see job_json()
   static_cast<void>(trouble);                           // `why` tells it
-  to.emplace("attempt", attempt);
-  to.emplace("failures", failures);
-  to.emplace("hostLosses", host_losses);
+  to.set("attempt", attempt);
+  to.set("failures", failures);
+  to.set("hostLosses", host_losses);
   if (progress) {
+    const auto& [percent, message] = *progress;
     object now;
-    if (progress->percent) now.emplace("percent", *progress->percent);
-    now.emplace("message", text(progress->message));
-    to.emplace("progress", std::move(now));
+    Writer<ProgressView> writer(now);
+    if (percent) writer.set("percent", *percent);
+    writer.set("message", text(message));
+    to.set("progress", std::move(now));
   }
-  if (result) to.emplace("result", text(*result));
-  if (result_truncated) to.emplace("resultTruncated", true);
-  if (exit) to.emplace("exit", exit_json(*exit));
-  if (cause) to.emplace("cause", json::write(*cause));
-  if (usage) to.emplace("usage", usage_json(*usage));
-  put_files_left_out(to, files_left_out);
-  put(to, "host", host);
-  to.emplace("submittedAt", time(submitted_at));
-  if (ready_at > 0) to.emplace("readyAt", time(ready_at));
-  if (state == model::JobState::scheduled) put(to, "dueAt", due_at);
-  put(to, "startedAt", started_at);
-  put(to, "finishedAt", finished_at);
-  put(to, "cancelRequestedAt", cancel_requested_at);
-  to.emplace("version", version);
-  if (redrive_of) to.emplace("redriveOf", text(redrive_of->str()));
-  if (redriven_as) to.emplace("redrivenAs", text(redriven_as->str()));
-  put(to, "settledAt", settled_at);
+  if (result) to.set("result", text(*result));
+  if (result_truncated) to.set("resultTruncated", true);
+  if (exit) to.set("exit", exit_json(*exit));
+  if (cause) to.set("cause", json::write(*cause));
+  if (usage) to.set("usage", usage_json(*usage));
+  put_files_left_out(job, files_left_out);
+  to.put("host", host);
+  spec.set("submittedAt", time(submitted_at));
+  if (ready_at > 0) to.set("readyAt", time(ready_at));
+  if (state == model::JobState::scheduled) to.put("dueAt", due_at);
+  to.put("startedAt", started_at);
+  to.put("finishedAt", finished_at);
+  to.put("cancelRequestedAt", cancel_requested_at);
+  to.set("version", version);
+  if (redrive_of) spec.set("redriveOf", text(redrive_of->str()));
+  if (redriven_as) to.set("redrivenAs", text(redriven_as->str()));
+  to.put("settledAt", settled_at);
 }
 
 }  // namespace
@@ -144,74 +190,29 @@ void put_status(object& to, const model::JobStatus& status) {
 void put_files_left_out(object& to, const model::FilesLeftOut& left_out) {
   if (left_out.count == 0) return;
   json::array named;
-  for (const auto& file : left_out.named) named.push_back(object{{"path", text(file.path)}, {"why", text(file.why)}});
-  to.emplace("filesLeftOut", std::move(named));
-  to.emplace("filesLeftOutCount", left_out.count);
+  for (const auto& [path, why] : left_out.named) {
+    object file;
+    Writer<LeftOutFileView> writer(file);
+    writer.set("path", text(path));
+    writer.set("why", text(why));
+    named.push_back(std::move(file));
+  }
+  Writer<JobStatusView> writer(to);
+  writer.set("filesLeftOut", std::move(named));
+  writer.set("filesLeftOutCount", left_out.count);
 }
 
 object job_json(const model::Job& job, const std::string& batch_name) {
   object to;
   to.reserve(40);
-  to.emplace("id", text(job.id.str()));
-  to.emplace("state", text(model::state_name(job.status.state)));
-  if (job.status.reason != model::Reason::none) to.emplace("reason", json::write(job.status.reason));
-  put(to, "error", job.status.error);
-  put_spec(to, job.spec, batch_name);
+  Writer<JobView> writer(to);
+  writer.set("id", text(job.id.str()));
+  writer.set("state", text(model::state_name(job.status.state)));
+  if (job.status.reason != model::Reason::none) writer.set("reason", json::write(job.status.reason));
+  writer.put("error", job.status.error);
+  put_spec(Writer<JobSpecView>(to), job.spec, batch_name);
   put_status(to, job.status);
   return to;
-}
-
-std::span<const std::string> job_fields() {
-  static const std::vector<std::string> kFields{"id",
-                                                "state",
-                                                "reason",
-                                                "error",
-                                                "tenant",
-                                                "type",
-                                                "package",
-                                                "packageSha256",
-                                                "name",
-                                                "parameters",
-                                                "inputs",
-                                                "batch",
-                                                "batchName",
-                                                "priority",
-                                                "notBefore",
-                                                "delay",
-                                                "timeout",
-                                                "queueTimeout",
-                                                "lease",
-                                                "maxAttempts",
-                                                "backoff",
-                                                "requires",
-                                                "tags",
-                                                "webhook",
-                                                "key",
-                                                "ref",
-                                                "submittedBy",
-                                                "attempt",
-                                                "failures",
-                                                "hostLosses",
-                                                "progress",
-                                                "result",
-                                                "resultTruncated",
-                                                "exit",
-                                                "cause",
-                                                "usage",
-                                                "filesLeftOut",
-                                                "filesLeftOutCount",
-                                                "host",
-                                                "submittedAt",
-                                                "readyAt",
-                                                "dueAt",
-                                                "startedAt",
-                                                "finishedAt",
-                                                "cancelRequestedAt",
-                                                "version",
-                                                "redriveOf",
-                                                "redrivenAs",
-                                                "settledAt"};
-  return kFields;
 }
 
 void keep_fields(object& job, std::span<const std::string> fields) {
@@ -222,14 +223,19 @@ void keep_fields(object& job, std::span<const std::string> fields) {
 }
 
 object attempt_json(const model::Attempt& attempt) {
-  object to{{"attempt", attempt.attempt}, {"host", text(attempt.host)}, {"leasedAt", time(attempt.leased_at)}};
-  put(to, "startedAt", attempt.started_at);
-  put(to, "endedAt", attempt.ended_at);
-  if (attempt.outcome) to.emplace("outcome", json::write(*attempt.outcome));
-  put(to, "error", attempt.error);
-  if (attempt.exit) to.emplace("exit", exit_json(*attempt.exit));
-  if (attempt.cause) to.emplace("cause", json::write(*attempt.cause));
-  if (attempt.usage) to.emplace("usage", usage_json(*attempt.usage));
+  const auto& [number, host, leased_at, started_at, ended_at, outcome, error, exit, usage, cause] = attempt;
+  object to;
+  Writer<AttemptView> writer(to);
+  writer.set("attempt", number);
+  writer.set("host", text(host));
+  writer.set("leasedAt", time(leased_at));
+  writer.put("startedAt", started_at);
+  writer.put("endedAt", ended_at);
+  if (outcome) writer.set("outcome", json::write(*outcome));
+  writer.put("error", error);
+  if (exit) writer.set("exit", exit_json(*exit));
+  if (cause) writer.set("cause", json::write(*cause));
+  if (usage) writer.set("usage", usage_json(*usage));
   return to;
 }
 

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "model/names.h"
+#include "wire/api/text_checks.h"
 
 namespace geres::wire {
 namespace {
@@ -16,19 +17,6 @@ namespace {
 constexpr Millis kDurationMax = 366LL * 86'400'000;
 
 constexpr std::size_t kInputPathBytesMax = 1'024;
-
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-}
-
-Result<void> check_text(const std::string& text, std::string_view what, const std::string& field) {
-  if (text.size() > kTextMax)
-    return fail(Code::tooLarge, fmt::format("the {} has {} bytes", what, text.size()), field,
-                fmt::format("at most {} bytes", kTextMax));
-  if (has_control(text)) return fail(Code::badValue, fmt::format("the {} has control characters", what), field);
-  return {};
-}
 
 Result<void> refuse_unbuilt(const JobSpecShape& shape) {
   const std::pair<const char*, const std::optional<json::value>&> unbuilt[] = {
@@ -272,22 +260,6 @@ std::string canonical_text(const JobSpecShape& shape, const ParsedJob& job) {
 }
 
 }  // namespace
-
-Result<void> check_tags(const std::map<std::string, std::string>& tags, const std::string& field) {
-  if (tags.size() > kTagsMax)
-    return fail(Code::tooMany, fmt::format("{} entries", tags.size()), field, fmt::format("at most {}", kTagsMax));
-  for (const auto& [name, value] : tags) {
-    const std::string here = field + json::pointer_token(name.substr(0, 80));
-    if (name.empty()) return fail(Code::badValue, "an entry has no name", field);
-    if (auto ok = check_text(name, "name", here); !ok) return ok;
-    if (auto ok = check_text(value, "value", here); !ok) return ok;
-  }
-  return {};
-}
-
-Result<void> check_key(const std::string& key, const std::string& field) {
-  return check_text(key, "key", field);
-}
 
 Result<ParsedJob> read_job_spec(const json::value& from, const SpecRules& rules) {
   auto shape = json::read<JobSpecShape>(from);

@@ -16,8 +16,6 @@ namespace geres::wire {
 
 inline constexpr std::size_t kParametersBytesMax = 64 * 1024;
 inline constexpr std::size_t kListMax = 10'000;
-inline constexpr std::size_t kTagsMax = 64;
-inline constexpr std::size_t kTextMax = 256;  // of a name, key, tag or label
 inline constexpr std::size_t kInputsMax = 1'000;
 inline constexpr std::size_t kWebhookTypesMax = 32;
 
@@ -99,9 +97,5 @@ Result<ParsedJob> read_job_spec(const json::value& from, const SpecRules& rules)
 
 // Of a list whose items were read with `digest`: over their specs and keys.
 std::string list_digest(const std::vector<ParsedJob>& jobs);
-
-// Limits on a set of tags or labels; `field` is its JSON pointer.
-Result<void> check_tags(const std::map<std::string, std::string>& tags, const std::string& field);
-Result<void> check_key(const std::string& key, const std::string& field);
 
 }  // namespace geres::wire

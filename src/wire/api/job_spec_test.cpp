@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/api/job_spec.h"
+#include "model/job.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "wire/api/job_json.h"
+#include "wire/api/job_view.h"
 #include "wire/api/legacy_json.h"
 
 namespace geres::wire {
@@ -67,6 +69,59 @@ TEST(JobJson, WritesNoFieldThatCannotBeAskedFor) {
   for (const auto& member : shown)
     EXPECT_NE(std::find(fields.begin(), fields.end(), std::string_view(member.key())), fields.end()) << member.key();
   EXPECT_EQ(shown.size(), fields.size());
+}
+
+TEST(JobView, ReadsWhatIsWritten) {
+  model::Job job;
+  job.id = {1, 2};
+  job.spec = read(R"({"type":"T","parameters":{"a":1},"delay":"1s","backoff":{"initial":"2s","factor":3},
+    "requires":{"slots":2,"memory":"1MiB","labels":{"gpu":"1"}},"tags":{"a":"b"},
+    "inputs":[{"path":"a","job":"0192f0c4-7d3a-7001-8f2e-0123456789ab","file":"f"}]})")
+                 .value()
+                 .spec;
+  job.status.state = model::JobState::scheduled, job.status.due_at = 1'500;
+  job.status.progress = model::Progress{40, "m"}, job.status.exit = model::Exit{{}, 9};
+  job.status.usage = model::Usage{1.5, 7}, job.status.files_left_out.add({"p", "w"});
+  const auto view = job_view(job_json(job, "nightly"));
+  EXPECT_EQ(view.id, job.id.str());
+  EXPECT_EQ(view.type, "T");
+  EXPECT_EQ(view.batch, "batch0");
+  EXPECT_EQ(view.batchName, "nightly");
+  EXPECT_EQ(boost::json::serialize(view.parameters.value()), R"({"a":1})");
+  EXPECT_EQ(view.delay.ms, 1'000);
+  EXPECT_EQ(view.backoff.value().initial.ms, 2'000);
+  EXPECT_EQ(view.backoff->factor, 3);
+  EXPECT_EQ(view.requires_.slots, 2);
+  EXPECT_EQ(view.requires_.memory, 1 << 20);
+  EXPECT_EQ(view.requires_.labels.at("gpu"), "1");
+  EXPECT_EQ(view.tags.at("a"), "b");
+  EXPECT_EQ(view.inputs.at(0).job, "0192f0c4-7d3a-7001-8f2e-0123456789ab");
+  EXPECT_EQ(view.inputs[0].file, "f");
+  EXPECT_FALSE(view.ended());
+  EXPECT_EQ(view.percent(), 40);
+  EXPECT_EQ(view.progress->message, "m");
+  EXPECT_EQ(view.exit.value().signal, 9);
+  EXPECT_FALSE(view.exit->code);
+  EXPECT_EQ(view.usage.value().cpuSeconds, 1.5);
+  EXPECT_EQ(view.filesLeftOut.at(0).why, "w");
+  EXPECT_EQ(view.filesLeftOutCount, 1);
+  EXPECT_EQ(view.dueAt.value().at, 1'500);
+  EXPECT_FALSE(view.startedAt);
+}
+
+TEST(JobView, PassesOverWhatItDoesNotKnow) {
+  const auto view = job_view(json::parse(R"({"id":7,"type":"T","attempt":"2","progress":[],"exit":{"code":"1"},"tags":
+    {"a":1,"b":"c"},"inputs":[1],"dueAt":"soon","requires":null,"later":{}})")
+                                 .value());
+  EXPECT_EQ(view.id, "");
+  EXPECT_EQ(view.type, "T");
+  EXPECT_EQ(view.attempt, 0);
+  EXPECT_FALSE(view.progress);
+  EXPECT_FALSE(view.exit.value().code);
+  EXPECT_EQ(view.tags, (std::map<std::string, std::string>{{"b", "c"}}));
+  EXPECT_FALSE(view.dueAt);
+  EXPECT_EQ(view.requires_.slots, 1);
+  EXPECT_EQ(job_view(json::value("job")).state, "");
 }
 
 TEST(LegacyStatus, IsTheNumberThatGeRes2ClientsKnow) {

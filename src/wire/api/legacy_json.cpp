@@ -5,6 +5,8 @@
 
 #include <boost/json/parse.hpp>
 
+#include "model/job.h"
+
 namespace geres::wire {
 namespace {
 

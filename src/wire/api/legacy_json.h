@@ -8,7 +8,10 @@
 
 #include "base/json.h"
 #include "model/batch.h"
-#include "model/job.h"
+
+namespace geres::model {
+struct Job;
+}
 
 namespace geres::wire {
 

@@ -5,7 +5,7 @@
 
 #include "model/job_transitions.h"
 #include "model/names.h"
-#include "wire/api/job_spec.h"
+#include "wire/api/text_checks.h"
 
 namespace geres::wire {
 namespace {
@@ -140,6 +140,12 @@ object host_json(const model::Host& host, const HostView& view) {
   if (!view.health_reason.empty()) health.emplace("reason", text(view.health_reason));
   if (view.health_tested_at) health.emplace("nextTestAt", text(format_time(*view.health_tested_at)));
   to.emplace("health", std::move(health));
+  if (!host.pool.empty()) to.emplace("pool", text(host.pool));
+  if (!host.instance.empty()) to.emplace("instance", text(host.instance));
+  if (host.mode != model::HostMode::run) {
+    to.emplace("by", json::write(host.mode_by));
+    if (!host.mode_reason.empty()) to.emplace("why", text(host.mode_reason));
+  }
   to.emplace("joinedAt", text(format_time(host.joined_at)));
   to.emplace("lastReportAt", text(format_time(view.last_seen)));
   to.emplace("running", list(view.running));

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "model/names.h"
-#include "wire/api/job_spec.h"
+#include "wire/api/text_checks.h"
 
 namespace geres::wire {
 namespace {

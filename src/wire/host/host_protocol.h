@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "model/attempt.h"
 #include "model/batch.h"
-#include "model/job.h"
 
 namespace geres::wire {
 
@@ -30,6 +30,10 @@ constexpr std::string_view kProtocolHeader = "Geres-Protocol";
 constexpr std::string_view kIsolationHeader = "Geres-Isolation";
 // How it holds jobs to their limits, likewise: `memory=HELD, processes=HELD`, each one cgroup2, cgroup1 or watched.
 constexpr std::string_view kLimitsHeader = "Geres-Limits";
+
+// The machine that it runs on, likewise, where somebody makes those: its pool, and what its provider calls it.
+constexpr std::string_view kPoolHeader = "Geres-Pool";
+constexpr std::string_view kInstanceHeader = "Geres-Instance";
 
 // POST /v1/hosts
 struct RegisterHost {

@@ -26,15 +26,32 @@ JOB_BOOK = "hub/engine/job_book.cpp"
 JOB_VERBS = "hub/engine/job_verbs.cpp"
 LANES = "hub/engine/lanes.cpp"
 LOAD = "hub/engine/load.cpp"
+MACHINES = "hub/engine/machines.cpp"
 OPERATIONS = "hub/engine/operations.cpp"
 REPORTING = "hub/engine/reporting.cpp"
 RETENTION = "hub/engine/retention.cpp"
+SCALING = "hub/engine/scaling.cpp"
 SUBMITTING = "hub/engine/submitting.cpp"
 TROUBLE = "hub/engine/host_trouble.cpp"
 VERBS = "hub/engine/engine_verbs.cpp"
 SQLITE = "hub/store/sqlite/sqlite_store.cpp"
 
 BUGS = [
+    # ---- a fleet that sizes itself
+    Bug("a-machine-is-taken-from-a-job", MACHINES,
+        "           return !host.leases.empty() || host.row.mode != model::HostMode::stop;\n",
+        "           return host.row.mode != model::HostMode::stop;\n", "scaler I4 audit"),
+    Bug("a-machine-is-taken-that-may-be-granted-to", MACHINES,
+        "           return !host.leases.empty() || host.row.mode != model::HostMode::stop;\n",
+        "           return !host.leases.empty();\n", "scaler I4 audit"),
+    Bug("who-joins-late-on-a-removed-machine-is-served", MACHINES,
+        "    host.mode = model::HostMode::stop;\n", "", "scaler I4 audit"),
+    Bug("the-scaler-resumes-what-an-operator-drains", SCALING,
+        "const bool own = row.mode_by == ModeBy::scaler && row.mode == HostMode::drain;",
+        "const bool own = row.mode == HostMode::drain;", "scaler"),
+    Bug("an-old-scaler-is-believed", SCALING,
+        "  if (epoch == state_.scaler.epoch && epoch > 0) return {};\n",
+        "  if (epoch <= state_.scaler.epoch && epoch > 0) return {};\n", "scaler"),
     # ---- commits and answers
     Bug("answer-before-commit", ENGINE,
         "      committing = true;\n",

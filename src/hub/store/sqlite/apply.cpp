@@ -6,8 +6,10 @@
 
 #include "hub/store/sqlite/job_rows.h"
 #include "hub/store/sqlite/json_columns.h"
+#include "hub/store/sqlite/scaler_rows.h"
 #include "hub/store/sqlite/small_rows.h"
 #include "hub/store/sqlite/webhook_rows.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store::sqlite {
 namespace {
@@ -157,10 +159,12 @@ void purge_job(Database& database, Uuid id, PackageUse& use) {
 }
 
 void insert_events(Database& database, const std::vector<EventRow>& events) {
-  for_each(database, "INSERT INTO event VALUES(?,?,?,?,?,?,?,?)", events, [](Statement& s, const EventRow& e) {
-    const auto batch = e.batch ? std::optional(e.batch) : std::nullopt;
-    s.bind(e.no, e.type, e.subject.seq(), std::int64_t(e.subject.low), OrNull{e.tenant}, batch, e.at, OrNull{e.data});
-  });
+  for_each(database, "INSERT INTO event VALUES(?,?,?,?,?,?,?,?)", events,
+           [data = std::string()](Statement& s, const EventRow& e) mutable {
+             const auto batch = e.batch ? std::optional(e.batch) : std::nullopt;
+             s.bind(e.no, e.type, e.subject.seq(), std::int64_t(e.subject.low), OrNull{e.tenant}, batch, e.at,
+                    OrNull{data = event_text(e.data)});
+           });
 }
 
 void raise_marks(const Changes& changes, HighMarks& marks) {
@@ -205,6 +209,13 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   remove_deliveries(database, changes.deliveries_removed);
   put_deliveries(database, changes.deliveries);
   put_cursors(database, changes.cursors);
+  put_pools(database, changes.pools);
+  for_each(database, "DELETE FROM pool WHERE name=?", changes.pools_removed,
+           [](Statement& s, const std::string& name) { s.bind(name); });
+  put_machines(database, changes.machines);
+  put_intents(database, changes.intents);
+  put_decisions(database, changes.decisions);
+  if (!changes.scaler.empty()) put_scaler(database, changes.scaler.back());
   for (const Uuid id : changes.jobs_purged) purge_job(database, id, use);
   use.write();
   remove_ids(database, "DELETE FROM batch_count WHERE batch=?", changes.batches_removed);

@@ -2,6 +2,7 @@
 #include "hub/store/sqlite/job_rows.h"
 
 #include "hub/store/sqlite/json_columns.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store::sqlite {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "hub/store/store.h"
+#include "model/job.h"
 
 namespace geres::hub::store::sqlite {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "hub/store/sqlite/connection.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store::sqlite {
 namespace {

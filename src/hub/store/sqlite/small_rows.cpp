@@ -117,19 +117,20 @@ std::vector<LaneRow> read_lanes(Database& database) {
 
 void put_hosts(Database& database, const std::vector<model::Host>& hosts) {
   if (hosts.empty()) return;
-  auto put = database.cached("INSERT OR REPLACE INTO host VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  auto put = database.cached("INSERT OR REPLACE INTO host VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const auto& h : hosts) {
     const std::string labels = tags_text(h.labels);
     const auto types = names_or_null(h.types), tenants = names_or_null(h.tenants);
     put.bind(h.id, h.name, h.secret_sha256, h.address, h.slots, h.memory, labels, types, tenants, h.packages,
-             h.containment, h.mode, h.joined_at, h.isolation, h.memory_held, h.processes_held)
+             h.containment, h.mode, h.joined_at, h.isolation, h.memory_held, h.processes_held, h.pool, h.instance,
+             h.mode_by, h.mode_reason)
         .run();
   }
 }
 
 #define GERES_HOST_COLUMNS                                                                                \
   "id, name, secret_sha256, address, slots, memory, labels, types, tenants, packages, containment, mode," \
-  " joined_at, isolation, memory_held, processes_held"
+  " joined_at, isolation, memory_held, processes_held, pool, instance, mode_by, mode_reason"
 
 static model::Host host_of(Statement& rows) {
   Columns row(rows);
@@ -150,6 +151,10 @@ static model::Host host_of(Statement& rows) {
   h.isolation = row.text();
   h.memory_held = row.text();
   h.processes_held = row.text();
+  h.pool = row.text();
+  h.instance = row.text();
+  h.mode_by = row.as<model::ModeBy>();
+  h.mode_reason = row.text();
   return h;
 }
 

@@ -7,6 +7,7 @@
 #include "hub/store/store_contract_cursors_test.h"
 #include "hub/store/store_contract_queue_test.h"
 #include "hub/store/store_contract_reads_test.h"
+#include "hub/store/store_contract_scaler_test.h"
 #include "hub/store/store_contract_test.h"
 #include "hub/store/store_contract_webhooks_test.h"
 

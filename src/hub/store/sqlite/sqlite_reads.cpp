@@ -9,8 +9,10 @@
 #include "hub/store/sqlite/filter_sql.h"
 #include "hub/store/sqlite/job_rows.h"
 #include "hub/store/sqlite/json_columns.h"
+#include "hub/store/sqlite/scaler_rows.h"
 #include "hub/store/sqlite/small_rows.h"
 #include "hub/store/sqlite/webhook_rows.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store::sqlite {
 namespace {
@@ -25,7 +27,7 @@ EventRow read_event(const Statement& rows) {
   event.tenant = row.text();
   event.batch = row.uuid();
   event.at = row.integer();
-  event.data = row.text();
+  event.data = event_data(event.type, row.text());
   return event;
 }
 
@@ -435,6 +437,31 @@ std::vector<ToldDelivery> SqliteReads::deliveries(Uuid webhook, DeliveryState st
 
 std::vector<DeliveryRow> SqliteReads::pending_deliveries(const std::optional<DeliveryRow>& after, std::size_t max) {
   return read([&](Database& database) { return sqlite::pending_deliveries(database, after, max); });
+}
+
+std::vector<model::Pool> SqliteReads::pools() {
+  return read(read_pools);
+}
+
+std::optional<model::Pool> SqliteReads::pool(const std::string& name) {
+  return read([&](Database& database) { return find_pool(database, name); });
+}
+
+std::vector<MachineRow> SqliteReads::machines(const std::string& pool, bool gone,
+                                              const std::pair<std::string, std::string>& after, std::size_t max) {
+  return read([&](Database& database) { return read_machines(database, pool, gone, after, max); });
+}
+
+std::vector<IntentRow> SqliteReads::open_intents(const std::string& pool) {
+  return read([&](Database& database) { return sqlite::open_intents(database, pool); });
+}
+
+std::vector<DecisionRow> SqliteReads::decisions(const DecisionFilter& filter, std::int64_t before, std::size_t max) {
+  return read([&](Database& database) { return read_decisions(database, filter, before, max); });
+}
+
+ScalerRow SqliteReads::scaler() {
+  return read(read_scaler);
 }
 
 bool SqliteReads::blob_named(const std::string& tenant, const std::string& sha256) {

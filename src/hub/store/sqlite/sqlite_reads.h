@@ -65,6 +65,13 @@ class SqliteReads final : public Reads {
   std::vector<ToldDelivery> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) override;
   std::vector<DeliveryRow> pending_deliveries(const std::optional<DeliveryRow>& after, std::size_t max) override;
   std::optional<CursorRow> cursor(const std::string& name) override;
+  std::vector<model::Pool> pools() override;
+  std::optional<model::Pool> pool(const std::string& name) override;
+  std::vector<MachineRow> machines(const std::string& pool, bool gone, const std::pair<std::string, std::string>& after,
+                                   std::size_t max) override;
+  std::vector<IntentRow> open_intents(const std::string& pool) override;
+  std::vector<DecisionRow> decisions(const DecisionFilter& filter, std::int64_t before, std::size_t max) override;
+  ScalerRow scaler() override;
   bool blob_named(const std::string& tenant, const std::string& sha256) override;
   std::map<model::Reason, std::int64_t> dead_letters(const std::vector<std::string>& tenants) override;
   std::optional<model::Job> oldest_ready(std::vector<ReadyRow> first, std::span<const LaneNo> lanes) override;

@@ -12,11 +12,13 @@
 #include "hub/store/sqlite/apply.h"
 #include "hub/store/sqlite/migrate.h"
 #include "hub/store/sqlite/reader.h"
+#include "hub/store/sqlite/scaler_rows.h"
 #include "hub/store/sqlite/small_rows.h"
 #include "hub/store/sqlite/space_reserve.h"
 #include "hub/store/sqlite/sqlite_reads.h"
 #include "hub/store/sqlite/tick_reads.h"
 #include "hub/store/sqlite/webhook_rows.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store {
 namespace sqlite {
@@ -247,6 +249,19 @@ class SqliteStore final : public Store {
     return guarded([&] { return sqlite::purge_deliveries(*writer_, webhook, all, before, dead_max, max); });
   }
 
+  std::optional<MachineRow> machine(const std::string& pool, const std::string& instance) override {
+    return guarded([&] { return find_machine(*writer_, pool, instance); });
+  }
+  std::optional<IntentRow> intent(const std::string& request) override {
+    return guarded([&] { return find_intent(*writer_, request); });
+  }
+  std::optional<DecisionRow> last_decision(const std::string& pool) override {
+    return guarded([&] { return sqlite::last_decision(*writer_, pool); });
+  }
+  std::size_t purge_scaler(Millis before, std::size_t max) override {
+    return guarded([&] { return sqlite::purge_scaler(*writer_, before, max); });
+  }
+
   Reads& reads() override { return reads_; }
 
  private:
@@ -343,6 +358,11 @@ class SqliteStore final : public Store {
     image.packages = read_packages(*writer_);
     image.operations = read_operations(*writer_);
     image.webhooks = read_webhooks(*writer_);
+    image.pools = read_pools(*writer_);
+    image.machines = live_machines(*writer_);
+    image.intents = open_intents(*writer_, "");
+    image.scaler = read_scaler(*writer_);
+    image.last_decision = newest_decision(*writer_);
     return image;
   }
 

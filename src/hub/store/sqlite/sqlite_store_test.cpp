@@ -13,6 +13,7 @@
 #include "hub/store/sqlite/migrate.h"
 #include "hub/store/sqlite/reader.h"
 #include "hub/store/sqlite/recording_vfs.h"
+#include "hub/store/with_jobs.h"
 
 namespace geres::hub::store::sqlite {
 namespace {
@@ -208,6 +209,29 @@ TEST_F(SqliteFile, AStoreOfEachEarlierVersionIsBroughtUpToDate) {
     EXPECT_EQ(store->reads().cursor("amqp"), (CursorRow{"amqp", log, 0}));
     EXPECT_TRUE(store->reads().audit({}).violations.empty());
   }
+}
+
+// Versions before 15 knew of no pools: whoever drained a host was an operator.
+TEST_F(SqliteFile, AHostOfAnEarlierVersionIsNobodysMachine) {
+  const auto all = migrations();
+  {
+    Database database(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "");
+    database.execute("PRAGMA journal_mode = WAL");
+    migrate(database, {all.begin(), all.begin() + 14}, file.string());
+    database.execute(
+        "INSERT INTO host VALUES(x'00000000000000010000000000000002', 'old', '', '', 3, 0, '', NULL, NULL, 1, '', 1, 5,"
+        " '', '', '')");
+    database.execute("INSERT INTO meta(id, log, tick, last_event, last_id, last_lane) VALUES(1, 'a', 1, 0, 1, 0)");
+  }
+  auto store = open_sqlite(file);
+  const auto hosts = store->load().hosts;
+  ASSERT_EQ(hosts.size(), 1u);
+  EXPECT_EQ(std::pair(hosts[0].pool, hosts[0].instance), std::pair(std::string(), std::string()));
+  EXPECT_EQ(std::pair(hosts[0].mode, hosts[0].mode_by), std::pair(model::HostMode::drain, model::ModeBy::operator_));
+  store->begin();
+  store->apply({.machines = {{"cpu", "i", model::MachineState::ordered, "r", "", 1, {}, {}, ""}}});
+  store->commit(2);
+  EXPECT_EQ(store->load().machines.size(), 1u);
 }
 
 // Versions before 10 could take a job out of its place and then refuse the command.

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/engine/demand.h"
+
+#include <algorithm>
+#include <set>
+
+#include "hub/engine/placement.h"
+
+namespace geres::hub::engine {
+
+namespace {
+
+constexpr std::size_t kGrantsMax = 1'000'000;
+
+model::Host host_like(const model::PoolTemplate& like) {
+  model::Host host;
+  host.slots = like.slots;
+  host.memory = like.memory;
+  host.labels = like.labels;
+  host.types = like.types;
+  host.tenants = like.tenants;
+  return host;
+}
+
+HostView empty_one(const model::Host& like) {
+  HostView view;
+  view.host = &like;
+  view.open = true;
+  view.free_slots = like.slots;
+  view.free_memory = like.memory;
+  return view;
+}
+
+// What is left of the views while hosts that there are not get what they would be granted.
+class Rest {
+ public:
+  explicit Rest(const Snapshot& fleet) : tenants(fleet.tenants), batches(fleet.batches), lanes(fleet.lane_views) {}
+
+  Schedule plan(std::span<const HostView> hosts) const {
+    // Which row comes next decides between a tenant's lanes alone: one after the other is near enough.
+    const Peek peek = [this](Index lane, std::size_t i) -> std::optional<store::ReadyRow> {
+      const auto& view = lanes[lane];
+      if (std::int64_t(i) >= view.ready) return std::nullopt;
+      return store::ReadyRow{view.head.lane, view.head.priority, view.head.seq + store::Seq(i)};
+    };
+    return schedule(tenants, batches, lanes, hosts, peek, kGrantsMax);
+  }
+
+  void take(const Schedule& plan) {
+    for (const auto& grant : plan.grants) {
+      auto& lane = lanes[grant.lane];
+      const int slots = lane.key->requirements.slots;
+      --lane.ready;
+      ++batches[lane.batch].running;
+      auto& tenant = tenants[lane.tenant];
+      ++tenant.running;
+      tenant.slots += slots;
+      tenant.slot_time += slots * lane.expected;
+    }
+  }
+
+  std::vector<TenantView> tenants;
+  std::vector<BatchView> batches;
+  std::vector<LaneView> lanes;
+};
+
+std::int64_t slots_of(const Rest& rest, const Schedule& plan) {
+  std::int64_t slots = 0;
+  for (const auto& grant : plan.grants) slots += rest.lanes[grant.lane].key->requirements.slots;
+  return slots;
+}
+
+// The scheduler spreads jobs over the hosts that it has. So it is first asked what all together could take, and then
+// given as few hosts as that needs.
+Schedule fill(const Rest& rest, const model::Host& like, std::int64_t most) {
+  std::int64_t ready = 0;
+  for (const auto& lane : rest.lanes) ready += bar(*lane.key, like) == Bar::none ? lane.ready : 0;
+  const auto room = std::size_t(std::min(most, ready));
+  if (room == 0) return {};
+  const std::vector<HostView> hosts(room, empty_one(like));
+  auto plan = rest.plan(hosts);
+  const auto wanted = slots_of(rest, plan);
+  const auto hosts_for = [&](std::int64_t slots) {
+    return std::size_t(slots + like.slots - 1) / std::size_t(like.slots);
+  };
+  for (auto n = hosts_for(wanted); n < room;) {
+    auto fewer = rest.plan(std::span(hosts).first(n));
+    const auto missing = wanted - slots_of(rest, fewer);
+    if (missing <= 0) return fewer;
+    n += std::max<std::size_t>(1, hosts_for(missing));
+  }
+  return plan;
+}
+
+std::string_view what_holds(const Rest& rest, const LaneView& lane) {
+  const auto& batch = rest.batches[lane.batch];
+  const auto& tenant = rest.tenants[lane.tenant];
+  if (batch.stopped) return "batchPaused";
+  if (batch.max_running > 0 && batch.running >= batch.max_running) return "batchLimit";
+  if (tenant.max_running > 0 && tenant.running >= tenant.max_running) return "tenantLimit";
+  return "maximum";
+}
+
+void look_at_running(const Snapshot& fleet, const std::string& pool, Millis now, Demand& demand, double& seen) {
+  std::vector<Millis> rests;
+  for (const auto& host : fleet.hosts) {
+    if (host.info->host.pool != pool) continue;
+    demand.running.slots += host.info->slots_busy;
+    for (const auto& lease : host.info->leases) {
+      rests.push_back(std::max<Millis>(0, lease.granted_at + lease.expected - now));
+      demand.mean_duration += lease.expected;
+      ++seen;
+    }
+  }
+  demand.running.jobs = std::int64_t(rests.size());
+  if (rests.empty()) return;
+  std::sort(rests.begin(), rests.end());
+  Millis sum = 0;
+  for (const auto rest : rests) sum += rest;
+  demand.running.rest_mean = sum / Millis(rests.size());
+  demand.running.rest_p90 = rests[(rests.size() * 9 - 1) / 10];
+}
+
+}  // namespace
+
+bool fits_no_pool(const store::LaneKey& lane, std::span<const model::Pool> pools) {
+  return std::none_of(pools.begin(), pools.end(),
+                      [&](const auto& pool) { return bar(lane, host_like(pool.settings.like)) == Bar::none; });
+}
+
+Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, const std::string& name, Millis now) {
+  std::vector<const model::Pool*> order;
+  for (const auto& pool : pools) order.push_back(&pool);
+  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return std::pair(a->settings.limits.cost, std::string_view(a->name)) <
+           std::pair(b->settings.limits.cost, std::string_view(b->name));
+  });
+  Demand demand;
+  Rest rest(fleet);
+  rest.take(rest.plan(fleet.host_views));  // those that are there and open
+  double seen = 0;
+  for (const auto* pool : order) {
+    const auto like = host_like(pool->settings.like);
+    const bool own = pool->name == name;
+    const auto plan = fill(rest, like, pool->settings.limits.maximum);
+    if (own) {
+      std::set<Index> used;
+      std::map<Index, std::set<Index>> dedicated;
+      for (const auto& grant : plan.grants) {
+        const auto& lane = rest.lanes[grant.lane];
+        ++demand.runnable.jobs;
+        demand.runnable.slots += lane.key->requirements.slots;
+        used.insert(grant.host);
+        if (rest.batches[lane.batch].dedicated) dedicated[lane.batch].insert(grant.host);
+        demand.oldest_wait = std::max(demand.oldest_wait, now - Millis(std::uint64_t(lane.head.seq) >> 16));
+        demand.mean_duration += lane.expected;
+        ++seen;
+      }
+      demand.runnable.hosts = std::int64_t(used.size());
+      for (const auto& [batch, hosts] : dedicated)
+        demand.dedicated.push_back({rest.batches[batch].name, std::int64_t(hosts.size())});
+    }
+    rest.take(plan);
+    if (!own) continue;
+    for (const auto& lane : rest.lanes)
+      if (lane.ready > 0 && bar(*lane.key, like) == Bar::none)
+        demand.held[std::string(what_holds(rest, lane))] += lane.ready;
+  }
+  look_at_running(fleet, name, now, demand, seen);
+  if (seen > 0) demand.mean_duration = Millis(double(demand.mean_duration) / seen);
+  for (const auto& lane : rest.lanes) {
+    const auto there = [&](const HostView& host) { return host.alive && bar(*lane.key, *host.host) == Bar::none; };
+    if (lane.ready > 0 && fits_no_pool(*lane.key, pools) &&
+        std::none_of(fleet.host_views.begin(), fleet.host_views.end(), there))
+      demand.unplaceable += lane.ready;
+  }
+  return demand;
+}
+
+}  // namespace geres::hub::engine

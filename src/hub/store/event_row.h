@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// The event log's rows. An event carries as typed data what it alone knows: how its subject stood just then. The JSON
+// of that data is made here and nowhere else; a store keeps it as the text, and whoever tells the event shows the same
+// members.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/uuid.h"
+#include "model/attempt.h"
+#include "model/batch.h"
+
+namespace geres::hub::store {
+
+using EventNo = std::int64_t;  // position in the event log, from 1, no holes
+
+enum class EventType {
+  job_submitted,
+  job_ready,
+  job_leased,
+  job_started,
+  job_progressed,
+  job_retrying,
+  job_finished,
+  job_failed,
+  job_cancelled,
+  batch_created,
+  batch_closed,
+  batch_cancelled,
+  batch_completed,
+  host_joined,
+  host_draining,
+  host_left,
+  host_lost,
+};
+
+// "geres.job.submitted" and so on.
+std::string_view event_name(EventType type);
+
+constexpr bool about_job(EventType type) {
+  return type <= EventType::job_cancelled;
+}
+
+// A bit for each type that one of these names, or (a name may end with '*') begins with; no names: all. badValue names
+// the nearest.
+constexpr std::uint32_t type_bit(EventType type) {
+  return std::uint32_t(1) << unsigned(type);
+}
+Result<std::uint32_t> event_types_of(std::span<const std::string> names, std::string_view field);
+
+// ---- what events tell -----------------------------------------------------------------------------------------------
+
+struct AtHost {  // leased, started
+  std::string host;
+  bool operator==(const AtHost&) const = default;
+};
+
+struct Progressed {
+  model::Progress progress;
+  bool operator==(const Progressed&) const = default;
+};
+
+struct LastFailure {
+  int failures = 0;
+  int host_losses = 0;
+  std::string error;
+  bool operator==(const LastFailure&) const = default;
+};
+
+struct Retrying {
+  Millis due_at = 0;
+  LastFailure last;
+  bool operator==(const Retrying&) const = default;
+};
+
+struct FailedForGood {
+  model::Reason reason = model::Reason::internal;
+  std::optional<LastFailure> last;  // none: no attempt was made (queueTimeout)
+  bool operator==(const FailedForGood&) const = default;
+};
+
+// Submitted, ready, finished and cancelled tell no more than how the job stands.
+using JobNews = std::variant<std::monostate, AtHost, Progressed, Retrying, FailedForGood>;
+
+struct JobEvent {
+  model::JobState state = model::JobState::ready;
+  std::int64_t version = 0;
+  int attempt = 0;
+  JobNews news;
+  bool operator==(const JobEvent&) const = default;
+};
+
+struct BatchEvent {
+  std::string name;
+  model::BatchState state = model::BatchState::open;
+  std::int64_t priority = 0;
+  bool paused = false;
+  bool operator==(const BatchEvent&) const = default;
+};
+
+struct BatchCompleted {
+  std::string name;
+  bool operator==(const BatchCompleted&) const = default;
+};
+
+struct HostEvent {
+  std::string name;
+  int slots = 0;
+  bool operator==(const HostEvent&) const = default;
+};
+
+// Empty: a stored text that cannot be read. Such an event is told without what it changed.
+using EventData = std::variant<std::monostate, JobEvent, BatchEvent, BatchCompleted, HostEvent>;
+
+boost::json::object event_json(const EventData& data);
+std::string event_text(const EventData& data);  // the same as text; empty data: empty
+EventData event_data(EventType type, std::string_view text);
+boost::json::value progress_json(const model::Progress& progress);  // as an event tells it
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+struct EventRow {
+  EventNo no = 0;
+  EventType type = EventType::job_submitted;
+  Uuid subject;
+  std::string tenant;  // empty: everybody's (hosts) or the operators' (shared batches)
+  Uuid batch;          // of a job event
+  Millis at = 0;
+  EventData data;
+};
+
+}  // namespace geres::hub::store

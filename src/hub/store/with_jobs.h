@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows that hold a job, or most of one. They stand apart so that who has to do with other rows alone is not rebuilt
+// when a job gets a new member.
+#pragma once
+
+#include "hub/store/rows.h"
+#include "model/job.h"
+
+namespace geres::hub::store {
+
+// The part of a job row that changes.
+struct JobUpdate {
+  Uuid id;
+  model::JobStatus status;  // submitted_at stays as it was inserted
+};
+
+struct JobAsOf {
+  model::Job job;
+  EventNo as_of = 0;  // the last event in the store as the job was read: all up to it is in the job. 0: none is kept
+};
+
+struct LeasedJob {
+  LeaseRow lease;
+  model::Job job;  // parameters, inputs and result left out
+};
+
+}  // namespace geres::hub::store
