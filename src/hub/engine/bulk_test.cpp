@@ -66,7 +66,6 @@ TEST_F(EngineBulk, ABatchStopsInTheTickOfItsCancelAndItsJobsFollow) {
   EXPECT_EQ(store::event_name(events.back().type), "geres.batch.completed");
 }
 
-// However many jobs of it have ended, and whatever else is under way.
 // What is purged is gone for good: a clock that is a year ahead is not believed at once, whether the hub runs or
 // starts.
 TEST_F(EngineBulk, AClockThatJumpsAheadPurgesNothingAtOnce) {
@@ -96,6 +95,19 @@ TEST_F(EngineBulk, AClockThatJumpsAheadPurgesNothingAtOnce) {
   EXPECT_FALSE(store->reads().job(id));
 }
 
+TEST_F(EngineBulk, AHubThatWasOffForWeeksPurgesWhenItStarts) {
+  auto host = join("h");
+  const auto id = many(1)[0];
+  finish(host, fetch(host).leases.at(0).lease.name);
+  engine.reset();
+  store.reset();
+  clock.jump_wall(20LL * 86'400'000);
+  open();
+  pass(options.sweep_pause + 1'000);
+  EXPECT_FALSE(store->reads().job(id));
+}
+
+// However many jobs of it have ended, and whatever else is under way.
 TEST_F(EngineBulk, WhatRunsHearsOfACancelInTheTickOfItsAnswer) {
   options.slice = 2;
   restart();

@@ -63,18 +63,19 @@ Now Engine::now() const {
 }
 
 // What is purged is gone for good, so a clock that jumps ahead is not believed at once: a machine that starts with a
-// bad one, or a wrong time server. Ages follow the wall clock, and a day after the newest event at a start; but no
-// faster than a day an hour.
+// bad one, or a wrong time server. Ages follow the wall clock, but no faster than a day an hour. At a start, a
+// month after the newest event is believed: machines are switched off that long, and bad clocks are off by years.
 void Engine::advance_ages() {
   auto& work = *clockwork_;
-  constexpr Millis kDay = 86'400'000, kFaster = 24;
+  constexpr Millis kDay = 86'400'000, kSwitchedOff = 31 * kDay, kFaster = 24;
   const Millis wall = clock_.wall(), monotonic = clock_.monotonic();
   if (work.ages_at == 0) {
-    work.ages = std::min(wall, state_->newest_time > 0 ? state_->newest_time + kDay : wall);
+    const Millis newest = state_->newest_time;
+    work.ages = newest > 0 && wall - newest > kSwitchedOff ? newest + kDay : wall;
     if (work.ages < wall)
       log::warn(
-          "the clock is {} after the newest event: what is purged by its age is for some hours judged more slowly",
-          format_duration(wall - state_->newest_time));
+          "the clock is {} after the newest event: what is purged by its age is judged more slowly, a day an hour",
+          format_duration(wall - newest));
   } else {
     work.ages = std::min(wall, work.ages + (monotonic - work.ages_at) * kFaster);
   }

@@ -121,6 +121,28 @@ TEST_P(StoreFilters, ByTimeOfSubmission) {
   EXPECT_EQ(fitting({.tenants = {"other"}, .submitted_after = at(5)}), (Numbers{5, 7}));
 }
 
+// Ids ascend where the clock goes back.
+TEST_P(StoreFilters, ByTimeOfSubmissionWhereTheClockWentBack) {
+  Changes changes;
+  changes.jobs.push_back(new_job("acme", "Resize"));
+  changes.jobs[0].status.submitted_at = jobs[1].status.submitted_at;
+  jobs.push_back(changes.jobs[0]);
+  jobs.push_back(new_job("acme", "Resize"));
+  changes.jobs.push_back(jobs.back());
+  tick(changes);
+  EXPECT_EQ(fitting({.submitted_before = jobs[2].status.submitted_at}), (Numbers{0, 1, 8}));
+}
+
+// Old jobs, and none, are found without a look at each newer one.
+TEST_P(StoreFilters, ByTimeOfSubmissionLooksAtNoJobThatIsNewer) {
+  const auto oldest = jobs[0].status.submitted_at;
+  for (const Millis before : {Millis(1), oldest}) {
+    const auto page = reads().jobs({.submitted_before = before}, {.limit = 2, .looked_max = 1});
+    EXPECT_TRUE(page.jobs.empty());
+    EXPECT_EQ(page.next, 0);
+  }
+}
+
 // Wherever a page stops (full, enough looked at, too large): the pages together are all that fits, each once, in order.
 TEST_P(StoreFilters, PagesBothWaysInPieces) {
   for (const JobFilter& filter :

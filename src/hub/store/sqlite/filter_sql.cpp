@@ -38,6 +38,11 @@ std::vector<std::string> small_tables(Database& database, const std::vector<mode
   return all_small ? tables : std::vector<std::string>();
 }
 
+// Whether a time can be that of an id.
+bool in_ids(Millis time) {
+  return time > 0 && time < (std::int64_t(1) << 47);
+}
+
 std::string states_list(const std::vector<model::JobState>& states) {
   std::string list;
   for (const auto state : states) list += (list.empty() ? "" : ",") + std::to_string(int(state));
@@ -148,13 +153,18 @@ void FilterSql::add_texts(const JobFilter& filter) {
     const std::string k = parameter(key), v = parameter(text);
     add("EXISTS (SELECT 1 FROM json_each(j.tags) t WHERE t.key = " + k + " AND t.value = " + v + ")");
   }
+  // An id's time is never before its submission, so older ids need no look; nor do newer ones, but where the clock
+  // had gone back.
   if (filter.submitted_after) {
     add("j.submitted_at >= " + parameter(*filter.submitted_after));
-    // An id's time is never before its submission, so older ids need no look.
-    if (*filter.submitted_after > 0 && *filter.submitted_after < (std::int64_t(1) << 47))
-      walk_ += " AND j.seq >= " + parameter(*filter.submitted_after << 16);
+    if (in_ids(*filter.submitted_after)) walk_ += " AND j.seq >= " + parameter(*filter.submitted_after << 16);
   }
-  if (filter.submitted_before) add("j.submitted_at < " + parameter(*filter.submitted_before));
+  if (filter.submitted_before) {
+    add("j.submitted_at < " + parameter(*filter.submitted_before));
+    if (in_ids(*filter.submitted_before))
+      walk_ += " AND j.seq < max(" + parameter(*filter.submitted_before << 16) +
+               ", (SELECT coalesce(max(seq) + 1, 0) FROM job WHERE submitted_at < (seq >> 16)))";
+  }
 }
 
 void FilterSql::bind(Statement& statement) const {
