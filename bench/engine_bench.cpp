@@ -28,8 +28,9 @@ int main(int argc, char** argv) {
     spdlog::set_level(geres::log::Level::err);
     const bool small = argc > 1 && std::string(argv[1]) == "--small";
     std::vector<Crowd> cases{{100, 0, 0},       {1'000, 0, 0},         {10'000, 0, 0},       {100, 1'000, 10},
-                             {100, 50'000, 50}, {100, 10'000, 10'000}, {10'000, 50'000, 50}, {100, 50'000, 50, true}};
-    if (small) cases = {{10, 0, 0}, {10, 20, 2}, {10, 20, 2, true}};
+                             {100, 50'000, 50}, {100, 10'000, 10'000}, {10'000, 50'000, 50}, {100, 50'000, 50, true},
+                             {100, 9'000, 0, false, true}, {100, 9'000, 0, true, true}};
+    if (small) cases = {{10, 0, 0}, {10, 20, 2}, {10, 20, 2, true}, {10, 20, 0, true, true}};
     std::printf("%8s %8s %8s  %s\n", "hosts", "lanes", "tenants", "processor us a job");
     for (const auto& size : cases) {
       LoneEngine bench(size);
@@ -41,8 +42,8 @@ int main(int argc, char** argv) {
         rounds.push_back((processor_seconds() - before) / 40 * 1e6);
       }
       std::nth_element(rounds.begin(), rounds.begin() + std::ptrdiff_t(rounds.size() / 2), rounds.end());
-      std::printf("%8d %8d %8d  %.0f%s\n", size.hosts, size.lanes, size.tenants, rounds[rounds.size() / 2],
-                  size.starving ? " (all waiting for long)" : "");
+      std::printf("%8d %8d %8d  %.0f%s%s\n", size.hosts, size.lanes, size.tenants, rounds[rounds.size() / 2],
+                  size.own ? " (types of one tenant)" : "", size.starving ? " (all waiting for long)" : "");
       std::fflush(stdout);
     }
   } catch (const std::exception& failed) {

@@ -23,6 +23,7 @@ namespace store = geres::hub::store;
 struct Crowd {
   int hosts, lanes, tenants;
   bool starving = false;  // what waits has waited for long
+  bool own = false;       // all of the tenant and batch of the jobs that are measured, each of a type of its own
 };
 
 class LoneEngine {
@@ -107,15 +108,15 @@ class LoneEngine {
     return got;
   }
 
-  void submit(const std::string& tenant, const std::string& label, int n) {
+  void submit(const std::string& tenant, const std::string& label, int n, const std::string& type = "Work") {
     Submit submit;
     submit.caller = {"bench", true, true, {}};
     submit.list = true;
     for (int i = 0; i < n; ++i) {
       NewJob job;
       job.spec.tenant = tenant;
-      job.spec.type = "Work";
-      job.spec.package = "tools";
+      job.spec.type = type;
+      if (type == "Work") job.spec.package = "tools";
       if (!label.empty()) job.spec.requirements.labels = {{"held", label}};
       submit.jobs.push_back(std::move(job));
     }
@@ -155,7 +156,13 @@ class LoneEngine {
     ask(busy);
     for (int i = 0; i < size_.hosts; ++i) open_fetch(join("host-" + std::to_string(i)));
     for (int t = 0; t < size_.tenants; ++t) push("t" + std::to_string(t));
-    const int batches = size_.lanes / std::max(1, size_.tenants);
+    if (size_.own) {
+      for (int i = 0; i < size_.lanes; ++i) {
+        submit("runner", "yes", 1, "Work" + std::to_string(i));
+        if (i % 1'000 == 999) engine_->tick();
+      }
+    }
+    const int batches = size_.own ? 0 : size_.lanes / std::max(1, size_.tenants);
     for (int b = 0; b < batches; ++b) {
       // A lane for each tenant in each batch.
       NewBatch batch;

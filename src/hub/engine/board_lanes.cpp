@@ -13,6 +13,26 @@ namespace {
 constexpr Millis kStarvingAfter = 5'000;
 constexpr std::int64_t kTenantsRank = 500;  // among operators' batches: all that tenants make themselves
 
+// In a list without an order each member knows its place: there are lists of as many lanes as there are, and one that
+// was searched by each of its members in turn would stop the engine for seconds.
+template <class Member>
+using PlaceOf = std::optional<std::size_t> Member::*;
+
+template <class Member>
+void enter(std::vector<Member*>& list, Member& member, PlaceOf<Member> place) {
+  member.*place = list.size();
+  list.push_back(&member);
+}
+
+template <class Member>
+void leave(std::vector<Member*>& list, Member& member, PlaceOf<Member> place) {
+  const std::size_t at = *(member.*place);
+  list[at] = list.back();
+  list[at]->*place = at;
+  list.pop_back();
+  (member.*place).reset();
+}
+
 bool at_limit(int limit, std::int64_t running) {
   return limit > 0 && running >= limit;
 }
@@ -96,7 +116,8 @@ std::vector<TenantState*> LaneBoard::catch_up(State& state, Millis now, const Fi
     auto& place = tenant->place;
     place.unsure = false;
     const bool listed = place.contender < contenders_.size() && contenders_[place.contender] == tenant;
-    const bool contends = this->contends(*tenant);
+    const bool contends = !place.able.empty();
+    place.rank = contends ? place.able.begin()->first : 0;
     if (contends && !place.contended) newcomers.push_back(tenant);
     place.contended = contends;
     if (contends && !listed) {
@@ -115,8 +136,9 @@ void LaneBoard::refresh(BatchState& batch) {
   auto& place = batch.place;
   place.touched = place.holds = false;
   place.granted = 0;
-  place.blocked = batch.row.paused || batch.row.state == model::BatchState::cancelled ||
-                  at_limit(batch.row.max_running, batch.running);
+  const bool blocked = batch.row.paused || batch.row.state == model::BatchState::cancelled ||
+                       at_limit(batch.row.max_running, batch.running);
+  if (std::exchange(place.blocked, blocked) == blocked) return;
   for (auto* group : place.groups) this->place(*group);
 }
 
@@ -124,13 +146,15 @@ void LaneBoard::refresh(TenantState& tenant, Millis now) {
   auto& place = tenant.place;
   place.touched = false;
   place.running = place.slots = place.slot_time = 0;
-  place.full = at_limit(tenant.row.max_running, tenant.running);
+  const bool full = at_limit(tenant.row.max_running, tenant.running);
+  if (std::exchange(place.full, full) != full)
+    for (auto* turn : place.turns) this->place(*turn);
+  // A turn that stands too early is put right when it comes first; one that stands too late would be passed over.
   const auto standing = standing_of(tenant, now);
-  for (auto* turn : place.turns) {
-    restand(*turn, standing);
-    this->place(*turn);
-  }
-  doubt(tenant);
+  if (!(standing < place.latest)) return;
+  for (auto* turn : place.turns)
+    if (standing < turn->standing) restand(*turn, standing);
+  place.latest = standing;
 }
 
 void LaneBoard::refresh(LaneState& lane, Millis now) {
@@ -185,13 +209,15 @@ void LaneBoard::assign(LaneState& lane, bool starving, Millis now) {
     turn.line = &line;
     turn.tenant = lane.tenant;
     turn.standing = standing_of(*lane.tenant, now);
-    lane.tenant->place.turns.push_back(&turn);
+    auto& latest = lane.tenant->place.latest;
+    if (latest < turn.standing) latest = turn.standing;
+    enter(lane.tenant->place.turns, turn, &LaneTurn::of_tenant);
   }
   auto& group = turn.all[lane.batch];
   if (group.batch == nullptr) {
     group.turn = &turn;
     group.batch = lane.batch;
-    lane.batch->place.groups.push_back(&group);
+    enter(lane.batch->place.groups, group, &LaneGroup::of_batch);
   }
   ++group.assigned;
   lane.place.group = &group;
@@ -203,16 +229,15 @@ void LaneBoard::unassign(LaneState& lane) {
   auto& group = *std::exchange(lane.place.group, nullptr);
   if (--group.assigned > 0) return;
   auto& turn = *group.turn;
-  std::erase(group.batch->place.groups, &group);
+  leave(group.batch->place.groups, group, &LaneGroup::of_batch);
   turn.all.erase(group.batch);
   if (!turn.all.empty()) return;
   auto& line = *turn.line;
-  doubt(*turn.tenant);
-  std::erase(turn.tenant->place.turns, &turn);
+  leave(turn.tenant->place.turns, turn, &LaneTurn::of_tenant);
   line.all.erase(turn.tenant);
   if (!line.all.empty()) return;
   auto& needs = *line.needs;
-  if (line.parked) std::erase(parked_, &line);
+  if (line.parked) leave(parked_, line, &LaneLine::parked);
   needs.lines.erase({line.rank, line.starving});
   if (needs.lines.empty()) needs_.erase(Needs(needs.needs));
 }
@@ -259,7 +284,7 @@ void LaneBoard::place(LaneTurn& turn) {
     turn.line->turns.insert(&turn);
   else
     turn.line->turns.erase(&turn);
-  doubt(*turn.tenant);
+  note_able(turn);
   place(*turn.line);
 }
 
@@ -267,15 +292,10 @@ void LaneBoard::place(LaneLine& line) {
   const bool active = !line.turns.empty() && line.needs->alive > 0 && !line.parked;
   if (line.active.has_value() == active) return;
   auto& all = ranks_[line.rank];
-  if (active) {
-    line.active = all.size();
-    all.push_back(&line);
-  } else {
-    all[*line.active] = all.back();
-    all[*line.active]->active = line.active;
-    all.pop_back();
-    line.active.reset();
-  }
+  if (active)
+    enter(all, line, &LaneLine::active);
+  else
+    leave(all, line, &LaneLine::active);
 }
 
 void LaneBoard::restand(LaneTurn& turn, const Standing& standing) {
@@ -283,21 +303,26 @@ void LaneBoard::restand(LaneTurn& turn, const Standing& standing) {
   if (turn.listed) turn.line->turns.erase(&turn);
   turn.standing = standing;
   if (turn.listed) turn.line->turns.insert(&turn);
+  auto& latest = turn.tenant->place.latest;
+  if (latest < standing) latest = standing;
 }
 
 // ---- who contends ---------------------------------------------------------------------------------------------------
 
-void LaneBoard::doubt(TenantState& tenant) {
-  if (!std::exchange(tenant.place.unsure, true)) unsure_.push_back(&tenant);
+void LaneBoard::note_able(LaneTurn& turn) {
+  const bool able = turn.listed && turn.line->needs->alive > 0;
+  if (std::exchange(turn.able, able) == able) return;
+  auto& ranks = turn.tenant->place.able;
+  const auto rank = ranks.try_emplace(turn.line->rank).first;
+  if (able)
+    ++rank->second;
+  else if (--rank->second == 0)
+    ranks.erase(rank);
+  doubt(*turn.tenant);
 }
 
-bool LaneBoard::contends(TenantState& tenant) const {
-  std::optional<std::int64_t> best;
-  for (const auto* turn : tenant.place.turns)
-    if (turn->listed && turn->line->needs->alive > 0)
-      best = std::min(best.value_or(turn->line->rank), turn->line->rank);
-  tenant.place.rank = best.value_or(0);
-  return best.has_value();
+void LaneBoard::doubt(TenantState& tenant) {
+  if (!std::exchange(tenant.place.unsure, true)) unsure_.push_back(&tenant);
 }
 
 // ---- what hosts tell ------------------------------------------------------------------------------------------------
@@ -323,7 +348,7 @@ void LaneBoard::kind_has_hosts(HostKind& kind, bool has) {
     if (lanes->alive != std::size_t(has)) continue;
     for (auto& [where, line] : lanes->lines) {
       place(line);
-      for (auto* turn : line.turns) doubt(*turn->tenant);
+      for (auto* turn : line.turns) note_able(*turn);
     }
   }
 }
@@ -334,29 +359,31 @@ void LaneBoard::has_room(HostState& host) {
     return hurdle({&key, std::nullopt, nullptr}, host.row, host.place.room) == Hurdle::none &&
            bar(key, host.row) == Bar::none;
   };
-  std::erase_if(parked_, [&](LaneLine* line) {
-    if (!fits(*line)) return false;
-    line->parked = false;
-    place(*line);
-    return true;
-  });
+  for (std::size_t at = 0; at < parked_.size();) {
+    auto& line = *parked_[at];
+    if (!fits(line)) {
+      ++at;
+      continue;
+    }
+    leave(parked_, line, &LaneLine::parked);
+    place(line);
+  }
 }
 
 // ---- in a pass ------------------------------------------------------------------------------------------------------
 
 void LaneBoard::park(LaneLine& line) {
-  line.parked = true;
-  parked_.push_back(&line);
+  enter(parked_, line, &LaneLine::parked);
   place(line);
 }
 
 void LaneBoard::block(BatchState& batch) {
-  batch.place.blocked = true;
+  if (std::exchange(batch.place.blocked, true)) return;
   for (auto* group : batch.place.groups) place(*group);
 }
 
 void LaneBoard::fill(TenantState& tenant) {
-  tenant.place.full = true;
+  if (std::exchange(tenant.place.full, true)) return;
   for (auto* turn : tenant.place.turns) place(*turn);
 }
 

@@ -55,7 +55,9 @@ struct LanePlace {
 
 struct TenantPlace {
   std::vector<LaneTurn*> turns;
-  std::size_t listed = 0;  // lanes
+  Standing latest;                         // none of its turns stands behind it
+  std::map<std::int64_t, std::size_t> able;  // turns, by their rank
+  std::size_t listed = 0;                  // lanes
   bool full = false;       // at its limit
   bool touched = false;
   bool unsure = false;     // whether it contends is to be found anew
@@ -92,6 +94,7 @@ struct LaneGroup {
   std::set<LaneState*, EarlierLane> lanes;
   std::size_t assigned = 0;  // lanes that belong here, whether jobs are ready in them or not
   bool listed = false;
+  std::optional<std::size_t> of_batch;  // where it stands among its batch's groups
 };
 
 struct LaneTurn {
@@ -101,6 +104,8 @@ struct LaneTurn {
   std::set<LaneGroup*, EarlierGroup> groups;
   std::unordered_map<BatchState*, LaneGroup> all;
   bool listed = false;
+  bool able = false;                     // listed, and there is a host that it fits
+  std::optional<std::size_t> of_tenant;  // where it stands among its tenant's turns
 };
 
 struct LaneLine {
@@ -109,7 +114,7 @@ struct LaneLine {
   bool starving = false;
   std::set<LaneTurn*, EarlierTurn> turns;
   std::unordered_map<TenantState*, LaneTurn> all;
-  bool parked = false;
+  std::optional<std::size_t> parked;           // where it stands among those
   std::optional<std::size_t> active;           // where it stands in its rank
   std::int64_t placeless_in = 0, done_in = 0;  // passes in which nothing of it found a place, nor a hold either
 };
@@ -172,8 +177,8 @@ class LaneBoard {
   void place(LaneGroup& group);
   void place(LaneTurn& turn);
   void place(LaneLine& line);
+  void note_able(LaneTurn& turn);
   void doubt(TenantState& tenant);
-  bool contends(TenantState& tenant) const;
 
   std::vector<LaneState*> touched_lanes_, fresh_;
   std::vector<TenantState*> touched_tenants_, unsure_, contenders_;

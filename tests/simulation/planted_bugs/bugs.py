@@ -239,6 +239,8 @@ BUGS = [
         "place.slot_time, tenant.row.weight)", "place.slot_time, 1)", "I14"),
     Bug("parked-for-ever", BOARD_HOSTS, "  lanes_.has_room(host);\n", "", "I8"),
     Bug("pause-not-told-to-the-board", BATCHES, "  state_.board.touch(**found);\n", "", "pass"),
+    Bug("turn-stands-too-late", BOARD_LANES,
+        "  if (!(standing < place.latest)) return;\n", "  return;\n", "pass"),
     Bug("standing-not-looked-at-again", "hub/engine/board_pass.cpp",
         "      if (standing == turn.standing) return", "      return", "pass"),
     Bug("count-not-taken-back", JOB_BOOK,
