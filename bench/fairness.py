@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures what tenants get of each other, on a real hub: shares with more tenants than slots, what ten thousand tenants
 with weights and limits cost beside one without, how long a small tenant waits beside a big one's backlog, and what
-readers of a backlog cost others.
+readers of a backlog, and connections that take nothing, cost others.
 
-    fairness.py BUILD [shares] [cost] [small] [readers] [--jobs N]
+    fairness.py BUILD [shares] [cost] [small] [readers] [takers] [--jobs N]
 """
 import argparse
 import collections
@@ -14,9 +14,11 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
+import socket
 import tempfile
 import threading
 import time
@@ -52,6 +54,11 @@ class Hub:
     def cpu(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self):
+        """(MiB resident, MiB at most so far)"""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return [int(re.search(name + r":\s+(\d+) kB", status)[1]) / 1024 for name in ("VmRSS", "VmHWM")]
 
     def stop(self):
         started = time.monotonic()
@@ -227,8 +234,38 @@ def readers(build, options):
     print(f"| stop by SIGTERM, {what} | {hub.stop():.2f} s |", flush=True)
 
 
+def takers(build, _):
+    """Memory with 100 connections that ask for a large page and take nothing of it."""
+    hub = Hub(build)
+    call = hub.connect()
+    for _ in range(60):
+        call("POST", "/v1/jobs", [{"tenant": "t", "type": "Bench", "parameters": "x" * 60_000} for _ in range(50)])
+    before, _ = hub.memory()
+    question = (f"GET /v1/jobs?limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {hub.token}\r\n\r\n").encode()
+    connections = []
+    for _ in range(100):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", hub.port))
+        connection.sendall(question)
+        connections.append(connection)
+    time.sleep(5)
+    started = time.monotonic()
+    call("GET", "/v1/status")
+    beside = time.monotonic() - started
+    _, most = hub.memory()
+    for connection in connections:
+        connection.close()
+    time.sleep(5)
+    after, _ = hub.memory()
+    print(f"| hub's memory with 3,000 jobs of 60 KB; at most with 100 connections that ask for a page of 1,000 and take nothing;"
+          f" after they have gone | {before:.0f}; {most:.0f}; {after:.0f} MiB |")
+    print(f"| GET /v1/status beside them | {beside * 1000:.0f} ms |", flush=True)
+    hub.stop()
+
+
 def main():
-    parts = {"shares": shares, "cost": cost, "small": small, "readers": readers}
+    parts = {"shares": shares, "cost": cost, "small": small, "readers": readers, "takers": takers}
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("build", type=pathlib.Path)
     arguments.add_argument("parts", nargs="*", choices=[*parts, []])

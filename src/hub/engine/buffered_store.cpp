@@ -2,7 +2,7 @@
 // Rows gather in Changes; counters are summed up and become rows when they are handed over.
 #include "hub/engine/buffered_store.h"
 
-#include "hub/store/with_jobs.h"
+#include "hub/engine/gathered.h"
 
 namespace geres::hub::engine {
 
@@ -18,9 +18,13 @@ void hand_over(auto& fates, auto& put, auto& removed) {
 
 }  // namespace
 
-BufferedStore::BufferedStore(store::Store& store) : store_(store) {}
+BufferedStore::BufferedStore(store::Store& store) : store_(store), gathered_(std::make_unique<Gathered>()) {}
 BufferedStore::BufferedStore(BufferedStore&&) noexcept = default;
 BufferedStore::~BufferedStore() = default;
+
+void BufferedStore::begin(const store::Wanted& wanted) {
+  *gathered_ = Gathered(wanted, store_.begin(wanted));
+}
 
 void BufferedStore::insert(const model::Job& job) {
   changes_.jobs.push_back(job);
@@ -44,6 +48,7 @@ void BufferedStore::flush() {
   counts_.clear();
   if (changes_.empty()) return;
   wrote_ = true;
+  gathered_->outdate(changes_);
   store_.apply(changes_);
   changes_.clear();
 }
@@ -53,13 +58,56 @@ store::TickReads& BufferedStore::read() {
   return store_;
 }
 
-std::vector<std::optional<BufferedStore::KeyedJob>> BufferedStore::jobs_by_key(std::span<const store::KeyRef> keys) {
+std::vector<std::optional<model::Job>> BufferedStore::jobs(std::span<const Uuid> ids) {
+  flush();
+  std::vector<std::optional<model::Job>> found(ids.size());
+  std::vector<Uuid> asked;
+  std::vector<std::size_t> askers;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (auto held = gathered_->job(ids[i])) {
+      found[i] = std::move(*held);
+    } else {
+      asked.push_back(ids[i]);
+      askers.push_back(i);
+    }
+  }
+  if (asked.empty()) return found;
+  auto stored = store_.jobs(asked);
+  for (std::size_t k = 0; k < stored.size(); ++k) found[askers[k]] = std::move(stored[k]);
+  return found;
+}
+
+std::optional<model::Job> BufferedStore::job(Uuid id) {
+  return std::move(jobs(std::span(&id, 1)).front());
+}
+
+std::optional<store::ScheduledRow> BufferedStore::scheduled_row(Uuid id) {
+  flush();
+  if (auto held = gathered_->scheduled_row(id)) return *held;
+  return store_.scheduled_row(id);
+}
+
+std::optional<store::AttemptRow> BufferedStore::ended_attempt(Uuid lease) {
+  flush();
+  if (auto held = gathered_->ended_attempt(lease)) return std::move(*held);
+  return store_.ended_attempt(lease);
+}
+
+std::optional<store::ListKeyRow> BufferedStore::list_key(const std::string& scope, const std::string& key) {
+  flush();
+  if (auto held = gathered_->list_key(scope, key)) return std::move(*held);
+  return store_.list_key(scope, key);
+}
+
+std::vector<std::optional<KeyedJob>> BufferedStore::jobs_by_key(std::span<const store::KeyRef> keys) {
   std::vector<std::optional<KeyedJob>> found(keys.size());
   std::vector<store::KeyRef> asked;
   std::vector<std::size_t> askers;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (const auto fresh = fresh_keys_.find({keys[i].tenant, keys[i].key}); fresh != fresh_keys_.end()) {
       found[i] = fresh->second;
+    } else if (auto held = gathered_->job_by_key(keys[i].tenant, keys[i].key)) {
+      found[i] = std::move(*held);
     } else {
       asked.push_back(keys[i]);
       askers.push_back(i);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,11 +15,21 @@
 
 namespace geres::hub::engine {
 
+class Gathered;
+
+// Which job has a key, and what it was made of.
+struct KeyedJob {
+  Uuid id;
+  std::string digest;
+};
+
 class BufferedStore {
  public:
   explicit BufferedStore(store::Store& store);
   BufferedStore(BufferedStore&&) noexcept;
   ~BufferedStore();
+
+  void begin(const store::Wanted& wanted);  // the store's transaction
 
   // ---- writing
   // Rows to write. What has a verb of its own below goes through that.
@@ -43,12 +54,13 @@ class BufferedStore {
 
   // ---- reading
   store::TickReads& read();
-  // Which jobs have these keys, in the order asked for. The same as jobs_by_key(), but those of this tick are known
-  // without handing them over, which would be done once for each submit.
-  struct KeyedJob {
-    Uuid id;
-    std::string digest;
-  };
+  // The same as read() has, but what was gathered as the tick began is known without asking the store.
+  std::vector<std::optional<model::Job>> jobs(std::span<const Uuid> ids);
+  std::optional<model::Job> job(Uuid id);
+  std::optional<store::ScheduledRow> scheduled_row(Uuid id);
+  std::optional<store::AttemptRow> ended_attempt(Uuid lease);
+  std::optional<store::ListKeyRow> list_key(const std::string& scope, const std::string& key);
+  // Likewise; and the jobs of this tick are known without handing them over, which would be done once for each submit.
   std::vector<std::optional<KeyedJob>> jobs_by_key(std::span<const store::KeyRef> keys);
 
   // ---- what the store takes away by itself
@@ -80,6 +92,7 @@ class BufferedStore {
   }
 
   store::Store& store_;
+  std::unique_ptr<Gathered> gathered_;
   store::Changes changes_;
   Fates<store::ReadyRow, store::ReadyRow> ready_;
   Fates<store::Seq, store::ScheduledRow> scheduled_;

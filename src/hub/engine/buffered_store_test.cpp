@@ -30,8 +30,8 @@ class BufferedStoreTest : public EngineTest {
 };
 
 TEST_F(BufferedStoreTest, AReadSeesWhatWasWrittenBefore) {
-  store->begin();
   BufferedStore buffered(*store);
+  buffered.begin({});
   const store::ReadyRow row{3, 500, 1};
   buffered.put(row);
   EXPECT_FALSE(buffered.wrote());
@@ -42,8 +42,8 @@ TEST_F(BufferedStoreTest, AReadSeesWhatWasWrittenBefore) {
 }
 
 TEST_F(BufferedStoreTest, OfSeveralWritesOfARowTheLastCounts) {
-  store->begin();
   BufferedStore buffered(*store);
+  buffered.begin({});
   const store::ReadyRow stays{3, 500, 1}, goes{3, 500, 2}, stored{3, 500, 3};
   buffered.put(stored);
   buffered.flush();
@@ -63,8 +63,8 @@ TEST_F(BufferedStoreTest, OfSeveralWritesOfARowTheLastCounts) {
 }
 
 TEST_F(BufferedStoreTest, CountsEveryWriteForTheCheckThatARefusedCommandWroteNothing) {
-  store->begin();
   BufferedStore buffered(*store);
+  buffered.begin({});
   EXPECT_EQ(buffered.written(), 0u);
   buffered.put(store::ScheduledRow{1, 10, true, 0});
   buffered.remove_scheduled(1);
@@ -76,8 +76,8 @@ TEST_F(BufferedStoreTest, CountsEveryWriteForTheCheckThatARefusedCommandWroteNot
 }
 
 TEST_F(BufferedStoreTest, KnowsTheKeysOfThisTickWithoutHandingThemOver) {
-  store->begin();
   BufferedStore buffered(*store);
+  buffered.begin({});
   const auto job = new_job();
   buffered.insert(job);
   const std::vector<store::KeyRef> keys{{"acme", job.spec.key}, {"other", job.spec.key}, {"acme", "unknown"}};
@@ -90,6 +90,80 @@ TEST_F(BufferedStoreTest, KnowsTheKeysOfThisTickWithoutHandingThemOver) {
     EXPECT_FALSE(found[1] || found[2]);
     buffered.flush();
   }
+}
+
+class GatheredTest : public BufferedStoreTest {
+ protected:
+  GatheredTest() {
+    job = new_job();
+    job.status.state = model::JobState::scheduled;
+    list = {"acme", "list", "digest", {job.id}, 1};
+    BufferedStore buffered(*store);
+    buffered.begin({});
+    buffered.insert(job);
+    buffered.put(store::ScheduledRow{job.id.seq(), 10, true, 0});
+    buffered.changes().list_keys.push_back(list);
+    buffered.flush();
+    store->commit(1);
+    wanted.keys = {{"acme", job.spec.key}, {"acme", "unknown"}};
+    wanted.list_keys = {{"acme", "list"}, {"acme", "unknown"}};
+    wanted.jobs = {job.id, {1, 1}};
+    wanted.scheduled = {job.id, {1, 1}};
+    wanted.ended_attempts = {lease};
+  }
+
+  model::Job job;
+  const Uuid lease{1, 1};
+  store::ListKeyRow list;
+  store::Wanted wanted;
+};
+
+TEST_F(GatheredTest, IsReadWithoutAskingAgain) {
+  BufferedStore buffered(*store);
+  buffered.begin(wanted);
+  store->waits = 0;
+  const auto by_key = buffered.jobs_by_key(wanted.keys);
+  EXPECT_EQ(by_key[0].value().id, job.id);
+  EXPECT_FALSE(by_key[1]);
+  EXPECT_EQ(buffered.list_key("acme", "list").value().digest, list.digest);
+  EXPECT_FALSE(buffered.list_key("acme", "unknown"));
+  const auto jobs = buffered.jobs(wanted.jobs);
+  EXPECT_EQ(jobs[0].value().spec.key, job.spec.key);
+  EXPECT_FALSE(jobs[1]);
+  EXPECT_EQ(buffered.scheduled_row(job.id).value().due, 10);
+  EXPECT_FALSE(buffered.ended_attempt(lease));
+  EXPECT_EQ(store->waits, 0);
+  EXPECT_EQ(buffered.job(job.id).value().id, job.id) << "once more";
+}
+
+TEST_F(GatheredTest, IsNotBelievedOnceTheTickHasChangedIt) {
+  const auto after = [&](auto change) {
+    BufferedStore buffered(*store);
+    buffered.begin(wanted);
+    change(buffered);
+    auto read = buffered.job(job.id);
+    const auto scheduled = buffered.scheduled_row(job.id);
+    EXPECT_EQ(scheduled.has_value(), read->status.state == model::JobState::scheduled);
+    store->rollback();
+    return read;
+  };
+  auto status = job.status;
+  status.state = model::JobState::cancelled;
+  const auto ended = after([&](auto& buffered) {
+    buffered.changes().updates.push_back({job.id, status});
+    buffered.remove_scheduled(job.id.seq());
+  });
+  EXPECT_EQ(ended.value().status.state, model::JobState::cancelled);
+  const auto edited = after([&](auto& buffered) { buffered.changes().edits.push_back({job.id, 7, {}, {}}); });
+  EXPECT_EQ(edited.value().spec.priority, 7);
+  BufferedStore buffered(*store);
+  buffered.begin(wanted);
+  buffered.changes().list_keys.push_back({"acme", "unknown", "new", {}, 2});
+  EXPECT_EQ(buffered.list_key("acme", "unknown").value().digest, "new");
+  buffered.changes().attempts.push_back({job.id, {job.id.high, 9}, {}});
+  buffered.changes().jobs_purged.push_back(job.id);
+  EXPECT_FALSE(buffered.job(job.id));
+  EXPECT_FALSE(buffered.jobs_by_key(wanted.keys)[0]);
 }
 
 }  // namespace

@@ -7,9 +7,11 @@
 #include <optional>
 
 #include "hub/engine/verbs.h"
+#include "hub/store/store.h"
 
 namespace geres::hub::engine {
 
+struct State;
 struct Tick;
 
 Error not_done();  // for a command whose tick was refused
@@ -17,6 +19,7 @@ Error not_done();  // for a command whose tick was refused
 class Command {
  public:
   virtual ~Command() = default;
+  virtual void want(const State&, store::Wanted&) const {}  // what apply() is known to read
   virtual void apply(Tick& tick) = 0;
   virtual void settle(Tick& tick) = 0;                         // the tick is on disk: answer
   virtual void fail(const Error& error) = 0;                   // it will not be done

@@ -187,7 +187,9 @@ Engine::Ran Engine::attempt(std::deque<std::unique_ptr<Command>>& commands, bool
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
   };
   try {
-    store_.begin();
+    store::Wanted wanted;
+    for (const auto& command : commands) command->want(*state_, wanted);
+    store.begin(wanted);
     for (auto& command : commands) {
       const auto before = store.written();
       command->apply(*tick);

@@ -144,6 +144,43 @@ Result<Uuid> run(Tick& tick, const ReplayDead& v) {
   return tick.webhooks.replay_dead(v.caller, v.webhook);
 }
 
+// ---- what it is known to read ---------------------------------------------------------------------------------------
+
+template <class Verb>
+void want(const State&, const Verb&, store::Wanted&) {}
+
+void want(const State&, const Submit& v, store::Wanted& wanted) {
+  if (!v.list_key.empty()) wanted.list_keys.push_back({scope_of_list(v.caller), v.list_key});
+  for (const auto& job : v.jobs)
+    if (!job.spec.key.empty()) wanted.keys.push_back({job.spec.tenant, job.spec.key});
+}
+void want(const State&, const PatchJob& v, store::Wanted& wanted) {
+  wanted.jobs.push_back(v.job);
+  wanted.scheduled.push_back(v.job);
+}
+void want(const State&, const CancelJob& v, store::Wanted& wanted) {
+  wanted.jobs.push_back(v.job);
+}
+void want(const State&, const RedriveJob& v, store::Wanted& wanted) {
+  wanted.jobs.push_back(v.job);
+}
+void want(const State&, const DismissJob& v, store::Wanted& wanted) {
+  wanted.jobs.push_back(v.job);
+}
+void want(const State& state, const ReportCall& v, store::Wanted& wanted) {
+  for (const auto& item : v.finished)
+    if (const auto lease = state.leases.find(item.lease.seq());
+        lease == state.leases.end() || lease->second.row.name != item.lease)
+      wanted.ended_attempts.push_back(item.lease);
+}
+// Where the answer to it was lost, it has its leases already.
+void want(const State& state, const FetchCall& v, store::Wanted& wanted) {
+  const auto host = state.hosts.find(v.host);
+  if (host == state.hosts.end()) return;
+  for (const auto seq : host->second.leases)
+    if (const auto& lease = state.leases.at(seq); lease.row.fetch_id == v.fetch_id) wanted.jobs.push_back(lease.row.job);
+}
+
 // Makes the store larger: refused while space is short.
 template <class Verb>
 constexpr bool kGrows =
@@ -159,6 +196,7 @@ class PlainCommand final : public Command {
  public:
   using Out = typename Verb::Out;
   PlainCommand(Verb verb, Answer<Out> answer) : verb_(std::move(verb)), answer_(std::move(answer)) {}
+  void want(const State& state, store::Wanted& wanted) const override { engine::want(state, verb_, wanted); }
   void apply(Tick& tick) override { result_.emplace(run(tick, verb_)); }
   void settle(Tick&) override { answer_(std::move(*result_)); }
   void fail(const Error& error) override { answer_(error); }
@@ -201,6 +239,7 @@ class OperationCommand final : public Command {
 class FetchCommand final : public Command {
  public:
   FetchCommand(FetchCall call, Answer<FetchAnswer> answer) : call_(std::move(call)), answer_(std::move(answer)) {}
+  void want(const State& state, store::Wanted& wanted) const override { engine::want(state, call_, wanted); }
   void apply(Tick& tick) override {
     result_.emplace(tick.fetches.open(call_));
     if (!*result_ || **result_ || parked_) return;

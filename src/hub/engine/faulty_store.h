@@ -29,7 +29,8 @@ class FaultyStore : public store::Store {
   std::optional<std::string> poisoned_name;  // a change that inserts a job of this name is refused
   bool full = false;                         // commits that insert jobs fail for space
   std::function<void()> before_commit;
-  int away = 0;  // so many of the next calls that begin something or load find no store
+  int away = 0;   // so many of the next calls that begin something or load find no store
+  int waits = 0;  // how often a tick has waited for an answer: to begin, to read, to commit
 
   store::Image load() override {
     answer_or_not();
@@ -39,9 +40,10 @@ class FaultyStore : public store::Store {
     answer_or_not();
     inner_->lead(engine_now);
   }
-  void begin() override {
+  store::Found begin(const store::Wanted& wanted) override {
     answer_or_not();
-    inner_->begin();
+    ++waits;
+    return inner_->begin(wanted);
   }
   store::Committed committed(std::int64_t tick) override {
     answer_or_not();
@@ -54,6 +56,7 @@ class FaultyStore : public store::Store {
     inner_->apply(changes);
   }
   void commit(std::int64_t tick) override {
+    ++waits;
     if (before_commit) before_commit();
     if (const auto fault = std::exchange(next_commit, std::nullopt)) {
       if (fault->done) inner_->commit(tick);
@@ -64,37 +67,37 @@ class FaultyStore : public store::Store {
   }
   void rollback() noexcept override { inner_->rollback(); }
   std::vector<std::optional<model::Job>> jobs_by_key(std::span<const store::KeyRef> keys) override {
-    return inner_->jobs_by_key(keys);
+    return asked().jobs_by_key(keys);
   }
   std::optional<store::ListKeyRow> list_key(const std::string& scope, const std::string& key) override {
-    return inner_->list_key(scope, key);
+    return asked().list_key(scope, key);
   }
-  std::vector<std::optional<model::Job>> jobs(std::span<const Uuid> ids) override { return inner_->jobs(ids); }
-  std::vector<model::Job> jobs_by_seq(std::span<const store::Seq> seqs) override { return inner_->jobs_by_seq(seqs); }
-  std::optional<store::AttemptRow> ended_attempt(Uuid lease) override { return inner_->ended_attempt(lease); }
-  std::optional<store::ScheduledRow> scheduled_row(Uuid id) override { return inner_->scheduled_row(id); }
+  std::vector<std::optional<model::Job>> jobs(std::span<const Uuid> ids) override { return asked().jobs(ids); }
+  std::vector<model::Job> jobs_by_seq(std::span<const store::Seq> seqs) override { return asked().jobs_by_seq(seqs); }
+  std::optional<store::AttemptRow> ended_attempt(Uuid lease) override { return asked().ended_attempt(lease); }
+  std::optional<store::ScheduledRow> scheduled_row(Uuid id) override { return asked().scheduled_row(id); }
   std::vector<store::Taken> take_ready(std::span<const store::LaneTake> lanes) override {
-    return inner_->take_ready(lanes);
+    return asked().take_ready(lanes);
   }
   std::vector<store::ReadyRow> peek_ready(store::LaneNo lane, std::size_t n) override {
-    return inner_->peek_ready(lane, n);
+    return asked().peek_ready(lane, n);
   }
   std::vector<std::optional<store::ReadyRow>> heads(std::span<const store::LaneNo> lanes) override {
     if (std::exchange(fail_heads, false)) throw store::StoreFailed(store::Failure::refused, "injected");
-    return inner_->heads(lanes);
+    return asked().heads(lanes);
   }
-  std::vector<store::ScheduledRow> due(Millis e, Millis w, std::size_t max) override { return inner_->due(e, w, max); }
-  std::optional<Millis> next_due(bool by_wall) override { return inner_->next_due(by_wall); }
+  std::vector<store::ScheduledRow> due(Millis e, Millis w, std::size_t max) override { return asked().due(e, w, max); }
+  std::optional<Millis> next_due(bool by_wall) override { return asked().next_due(by_wall); }
   std::vector<store::QueueDeadlineRow> deadlines_due(Millis e, std::size_t max) override {
-    return inner_->deadlines_due(e, max);
+    return asked().deadlines_due(e, max);
   }
-  std::optional<Millis> next_deadline() override { return inner_->next_deadline(); }
+  std::optional<Millis> next_deadline() override { return asked().next_deadline(); }
   Slice slice(const store::JobFilter& filter, store::Seq after, store::Seq bound, std::size_t scan) override {
-    return inner_->slice(filter, after, bound, scan);
+    return asked().slice(filter, after, bound, scan);
   }
   std::vector<Uuid> ended_before(model::JobState state, Millis before, const std::string& tenant,
                                  const std::vector<std::string>& except, std::size_t max) override {
-    return inner_->ended_before(state, before, tenant, except, max);
+    return asked().ended_before(state, before, tenant, except, max);
   }
   std::size_t purge_events(store::EventNo keep_from, Millis before, Millis now, std::size_t max) override {
     return inner_->purge_events(keep_from, before, now, max);
@@ -103,24 +106,24 @@ class FaultyStore : public store::Store {
     return inner_->purge_list_keys(before, after, max);
   }
   bool package_in_use(const std::string& tenant, const std::string& sha256) override {
-    return inner_->package_in_use(tenant, sha256);
+    return asked().package_in_use(tenant, sha256);
   }
   bool token_named(const std::string& name, const std::vector<std::string>& tenants, Millis now) override {
-    return inner_->token_named(name, tenants, now);
+    return asked().token_named(name, tenants, now);
   }
   std::vector<store::DeliveryRow> deliveries(Uuid webhook, store::DeliveryState state, store::EventNo after,
                                              std::size_t max) override {
-    return inner_->deliveries(webhook, state, after, max);
+    return asked().deliveries(webhook, state, after, max);
   }
   std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max, std::size_t max) override {
     return inner_->purge_deliveries(webhook, all, before, dead_max, max);
   }
   std::optional<store::MachineRow> machine(const std::string& pool, const std::string& instance) override {
-    return inner_->machine(pool, instance);
+    return asked().machine(pool, instance);
   }
-  std::optional<store::IntentRow> intent(const std::string& request) override { return inner_->intent(request); }
+  std::optional<store::IntentRow> intent(const std::string& request) override { return asked().intent(request); }
   std::optional<store::DecisionRow> last_decision(const std::string& pool) override {
-    return inner_->last_decision(pool);
+    return asked().last_decision(pool);
   }
   std::size_t purge_scaler(Millis before, std::size_t max) override { return inner_->purge_scaler(before, max); }
   store::Reads& reads() override { return inner_->reads(); }
@@ -130,6 +133,11 @@ class FaultyStore : public store::Store {
     if (away == 0) return;
     --away;
     throw store::StoreFailed(store::Failure::refused, "injected: the store is away");
+  }
+
+  store::Store& asked() {
+    ++waits;
+    return *inner_;
   }
 
   std::unique_ptr<store::Store> inner_;

@@ -58,7 +58,7 @@ std::vector<Granted> Fetches::leases_of_fetch(const HostState& host, const std::
     granted.push_back({lease.row, {}});
   }
   if (granted.empty()) return granted;
-  auto jobs = store_.read().jobs(ids);
+  auto jobs = store_.jobs(ids);
   for (std::size_t i = 0; i < granted.size(); ++i) granted[i].job = std::move(*jobs[i]);
   return granted;
 }

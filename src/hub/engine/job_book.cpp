@@ -36,7 +36,7 @@ JobState usual_end(Trigger trigger) {
 // ---- looking things up ----------------------------------------------------------------------------------------------
 
 std::optional<model::Job> JobBook::visible_job(const Caller& caller, Uuid id) {
-  auto job = std::move(store_.read().jobs(std::span(&id, 1)).front());
+  auto job = store_.job(id);
   if (job && !caller.sees(job->spec.tenant)) return std::nullopt;
   return job;
 }
@@ -287,7 +287,7 @@ bool JobBook::settle(model::Job& job) {
 void JobBook::settle_redriven(Uuid id) {
   constexpr int kChainMax = 1'000;
   for (int i = 0; i < kChainMax; ++i) {
-    auto job = std::move(store_.read().jobs(std::span(&id, 1)).front());
+    auto job = store_.job(id);
     if (!job || !settle(*job) || !job->status.redrive_of) return;
     id = *job->status.redrive_of;
   }

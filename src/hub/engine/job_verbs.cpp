@@ -30,7 +30,7 @@ Result<model::Job> JobVerbs::patch_job(const Caller& caller, Uuid id, const JobP
                             model::state_name(status.state)));
   const bool now_due = patch.not_before && (!*patch.not_before || **patch.not_before <= now_.wall);
   const bool later = patch.not_before && !now_due;
-  const auto scheduled = status.state == JobState::scheduled ? store_.read().scheduled_row(id) : std::nullopt;
+  const auto scheduled = status.state == JobState::scheduled ? store_.scheduled_row(id) : std::nullopt;
   if (patch.priority || patch.not_before) {
     LaneState* where = nullptr;
     if (!later && (!scheduled || now_due)) {
@@ -77,7 +77,7 @@ Result<model::Job> JobVerbs::redrive_job(const Caller& caller, Uuid id) {
                                             model::state_name(job->status.state)));
   // A repeat of the call finds the job that the first one made, as long as that has not ended.
   if (job->status.redriven_as) {
-    auto again = std::move(store_.read().jobs(std::span(&*job->status.redriven_as, 1)).front());
+    auto again = store_.job(*job->status.redriven_as);
     if (again && !model::ended(again->status.state)) return std::move(*again);
   }
   return book_.redrive(std::move(*job), caller.name);

@@ -14,7 +14,7 @@ using model::Outcome;
 // A completion whose lease is not current: the same one again is accepted again, a different one is a conflict, and one
 // for an attempt that the hub has ended itself is stale.
 Reporting::Verdict Reporting::completed_before(const Completion& item) {
-  const auto row = store_.read().ended_attempt(item.lease);
+  const auto row = store_.ended_attempt(item.lease);
   if (!row || !row->attempt.outcome) return Verdict::stale;
   const auto recorded = *row->attempt.outcome;
   if (recorded == item.outcome && row->attempt.exit == item.exit) return Verdict::accepted;

@@ -135,12 +135,16 @@ Result<void> Submitting::check_lanes(const std::vector<Prepared>& prepared, cons
   return {};
 }
 
+std::string scope_of_list(const Caller& caller) {
+  return caller.tenants.size() == 1 ? caller.tenants.front() : "token:" + caller.name;
+}
+
 Result<Submitted> Submitting::submit(const Submit& submit) {
   Submitted answer;
   std::string scope;
   if (!submit.list_key.empty()) {
-    scope = submit.caller.tenants.size() == 1 ? submit.caller.tenants.front() : "token:" + submit.caller.name;
-    if (auto known = store_.read().list_key(scope, submit.list_key)) {
+    scope = scope_of_list(submit.caller);
+    if (auto known = store_.list_key(scope, submit.list_key)) {
       if (known->digest != submit.list_digest)
         return fail(Code::keyReused, fmt::format("the key '{}' was used for another list", submit.list_key),
                     "Idempotency-Key", "a key of its own for each list");
@@ -215,7 +219,7 @@ Result<Submitted> Submitting::submit(const Submit& submit) {
     if (!submit.list) answer.jobs.push_back(std::move(job));
   }
   if (!submit.list && answer.jobs.empty()) {
-    if (auto job = store_.read().jobs(answer.ids).front()) answer.jobs.push_back(std::move(*job));
+    if (auto job = store_.job(answer.ids.front())) answer.jobs.push_back(std::move(*job));
   }
   if (!submit.list_key.empty())
     store_.changes().list_keys.push_back({scope, submit.list_key, submit.list_digest, answer.ids, now_.wall});

@@ -6,6 +6,8 @@
 
 namespace geres::hub::engine {
 
+std::string scope_of_list(const Caller& caller);  // of its idempotency key
+
 class Submitting {
  public:
   Submitting(Round& round, Lanes& lanes, JobBook& book)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transaction around it all: how it can end, and what is answered then.
+#include <deque>
+
 #include "hub/engine/engine_fixture.h"
 
 namespace geres::hub::engine {
@@ -125,6 +127,34 @@ TEST_F(EngineTick, WhoHasAnAnswerFindsItsEvents) {
   tick();
   EXPECT_TRUE(answered);
   EXPECT_TRUE(told);
+}
+
+// On a store that is a network away each question costs as much as a commit.
+TEST_F(EngineTick, AsksTheStoreOnceForAllItsCommands) {
+  push();
+  auto host = join("h");
+  submit_all({job(), job(), job()});
+  ReportCall ends;
+  for (const auto& granted : fetch(host, 3).leases)
+    ends.finished.push_back(completion(granted.lease.name, Outcome::finished));
+  const auto waiting = submit_all({job(), job(), job(), job()});
+  send(host, ends);
+  // Once more, as its answer was lost.
+  std::deque<Slot<Submitted>> submits;
+  std::deque<Slot<model::Job>> cancels;
+  for (int i = 0; i < 16; ++i) {
+    auto keyed = job();
+    keyed.spec.key = "key" + std::to_string(i);
+    keyed.spec.key_digest = "digest";
+    ask_submit(submits.emplace_back(), keyed);
+  }
+  for (const auto id : waiting) engine->ask(CancelJob{admin(), id, {}}, cancels.emplace_back().answer());
+  store->waits = 0;
+  const auto accepted = send(host, ends).accepted;
+  EXPECT_LE(store->waits, 3) << "to begin, for the lanes' heads, to commit";
+  EXPECT_EQ(accepted.size(), ends.finished.size());
+  for (auto& made : submits) EXPECT_EQ(made.value().jobs.size(), 1u);
+  for (auto& cancelled : cancels) EXPECT_EQ(cancelled.value().status.state, model::JobState::cancelled);
 }
 
 TEST_F(EngineTick, EventsHaveNoHolesAndNoTwoNumbers) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one door to durable state. A Store has one writer, the engine's thread, and a tick is one transaction:
 //
-//   begin → reads and apply(changes), in any order → commit
+//   begin (and read what is known to be needed) → reads and apply(changes), in any order → commit
 //
 // Of several hubs on one store the one that was the last to lead() is its leader. Whoever begins a transaction and is
 // not, is told so (deposed); so a tick may be answered, also one that wrote nothing, once its transaction has begun.
@@ -81,6 +81,18 @@ struct KeyRef {
   std::string key;
 };
 
+// What a tick is known to read, gathered from all its commands before it begins. On a store that is a network away each
+// read costs as much as a commit, and these are one.
+struct Wanted {
+  std::vector<KeyRef> keys;          // of jobs
+  std::vector<KeyRef> list_keys;     // the tenant being the list's scope
+  std::vector<Uuid> jobs;            // by id
+  std::vector<Uuid> scheduled;       // jobs that may wait for their time
+  std::vector<Uuid> ended_attempts;  // by lease
+};
+
+struct Found;  // with_jobs.h: what of it there is
+
 struct LaneTake {
   LaneNo lane = 0;
   std::size_t n = 0;
@@ -146,7 +158,8 @@ class Store : public TickReads {
   // was given as a duration is due at min(stored, engine_now + full duration): the clock may have jumped since.
   virtual void lead(Millis engine_now) = 0;
 
-  virtual void begin() = 0;
+  virtual Found begin(const Wanted& wanted) = 0;
+  void begin();  // and nothing is known to be needed
   virtual void apply(const Changes& changes) = 0;
   virtual void commit(std::int64_t tick) = 0;          // stores the tick number with it; returns when it is on disk
   virtual void rollback() noexcept = 0;                // safe to call without a transaction
@@ -182,5 +195,8 @@ class Store : public TickReads {
   // Everybody else's door; the object lives as long as the store.
   virtual Reads& reads() = 0;
 };
+
+// What begin() answers, read one after the other: for a store that is near.
+Found find_each(TickReads& reads, const Wanted& wanted);
 
 }  // namespace geres::hub::store

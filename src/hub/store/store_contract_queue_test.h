@@ -8,6 +8,48 @@ namespace geres::hub::store::contract {
 
 using model::JobState;
 
+// In one question what the reads below answer one by one.
+TEST_P(StoreContract, BeginsWithWhatIsWanted) {
+  Changes changes;
+  for (int i = 0; i < 2; ++i) changes.jobs.push_back(new_job("acme", "Resize"));
+  auto& job = changes.jobs[0];
+  job.spec.key = "k";
+  job.status.state = model::JobState::scheduled;
+  changes.scheduled = {{job.id.seq(), 10, true, 0}};
+  changes.list_keys = {{"acme", "list", "digest", {job.id}, 1}};
+  AttemptRow ended;
+  ended.job = changes.jobs[1].id;
+  ended.lease = {ended.job.high, 77};
+  ended.attempt.attempt = 1;
+  ended.attempt.outcome = model::Outcome::failed;
+  changes.attempts = {ended};
+  tick(changes);
+  Wanted wanted;
+  wanted.keys = {{"acme", "none"}, {"acme", "k"}, {"other", "k"}};
+  wanted.list_keys = {{"acme", "list"}, {"other", "list"}};
+  wanted.jobs = {next_id(), ended.job, job.id};
+  wanted.scheduled = {ended.job, job.id};
+  wanted.ended_attempts = {next_id(), ended.lease};
+  const auto found = store->begin(wanted);
+  ASSERT_EQ(found.by_key.size(), 3u);
+  EXPECT_EQ(found.by_key[1].value().id, job.id);
+  EXPECT_FALSE(found.by_key[0] || found.by_key[2]);
+  ASSERT_EQ(found.lists.size(), 2u);
+  EXPECT_EQ(found.lists[0].value().digest, "digest");
+  EXPECT_FALSE(found.lists[1]);
+  ASSERT_EQ(found.jobs.size(), 3u);
+  EXPECT_FALSE(found.jobs[0]);
+  EXPECT_EQ(found.jobs[1].value().id, ended.job);
+  EXPECT_EQ(found.jobs[2].value().id, job.id);
+  ASSERT_EQ(found.scheduled.size(), 2u);
+  EXPECT_FALSE(found.scheduled[0]);
+  EXPECT_EQ(found.scheduled[1].value().due, 10);
+  ASSERT_EQ(found.ended_attempts.size(), 2u);
+  EXPECT_FALSE(found.ended_attempts[0]);
+  EXPECT_EQ(found.ended_attempts[1].value().job, ended.job);
+  store->rollback();
+}
+
 TEST_P(StoreContract, TakesTheFirstOfALaneInOrder) {
   const auto jobs = new_jobs(4);
   Changes changes;

@@ -19,6 +19,15 @@ struct JobAsOf {
   EventNo as_of = 0;  // the last event in the store as the job was read: all up to it is in the job. 0: none is kept
 };
 
+// What there is of Wanted, each in the order asked for.
+struct Found {
+  std::vector<std::optional<model::Job>> by_key;
+  std::vector<std::optional<ListKeyRow>> lists;
+  std::vector<std::optional<model::Job>> jobs;
+  std::vector<std::optional<ScheduledRow>> scheduled;
+  std::vector<std::optional<AttemptRow>> ended_attempts;
+};
+
 struct LeasedJob {
   LeaseRow lease;
   model::Job job;  // parameters, inputs and result left out

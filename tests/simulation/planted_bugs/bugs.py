@@ -239,6 +239,7 @@ BUGS = [
         "place.slot_time, tenant.row.weight)", "place.slot_time, 1)", "I14"),
     Bug("parked-for-ever", BOARD_HOSTS, "  lanes_.has_room(host);\n", "", "I8"),
     Bug("pause-not-told-to-the-board", BATCHES, "  state_.board.touch(**found);\n", "", "pass"),
+    Bug("gathered-believed-for-ever", BUFFERED_STORE, "  gathered_->outdate(changes_);\n", "", "I2"),
     Bug("turn-stands-too-late", BOARD_LANES,
         "  if (!(standing < place.latest)) return;\n", "  return;\n", "pass"),
     Bug("standing-not-looked-at-again", "hub/engine/board_pass.cpp",

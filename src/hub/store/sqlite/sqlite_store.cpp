@@ -135,7 +135,7 @@ class SqliteStore final : public Store {
     });
   }
 
-  void begin() override {
+  Found begin(const Wanted& wanted) override {
     guarded([&] {
       if (!options_.single_connection || !writer_->in_transaction()) checkpoint_if_due();
       reserve_.restore();
@@ -145,6 +145,7 @@ class SqliteStore final : public Store {
       throw StoreFailed(Failure::deposed, "another hub leads on the store " + file_.string());
     });
     marks_ = committed_marks_;
+    return find_each(*this, wanted);
   }
 
   void apply(const Changes& changes) override {
