@@ -178,7 +178,8 @@ void want(const State& state, const FetchCall& v, store::Wanted& wanted) {
   const auto host = state.hosts.find(v.host);
   if (host == state.hosts.end()) return;
   for (const auto seq : host->second.leases)
-    if (const auto& lease = state.leases.at(seq); lease.row.fetch_id == v.fetch_id) wanted.jobs.push_back(lease.row.job);
+    if (const auto& lease = state.leases.at(seq); lease.row.fetch_id == v.fetch_id)
+      wanted.jobs.push_back(lease.row.job);
 }
 
 // Makes the store larger: refused while space is short.
