@@ -308,6 +308,7 @@ std::vector<Case> cases() {
       {"tick-low", "UPDATE meta SET tick = 0", "'id=1'"},
       {"id-mark-low", "UPDATE meta SET last_id = 1", "'id=1'"},
       {"lane-mark-low", "UPDATE meta SET last_lane = 0", "'id=1'"},
+      {"backdated-mark-low", set("submitted_at = submitted_at - 1", "ready"), "'id=1'"},
       {"text-is-no-json", set("tags = '{'", "ready"), "'job tags, seq=' || " + ready},
 
       {"event-data-damaged", "UPDATE event SET data = '{' WHERE no = " + ready_event, "'no=' || " + ready_event},

@@ -169,7 +169,10 @@ void insert_events(Database& database, const std::vector<EventRow>& events) {
 
 void raise_marks(const Changes& changes, HighMarks& marks) {
   for (const auto& event : changes.events) marks.event = std::max(marks.event, event.no);
-  for (const auto& job : changes.jobs) marks.id = std::max(marks.id, job.id.high);
+  for (const auto& job : changes.jobs) {
+    marks.id = std::max(marks.id, job.id.high);
+    if (job.status.submitted_at < job.id.seq() >> 16) marks.backdated = std::max(marks.backdated, job.id.seq());
+  }
   for (const auto& batch : changes.batches) marks.id = std::max(marks.id, batch.id.high);
   for (const auto& host : changes.hosts) marks.id = std::max(marks.id, host.id.high);
   for (const auto& token : changes.tokens) marks.id = std::max(marks.id, token.id.high);

@@ -12,6 +12,7 @@ struct HighMarks {
   EventNo event = 0;
   std::uint64_t id = 0;
   LaneNo lane = 0;
+  Seq backdated = 0;  // of the last job whose id is later than its submission, as the clock had gone back
 };
 
 void apply_changes(Database& database, const Changes& changes, HighMarks& marks);

@@ -167,6 +167,9 @@ const Rule kRules[] = {
     {"lane-mark-low", "I8", "meta",
      "SELECT 'id=1', 'the highest lane ever is said to be ' || m.last_lane || ', but there is ' || max(l.no)"
      " FROM meta m, lane l HAVING m.last_lane < max(l.no)"},
+    {"backdated-mark-low", "file", "meta",
+     "SELECT 'id=1', 'the last job submitted before its id is said to be ' || m.last_backdated || ', but there is '"
+     " || max(j.seq) FROM meta m, job j WHERE j.submitted_at < (j.seq >> 16) HAVING m.last_backdated < max(j.seq)"},
     {"text-is-no-json", "file", "",
      "SELECT place, 'this is not JSON' FROM ("
      " SELECT 'job tags, seq=' || seq AS place, tags AS text FROM job WHERE tags IS NOT NULL"

@@ -162,8 +162,8 @@ void FilterSql::add_texts(const JobFilter& filter) {
   if (filter.submitted_before) {
     add("j.submitted_at < " + parameter(*filter.submitted_before));
     if (in_ids(*filter.submitted_before))
-      walk_ += " AND j.seq < max(" + parameter(*filter.submitted_before << 16) +
-               ", (SELECT coalesce(max(seq) + 1, 0) FROM job WHERE submitted_at < (seq >> 16)))";
+      walk_ +=
+          " AND j.seq < max(" + parameter(*filter.submitted_before << 16) + ", (SELECT last_backdated + 1 FROM meta))";
   }
 }
 

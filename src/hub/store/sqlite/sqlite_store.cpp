@@ -158,8 +158,8 @@ class SqliteStore final : public Store {
 
   void commit(std::int64_t tick) override {
     guarded([&] {
-      writer_->cached("UPDATE meta SET tick=?, last_event=?, last_id=?, last_lane=? WHERE id=1")
-          .bind(tick, marks_.event, std::int64_t(marks_.id), marks_.lane)
+      writer_->cached("UPDATE meta SET tick=?, last_event=?, last_id=?, last_lane=?, last_backdated=? WHERE id=1")
+          .bind(tick, marks_.event, std::int64_t(marks_.id), marks_.lane, marks_.backdated)
           .run();
       writer_->cached("COMMIT").run();
     });
@@ -297,9 +297,9 @@ class SqliteStore final : public Store {
       if (failed.failure == Failure::fatal) throw;
       refuse(file_, failed.what());
     }
-    auto marks = writer_->cached("SELECT last_event, last_id, last_lane FROM meta");
+    auto marks = writer_->cached("SELECT last_event, last_id, last_lane, last_backdated FROM meta");
     if (!marks.step()) refuse(file_, "its first table is empty");
-    committed_marks_ = {marks.integer(0), std::uint64_t(marks.integer(1)), marks.integer(2)};
+    committed_marks_ = {marks.integer(0), std::uint64_t(marks.integer(1)), marks.integer(2), marks.integer(3)};
     marks_ = committed_marks_;
     epoch_ = stored_epoch();
   }
