@@ -135,6 +135,7 @@ class Ledger {
     std::set<std::string> removed;         // machines: to be removed, by a commit that was told
     std::map<Uuid, std::string> machines;  // by host
     std::set<Uuid> drained_by_operator;    // hosts
+    int resumes = 0;                       // that operators have asked for
   } scaling;
   // No lease is current on it then, nor ever again.
   void machine_removed(const std::string& instance, const hub::engine::State& state);

@@ -161,12 +161,17 @@ void World::set_up_scalers() {
 // By an operator.
 void World::set_host_mode(const std::string& host, model::HostMode mode) {
   using hub::engine::HostInfo;
-  auto& drained = ledger_.scaling.drained_by_operator;
-  // Whether it happened may never be told, so from here on it may have.
-  if (mode == model::HostMode::run) drained.clear();
+  auto& scaling = ledger_.scaling;
+  // Whether it happened may never be told, so from here on it may have; and a drain that was asked for before it may be
+  // answered after it.
+  if (mode == model::HostMode::run) {
+    scaling.drained_by_operator.clear();
+    ++scaling.resumes;
+  }
   hub_.engine().ask(hub::engine::SetHostMode{host, mode},
-                    hub_.answer<HostInfo>([&drained, mode](Result<HostInfo>& info) {
-                      if (info && mode != model::HostMode::run) drained.insert(info->host.id);
+                    hub_.answer<HostInfo>([&scaling, mode, resumes = scaling.resumes](Result<HostInfo>& info) {
+                      if (info && mode != model::HostMode::run && scaling.resumes == resumes)
+                        scaling.drained_by_operator.insert(info->host.id);
                     }));
 }
 
