@@ -29,8 +29,7 @@ Result<T> ask_and_wait(Ask ask) {
 
 // The file is written first: a hub that dies in between takes the secret up again from it. A file that is gone is not
 // made again unasked: whoever has moved the secret elsewhere does not want it here.
-std::optional<model::Token> make_admin_token(const std::filesystem::path& file, bool anew, engine::Engine& engine,
-                                             store::Reads& reads) {
+void make_admin_token(const std::filesystem::path& file, bool anew, engine::Engine& engine, store::Reads& reads) {
   const auto tokens = reads.tokens();
   const auto is_admin = [](const model::Token& token) {
     return token.tenants.empty() &&
@@ -41,11 +40,11 @@ std::optional<model::Token> make_admin_token(const std::filesystem::path& file, 
   const auto digest = sha256_hex(secret);
   const bool good = std::any_of(tokens.begin(), tokens.end(),
                                 [&](const model::Token& token) { return is_admin(token) && token.sha256 == digest; });
-  if (good) return std::nullopt;
+  if (good) return;
   if (std::any_of(tokens.begin(), tokens.end(), is_admin)) {
     if (!anew) {
       log::warn("{} holds no admin's token; whoever has none left starts once with --new-admin-token", file.string());
-      return std::nullopt;
+      return;
     }
     secret.clear();
   }
@@ -67,7 +66,7 @@ std::optional<model::Token> make_admin_token(const std::filesystem::path& file, 
                   {"roles", "admin"},
                   {"tenants", "*"},
                   {"by", "the hub"}});
-      return std::move(*made);
+      return;
     }
     if (made.error().code != Code::nameTaken || n > 100)
       throw std::runtime_error(fmt::format("the admin token could not be stored: {}", made.error().message));

@@ -11,10 +11,8 @@
 
 namespace geres::hub {
 
-// What `file` holds is an admin's secret from now on, if it was none's; returns the token that was made for it. Where
-// there is an admin already, only with `anew`. Asks the engine, which must run. Throws std::runtime_error if the token
-// cannot be stored.
-std::optional<model::Token> make_admin_token(const std::filesystem::path& file, bool anew, engine::Engine& engine,
-                                             store::Reads& reads);
+// What `file` holds is an admin's secret from now on, if it was none's. Where there is an admin already, only with
+// `anew`. Asks the engine, which must run. Throws std::runtime_error if the token cannot be stored.
+void make_admin_token(const std::filesystem::path& file, bool anew, engine::Engine& engine, store::Reads& reads);
 
 }  // namespace geres::hub

@@ -111,8 +111,7 @@ void Hub::Parts::start(const HubOptions& options, const std::filesystem::path& t
     log::event(log::Level::err, "hub gives up: the store failed", {{"error", what}});
     if (failed) failed(what);
   });
-  if (const auto made = make_admin_token(token_file, options.new_admin_token, leading.engine(), store->reads()))
-    serving.put_token(*made);
+  make_admin_token(token_file, options.new_admin_token, leading.engine(), store->reads());
   try {
     serving.start(leading.sender(), leading.publisher());
   } catch (const http::CannotListen& error) {

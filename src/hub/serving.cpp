@@ -103,8 +103,14 @@ void Serving::follow(engine::Engine& engine) {
       for (const auto job : jobs) logs_.remove(job);
     });
   });
-  engine.on_batches_gone([this](const std::vector<Uuid>& batches) {
-    for (const auto batch : batches) batch_names_.remove(batch);
+  engine.on_registry([this](const engine::RegistryNews& news) {
+    for (const auto& token : news.tokens) access_.put_token(token);
+    for (const auto token : news.tokens_removed) access_.remove_token(token);
+    for (const auto& host : news.hosts) access_.put_host(host);
+    for (const auto host : news.hosts_removed) access_.forget_host(host, clock_.wall());
+    for (const auto host : news.hosts_replaced) access_.remove_host(host);
+    for (const auto& batch : news.batches) batch_names_.put(batch);
+    for (const auto batch : news.batches_removed) batch_names_.remove(batch);
   });
 }
 

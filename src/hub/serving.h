@@ -31,7 +31,6 @@ class Serving {
   // Once it has: what stood in the store before.
   void seed(const engine::Engine& engine);
   events::Teller& teller() { return *teller_; }
-  void put_token(const model::Token& token) { access_.put_token(token); }
 
   // Listens from then on. Throws std::system_error if it cannot.
   void start(webhooks::Sender& sender, const amqp::Publisher* publisher);

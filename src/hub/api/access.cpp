@@ -44,6 +44,17 @@ void Access::remove_host(Uuid host) {
   remove(host);
 }
 
+void Access::forget_host(Uuid host, Millis now) {
+  constexpr Millis kHear = 3'600'000;
+  std::vector<Uuid> over;
+  {
+    const std::unique_lock lock(mutex_);
+    forgotten_.emplace_back(now, host);
+    for (; forgotten_.front().first <= now - kHear; forgotten_.pop_front()) over.push_back(forgotten_.front().second);
+  }
+  for (const Uuid id : over) remove(id);
+}
+
 void Access::put(std::string sha256, Identity identity) {
   const std::unique_lock lock(mutex_);
   if (const auto old = digest_of_.find(identity.id); old != digest_of_.end()) by_digest_.erase(old->second);

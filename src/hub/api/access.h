@@ -6,12 +6,14 @@
 // registration is valid for that host's own calls and for the files of the leases it holds.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -44,6 +46,8 @@ class Access {
   void remove_token(Uuid token);
   void put_host(const model::Host& host);
   void remove_host(Uuid host);
+  // Its secret goes on for an hour, so that it hears that it is forgotten and joins anew.
+  void forget_host(Uuid host, Millis now);
 
   // The identity that this secret belongs to; nullptr if there is none, or if it has expired.
   std::shared_ptr<const Identity> find(std::string_view secret, Millis now) const;
@@ -55,6 +59,7 @@ class Access {
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<const Identity>> by_digest_;
   std::unordered_map<Uuid, std::string> digest_of_;
+  std::deque<std::pair<Millis, Uuid>> forgotten_;  // hosts, and since when
 };
 
 std::string_view role_name(model::Role role);  // "operator"

@@ -78,7 +78,6 @@ awaitable<Answered> post_batch(Call& call) {
   const engine::CreateBatch verb{call.who.caller(), batch};
   const auto made = co_await ask_engine(call, verb);
   if (!made) co_return made.error();
-  call.api.batch_names.put(*made);
   auto response = json_response(201, wire::batch_json(*made, {}));
   response.headers.emplace_back("Location", "/v1/batches/" + made->id.str());
   co_return response;

@@ -134,6 +134,20 @@ TEST(Access, KnowsSecretsUntilTheyExpireOrAreRemoved) {
   EXPECT_FALSE(access.find("secret", 999));
 }
 
+TEST(Access, AForgottenHostIsHeardForAnHour) {
+  constexpr Millis kHour = 3'600'000;
+  Access access;
+  model::Host host;
+  host.id = {1, 2};
+  host.secret_sha256 = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+  access.put_host(host);
+  access.forget_host(host.id, 1'000);
+  access.forget_host({1, 3}, 999 + kHour);
+  EXPECT_TRUE(access.find("secret", 0));
+  access.forget_host({1, 4}, 1'000 + kHour);
+  EXPECT_FALSE(access.find("secret", 0));
+}
+
 TEST(Downloads, AreNeverRunByABrowser) {
   EXPECT_EQ(content_type_of("a/b.PNG"), "image/png");
   EXPECT_EQ(content_type_of("page.html"), "application/octet-stream");

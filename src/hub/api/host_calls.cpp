@@ -353,11 +353,6 @@ http::Response reported_response(const engine::ReportAnswer& answer) {
   return json_text_response(200, json::write_text(reported));
 }
 
-Error forgotten(Call& call, Error error) {
-  if (error.code == Code::hostGone) call.api.access.remove_host(call.who.id);
-  return error;
-}
-
 }  // namespace
 
 awaitable<Answered> register_host(Call& call) {
@@ -384,8 +379,6 @@ awaitable<Answered> register_host(Call& call) {
   what.replaces = *replaces;
   const auto host = co_await ask_engine(call, std::move(what));
   if (!host) co_return host.error();
-  if (*replaces) call.api.access.remove_host(**replaces);
-  call.api.access.put_host(*host);
   const wire::Registered registered{host->id.str(), secret, double(call.api.limits.report_every) / 1'000, *protocol};
   auto response = json_response(201, json::write(registered));
   response.headers.emplace_back("Cache-Control", "no-store");
@@ -409,7 +402,7 @@ awaitable<Answered> host_fetch(Call& call) {
     call.api.engine.abandon_fetch(call.who.id, shape->fetchId, received);
     co_return fail(Code::unavailable, "the hub is stopping");
   }
-  if (!*answer) co_return forgotten(call, answer->error());
+  if (!*answer) co_return answer->error();
   co_return fetched_response(call.api, **answer);
 }
 
@@ -429,7 +422,7 @@ awaitable<Answered> host_report(Call& call) {
     co_await blocking(call, look);
   }
   const auto answer = co_await ask_engine(call, std::move(*report));
-  if (!answer) co_return forgotten(call, answer.error());
+  if (!answer) co_return answer.error();
   co_return reported_response(*answer);
 }
 

@@ -127,7 +127,6 @@ awaitable<Answered> legacy_put_batch(Call& call) {
   engine::CreateBatch verb{call.who.caller(), std::move(what)};
   const auto made = co_await ask_engine(call, std::move(verb));
   if (!made) co_return made.error();
-  call.api.batch_names.put(*made);
   co_return json_response(200, id_json(made->id));
 }
 

@@ -477,7 +477,6 @@ awaitable<Answered> post_join_token(Call& call) {
   for (const auto id : old) {
     const engine::DeleteToken verb{id};
     if (const auto done = co_await ask_engine(call, verb); !done) co_return done.error();
-    call.api.access.remove_token(id);
   }
   const std::string secret = new_secret();
   engine::CreateJoinToken verb;
@@ -490,7 +489,6 @@ awaitable<Answered> post_join_token(Call& call) {
   verb.token.expires = now + pool.settings.limits.boot_timeout + kJoinTokenMore;
   const auto made = co_await ask_engine(call, std::move(verb));
   if (!made) co_return made.error();
-  call.api.access.put_token(*made);
   note(call, "join token made", {{"pool", name}, {"tokenId", made->id.str()}});
   auto response = json_response(201, json::object{{"token", text(secret)}, {"expiresAt", time_json(*made->expires)}});
   response.headers.emplace_back("Cache-Control", "no-store");

@@ -53,7 +53,6 @@ awaitable<Answered> post_token(Call& call) {
   const engine::CreateToken verb{token};
   const auto made = co_await ask_engine(call, verb);
   if (!made) co_return made.error();
-  call.api.access.put_token(*made);
   note(call, "token made", members_of(*made));
   auto body = wire::token_json(*made);
   body.emplace("token", std::string_view(secret));
@@ -85,7 +84,6 @@ awaitable<Answered> delete_token(Call& call) {
   const engine::DeleteToken verb{*id};
   const auto done = co_await ask_engine(call, verb);
   if (!done) co_return done.error();
-  call.api.access.remove_token(*id);
   note(call, "token revoked", {{"token", found->name}, {"tokenId", id->str()}});
   http::Response response;
   response.status = 204;

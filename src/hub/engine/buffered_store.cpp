@@ -16,6 +16,16 @@ void hand_over(auto& fates, auto& put, auto& removed) {
   fates.clear();
 }
 
+void add(RegistryNews& news, const store::Changes& changes) {
+  const auto append = [](auto& to, const auto& rows) { to.insert(to.end(), rows.begin(), rows.end()); };
+  append(news.tokens, changes.tokens);
+  append(news.tokens_removed, changes.tokens_removed);
+  append(news.hosts, changes.hosts);
+  append(news.hosts_removed, changes.hosts_removed);
+  append(news.batches, changes.batches);
+  append(news.batches_removed, changes.batches_removed);
+}
+
 }  // namespace
 
 BufferedStore::BufferedStore(store::Store& store) : store_(store), gathered_(std::make_unique<Gathered>()) {}
@@ -49,6 +59,7 @@ void BufferedStore::flush() {
   if (changes_.empty()) return;
   wrote_ = true;
   gathered_->outdate(changes_);
+  add(registry_news_, changes_);
   store_.apply(changes_);
   changes_.clear();
 }

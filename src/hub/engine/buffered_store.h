@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "hub/engine/registry_news.h"
 #include "hub/store/store.h"
 
 namespace geres::hub::engine {
@@ -48,8 +49,10 @@ class BufferedStore {
   void remove_lease(Uuid job) { remove(leases_, job); }
   void remove(const store::DeliveryKey& key) { remove(deliveries_, key); }
   void count(Uuid batch, const std::string& tenant, model::JobState state, std::int64_t by);
+  void replaced(Uuid host) { registry_news_.hosts_replaced.push_back(host); }  // it is removed besides
   void flush();
   bool wrote() const { return wrote_; }
+  const RegistryNews& registry_news() const { return registry_news_; }         // of what was handed over
   std::size_t written() const { return flushed_ + keyed_ + changes_.size(); }  // how often, so far
 
   // ---- reading
@@ -93,6 +96,7 @@ class BufferedStore {
 
   store::Store& store_;
   std::unique_ptr<Gathered> gathered_;
+  RegistryNews registry_news_;
   store::Changes changes_;
   Fates<store::ReadyRow, store::ReadyRow> ready_;
   Fates<store::Seq, store::ScheduledRow> scheduled_;

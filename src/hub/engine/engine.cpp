@@ -253,10 +253,11 @@ void Engine::finish(Tick& tick, std::deque<std::unique_ptr<Command>>& commands) 
   settle(tick);
 }
 
-// Before the answers, so that a caller who has its answer can read the events that it caused.
+// Before the answers, so that a caller who has its answer can read the events that it caused, and use the token.
 void Engine::publish(Tick& tick) {
   auto& out = tick.round.out;
   stats_.outcomes.add(out.observed);
+  if (const auto& news = tick.round.store.registry_news(); registry_sink_ && !news.empty()) registry_sink_(news);
   if (event_sink_ && !out.events.empty()) event_sink_(std::move(out.events));
   if (webhook_sink_ && !out.webhook_news.empty()) webhook_sink_(std::move(out.webhook_news));
 }
@@ -309,7 +310,6 @@ void Engine::settle(Tick& tick) {
     desk.operations.erase(waiter);
   }
   if (purge_sink_ && !out.purged.empty()) purge_sink_(out.purged);
-  if (batches_gone_sink_ && !out.batches_gone.empty()) batches_gone_sink_(out.batches_gone);
   stats_.leases = std::int64_t(state_->leases.size());
   stats_.lanes = std::int64_t(state_->lanes.size());
 }

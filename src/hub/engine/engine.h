@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "hub/engine/options.h"
+#include "hub/engine/registry_news.h"
 #include "hub/engine/stats.h"
 #include "hub/engine/verbs.h"
 #include "hub/store/store.h"
@@ -53,7 +54,7 @@ class Engine {
   void on_events(EventSink sink) { event_sink_ = std::move(sink); }  // before the first tick
   void on_webhooks(WebhookSink sink) { webhook_sink_ = std::move(sink); }
   void on_purged(PurgeSink sink) { purge_sink_ = std::move(sink); }
-  void on_batches_gone(PurgeSink sink) { batches_gone_sink_ = std::move(sink); }
+  void on_registry(RegistrySink sink) { registry_sink_ = std::move(sink); }
   void load();                        // reads the store; the first tick does it if need be. Throws StoreFailed
   store::EventNo last_event() const;  // the newest in the log; after load()
   void tick();                        // one round; throws StoreFailed{fatal or deposed} when the hub must stop
@@ -104,7 +105,8 @@ class Engine {
   const Options options_;
   Stats stats_;
   EventSink event_sink_;
-  PurgeSink purge_sink_, batches_gone_sink_;
+  PurgeSink purge_sink_;
+  RegistrySink registry_sink_;
   WebhookSink webhook_sink_;
   std::unique_ptr<State> state_;
   std::unique_ptr<Clockwork> clockwork_;

@@ -104,6 +104,7 @@ Result<model::Host> Hosts::join(const RegisterHost& wanted) {
     const auto held = state_.hosts.at(*wanted.replaces).leases;
     for (const auto seq : held) attempts_.end(state_.leases.at(seq), model::Outcome::lost, nullptr);
     forget(*wanted.replaces);
+    store_.replaced(*wanted.replaces);
   }
   host.row.id = ids_.next(now_.wall);
   host.row.joined_at = now_.wall;

@@ -310,7 +310,6 @@ bool JobBook::forget_if_empty(const BatchState& batch) {
   store_.flush();  // its last counts before itself
   lanes_.drop_of(id);
   store_.changes().batches_removed.push_back(id);
-  out_.batches_gone.push_back(id);
   state_.batch_names.erase({batch.row.tenant, batch.row.name});
   state_.board.forget(state_.batches.at(id));
   state_.batches.erase(id);

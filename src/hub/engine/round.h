@@ -39,7 +39,7 @@ struct Outbox {
   std::vector<Uuid> hosts_forgotten;  // their open fetches end with hostGone
   std::vector<store::EventRow> events;
   WebhookNews webhook_news;
-  std::vector<Uuid> purged, batches_gone;
+  std::vector<Uuid> purged;
   std::vector<std::pair<Uuid, LeaseInfo>> leases_added;
   std::vector<Uuid> leases_gone;
   std::vector<Observed> observed;

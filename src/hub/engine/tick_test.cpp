@@ -157,6 +157,45 @@ TEST_F(EngineTick, AsksTheStoreOnceForAllItsCommands) {
   for (auto& cancelled : cancels) EXPECT_EQ(cancelled.value().status.state, model::JobState::cancelled);
 }
 
+// Whatever verb changes them: who serves requests knows of them before the answer, and of what was refused never.
+TEST_F(EngineTick, TokensHostsAndBatchesAreTold) {
+  std::vector<std::string> told;
+  engine->on_registry([&](const RegistryNews& news) {
+    for (const auto& token : news.tokens) told.push_back("token " + token.name);
+    for (std::size_t i = 0; i < news.tokens_removed.size(); ++i) told.emplace_back("token gone");
+    for (const auto& host : news.hosts) told.push_back("host " + host.name);
+    for (std::size_t i = 0; i < news.hosts_removed.size(); ++i) told.emplace_back("host gone");
+    for (const auto& batch : news.batches) told.push_back("batch " + batch.name);
+    for (std::size_t i = 0; i < news.batches_removed.size(); ++i) told.emplace_back("batch gone");
+  });
+  const auto expect = [&](const std::vector<std::string>& news) { EXPECT_EQ(std::exchange(told, {}), news); };
+  model::Token token;
+  token.name = "ci";
+  token.sha256 = std::string(64, 'b');
+  token.roles = {model::Role::viewer};
+  Uuid made;
+  engine->ask(CreateToken{token}, [&](Result<model::Token> answer) {
+    made = answer.value().id;
+    expect({"token ci"});
+  });
+  tick();
+  engine->ask(CreateToken{token}, [](auto answer) { EXPECT_EQ(answer.error().code, Code::nameTaken); });
+  tick();
+  expect({});
+  engine->ask(DeleteToken{made}, [&](auto) { expect({"token gone"}); });
+  tick();
+  join("h");
+  expect({"host h"});
+  batch("photos");
+  expect({"batch photos"});
+  engine->ask(CloseBatch{admin(), "photos"}, [](auto) {});
+  Slot<BulkDone> deleted;
+  engine->ask(DeleteBatch{admin(), "photos"}, deleted.answer());
+  settle();
+  deleted.value();
+  EXPECT_EQ(told.back(), "batch gone");
+}
+
 TEST_F(EngineTick, EventsHaveNoHolesAndNoTwoNumbers) {
   push();
   auto host = join("h");
