@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the commands of a tick were known to read, read as the tick began. Each answer holds until the tick changes what
-// it is about, and is given once: whoever asks again asks the store. One tick, one thread.
+// The rows that were read as the tick began because its commands were known to need them. A row is valid until the tick
+// writes it, and is handed out once; a second reader asks the store. Lives for one tick, on one thread.
 #pragma once
 
 #include <map>
@@ -18,7 +18,8 @@ class Gathered {
   Gathered() = default;
   Gathered(const store::Wanted& wanted, store::Found found);
 
-  // As in store::TickReads. The outer one is empty where it was not gathered, was given already, or holds no more.
+  // As in store::TickReads. The outer optional is empty if the row was not gathered, was handed out already, or has
+  // been written since.
   template <class Row>
   using Held = std::optional<std::optional<Row>>;
   Held<model::Job> job(Uuid id) { return take(jobs_, id); }

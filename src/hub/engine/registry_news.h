@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tick changed of the tokens, hosts and batches that everybody who serves requests knows by secret or by name.
-// It comes from what the tick wrote, so that no caller who changes one of them can forget to say so.
+// The tokens, hosts and batches that a tick changed, for those parts of a hub that serve requests and keep them in
+// memory. Collected from the rows that the tick wrote, so that no verb can forget to announce a change.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@ struct RegistryNews {
   std::vector<Uuid> tokens_removed;
   std::vector<model::Host> hosts;
   std::vector<Uuid> hosts_removed;
-  std::vector<Uuid> hosts_replaced;  // of those, earlier lives of hosts that joined: nobody has their secret any more
+  std::vector<Uuid> hosts_replaced;  // of those: replaced by a host that joined with the same data directory
   std::vector<model::Batch> batches;
   std::vector<Uuid> batches_removed;
   bool empty() const {

@@ -49,8 +49,8 @@ constexpr bool about_job(EventType type) {
   return type <= EventType::job_cancelled;
 }
 
-// A bit for each type that one of these names, or (a name may end with '*') begins with; no names: all. badValue names
-// the nearest.
+// A bit for each event type that matches one of the names; a name may end with '*' to match a prefix, and no names
+// match all types. Fails with badValue, which suggests the nearest name.
 constexpr std::uint32_t type_bit(EventType type) {
   return std::uint32_t(1) << unsigned(type);
 }
@@ -117,7 +117,7 @@ struct HostEvent {
   bool operator==(const HostEvent&) const = default;
 };
 
-// Empty: a stored text that cannot be read. Such an event is told without what it changed.
+// Empty if the stored text cannot be read. Such an event is told without the members that it changed.
 using EventData = std::variant<std::monostate, JobEvent, BatchEvent, BatchCompleted, HostEvent>;
 
 boost::json::object event_json(const EventData& data);

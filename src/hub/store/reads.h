@@ -18,8 +18,8 @@ struct Page {
   std::size_t limit = 100;
   Seq after = 0;  // exclusive, in the chosen direction; 0: from the start
   bool ascending = false;
-  // Where to stop although the page is not full; 0: nowhere. A filter that fits little makes a walk long, jobs with
-  // much in them make a page large.
+  // Limits at which a page ends although it is not full; 0: none. A filter that few jobs match makes a long walk, and
+  // jobs with large parameters make a large page.
   std::size_t looked_max = 0;  // rows that were looked at
   std::size_t bytes_max = 0;   // of what the jobs hold; the last one may pass it
   bool slim = false;           // without parameters, result and files left out
@@ -41,7 +41,7 @@ struct StoredBatch {
   std::map<std::string, model::StateCounts> counts;  // by tenant
 };
 
-// What is left out means all. Batches that all tenants share fit any tenants.
+// Members left empty match everything. Batches shared by all tenants match any tenant.
 struct BatchFilter {
   std::vector<std::string> tenants;
   std::string name;
@@ -103,8 +103,8 @@ class Reads {
   virtual std::optional<CursorRow> cursor(const std::string& name) = 0;
   virtual std::vector<model::Pool> pools() = 0;  // by name
   virtual std::optional<model::Pool> pool(const std::string& name) = 0;
-  // By pool and instance, from behind (pool, instance); of one pool if that is named. Those that are gone are left out
-  // unless `gone`.
+  // Ordered by pool and instance, from after (pool, instance); of one pool if it is named. Machines that are gone are
+  // left out unless `gone`.
   virtual std::vector<MachineRow> machines(const std::string& pool, bool gone,
                                            const std::pair<std::string, std::string>& after, std::size_t max) = 0;
   virtual std::vector<IntentRow> open_intents(const std::string& pool) = 0;  // oldest first; no pool: of all
@@ -113,17 +113,17 @@ class Reads {
   virtual ScalerRow scaler() = 0;
   // Is this blob named by a package, a job's input or an artifact?
   virtual bool blob_named(const std::string& tenant, const std::string& sha256) = 0;
-  // Open dead letters of these tenants (none: all) by reason. As fast with a million of them.
+  // Open dead letters of these tenants (none: all) by reason. Kept as counters, so a million cost no more than one.
   virtual std::map<model::Reason, std::int64_t> dead_letters(const std::vector<std::string>& tenants) = 0;
-  // Of the ready jobs that begin with these rows and those in these lanes, the one that was submitted first. A lane of
-  // which the first row is the oldest is better named by that: then most are not looked at.
+  // The job submitted first among the rows in `first` and all ready jobs of `lanes`. Where the first row of a lane is
+  // known to be its oldest, name the row rather than the lane: most lanes then need no read.
   virtual std::optional<model::Job> oldest_ready(std::vector<ReadyRow> first, std::span<const LaneNo> lanes) = 0;
   // How many ready jobs come before these rows, each within its lane; counts at most `max` in all.
   virtual std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) = 0;
   // Jobs that ended at `from` or later, by tenant, state and minute.
   virtual std::vector<EndedCount> ended_since(Millis from) = 0;
   virtual std::int64_t size_bytes() = 0;  // of the store on disk
-  // Every rule that must hold between rows. Takes as long as it takes: seconds for a million jobs.
+  // Checks every rule that must hold between rows. Takes seconds for a million jobs.
   virtual Audit audit(const AuditOptions& options) = 0;
 };
 

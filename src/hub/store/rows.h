@@ -169,7 +169,7 @@ struct JobFilter {
   bool redrivable = false;  // only jobs that a redrive of many would run again
 };
 
-// Of a job as memory has it. Means the same as it does in the store.
+// Whether a job in memory matches. Means the same as the filter does in the store.
 bool matches(const JobFilter& filter, const model::Job& job);
 
 // About what a job takes in memory, and in JSON.
@@ -189,8 +189,8 @@ struct OperationRow {
   std::string text;       // reason given for a cancel; who redrives; the webhook of a replay
 };
 
-// An event that a webhook was told in vain, or that a job's own webhook is to be told. It leaves the table when it has
-// arrived; one that was tried too often stays as a dead letter.
+// A delivery of an event to a webhook that has failed so far, or to a job's own webhook. The row is deleted when the
+// delivery succeeds; after too many tries it stays as a dead letter.
 enum class DeliveryState { pending, dead };
 
 struct DeliveryKey {
@@ -212,7 +212,7 @@ struct DeliveryRow {
   bool operator==(const DeliveryRow&) const = default;
 };
 
-// How far a reader of the event log has come that is no webhook.
+// How far a reader of the event log other than a webhook has read.
 struct CursorRow {
   std::string name;
   std::string log;  // the log's name; another than the store's: it was restored from a backup since
@@ -247,7 +247,7 @@ struct IntentRow {
   bool operator==(const IntentRow&) const = default;
 };
 
-// What the scaler decided. Equal ones in which nothing was to be done are one row.
+// What the scaler decided. Consecutive equal decisions to do nothing share one row.
 struct DecisionRow {
   std::int64_t id = 0;  // grows
   std::string pool;
@@ -269,7 +269,7 @@ struct DecisionFilter {
   bool changed = false;            // only those in which something was to be done
 };
 
-// Who may scale, of several that want to. How long stands in no row: who holds it may go on after a restart.
+// The one scaler that may act, of several. Its expiry is not stored: the holder may go on after a restart of the hub.
 struct ScalerRow {
   std::string holder;  // empty: nobody ever
   std::int64_t epoch = 0;

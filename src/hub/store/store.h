@@ -3,11 +3,11 @@
 //
 //   begin (and read what is known to be needed) → reads and apply(changes), in any order → commit
 //
-// Of several hubs on one store the one that was the last to lead() is its leader. Whoever begins a transaction and is
-// not, is told so (deposed); so a tick may be answered, also one that wrote nothing, once its transaction has begun.
+// When several hubs share a store, the one that called lead() last is the leader: begin() throws `deposed` for any
+// other. Once its transaction has begun a tick may therefore be answered, even if it writes nothing.
 //
-// A read inside the transaction sees what was applied before it. Nothing here knows a rule about jobs; reads.h is the
-// door for everybody else. Every verb throws StoreFailed when the world fails.
+// A read inside the transaction sees what was applied before it. A store knows no rule about jobs. Everybody but the
+// engine reads through reads.h. Every verb throws StoreFailed when the database or the disk fails.
 #pragma once
 
 #include <memory>
@@ -81,8 +81,8 @@ struct KeyRef {
   std::string key;
 };
 
-// What a tick is known to read, gathered from all its commands before it begins. On a store that is a network away each
-// read costs as much as a commit, and these are one.
+// The rows that a tick is known to need, gathered from all its commands before it begins. On a store across a network
+// every read costs as much as a commit, so these are read in one round trip.
 struct Wanted {
   std::vector<KeyRef> keys;          // of jobs
   std::vector<KeyRef> list_keys;     // the tenant being the list's scope
@@ -152,10 +152,10 @@ class Store : public TickReads {
  public:
   virtual ~Store() = default;
 
-  // Everything as of the last commit; also after an unknown commit, on a fresh connection.
+  // Everything as of the last commit. After a commit of unknown outcome it reads on a fresh connection.
   virtual Image load() = 0;
-  // This hub leads from now on; whoever led before is deposed. A transaction of its own, before the first load(). What
-  // was given as a duration is due at min(stored, engine_now + full duration): the clock may have jumped since.
+  // Makes this hub the leader and deposes the one before. Runs in its own transaction, before the first load(). Jobs
+  // that wait for a duration become due at min(stored, engine_now + full duration), as the clock may have jumped.
   virtual void lead(Millis engine_now) = 0;
 
   virtual Found begin(const Wanted& wanted) = 0;
@@ -169,10 +169,10 @@ class Store : public TickReads {
   // Removes and returns up to n first rows of each lane, in the order asked for. A lane is asked for once.
   virtual std::vector<Taken> take_ready(std::span<const LaneTake> lanes) = 0;
   // Drops events up to `keep_from` (exclusive) or older than `before`; looks at `max` rows at most; returns how many.
-  // One that is later than `now` was told by a clock that was wrong for a while: it goes with those around it.
+  // An event later than `now` was written while the clock was wrong: it is dropped together with its neighbours.
   virtual std::size_t purge_events(EventNo keep_from, Millis before, Millis now, std::size_t max) = 0;
-  // Forgets keys of lists older than `before` of which no job is kept any more, looking at up to `max` rows behind
-  // `after` in the order of their age, and at fewer where lists are long.
+  // Forgets keys of lists older than `before` none of whose jobs is kept any more. Looks at up to `max` rows after
+  // `after`, oldest first, and at fewer where lists are long.
   struct KeyPlace {
     Millis at = 0;
     std::int64_t row = 0;
@@ -188,15 +188,15 @@ class Store : public TickReads {
   virtual std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max,
                                        std::size_t max) = 0;
 
-  // Forgets machines that were gone, intents that were settled and decisions that were over before `before`, at most
-  // `max` rows; returns how many. The newest decision stays, so that their numbers go on.
+  // Forgets machines gone, intents settled and decisions superseded before `before`, at most `max` rows; returns how
+  // many. The newest decision is kept, so that the numbers of decisions continue.
   virtual std::size_t purge_scaler(Millis before, std::size_t max) = 0;
 
-  // Everybody else's door; the object lives as long as the store.
+  // For everybody but the engine. The object lives as long as the store.
   virtual Reads& reads() = 0;
 };
 
-// What begin() answers, read one after the other: for a store that is near.
+// The answer of begin(), read one row after the other: for a store in this process.
 Found find_each(TickReads& reads, const Wanted& wanted);
 
 }  // namespace geres::hub::store

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows that hold a job, or most of one. They stand apart so that who has to do with other rows alone is not rebuilt
-// when a job gets a new member.
+// Rows that contain a whole job, or most of one. They are declared apart from the other rows so that a new member of a
+// job rebuilds only the files that use these.
 #pragma once
 
 #include "hub/store/rows.h"
@@ -19,7 +19,7 @@ struct JobAsOf {
   EventNo as_of = 0;  // the last event in the store as the job was read: all up to it is in the job. 0: none is kept
 };
 
-// What there is of Wanted, each in the order asked for.
+// The rows found for Wanted, each list in the order asked for.
 struct Found {
   std::vector<std::optional<model::Job>> by_key;
   std::vector<std::optional<ListKeyRow>> lists;

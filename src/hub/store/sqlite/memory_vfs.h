@@ -43,7 +43,7 @@ class MemoryDisk {
 
   // ---- trouble
   void set_plan(Plan plan) { plan_ = std::move(plan); }
-  // The n-th operation from now on (1: the next) that is no read.
+  // The n-th operation from now on (1: the next) that is not a read.
   void fail_nth(std::int64_t n, Fault fault) { nth_ = operations_ + n, nth_fault_ = fault; }
   void fail_none() { plan_ = nullptr, nth_ = 0; }
   std::int64_t operations() const { return operations_; }       // so far, without reads
