@@ -88,8 +88,10 @@ std::vector<std::string> pool_chart(const json::array& decisions, Millis from, M
   for (const auto& decision : decisions) {
     const auto at = time_of(decision, "at");
     if (!at) continue;
-    const auto& runnable = member_of(member_of(member_of(decision, "input"), "demand"), "runnable");
-    waiting.values.emplace_back(*at, double(number_of(runnable, "jobs")));
+    const auto& demand = member_of(member_of(decision, "input"), "demand");
+    // With what the pool's own maximum holds back.
+    waiting.values.emplace_back(*at, double(number_of(member_of(demand, "runnable"), "jobs") +
+                                            number_of(member_of(demand, "heldByLimits"), "jobs")));
     wanted.values.emplace_back(*at, double(number_of(decision, "wanted")));
     there.values.emplace_back(*at, double(number_of(decision, "actual")));
   }
