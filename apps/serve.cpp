@@ -3,8 +3,10 @@
 // the first one, and everything stops in the reverse of the order it was started in.
 #include "serve.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -27,8 +29,10 @@
 #include "metrics/page.h"
 #include "own_limits.h"
 #include "scaler/http_hub.h"
+#include "scaler/local_provider.h"
 #include "scaler/policy_helper.h"
 #include "scaler/scaler.h"
+#include "scaler_child.h"
 #include "store.h"
 
 namespace geres::apps {
@@ -41,6 +45,7 @@ using cli::StopSignals;
 using cli::Trouble;
 
 constexpr Millis kHubStop = 1'500;
+constexpr Millis kLocalHostsStop = 13'000;  // their drain, and a little
 
 // What went wrong on one of the hub's threads, for the thread that waits.
 class Fatal {
@@ -307,6 +312,51 @@ int finish(const Fatal& fatal) {
                 "look at the disk, then start it again: what was acknowledged is safe"};
 }
 
+// Makes the pool that was asked for, and the scaler that serves whatever pools there are.
+std::unique_ptr<ScalerChild> bring_scaler(const hub::Hub& hub, const std::string& url, const HubSettings& settings,
+                                          const LogSettings& logging) {
+  if (settings.pool) {
+    const auto token = read_file_if(hub.admin_token_file()) ? token_of(hub.admin_token_file()) : std::string();
+    if (token.empty())
+      throw Trouble{cli::kFailed,
+                    "--pool needs the admin token, which is not here",
+                    hub.admin_token_file().string() + " is missing",
+                    "geres scaler pool set here, with a token of yours",
+                    {},
+                    "--pool"};
+    set_local_pool(url, token, settings.pool->first, settings.pool->second);
+  }
+  if (!settings.scaler) return nullptr;
+  return std::make_unique<ScalerChild>(ScalerChild::Options{url, hub.admin_token_file(), settings.data, logging.level,
+                                                            [&hub] { return hub.has_pools(); }});
+}
+
+void add_pool_row(std::vector<std::pair<std::string, std::string>>& rows, const HubSettings& settings) {
+  if (settings.pool)
+    rows.emplace_back("Pool", "here   " + std::to_string(settings.pool->first) + " to " +
+                                  cli::plural(settings.pool->second, "host") +
+                                  " of this machine, as there is work      geres scaler");
+}
+
+// Those of pools, which would otherwise go on. They get the time that a host takes to let its jobs end or go back to
+// the hub; another signal hastens.
+void end_local_hosts(const std::filesystem::path& data, StopSignals& signals, Millis time) {
+  auto hosts = scaler::local_hosts(data);
+  const auto tell = [&](int signal) {
+    for (const auto& host : hosts)
+      if (const Fd handle = scaler::open_process(host))
+        ::syscall(SYS_pidfd_send_signal, handle.get(), signal, nullptr, 0);
+  };
+  const SystemClock clock;
+  const auto until = clock.monotonic() + time;
+  tell(SIGTERM);
+  while (!hosts.empty() && clock.monotonic() < until) {
+    if (signals.wait(50)) tell(SIGTERM);
+    std::erase_if(hosts, [](const auto& host) { return !scaler::is_alive(host); });
+  }
+  tell(SIGKILL);
+}
+
 int run_hub(const HubSettings& settings, const LogSettings& logging) {
   take_own_limits(0);
   StopSignals signals;
@@ -317,9 +367,12 @@ int run_hub(const HubSettings& settings, const LogSettings& logging) {
   auto rows = hub_rows(hub, url, settings);
   rows.emplace_back("Next",
                     "on each worker, with a token of the role host: geres host --hub " + callable(url, machine_name()));
+  const auto scaler = bring_scaler(hub, callable(url), settings, logging);
+  add_pool_row(rows, settings);
   if (!logging.quiet) cli::print_block("a hub", rows, "Ctrl-C stops it; hosts go on and come back.");
-  while (!signals.wait(200) && !fatal.get()) {
-  }
+  while (!signals.wait(200) && !fatal.get())
+    if (scaler) scaler->look();
+  if (scaler) scaler->stop();
   hub.stop(kHubStop);
   return finish(fatal);
 }
@@ -397,6 +450,7 @@ void try_host(const std::filesystem::path& directory, int slots) {
 }
 
 int run_scaler(const cli::ScalerSettings& settings, const LogSettings& logging) {
+  const auto holder = bound_to_parent();
   StopSignals signals;
   log::start("scaler", log::Format::automatic, logging.level);
   const auto program = std::filesystem::read_symlink("/proc/self/exe");
@@ -405,7 +459,7 @@ int run_scaler(const cli::ScalerSettings& settings, const LogSettings& logging) 
   std::atomic<bool> stop = false;
   scaler::HttpHub hub({settings.hub, settings.ca_file, settings.token}, stop);
   scaler::Scaler::Options options;
-  options.holder = machine_name() + ":" + std::to_string(::getpid()) + ":" + random_hex(4);
+  options.holder = holder ? *holder : machine_name() + ":" + std::to_string(::getpid()) + ":" + random_hex(4);
   options.make_decider = [&](const scaler::Pool& pool) {
     return scaler::make_decider(pool, program.parent_path() / "geres-policy", clock);
   };
@@ -455,10 +509,21 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
     auto rows = hub_rows(hub, url, hub_settings);
     rows.emplace_back("Host", host_words(host_settings, host));
     rows.emplace_back("Isolation", isolation_words(options, host));
+    const auto scaler = bring_scaler(hub, url, hub_settings, logging);
+    add_pool_row(rows, hub_settings);
     rows.emplace_back("Next", next_words(hub_settings, url));
     if (!logging.quiet && !end.ended())
       cli::print_block("everything on this machine", rows, "Ctrl-C drains and stops.");
-    while (!stopped && !end.ended() && !fatal.get()) stopped = signals.wait(200);
+    while (!stopped && !end.ended() && !fatal.get()) {
+      stopped = signals.wait(200);
+      if (scaler) scaler->look();
+    }
+    // Before the hosts, so that it makes no new ones.
+    if (scaler) scaler->stop();
+    if (scaler) {
+      host.request_stop(fatal.get() ? 0 : host_settings.drain);  // all at once
+      end_local_hosts(hub_settings.data, signals, fatal.get() ? 0 : kLocalHostsStop);
+    }
     result = end.stop(signals, fatal.get() ? 0 : host_settings.drain);
   }
   hub.stop(kHubStop);

@@ -416,6 +416,121 @@ TEST_F(Cli, SendsTimesAsTheHubReadsThem) {
   EXPECT_EQ(run({"job", "list", "--before", "soon"}).exit, 2);
 }
 
+const char* const kPool =
+    R"({"name":"cpu","version":7,"mode":"act","paused":false,"template":{"slots":4},"provider":{"name":"local"},)"
+    R"("policy":{"name":"messageWaitingTime","wait":"30s"},"limits":{"minimum":0,"maximum":8,"interval":"15s"}})";
+
+TEST_F(Cli, ShowsHowAFleetSizesItself) {
+  const auto at = format_time(SystemClock().wall() - 120'000);
+  hub_.answer("GET /v1/scaler", 200,
+              R"({"scaler":{"holder":"h","epoch":1},"pools":[{"name":"cpu","version":7,"mode":"act","paused":false,)"
+              R"("template":{},"provider":{"name":"command"},"policy":{"name":"messageWaitingTime","wait":"30s"},)"
+              R"("limits":{"interval":"15s"},"actual":{"booting":1,"ready":3},"intents":[],"lastDecision":{"id":2,)"
+              R"("pool":"cpu","at":")" +
+                  at + R"(","lastAt":")" + at +
+                  R"(","times":1,"raw":9,"wanted":5,"actual":4,)"
+                  R"("changes":{},"reason":"12 jobs wait; quota: no more","outcome":"providerHeld"}}]})");
+  hub_.answer("GET /v1/scaler/decisions", 200,
+              R"({"items":[{"id":2,"pool":"cpu","at":")" + at +
+                  R"(","raw":9,"wanted":5,"actual":4,"input":{"demand":{"runnable":{"jobs":12}}}}]})");
+  const auto piped = run({"scaler"});
+  EXPECT_EQ(piped.exit, 0) << piped.err;
+  EXPECT_THAT(piped.out, HasSubstr("cpu\tact\tmessageWaitingTime 30s\t5\t3 ready 1 booting\tcommand (held)\t"));
+  EXPECT_THAT(piped.out, HasSubstr("12 jobs wait; quota: no more"));
+  const auto shown = run_on_terminal({"scaler"}, 120);
+  EXPECT_THAT(shown.out, HasSubstr("12, at most 12"));
+  EXPECT_THAT(shown.out, HasSubstr("late")) << "nobody has decided for two minutes";
+  EXPECT_THAT(shown.out, HasSubstr("geres scaler run"));
+}
+
+TEST_F(Cli, SetsOfAPoolWhatIsSaidAndKeepsTheRest) {
+  hub_.answer("GET /v1/scaler/pools/cpu", 200, kPool);
+  hub_.answer("PUT /v1/scaler/pools/cpu", 200, kPool);
+  const auto ran = run({"scaler", "pool", "set", "cpu", "--wait", "1m", "--max", "50", "--label", "zone=a"});
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  const auto sent = json::parse(hub_.asked().back().body).value();
+  EXPECT_EQ(sent.at_pointer("/policy/wait").as_string(), "1m");
+  EXPECT_EQ(sent.at_pointer("/limits/maximum").as_int64(), 50);
+  EXPECT_EQ(sent.at_pointer("/limits/interval").as_string(), "15s") << "what was not said stays";
+  EXPECT_EQ(sent.at_pointer("/template/slots").as_int64(), 4);
+  EXPECT_EQ(sent.at_pointer("/template/labels/zone").as_string(), "a");
+  EXPECT_EQ(sent.at("version").as_int64(), 7) << "refused if somebody changed it meanwhile";
+
+  EXPECT_EQ(run({"scaler", "pool", "set", "cpu"}).exit, 2) << "nothing to set";
+  const auto wrong = run({"scaler", "pool", "set", "cpu", "--policy", "deadline", "--wait", "1m"});
+  EXPECT_EQ(wrong.exit, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("--wait is not a setting of the policy deadline"));
+  EXPECT_THAT(wrong.err, HasSubstr("--policy messageWaitingTime"));
+  EXPECT_THAT(run({"scaler", "pool", "set", "cpu", "--wait", "1m", "--finish-within", "2h"}).err,
+              HasSubstr("do not go together"));
+  EXPECT_THAT(run({"scaler", "pool", "set", "cpu", "--provider", "command"}).err, HasSubstr("-f pool.json"));
+}
+
+TEST_F(Cli, MakesAPoolOfAFlagOrOfAFile) {
+  hub_.answer("GET /v1/scaler/pools/here", 404,
+              R"({"code":"notFound","status":404,"detail":"there is no pool 'here'"})");
+  hub_.answer("PUT /v1/scaler/pools/here", 201, kPool);
+  EXPECT_EQ(run({"scaler", "pool", "set", "here", "--max", "4"}).exit, 0);
+  auto sent = json::parse(hub_.asked().back().body).value();
+  EXPECT_EQ(sent.at_pointer("/policy/name").as_string(), "messageWaitingTime");
+  EXPECT_EQ(sent.at_pointer("/provider/name").as_string(), "local");
+  replace_file(home_.path() / "pool.json", R"({"policy":{"name":"messageCount"},"provider":{"name":"local"}})", 0600);
+  const auto file = (home_.path() / "pool.json").string();
+  EXPECT_EQ(run({"scaler", "pool", "set", "here", "-f", file, "--max", "3"}).exit, 0);
+  sent = json::parse(hub_.asked().back().body).value();
+  EXPECT_EQ(sent.at_pointer("/policy/name").as_string(), "messageCount");
+  EXPECT_EQ(sent.at_pointer("/limits/maximum").as_int64(), 3);
+  replace_file(file, "[1]", 0600);
+  EXPECT_THAT(run({"scaler", "pool", "set", "here", "-f", file}).err, HasSubstr("is not a pool"));
+  EXPECT_EQ(run({"scaler", "pool", "set", "here", "-f", file + "x"}).exit, 1);
+}
+
+TEST_F(Cli, NamesTheFlagThatThePoolIsRefusedFor) {
+  hub_.answer("GET /v1/scaler/pools/cpu", 200, kPool);
+  hub_.answer("PUT /v1/scaler/pools/cpu", 400,
+              R"({"code":"badValue","status":400,"detail":"1000000000 is not allowed","field":"/limits/maximum",)"
+              R"("hint":"from 0 to 100000"})");
+  const auto ran = run({"scaler", "pool", "set", "cpu", "--max", "1000000000"});
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_EQ(ran.err, "error: --max: 1000000000 is not allowed\n  try: from 0 to 100000\n");
+  const auto file = (home_.path() / "pool.json").string();
+  replace_file(file, R"({"limits":{"maximum":1000000000}})", 0600);
+  EXPECT_THAT(run({"scaler", "pool", "set", "cpu", "-f", file}).err, HasSubstr("error: /limits/maximum: 1000000000"));
+}
+
+TEST_F(Cli, ChangesPoolsByHand) {
+  hub_.answer("POST /v1/scaler/pools/cpu/scale", 200, kPool);
+  EXPECT_THAT(run({"scaler", "scale", "cpu", "5", "--for", "2h"}).err, HasSubstr("at 5 hosts for 2h"));
+  EXPECT_EQ(hub_.asked().back().body, R"({"wanted":5,"for":"2h"})");
+  EXPECT_THAT(run({"scaler", "scale", "cpu", "many"}).err, HasSubstr("'many' is not a number of hosts"));
+  hub_.answer("POST /v1/scaler/pools/cup/pause", 404,
+              R"({"code":"notFound","status":404,"detail":"there is no pool 'cup'"})");
+  hub_.answer("GET /v1/scaler/pools", 200, list(kPool));
+  EXPECT_EQ(run({"scaler", "pause", "cup"}).err, "error: there is no pool 'cup'\n  try: cpu\n");
+  hub_.answer("DELETE /v1/scaler/pools/cpu", 409,
+              R"({"code":"conflict","status":409,"detail":"pool 'cpu' still has machines","hint":"?drain=true"})");
+  EXPECT_THAT(run({"scaler", "pool", "delete", "cpu"}).err, HasSubstr("--drain has them drained"));
+}
+
+TEST_F(Cli, FollowsDecisionsWithoutRepeatingAny) {
+  const auto decision = [](int id, const std::string& reason) {
+    return R"({"id":)" + std::to_string(id) + R"(,"pool":"cpu","at":"2026-11-24T10:00:0)" + std::to_string(id) +
+           R"(.000Z","lastAt":"2026-11-24T10:00:00.000Z","times":1,"policy":"fixed","raw":2,"wanted":1,"actual":0,)" +
+           R"("changes":{"order":1},"reason":")" + reason + R"("})";
+  };
+  hub_.answer("GET /v1/scaler/decisions", 200, list(decision(2, "second") + "," + decision(1, "first")));
+  const auto once = run({"scaler", "decisions"});
+  EXPECT_EQ(once.exit, 0) << once.err;
+  EXPECT_LT(once.out.find("first"), once.out.find("second")) << "a log is read downwards";
+  EXPECT_THAT(once.out, HasSubstr("cpu\t1\t0\torder 1\t"));
+  hub_.answer("GET /v1/scaler/decisions", 200, list(decision(3, "third") + "," + decision(2, "second")));
+  hub_.answer("GET /v1/scaler/decisions", 403, R"({"code":"forbidden","status":403,"detail":"enough"})");
+  const auto followed = run({"scaler", "decisions", "-f"});
+  EXPECT_EQ(followed.exit, 4);
+  EXPECT_EQ(followed.out.find("second"), followed.out.rfind("second")) << followed.out;
+  EXPECT_THAT(followed.out, HasSubstr("third"));
+}
+
 TEST_F(Cli, FindsAHostByWhatPeopleCallIt) {
   const std::string lost = "0192f0c4-7d3a-7001-8f2e-0123aaaaaaaa", live = "0192f0c4-7d3a-7001-8f2e-0123bbbbbbbb",
                     other = "0192f0c4-7d3a-7001-8f2e-0123cccccccc";

@@ -18,6 +18,7 @@
 #include "cli/help.h"
 #include "cli/moments.h"
 #include "cli/progress_view.h"
+#include "cli/scaler_words.h"
 #include "cli/terminal_filter.h"
 
 namespace geres::cli {
@@ -60,7 +61,8 @@ TEST(Words, NameTheNearestCommand) {
 
 TEST(Fields, AreThoseOfTheContract) {
   const auto contract = split(read_file(GERES_SOURCE_DIR "/api/openapi.yaml"), '\n');
-  for (const char* schema : {"Batch", "Delivery", "Event", "Host", "Package", "Tenant", "Token", "Webhook"}) {
+  for (const char* schema : {"Batch", "Delivery", "Event", "Host", "Machine", "Package", "Pool", "ScalerDecision",
+                             "Tenant", "Token", "Webhook"}) {
     const std::string name = schema;
     auto line = std::find(contract.begin(), contract.end(), "    " + name + "Members:");
     if (line == contract.end()) line = std::find(contract.begin(), contract.end(), "    " + name + ":");
@@ -714,6 +716,30 @@ TEST(Bars, ShowASingleJobWithItsTimes) {
   const auto lines = scene_lines(scene, places, 80, 24, false, 1'012'300);
   EXPECT_THAT(lines[0], testing::EndsWith("…  12.3 s, 28 s left  attempt 2")) << "the times are seen whole";
   EXPECT_LE(display_width(lines[0]), 79u);
+}
+
+TEST(PoolChart, ShowsTheMostOfEachTime) {
+  const Curve curve{"waiting", {{10, 0}, {20, 7}, {22, 1}, {60, 14}}};
+  EXPECT_EQ(curve_line(curve, 0, 80, 8, 14), "▁▅▅▂▂███") << "at most, and what goes on";
+  EXPECT_EQ(curve_line(curve, 30, 70, 2, 14), "▂█");
+  EXPECT_EQ(curve_line({"late", {{25, 1}}}, 0, 40, 4, 1), "  ██") << "before the first it is unknown";
+  EXPECT_EQ(curve_line({"none", {}}, 0, 10, 3, 0), "   ");
+  EXPECT_EQ(curve_line({"zero", {{0, 0}}}, 0, 10, 3, 0), "▁▁▁");
+}
+
+TEST(PoolChart, HasHostsWantedAndThereOnOneScale) {
+  const auto decision = [](const char* at, int jobs, int wanted, int actual) {
+    return json::object{
+        {"at", at}, {"wanted", wanted}, {"actual", actual}, {"input", {{"demand", {{"runnable", {{"jobs", jobs}}}}}}}};
+  };
+  const json::array decisions{decision("2026-11-24T10:00:00Z", 1'200, 8, 0), decision("2026-11-24T10:01:00Z", 0, 0, 4)};
+  const auto from = *parse_time("2026-11-24T10:00:00Z");
+  const auto lines = pool_chart(decisions, from, from + 120'000, 45);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_THAT(lines[0], HasSubstr("0, at most 1,200"));
+  EXPECT_THAT(lines[1], HasSubstr("█"));
+  EXPECT_THAT(lines[2], HasSubstr("▅")) << "half of what was wanted";
+  EXPECT_TRUE(pool_chart({}, 0, 1, 80).empty());
 }
 
 TEST(Completion, KnowsCommandsFlagsAndChoices) {

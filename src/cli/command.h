@@ -17,7 +17,21 @@ class Context;
 enum class Kind { text, integer, duration, size, time, past_time, pair, choice };
 
 // What the hub (or the program) can list to complete a value.
-enum class Live { none, jobs, batches, types, packages, tenants, hosts, tokens, webhooks, files, topics, shells };
+enum class Live {
+  none,
+  jobs,
+  batches,
+  types,
+  packages,
+  tenants,
+  hosts,
+  tokens,
+  webhooks,
+  pools,
+  files,
+  topics,
+  shells
+};
 
 struct Flag {
   std::string name;   // without dashes
@@ -76,6 +90,8 @@ std::vector<Command> job_change_commands();
 std::vector<Command> batch_commands();
 std::vector<Command> package_commands();
 std::vector<Command> host_commands();
+std::vector<Command> scaler_commands();
+std::vector<Command> scaler_pool_commands();
 std::vector<Command> tenant_commands();
 std::vector<Command> token_commands();
 std::vector<Command> webhook_commands();

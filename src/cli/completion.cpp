@@ -187,6 +187,8 @@ std::vector<Candidate> live_values(Context& context, Live live) {
         return values.named("/v1/tokens", "id", "name");
       case Live::webhooks:
         return values.named("/v1/webhooks", "id", "name");
+      case Live::pools:
+        return values.named("/v1/scaler/pools", "name", "mode");
       case Live::types:
         return values.types();
       default:

@@ -81,7 +81,7 @@ std::string top_help(bool colour) {
   text += paint("Everyday", Colour::bold, colour) + "\n" + group_lines(Group::everyday);
   text += paint("Fleet", Colour::bold, colour) + "\n" + group_lines(Group::fleet);
   text += paint("Admin", Colour::bold, colour) + "\n" + group_lines(Group::admin);
-  return text + "First steps: geres help first-job      More: geres help <command>\n";
+  return text + "First steps: geres help first-job      More: geres help <command>, exit-codes, environment, states\n";
 }
 
 std::string command_help(const Command& command, bool colour) {
@@ -127,7 +127,6 @@ std::vector<Command> help_commands() {
            .usage = {"[<command | topic>]"},
            .examples = {"geres help first-job", "geres help job list", "geres help exit-codes"},
            .run = show_help,
-           .group = Group::admin,
            .arguments_max = 3,
            .live = Live::topics,
            .remote = false}};

@@ -41,6 +41,9 @@ struct HubSettings {
   std::string amqp_ca;
   bool amqp_from_start = false;
   int amqp_tries = 0;  // 0: never leave a message out
+  bool scaler = true;  // one is started as soon as there is a pool
+  // Hosts of this machine that are there with the work: at least, at most. Absent: what pools there are stays.
+  std::optional<std::pair<int, int>> pool;
 };
 
 struct HostSettings {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <system_error>
 #include <thread>
 
@@ -153,6 +154,39 @@ void read_amqp(Context& context, HubSettings& settings) {
   settings.amqp_tries = int(tries);
 }
 
+constexpr int kLocalHostsMax = 1'000;
+
+// "0..4", or "4" for always so many.
+std::pair<int, int> pool_of(const std::string& text) {
+  const auto number = [&](std::string_view digits) {
+    int n = -1;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
+    if (digits.empty() || error != std::errc() || end != digits.data() + digits.size() || n < 0 || n > kLocalHostsMax)
+      usage_error("--pool '" + text + "' does not say how many hosts",
+                  "two numbers from 0 to 1000, at least and at most", "--pool 0.." + std::to_string(machine_slots()),
+                  "--pool");
+    return n;
+  };
+  const auto dots = text.find("..");
+  if (dots == std::string::npos) return {number(text), number(text)};
+  const std::pair range(number(std::string_view(text).substr(0, dots)),
+                        number(std::string_view(text).substr(dots + 2)));
+  if (range.first > range.second)
+    usage_error("--pool '" + text + "' begins above its end", "the first number is the least, the second the most",
+                "--pool " + std::to_string(range.second) + ".." + std::to_string(range.first), "--pool");
+  return range;
+}
+
+void read_scaling(Context& context, HubSettings& settings) {
+  settings.scaler = !context.has("no-scaler");
+  const auto pool = context.value("pool");
+  if (!pool) return;
+  settings.pool = pool_of(*pool);
+  if (!settings.scaler)
+    usage_error("--pool and --no-scaler do not go together", "without a scaler nobody makes the pool's hosts",
+                "leave out --no-scaler", "--no-scaler");
+}
+
 HubSettings hub_settings(Context& context) {
   HubSettings settings;
   std::tie(settings.address, settings.port) = listen_of("listen", context.value_or("listen", "127.0.0.1:8080"));
@@ -186,6 +220,7 @@ HubSettings hub_settings(Context& context) {
   read_times(context, settings);
   read_webhooks(context, settings);
   read_amqp(context, settings);
+  read_scaling(context, settings);
   settings.data = data_of(context);
   return settings;
 }
@@ -385,6 +420,10 @@ std::vector<Flag> hub_flags() {
        .value = "N",
        .help = "leave out an event that was rejected so often (default 0: never)",
        .kind = Kind::integer},
+      {.name = "pool",
+       .value = "MIN..MAX",
+       .help = "hosts of this machine that come and go with the work (the pool 'here')"},
+      {.name = "no-scaler", .help = "start no scaler here: geres scaler run is at work elsewhere"},
       {.name = "log",
        .value = "LEVEL",
        .help = "what is logged",
@@ -455,7 +494,8 @@ std::vector<Command> serve_commands() {
       {.path = "up",
        .sentence = "Start everything on this machine: a hub with its store, and a host that runs jobs",
        .usage = {"[--data <directory>] [--listen <address>] [--slots <n>] [<flag>...]"},
-       .examples = {"geres up", "geres up --data /srv/geres --slots 8", "geres up --listen 0.0.0.0:8080"},
+       .examples = {"geres up", "geres up --data /srv/geres --slots 8", "geres up --listen 0.0.0.0:8080",
+                    "geres up --pool 0..4"},
        .flags = together(hub_flags(), host_flags()),
        .run = up,
        .group = Group::everyday,
@@ -494,9 +534,6 @@ std::vector<Command> serve_commands() {
                            .choices = {"debug", "info", "warn", "error"}}}),
        .run = host,
        .group = Group::fleet},
-      {.path = "scaler",
-       .sentence = "Let a policy start and stop hosts",
-       .examples = {"geres scaler run --hub http://10.0.0.5:8080"}},
       {.path = "scaler run",
        .sentence = "Keep a hub's pools at what their policies want; of several, one acts and the others wait",
        .usage = {"--hub <url> [--data <directory>] [<flag>...]"},

@@ -173,6 +173,14 @@ std::string Hub::url() const {
   return parts_ ? parts_->serving.url() : std::string();
 }
 
+bool Hub::has_pools() const {
+  try {
+    return parts_ && !parts_->store->reads().pools().empty();
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 std::filesystem::path Hub::admin_token_file() const {
   return options_.data_dir / "admin.token";
 }

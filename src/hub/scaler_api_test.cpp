@@ -77,6 +77,21 @@ TEST_F(ScalerApi, APoolIsShownAsItWasSetWithWhatIsUsual) {
   EXPECT_EQ(str(command.json().at("provider").at("env").at("A")), "b");
 }
 
+// What docs/scaling.md shows, which is what the scaler reads.
+TEST_F(ScalerApi, AllSettingsOfADocumentedPoolAreTaken) {
+  for (
+      const char* policy :
+      {R"({"name":"fixed","timeZone":"Europe/Berlin","otherwise":1,"windows":[{"cron":"0 8 * * *","for":"10h","hosts":2}]})",
+       R"({"name":"library","library":"/etc/geres/growing_reserve.so","reserve":0.2,"policyTimeout":"1s"})",
+       R"({"name":"command","command":["/etc/geres/policy.py"],"policyTimeout":"1s"})"}) {
+    const auto reply = admin.call("PUT", "/v1/scaler/pools/cpu",
+                                  R"({"provider":{"name":"command","command":["/etc/geres/containers.py","nspawn"],)"
+                                  R"("env":{},"timeout":"60s","mostACall":10,"marks":false,"sleeps":true},"policy":)" +
+                                      std::string(policy) + "}");
+    EXPECT_LT(reply.status, 300u) << reply;
+  }
+}
+
 TEST_F(ScalerApi, BadSettingsAreRefusedWhereTheyStand) {
   const auto refused = [&](const std::string& body, const std::string& code, const std::string& field) {
     const auto reply = admin.call("PUT", "/v1/scaler/pools/cpu", body);
@@ -116,7 +131,10 @@ TEST_F(ScalerApi, BadSettingsAreRefusedWhereTheyStand) {
   policy(R"({"name":"messageWaitingTime","wait":"0s"})", "badValue", "/wait");
   policy(R"({"name":"fixed"})", "missingField", "/windows");
   policy(R"({"name":"fixed","windows":[]})", "badValue", "/windows");
-  policy(R"({"name":"library","path":"x.so"})", "badValue", "/path");
+  policy(R"({"name":"fixed","windows":[{}],"otherwise":-1})", "badValue", "/otherwise");
+  policy(R"({"name":"fixed","windows":[{}],"timeZone":1})", "wrongType", "/timeZone");
+  policy(R"({"name":"library","library":"x.so"})", "badValue", "/library");
+  policy(R"({"name":"library","library":"/x.so","policyTimeout":"0s"})", "badValue", "/policyTimeout");
   policy(R"({"name":"command","command":["x"]})", "badValue", "/command");
   const auto provider = [&](const std::string& text, const std::string& code, const std::string& field) {
     refused(R"({"policy":{"name":"messageCount"},"provider":)" + text + "}", code, "/provider" + field);
@@ -124,6 +142,8 @@ TEST_F(ScalerApi, BadSettingsAreRefusedWhereTheyStand) {
   provider(R"({"name":"cloud"})", "badValue", "/name");
   provider(R"({"name":"command"})", "missingField", "/command");
   provider(R"({"name":"command","command":["/x"],"env":{"a":1}})", "badValue", "/env");
+  provider(R"({"name":"command","command":["/x"],"timeout":"soon"})", "badValue", "/timeout");
+  provider(R"({"name":"command","command":["/x"],"marks":1})", "wrongType", "/marks");
   EXPECT_EQ(put_pool("-x").status, 400);
   EXPECT_EQ(put_pool("cpu", "", {{"If-Match", "x"}}).status, 400);
 }

@@ -313,6 +313,19 @@ TEST_F(KeeperTest, RemovesTheMachineOfAHostThatWentByItself) {
   EXPECT_EQ(ready(), 10);
 }
 
+TEST_F(KeeperTest, OrdersAgainWhenAMachineThatTookUpTheQuotaIsRemoved) {
+  world_.queue = 4'000;
+  world_.faults.quota = true;
+  driver_.run(20 * kMinute);  // the pause has grown to minutes
+  world_.faults.quota = false;
+  world_.add("old");
+  world_.provided.at("old").state = MachineState::failed;
+  world_.hosts.erase("old");
+  driver_.run(kMinute + 30'000);
+  EXPECT_EQ(world_.provided.count("old"), 0u);
+  EXPECT_GT(ready(), 0) << "it does not wait for the end of the pause";
+}
+
 TEST_F(KeeperTest, HoldsOrdersOnlyWhenAQuotaIsReached) {
   world_.queue = 4'000;
   world_.faults.partial = 3;

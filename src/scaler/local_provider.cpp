@@ -55,15 +55,44 @@ ProcessName process_of_lock(const fs::path& directory) {
   return process;
 }
 
+// What machine.json says, and where that was not written in time, the host's lock.
+std::optional<LocalMachine> read_machine(const fs::path& directory) {
+  try {
+    const auto text = read_file_if(directory / "machine.json");
+    if (!text) return std::nullopt;
+    auto facts = json::read_text<LocalMachine>(*text, json::Unknown::ignored);
+    if (!facts) return std::nullopt;
+    if (facts->pid == 0) {
+      const auto found = process_of_lock(directory);
+      facts->pid = found.pid, facts->started = found.started;
+    }
+    return std::move(*facts);
+  } catch (const std::system_error&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
+
+std::vector<ProcessName> local_hosts(const fs::path& data) {
+  std::vector<ProcessName> hosts;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(data / "machines", none)) {
+    const auto facts = read_machine(entry.path());
+    const ProcessName process = facts ? ProcessName{pid_t(facts->pid), facts->started} : ProcessName();
+    if (is_alive(process)) hosts.push_back(process);
+  }
+  return hosts;
+}
 
 Result<std::unique_ptr<Provider>> LocalProvider::make(const Pool& pool, const Join& join) {
   std::unique_ptr<LocalProvider> made(new LocalProvider(pool, join));
   const json::value all(pool.provider_settings);
   std::optional<Error> error;
   const Settings from(all, "", error);
-  // More hosts than cores starve whatever else is here, a hub perhaps.
-  made->at_most_ = std::max(1u, std::thread::hardware_concurrency());
+  // More hosts than cores starve whatever else is here, a hub perhaps; but a pool may say so. (A hub makes the cores
+  // the maximum of a pool of this machine that says nothing.)
+  made->at_most_ = std::max<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()), pool.limits.maximum);
   from.integer("atMost", made->at_most_, 1, 1'000);
   std::string data = from.text("data");
   if (error) return *error;
@@ -79,20 +108,9 @@ Result<std::unique_ptr<Provider>> LocalProvider::make(const Pool& pool, const Jo
 }
 
 std::optional<LocalProvider::Kept> LocalProvider::read(const fs::path& directory) const {
-  try {
-    const auto text = read_file_if(directory / "machine.json");
-    if (!text) return std::nullopt;
-    auto facts = json::read_text<LocalMachine>(*text, json::Unknown::ignored);
-    if (!facts || facts->pool != pool_.name) return std::nullopt;
-    Kept kept{directory.filename().string(), directory, std::move(*facts)};
-    if (kept.facts.pid == 0) {
-      const auto found = process_of_lock(directory);
-      kept.facts.pid = found.pid, kept.facts.started = found.started;
-    }
-    return kept;
-  } catch (const std::system_error&) {
-    return std::nullopt;
-  }
+  auto facts = read_machine(directory);
+  if (!facts || facts->pool != pool_.name) return std::nullopt;
+  return Kept{directory.filename().string(), directory, std::move(*facts)};
 }
 
 std::vector<LocalProvider::Kept> LocalProvider::kept() const {
@@ -176,7 +194,10 @@ Told<Ordered> LocalProvider::order(const Order& order) {
     const auto there = kept();
     for (const auto& machine : there)
       if (machine.facts.request == order.request) ordered.instances.push_back(machine.instance);  // it is a repeat
-    auto room = at_most_ - std::int64_t(there.size());
+    // One whose host has ended takes no room: it is a directory that waits for its removal.
+    auto room = at_most_ - std::int64_t(std::count_if(there.begin(), there.end(), [&](const Kept& machine) {
+                  return shown(machine).state != MachineState::failed;
+                }));
     while (std::int64_t(ordered.instances.size()) < order.count && room-- > 0) {
       Kept machine{pool_.name + "-" + random_hex(4), {}, {pool_.name, order.request, {SystemClock().wall()}, 0, 0}};
       machine.directory = machines_ / machine.instance;

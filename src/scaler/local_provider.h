@@ -14,11 +14,15 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "scaler/process.h"
 #include "scaler/provider.h"
 
 namespace geres::scaler {
+
+// The hosts of all pools that run below `data`, so that whoever ends everything here can end them, too.
+std::vector<ProcessName> local_hosts(const std::filesystem::path& data);
 
 class LocalProvider final : public Provider {
  public:

@@ -224,6 +224,8 @@ pid_t start_program(const Program& program, int in, int out, int err) {
     else
       posix_spawn_file_actions_adddup2(&files, given[std::size_t(i)], i);
   }
+  // A hub's sockets, among others, do not close by themselves: its port would stay taken by whoever inherits them.
+  posix_spawn_file_actions_addclosefrom_np(&files, 3);
   auto argv = program.argv;
   std::vector<std::string> environment;
   for (const auto& [name, value] : program.environment) environment.push_back(name + "=" + value);

@@ -259,7 +259,18 @@ TEST_F(LocalTest, SeesHostsThatEnd) {
   ASSERT_TRUE(comes_true([&] { return local->list().value().at(0).state == MachineState::failed; }));
   EXPECT_EQ(local->list().value().at(0).reason, "its host was killed by signal 9");
   EXPECT_NE(::waitpid(pids().at(name), nullptr, WNOHANG), pids().at(name)) << "it is reaped";
+  EXPECT_EQ(local->order({"r3", 9, "t"}).value().accepted, 4) << "a dead one takes no room";
   EXPECT_EQ(local->remove(std::vector{name}, "r2").value().at(0).outcome, Removed::Outcome::removed);
+}
+
+TEST_F(LocalTest, NamesAllThatRunsToWhoeverEndsEverything) {
+  const auto local = provider();
+  const auto ordered = local->order({"r1", 2, "t"}).value().instances;
+  ASSERT_EQ(local_hosts(join_.data).size(), 2u);
+  ::kill(pids().at(ordered[0]), SIGKILL);
+  ASSERT_TRUE(comes_true([&] { return local_hosts(join_.data).size() == 1; }));
+  EXPECT_EQ(local_hosts(join_.data)[0].pid, pids().at(ordered[1]));
+  EXPECT_EQ(local_hosts(join_.data / "nowhere").size(), 0u);
 }
 
 TEST_F(LocalTest, FindsItsHostsAgain) {

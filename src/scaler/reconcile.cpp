@@ -656,6 +656,9 @@ Record settle_removal(Memory& memory, const Pool& pool, const Intent& intent, co
     failed = Refusal{Why::unknown, 0, said == told->end() ? "it said nothing of " + instance : said->text, false};
     again(instance);
   }
+  // There may be room again for what was refused for want of it.
+  if (!record.machines.empty() && (memory.orders.why == Why::quota || memory.orders.why == Why::capacity))
+    memory.orders = Trouble();
   record.intents.push_back(settled(intent, failed ? Stage::failed : Stage::done, failed));
   return record;
 }

@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fleet that sizes itself: a real hub, a real scaler, its hosts as processes of this machine."""
+import contextlib
+import json
+import os
 import pathlib
+import random
+import signal
+import time
 import unittest
 
-from fleet import Fleet, Process, wait_until
+from fleet import Fleet, Process, processes_with, wait_until
+
+# How long processes are killed at random. Two minutes are a test of their own: ./dev test scaling_kills
+KILLS = float(os.environ.get("GERES_KILLS_SECONDS", "12"))
 
 POOL = {
     "template": {"slots": 1},
@@ -69,6 +78,199 @@ class Scaling(unittest.TestCase):
             self.assertEqual([a["outcome"] for a in attempts], ["finished"], "no job is ended by it")
             wait_until(lambda: not self.machines(fleet), "all machines are gone", deadline=90)
             wait_until(lambda: not self.children(fleet), "and so are their processes")
+
+
+
+QUICK = {"interval": "1s", "maximumIdle": 0, "idleTime": "0", "scaleInWindow": "1s", "cooldownIn": "0s", "stepIn": "100%"}
+
+
+def end_left_overs(fleet):
+    """Hosts of pools outlive what made them, also a test that fails."""
+    for pid in processes_with(str(fleet.directory)):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+@contextlib.contextmanager
+def scaled_fleet():
+    """A fleet that leaves no host of a pool behind, and tells what the scaler thought where a test fails."""
+    fleet = Fleet()
+    try:
+        with fleet:
+            try:
+                yield fleet
+            except BaseException:
+                for words in (("scaler",), ("scaler", "machines"), ("scaler", "decisions")):
+                    print(fleet.cli(*words, check=False).stdout[-3000:])
+                raise
+    finally:
+        end_left_overs(fleet)
+
+
+def machines(fleet):
+    return [m for m in fleet.api("GET", "/v1/scaler/machines")["items"] if m["state"] != "gone"]
+
+
+def scaler_pid(parent):
+    """Of the scaler that a hub has brought along. 0: there is none."""
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"scaler" in words and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == parent:
+                return int(entry.name)
+        except OSError:
+            continue
+    return 0
+
+
+class Up(unittest.TestCase):
+    """geres up --pool: everything on one machine, and hosts that come and go."""
+
+    def quick(self, fleet):
+        pool = json.loads(fleet.cli("scaler", "pool", "show", "here").stdout)
+        pool["limits"].update(QUICK)
+        (fleet.directory / "pool.json").write_text(json.dumps(pool))
+        fleet.cli("scaler", "pool", "set", "here", "-f", "pool.json")
+
+    def test_it_grows_and_shrinks_before_ones_eyes(self):
+        with scaled_fleet() as fleet:
+            up = fleet.up("--slots", "1", "--pool", "0..4")
+            self.assertIn("0 to 4 hosts", up.out.read_text())
+            self.quick(fleet)
+            fleet.push_shell()
+            ids = [fleet.shell("sleep 1") for _ in range(60)]
+            most = 0
+            while not all(fleet.job(id)["state"] == "finished" for id in ids[-5:]):
+                self.assertTrue(up.alive(), up.text())
+                most = max(most, sum(m["state"] == "ready" for m in machines(fleet)))
+                time.sleep(0.2)
+            self.assertEqual(most, 4, "as many as it may have")
+            self.assertRegex(fleet.cli("scaler").stdout, r"^here\tact\tmessageWaitingTime 10s\t")
+            wait_until(lambda: not machines(fleet), "all of them are gone again")
+            for id in ids:
+                self.assertEqual(fleet.ended(id)["state"], "finished")
+                outcomes = [a["outcome"] for a in fleet.api("GET", f"/v1/jobs/{id}/attempts")["items"]]
+                self.assertEqual(outcomes, ["finished"], "no job is ended by it")
+            log = fleet.cli("scaler", "decisions", "--changed", "--tail", "1000").stdout
+            for word in ("order ", "drain ", "retire ", "remove "):
+                self.assertIn(word, log)
+
+    def test_its_scaler_is_started_again_and_ends_with_it(self):
+        with scaled_fleet() as fleet:
+            up = fleet.up("--slots", "1", "--pool", "2..3")
+            self.quick(fleet)
+            ready = lambda: [m["instance"] for m in machines(fleet) if m["state"] == "ready"]
+            wait_until(lambda: len(ready()) == 2, "as many as there are to be at least")
+            before = sorted(ready())
+            first = wait_until(lambda: scaler_pid(up.pid), "it has a scaler")
+            os.kill(first, signal.SIGKILL)
+            second = wait_until(lambda: scaler_pid(up.pid) not in (0, first) and scaler_pid(up.pid), "another one follows")
+            fleet.cli("scaler", "pool", "set", "here", "--min", "3")
+            wait_until(lambda: len(ready()) == 3, "it works, without waiting for the lease of the one before", 20)
+            self.assertLessEqual(set(before), set(ready()), "and has found the machines")
+            # Ended in peace, nothing is left of it.
+            self.assertEqual(up.terminate(), 0)
+            wait_until(lambda: not processes_with(str(fleet.directory)), "hosts and scaler have ended with it")
+            # What there was is known to be gone, and replaced.
+            up = fleet.up("--slots", "1", "--pool", "2..2")
+            wait_until(lambda: len(ready()) == 2 and not set(ready()) & set(before) and len(machines(fleet)) == 2,
+                       "others are in their place")
+            # Killed, it takes the scaler along; the hosts go on and are found.
+            third = wait_until(lambda: scaler_pid(up.pid), "it has a scaler")
+            kept = sorted(ready())
+            up.kill()
+            wait_until(lambda: not pathlib.Path(f"/proc/{third}").exists(), "its scaler ends with it")
+            port = fleet.url.rsplit(":", 1)[1]
+            up = Process(fleet, "up", ["up", "--data", fleet.data, "--listen", f"127.0.0.1:{port}", "--slots", "1"])
+            fleet._announced(up)
+            wait_until(lambda: sorted(ready()) == kept, "the same machines serve")
+            self.assertEqual(up.terminate(), 0)
+            self.assertNotEqual(second, third)
+
+    def test_without_a_pool_there_is_no_scaler_and_with_one_there_is(self):
+        with scaled_fleet() as fleet:
+            hub = fleet.hub()
+            self.assertEqual(scaler_pid(hub.pid), 0)
+            fleet.cli("scaler", "pool", "set", "here", "--max", "1", "--mode", "observe")
+            wait_until(lambda: scaler_pid(hub.pid), "a pool is made")
+            wait_until(lambda: "lastDecision" in fleet.api("GET", "/v1/scaler")["pools"][0], "it decides")
+            fleet.cli("scaler", "pool", "delete", "here", "--drain")
+            wait_until(lambda: not fleet.api("GET", "/v1/scaler")["pools"], "the pool is gone")
+            hub.terminate()
+            hub = fleet.hub("--no-scaler")
+            fleet.cli("scaler", "pool", "set", "here", "--max", "1")
+            time.sleep(1.5)  # nothing is to happen: longer than it is looked for
+            self.assertEqual(scaler_pid(hub.pid), 0)
+
+
+class Kills(unittest.TestCase):
+    def test_whoever_is_killed_no_job_is_lost(self):
+        seed = int(os.environ.get("GERES_KILLS_SEED", random.SystemRandom().randrange(1 << 32)))
+        print(f"GERES_KILLS_SEED={seed} GERES_KILLS_SECONDS={KILLS:g}", flush=True)
+        chance = random.Random(seed)
+        with scaled_fleet() as fleet:
+            options = ("--lease", "3s", "--report-every", "500ms", "--pool", "0..4")
+            hub = fleet.hub(*options)
+            fleet.push_shell()
+            pool = json.loads(fleet.cli("scaler", "pool", "show", "here").stdout)
+            pool["limits"].update(QUICK, bootTimeout="20s")
+            fleet.api("PUT", "/v1/scaler/pools/here", pool)
+            killed_hosts, kills, ids = set(), {"hub": 0, "scaler": 0, "host": 0}, []
+
+            def submit(n):
+                ids.extend(fleet.shell(f"sleep {chance.uniform(0.05, 0.6):.2f}", maxAttempts=20) for _ in range(n))
+
+            def kill_a_host():
+                files = sorted((fleet.data / "machines").glob("*/machine.json"))
+                if not files:
+                    return
+                file = chance.choice(files)
+                try:
+                    pid = json.loads(file.read_text())["pid"]
+                    os.kill(pid, signal.SIGKILL) if pid else None
+                except (OSError, ValueError):
+                    return  # it has just gone
+                killed_hosts.add(file.parent.name)
+                kills["host"] += 1
+
+            def kill_the_scaler():
+                if pid := scaler_pid(hub.pid):
+                    os.kill(pid, signal.SIGKILL)
+                    kills["scaler"] += 1
+
+            submit(40)
+            end = time.monotonic() + KILLS
+            while time.monotonic() < end:
+                time.sleep(chance.uniform(0.3, 1.5))
+                what = chance.choices(["host", "scaler", "hub"], [4, 3, 2])[0]
+                if what == "host":
+                    kill_a_host()
+                elif what == "scaler":
+                    kill_the_scaler()
+                else:
+                    hub.kill()
+                    kills["hub"] += 1
+                    time.sleep(chance.uniform(0, 1))
+                    hub = fleet.hub(*options[:4])
+                submit(chance.randrange(10))
+            print(f"killed {kills}, {len(ids)} jobs", flush=True)
+            self.assertTrue(kills["hub"] + kills["scaler"] + kills["host"] >= 5, kills)
+            for id in ids:
+                self.assertEqual(fleet.ended(id, 120)["state"], "finished", f"job {id} is lost: {fleet.job(id)}")
+            for id in ids:
+                for attempt in fleet.api("GET", f"/v1/jobs/{id}/attempts")["items"]:
+                    if attempt["outcome"] != "finished":
+                        self.assertIn(attempt["host"], killed_hosts, f"ended by nobody's kill: {attempt}")
+            wait_until(lambda: not machines(fleet), "as many machines as are wanted: none", 120)
+            wait_until(lambda: not [p for p in processes_with(str(fleet.data / "machines"))
+                                    if b"host" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes().split(b"\0")],
+                       "and none of their processes")
+            self.assertEqual(list((fleet.data / "machines").iterdir()), [])
+            fleet.cli("scaler", "pool", "set", "here", "--min", "2")
+            wait_until(lambda: sorted(m["state"] for m in machines(fleet)) == ["ready"] * 2, "and two when two are")
+            hub.terminate()
 
 
 if __name__ == "__main__":

@@ -59,8 +59,17 @@ struct PartKind {
   bool open = false;  // whatever else there is, is the user's own
 };
 
-Result<void> any_value(const json::value&, const std::string&) {
-  return {};
+Result<void> a_text(const json::value& value, const std::string& field) {
+  if (value.is_string()) return {};
+  auto error = json::wrong_kind("a text", value);
+  error.field = field;
+  return error;
+}
+
+Result<void> a_number_of_hosts(const json::value& value, const std::string& field) {
+  const auto n = json::read<std::int64_t>(value);
+  if (!n) return fail(n.error().code, n.error().message, field, "a whole number from 0");
+  return in_range(*n, 0, kHostsMax, field);
 }
 
 Result<void> a_count(const json::value& value, const std::string& field) {
@@ -74,6 +83,13 @@ Result<void> a_duration(const json::value& value, const std::string& field) {
   if (!time) return bad(time.error().message, field, "a duration such as \"30s\"");
   if (time->ms < 1) return bad("it is no time at all", field, "more than 0");
   return {};
+}
+
+Result<void> a_flag(const json::value& value, const std::string& field) {
+  if (value.is_bool()) return {};
+  auto error = json::wrong_kind("true or false", value);
+  error.field = field;
+  return error;
 }
 
 Result<void> a_command(const json::value& value, const std::string& field) {
@@ -104,15 +120,28 @@ Result<void> objects(const json::value& value, const std::string& field) {
 
 const std::vector<PartKind>& providers() {
   static const std::vector<PartKind> kinds{{"local", {}, true},
-                                           {"command", {{"command", a_command, true}, {"env", texts}}}};
+                                           {"command",
+                                            {{"command", a_command, true},
+                                             {"env", texts},
+                                             {"timeout", a_duration},
+                                             {"mostACall", a_count},
+                                             {"marks", a_flag},
+                                             {"sleeps", a_flag}}}};
   return kinds;
 }
 
 const std::vector<PartKind>& policies() {
   static const std::vector<PartKind> kinds{
-      {"messageCount", {{"jobsPerHost", a_count}}}, {"messageWaitingTime", {{"wait", a_duration}}},
-      {"deadline", {{"finishWithin", a_duration}}}, {"fixed", {{"windows", objects, true}, {"hosts", any_value}}},
-      {"library", {{"path", a_path, true}}, true},  {"command", {{"command", a_command, true}}, true}};
+      {"messageCount", {{"jobsPerHost", a_count}}},
+      {"messageWaitingTime", {{"wait", a_duration}}},
+      {"deadline", {{"finishWithin", a_duration}}},
+      {"fixed",
+       {{"windows", objects, true},
+        {"timeZone", a_text},
+        {"otherwise", a_number_of_hosts},
+        {"hosts", a_number_of_hosts}}},
+      {"library", {{"library", a_path, true}, {"policyTimeout", a_duration}}, true},
+      {"command", {{"command", a_command, true}, {"policyTimeout", a_duration}}, true}};
   return kinds;
 }
 
