@@ -28,6 +28,7 @@
 #include "hub/hub.h"
 #include "metrics/page.h"
 #include "own_limits.h"
+#include "rehearse.h"
 #include "scaler/http_hub.h"
 #include "scaler/local_provider.h"
 #include "scaler/policy_helper.h"
@@ -559,7 +560,8 @@ cli::Services services() {
           restore_store,
           backup_all,
           restore_all,
-          run_scaler};
+          run_scaler,
+          rehearse};
 }
 
 }  // namespace geres::apps

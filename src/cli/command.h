@@ -92,6 +92,7 @@ std::vector<Command> package_commands();
 std::vector<Command> host_commands();
 std::vector<Command> scaler_commands();
 std::vector<Command> scaler_pool_commands();
+std::vector<Command> scaler_rehearse_commands();
 std::vector<Command> tenant_commands();
 std::vector<Command> token_commands();
 std::vector<Command> webhook_commands();

@@ -84,6 +84,32 @@ struct LogSettings {
   bool quiet = false;  // no start-up block
 };
 
+struct RehearsedJob {
+  Millis ready = 0, length = 0;
+  int slots = 1;
+  std::string tenant = "default", type = "job";
+};
+
+struct RehearsalSettings {
+  json::object pool;  // as the API shows one, with the policy that is tried
+  std::vector<RehearsedJob> jobs;
+  std::vector<Millis> boots;  // that were; empty: the next two
+  Millis boot = 45'000, boot_spread = 10'000;
+  double provider_fails = 0;  // a share
+  std::int64_t quota = 0;     // 0: none
+  double price = 0;           // a host and hour
+  int other_slots = 0;
+  std::uint32_t seed = 1;
+  std::string title;  // of the picture
+};
+
+struct Rehearsed {
+  // {jobs, ended, late?, from, to, waits[{tenant?, jobs, p50, p95, p99, most}] in seconds, hostHours{ready, booting,
+  // idle, wasted}, cost, decisions, changes, hostsMost, ordered, refused}
+  json::object report;
+  std::string svg;
+};
+
 // The files that the commands below read and change, of a hub that may or may not run.
 struct StoreSettings {
   std::filesystem::path data;
@@ -110,6 +136,7 @@ struct Services {
   // backup also lost[] and lostCount: the blobs that the store names and that are missing.
   std::function<json::object(const StoreSettings&, const std::filesystem::path&directory)> backup_all, restore_all;
   std::function<int(const ScalerSettings&, const LogSettings&)> scaler;  // runs until a signal, like the first three
+  std::function<Rehearsed(const RehearsalSettings&)> rehearse;
 };
 
 int machine_slots();                   // the default for a host

@@ -359,7 +359,7 @@ Told<std::vector<scaler::Removed>> Fleet::remove(const std::vector<std::string>&
       continue;
     }
     settle(machine->second);
-    if (machine->second.host != kNone) leave(machine->second.host);
+    if (machine->second.host < kLeft) leave(machine->second.host);
     machines_.erase(machine);
     removed.push_back({name, scaler::Removed::Outcome::removed, {}});
   }
@@ -378,7 +378,7 @@ scaler::FromHub<std::vector<std::string>> Fleet::pools() {
 
 Fleet::Host* Fleet::host_of(const std::string& id) {
   const auto machine = machines_.find(id);
-  return machine == machines_.end() || machine->second.host == kNone ? nullptr : &hosts_[machine->second.host];
+  return machine == machines_.end() || machine->second.host >= kLeft ? nullptr : &hosts_[machine->second.host];
 }
 
 scaler::FromHub<scaler::Book> Fleet::book(const std::string&) {
@@ -491,7 +491,9 @@ scaler::FromHub<void> Fleet::retire(const std::string& id, std::int64_t) {
   auto* host = host_of(id);
   if (host == nullptr) return scaler::HubTrouble{scaler::HubTrouble::Kind::refused, "there is no such host"};
   if (!host->running.empty()) return scaler::HubTrouble{scaler::HubTrouble::Kind::busy, "it has a job"};
-  host->info->host.mode = model::HostMode::stop;
+  // It hears of it and goes by itself, at once.
+  auto& machine = machines_.at(id);
+  leave(std::exchange(machine.host, kLeft));
   book_[id].state = Life::retiring;
   return {};
 }
@@ -519,7 +521,7 @@ void Fleet::sample() {
 void Fleet::report(Report& to) {
   for (auto& [name, machine] : machines_) {
     settle(machine);
-    if (machine.host != kNone) leave(machine.host);
+    if (machine.host < kLeft) leave(machine.host);
   }
   machines_.clear();
   to.jobs = std::int64_t(settings_.jobs.size());

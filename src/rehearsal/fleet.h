@@ -101,7 +101,7 @@ class Fleet final : public scaler::Hub {
     std::string instance;   // join
     bool operator>(const Event& other) const { return std::pair(at, order) > std::pair(other.at, other.order); }
   };
-  static constexpr std::size_t kNone = std::size_t(-1);
+  static constexpr std::size_t kNone = std::size_t(-1), kLeft = std::size_t(-2);
 
   std::size_t lane_of(const Job& job);
   Millis expected(const Lane& lane) const;

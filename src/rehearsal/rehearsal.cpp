@@ -11,7 +11,7 @@ namespace geres::rehearsal {
 namespace {
 
 constexpr Millis kNeedEvery = 3'000;           // whether a pool with nothing coming has got work
-constexpr Millis kAfter = 24 * 3'600'000;      // so long it may take until nothing is there any more
+constexpr Millis kAfter = 3'600'000;           // after the last end: for what is there anyway
 constexpr Millis kStuck = 7 * 24 * 3'600'000;  // nothing runs and nothing comes: it will not end
 
 class Seeded final : public Random {

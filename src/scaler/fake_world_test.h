@@ -75,7 +75,7 @@ class World final : public Hub {
   std::int64_t queue = 0;
   Millis job_time = 30'000;
   int away = 0;  // so many calls fail
-  int ordered_calls = 0, removed_calls = 0, list_calls = 0;
+  int ordered_calls = 0, removed_calls = 0, list_calls = 0, wake_calls = 0;
   int retired_in_vain = 0;
   std::int64_t done = 0;
 
@@ -192,6 +192,29 @@ class World final : public Hub {
     }
     if (faults.answers_lost) return Refusal{Why::unknown, 0, "timeout", true};
     return removed;
+  }
+
+  Told<std::vector<Removed>> wake(const std::vector<std::string>& instances) {
+    ++wake_calls;
+    if (faults.throttled) return Refusal{Why::throttled, 5'000, "slow down", false};
+    if (faults.calls_lost) return Refusal{Why::unknown, 0, "timeout", true};
+    std::vector<Removed> woken;
+    for (const auto& name : instances) {
+      auto& machine = provided.at(name);
+      EXPECT_EQ(machine.state, MachineState::asleep) << name << " is awake";
+      machine.state = MachineState::running;
+      machine.joined = false, machine.joins = faults.liar ? 0 : now + boot;
+      woken.push_back({name, Removed::Outcome::removed, ""});
+    }
+    if (faults.answers_lost) return Refusal{Why::unknown, 0, "timeout", true};
+    return woken;
+  }
+
+  // A machine that the provider has and that does not run.
+  void add_asleep(const std::string& instance) {
+    provided[instance] = {"", now - 600'000, 0, false, MachineState::asleep};
+    auto& machine = machines[instance];
+    machine.instance = instance, machine.state = Life::asleep, machine.orderedAt.at = now - 600'000;
   }
 
   // ---- the hub ----------------------------------------------------------------------------------------------------

@@ -92,8 +92,10 @@ class Driver {
         answer_ = world_.order(due_->order);
         break;
       case Call::Kind::remove:
-      case Call::Kind::wake:
         answer_ = world_.remove(due_->call.instances);
+        break;
+      case Call::Kind::wake:
+        answer_ = world_.wake(due_->call.instances);
         break;
     }
     answered_at_ = world_.now + latency;
@@ -311,6 +313,38 @@ TEST_F(KeeperTest, RemovesTheMachineOfAHostThatWentByItself) {
   driver_.run(2 * kMinute);
   EXPECT_EQ(world_.provided.count(gone), 0u);
   EXPECT_EQ(ready(), 10);
+}
+
+TEST_F(KeeperTest, WakesWhatSleepsBeforeItOrders) {
+  world_.capabilities.sleeps = true;
+  world_.add_asleep("warm1"), world_.add_asleep("warm2");
+  driver_.run(2 * kMinute);
+  EXPECT_EQ(world_.wake_calls, 0) << "there is no work";
+  EXPECT_EQ(world_.alive(), 2u) << "what sleeps is kept";
+  world_.queue = 8;  // for two hosts of four slots
+  driver_.run(kMinute);
+  EXPECT_EQ(ready(), 2);
+  EXPECT_EQ(world_.wake_calls, 1);
+  EXPECT_EQ(world_.ordered_calls, 0);
+  world_.queue = 4'000;
+  driver_.run(2 * kMinute);
+  EXPECT_EQ(ready(), 10) << "and then it orders";
+  EXPECT_EQ(world_.wake_calls, 1) << "nobody is woken twice";
+}
+
+TEST_F(KeeperTest, AWakingWithoutAnAnswerIsDecidedByTheLists) {
+  world_.capabilities.sleeps = true;
+  world_.add_asleep("warm1");
+  world_.faults.answers_lost = true;
+  world_.queue = 4;
+  driver_.run(20'000);
+  world_.faults.answers_lost = false;
+  driver_.run(3 * kMinute);
+  EXPECT_EQ(world_.wake_calls, 1) << "it was done, and nobody does it again";
+  EXPECT_EQ(world_.ordered_calls, 0);
+  EXPECT_EQ(world_.done, 4);
+  for (const auto& [request, intent] : world_.intents)
+    EXPECT_TRUE(intent.state != Stage::issued && intent.state != Stage::unknown) << json::write_text(intent);
 }
 
 TEST_F(KeeperTest, OrdersAgainWhenAMachineThatTookUpTheQuotaIsRemoved) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fleet that sizes itself: a real hub, a real scaler, its hosts as processes of this machine."""
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -13,6 +14,8 @@ from fleet import Fleet, Process, processes_with, wait_until
 
 # How long processes are killed at random. Two minutes are a test of their own: ./dev test scaling_kills
 KILLS = float(os.environ.get("GERES_KILLS_SECONDS", "12"))
+# How long jobs are handed in that are rehearsed afterwards; three minutes are ./dev test scaling_rehearsal
+REHEARSED = float(os.environ.get("GERES_REHEARSED_SECONDS", "20"))
 
 POOL = {
     "template": {"slots": 1},
@@ -203,6 +206,47 @@ class Up(unittest.TestCase):
             fleet.cli("scaler", "pool", "set", "here", "--max", "1")
             time.sleep(1.5)  # nothing is to happen: longer than it is looked for
             self.assertEqual(scaler_pid(hub.pid), 0)
+
+
+class Rehearsal(unittest.TestCase):
+    """What really happened, and what a rehearsal of the same jobs says."""
+
+    def test_it_says_what_has_come_to_pass(self):
+        chance = random.Random(1)
+        with scaled_fleet() as fleet:
+            fleet.hub("--pool", "0..4")
+            fleet.push_shell()
+            pool = json.loads(fleet.cli("scaler", "pool", "show", "here").stdout)
+            pool["policy"] = {"name": "messageCount"}
+            pool["limits"].update(QUICK, idleTime="5s", scaleInWindow="5s", maximumIdle=4)
+            fleet.api("PUT", "/v1/scaler/pools/here", pool)
+            ids, end = [], time.monotonic() + REHEARSED
+            while time.monotonic() < end:
+                for _ in range(chance.randrange(1, 12)):
+                    ids.append(fleet.shell(f"sleep {chance.uniform(0.5, 2):.2f}"))
+                time.sleep(chance.uniform(1, 8))
+            jobs = [fleet.ended(id, 120) for id in ids]
+            self.assertEqual({job["state"] for job in jobs}, {"finished"})
+            wait_until(lambda: not machines(fleet), "all machines are gone", 90)
+            at = lambda item, member: datetime.datetime.fromisoformat(item[member]).timestamp()
+            waits = sorted(at(job, "startedAt") - at(job, "submittedAt") for job in jobs)
+            gone = fleet.api("GET", "/v1/scaler/machines?gone=true&limit=1000")["items"]
+            hosts = sum(at(m, "goneAt") - at(m, "readyAt") for m in gone if "readyAt" in m)
+            picture = fleet.directory / "rehearsed.svg"
+            said = json.loads(fleet.cli("scaler", "rehearse", "--pool", "here", "--from", "1h", "--svg", picture,
+                                        "--output", "json").stdout)
+            self.assertEqual(said["jobs"], len(jobs))
+            self.assertEqual(said["ended"], len(jobs))
+            self.assertTrue(picture.read_text().startswith("<svg"))
+            live = {"p50": waits[len(waits) // 2], "p95": waits[int(len(waits) * 0.95)], "host seconds": hosts}
+            rehearsed = {"p50": said["waits"][0]["p50"], "p95": said["waits"][0]["p95"],
+                         "host seconds": said["hostHours"]["ready"] * 3600}
+            print("live", {k: round(v, 2) for k, v in live.items()},
+                  "rehearsed", {k: round(v, 2) for k, v in rehearsed.items()}, flush=True)
+            # Hosts of this machine are up in a second or so, and evaluated each second: so much a wait is off by.
+            self.assertLessEqual(abs(live["host seconds"] - rehearsed["host seconds"]), 0.15 * live["host seconds"])
+            for what in ("p50", "p95"):
+                self.assertLessEqual(abs(live[what] - rehearsed[what]), 2, what)
 
 
 class Kills(unittest.TestCase):

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "scaler/reconcile.h"
-
+// What there is: the book, the provider's list and the clock, held against each other.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <tuple>
 
-#include "base/backoff.h"
-#include "base/bytes.h"
 #include "base/duration.h"
+#include "scaler/reconcile.h"
+#include "scaler/short_text.h"
 
 namespace geres::scaler {
 namespace {
@@ -20,22 +19,12 @@ constexpr Millis kLeftGrace = 30'000;        // a host that restarts is not gone
 constexpr Millis kLeaveMax = 60'000;         // that a retired host may take to go
 constexpr Millis kRemovedLag = 120'000;      // a list may still name what was removed
 constexpr Millis kRemovedKept = 3'600'000;
-constexpr Millis kListEvery = 5'000;  // while something is to be found out
 constexpr int kListsAgree = 2;
 constexpr std::size_t kReplacementsMax = 3;
 constexpr Millis kReplacementsTime = 600'000;
-constexpr Millis kPauseFirst = 10'000, kPauseMost = 600'000;
-
-Millis paused(Memory& memory, int tries) {
-  return jittered(grown(tries, kPauseFirst, kPauseMost), memory.chance);
-}
 
 std::string clock_time(Millis at) {
   return format_time(at).substr(11, 8) + " UTC";
-}
-
-std::string short_text(const std::string& text) {
-  return std::string(utf8_prefix(plain_line(text), 200));
 }
 
 class Look {
@@ -214,6 +203,10 @@ class Look {
           give_up(seen, listed != nullptr && !listed->reason.empty() ? listed->reason : "its host has gone", false);
         return;
       case Life::asleep:
+        if (listed_as(MachineState::running) && !listed_before_waking(machine.instance)) {
+          memory_.woken.try_emplace(machine.instance, now_);  // by a call whose answer was lost
+          return change(machine, Life::booting, {});
+        }
         seen.fate = Fate::asleep;
         return;
       case Life::gone:
@@ -221,7 +214,7 @@ class Look {
       case Life::booting:
         break;
     }
-    if (listed_as(MachineState::asleep)) {
+    if (listed_as(MachineState::asleep) && !listed_before_waking(machine.instance)) {
       seen.fate = Fate::asleep;
       change(machine, Life::asleep, {});
     } else if (listed_as(MachineState::failed)) {
@@ -231,6 +224,12 @@ class Look {
     } else if (machine.state == Life::ordered && listed_as(MachineState::running)) {
       change(machine, Life::booting, {});
     }
+  }
+
+  // The list is older than the call that woke it.
+  bool listed_before_waking(const std::string& instance) const {
+    const auto woken = memory_.woken.find(instance);
+    return woken != memory_.woken.end() && memory_.listed_at && *memory_.listed_at <= woken->second;
   }
 
   Millis ordered_at(const BookMachine& machine) const {
@@ -393,303 +392,10 @@ class Look {
   std::set<std::string> kept_;  // of memory_.since
 };
 
-// ---- acting ---------------------------------------------------------------------------------------------------------
-
-class Act {
- public:
-  Act(Memory& memory, const View& view, const ActInput& input) : memory_(memory), view_(view), in_(input) {}
-
-  Actions run() {
-    const auto actual = view_.hosts.ready + view_.hosts.booting;
-    if (!in_.pool.paused) drain_bad();
-    if (!in_.pool.paused && in_.wanted > actual) scale_out(in_.wanted - actual);
-    if (!in_.pool.paused && in_.wanted < actual && !view_.doubted) scale_in(actual - in_.wanted);
-    retire();
-    choose_call();
-    return std::move(actions_);
-  }
-
- private:
-  void drain_bad() {
-    if (view_.doubted) return;
-    for (const auto& seen : view_.machines)
-      if (seen.bad && seen.machine.host && seen.fate != Fate::draining && seen.fate != Fate::held) drain(seen);
-  }
-
-  void drain(const Seen& seen) {
-    actions_.drain.push_back(seen.machine.host->id);
-    ++actions_.changes.drain;
-  }
-
-  void scale_out(std::int64_t need) {
-    std::vector<const Seen*> drained;
-    for (const auto& seen : view_.machines)
-      if (seen.fate == Fate::draining && !seen.bad) drained.push_back(&seen);
-    // The busiest first: those that are empty are soonest of no use to anybody.
-    std::stable_sort(drained.begin(), drained.end(),
-                     [](const Seen* a, const Seen* b) { return a->machine.host->busy > b->machine.host->busy; });
-    for (const auto* seen : drained) {
-      if (need == 0) return;
-      actions_.resume.push_back(seen->machine.host->id);
-      ++actions_.changes.resume, --need;
-    }
-    if (view_.hold.out) return;
-    for (const auto& seen : view_.machines) {
-      if (need == 0) return;
-      if (seen.fate != Fate::asleep || !in_.provider.sleeps) continue;
-      wake_.push_back(seen.machine.instance);
-      --need;
-    }
-    const auto room = std::max<std::int64_t>(0, view_.limit_all - std::int64_t(view_.machines.size()));
-    order_ = std::min({need, room, in_.provider.most_a_call});
-  }
-
-  void scale_in(std::int64_t excess) {
-    // What boots is let in first: it cannot be told from what never comes.
-    excess = std::min(excess, view_.hosts.ready - in_.wanted);
-    std::vector<const Seen*> idle, busy;
-    for (const auto& seen : view_.machines) {
-      if (seen.fate != Fate::ready || seen.machine.host->dedicated) continue;
-      (seen.machine.host->busy == 0 ? idle : busy).push_back(&seen);
-    }
-    const auto idle_for = [&](const Seen* seen) {
-      const auto& since = seen->machine.host->idleSince;
-      return since ? std::max<Millis>(0, in_.now - since->at) : 0;
-    };
-    std::stable_sort(idle.begin(), idle.end(), [&](const Seen* a, const Seen* b) {
-      return std::tuple(a->machine.host->keep, -idle_for(a)) < std::tuple(b->machine.host->keep, -idle_for(b));
-    });
-    const auto& limits = in_.pool.limits;
-    auto spare = view_.hosts.idle - limits.minimum_idle;  // that may go
-    auto too_many = view_.hosts.idle - limits.maximum_idle;
-    std::int64_t waiting = 0;  // idle ones whose time comes
-    for (const auto* seen : idle) {
-      if (excess <= 0) return;
-      const bool long_enough = limits.idle_time && idle_for(seen) >= *limits.idle_time;
-      if (spare <= 0) break;
-      if (!long_enough && too_many <= 0) {
-        waiting += limits.idle_time.has_value();
-        continue;
-      }
-      drain(*seen);
-      --excess, --spare, --too_many;
-    }
-    if (!limits.drain_busy) return;
-    excess -= waiting;
-    const auto rest = [](const Seen* seen) { return seen->machine.host->restSeconds.value_or(1e9); };
-    std::stable_sort(busy.begin(), busy.end(), [&](const Seen* a, const Seen* b) {
-      return std::tuple(a->machine.host->keep, rest(a)) < std::tuple(b->machine.host->keep, rest(b));
-    });
-    for (const auto* seen : busy) {
-      if (excess <= 0) return;
-      drain(*seen);
-      --excess;
-    }
-  }
-
-  void retire() {
-    std::set<std::string> resumed(actions_.resume.begin(), actions_.resume.end());
-    for (const auto& seen : view_.machines) {
-      if (seen.fate != Fate::draining || seen.machine.host->busy > 0 || resumed.count(seen.machine.host->id) != 0)
-        continue;
-      actions_.retire.push_back(seen.machine.host->id);
-      ++actions_.changes.retire;
-    }
-  }
-
-  std::vector<std::string> removable() {
-    std::set<std::string> gone;
-    for (const auto& change : view_.record.machines)
-      if (change.state == Life::gone) gone.insert(change.instance);
-    std::vector<std::string> instances;
-    for (const auto& seen : view_.machines) {
-      const auto& name = seen.machine.instance;
-      const auto again = memory_.removals.find(name);
-      if (!seen.removable || gone.count(name) != 0 || view_.leaving.count(name) != 0) continue;
-      if (again != memory_.removals.end() && in_.now < again->second.at) continue;
-      if (std::int64_t(instances.size()) < in_.provider.most_a_call) instances.push_back(name);
-    }
-    return instances;
-  }
-
-  void choose_call() {
-    if (in_.calling || memory_.stopped_at || in_.now < memory_.calls.until) return;
-    const auto every =
-        view_.doubted || view_.open ? std::min(kListEvery, in_.pool.limits.interval) : in_.pool.limits.interval;
-    if (!memory_.asked_at || in_.now - *memory_.asked_at >= every) {
-      memory_.asked_at = in_.now;
-      return call({Call::Kind::list, 0, {}});
-    }
-    if (view_.doubted || !memory_.listed_at) return;
-    if (!wake_.empty() && !view_.order_open) {
-      actions_.changes.wake = std::int64_t(wake_.size());
-      return call({Call::Kind::wake, 0, std::move(wake_)});
-    }
-    if (order_ > 0 && !view_.order_open) {
-      actions_.changes.order = order_;
-      return call({Call::Kind::order, order_, {}});
-    }
-    if (auto instances = removable(); !instances.empty()) {
-      actions_.changes.remove = std::int64_t(instances.size());
-      call({Call::Kind::remove, 0, std::move(instances)});
-    }
-  }
-
-  void call(Call call) { actions_.call = std::move(call); }
-
-  Memory& memory_;
-  const View& view_;
-  const ActInput& in_;
-  Actions actions_;
-  std::int64_t order_ = 0;
-  std::vector<std::string> wake_;
-};
-
-// ---- answers --------------------------------------------------------------------------------------------------------
-
-void fails(Memory& memory, Trouble& trouble, const Refusal& refusal, Millis now) {
-  ++trouble.tries;
-  trouble.until = now + std::max(std::min(refusal.retry_after, kPauseMost), paused(memory, trouble.tries));
-  trouble.why = refusal.why;
-  trouble.text = short_text(refusal.text);
-}
-
-void note(Memory& memory, const Pool& pool, const Refusal& refusal, bool order, Millis now) {
-  switch (refusal.why) {
-    case Why::unauthorized:
-    case Why::invalid:
-      memory.stopped_at = pool.version;
-      memory.stopped_why = std::string(why_name(refusal.why)) + ": " + short_text(refusal.text);
-      return;
-    case Why::quota:
-    case Why::capacity:
-      return fails(memory, order ? memory.orders : memory.calls, refusal, now);
-    case Why::throttled:
-      return fails(memory, memory.calls, refusal, now);
-    case Why::unknown:
-      return fails(memory, order ? memory.orders : memory.calls, refusal, now);
-  }
-}
-
-Intent settled(const Intent& intent, Stage stage, const std::optional<Refusal>& refusal = {}) {
-  Intent after = intent;
-  after.state = stage;
-  after.issuedAt.reset();
-  if (refusal) {
-    after.refusal = IntentRefusal{std::string(why_name(refusal->why)), std::nullopt, short_text(refusal->text)};
-    if (refusal->retry_after > 0) after.refusal->retryAfter = json::Duration{refusal->retry_after};
-  }
-  return after;
-}
-
-Stage stage_of(const Refusal& refusal) {
-  if (refusal.maybe_done) return Stage::unknown;
-  return refusal.why == Why::unknown ? Stage::failed : Stage::refused;
-}
-
 }  // namespace
 
 View look(Memory& memory, const LookInput& input) {
   return Look(memory, input).run();
-}
-
-Actions act(Memory& memory, const View& view, const ActInput& input) {
-  return Act(memory, view, input).run();
-}
-
-Record settle_order(Memory& memory, const Pool& pool, const Intent& intent, const Told<Ordered>& told, Millis now) {
-  Record record;
-  if (!told) {
-    note(memory, pool, told.error(), true, now);
-    record.intents.push_back(settled(intent, stage_of(told.error()), told.error()));
-    return record;
-  }
-  std::set<std::string> named;
-  for (const auto& instance : told->instances)
-    if (is_instance(instance) && named.insert(instance).second)
-      record.machines.push_back({instance, Life::ordered, intent.request, std::nullopt, std::nullopt});
-  const auto asked = intent.count.value_or(0);
-  const auto accepted = std::clamp<std::int64_t>(told->accepted, std::int64_t(named.size()),
-                                                 std::max<std::int64_t>(asked, std::int64_t(named.size())));
-  auto refusal = told->refusal;
-  if (!refusal && accepted == 0) refusal = Refusal{Why::capacity, 0, "it accepted none, and said nothing", false};
-  if (refusal)
-    note(memory, pool, *refusal, true, now);
-  else
-    memory.orders = Trouble();
-  memory.calls = Trouble();
-  // Those without a name yet are expected until a list names them.
-  const bool named_later = accepted > std::int64_t(named.size());
-  auto after = settled(intent, named_later ? Stage::unknown : accepted > 0 ? Stage::done : Stage::refused, refusal);
-  if (accepted > 0) after.count = accepted;
-  record.intents.push_back(std::move(after));
-  return record;
-}
-
-Record settle_removal(Memory& memory, const Pool& pool, const Intent& intent, const Told<std::vector<Removed>>& told,
-                      Millis now) {
-  Record record;
-  const auto again = [&](const std::string& instance) {
-    auto& removal = memory.removals[instance];
-    ++removal.tries;
-    removal.at = now + paused(memory, removal.tries);
-  };
-  const auto instances = intent.instances.value_or(std::vector<std::string>());
-  if (!told) {
-    note(memory, pool, told.error(), false, now);
-    if (!told.error().maybe_done)
-      for (const auto& instance : instances) again(instance);
-    record.intents.push_back(settled(intent, stage_of(told.error()), told.error()));
-    return record;
-  }
-  memory.calls = Trouble();
-  std::optional<Refusal> failed;
-  for (const auto& instance : instances) {
-    const auto said =
-        std::find_if(told->begin(), told->end(), [&](const Removed& removed) { return removed.instance == instance; });
-    if (said != told->end() && said->outcome != Removed::Outcome::failed) {
-      record.machines.push_back({instance, Life::gone, std::nullopt, std::nullopt, std::nullopt});
-      memory.removed[instance] = now;
-      memory.removals.erase(instance);
-      continue;
-    }
-    failed = Refusal{Why::unknown, 0, said == told->end() ? "it said nothing of " + instance : said->text, false};
-    again(instance);
-  }
-  // There may be room again for what was refused for want of it.
-  if (!record.machines.empty() && (memory.orders.why == Why::quota || memory.orders.why == Why::capacity))
-    memory.orders = Trouble();
-  record.intents.push_back(settled(intent, failed ? Stage::failed : Stage::done, failed));
-  return record;
-}
-
-Record settle_waking(Memory& memory, const Pool& pool, const Intent& intent, const Told<std::vector<Removed>>& told,
-                     Millis now) {
-  Record record;
-  if (!told) {
-    note(memory, pool, told.error(), true, now);
-    record.intents.push_back(settled(intent, stage_of(told.error()), told.error()));
-    return record;
-  }
-  memory.calls = Trouble();
-  std::optional<Refusal> failed;
-  for (const auto& woken : *told) {
-    if (woken.outcome == Removed::Outcome::removed)
-      memory.woken[woken.instance] = now,
-      record.machines.push_back({woken.instance, Life::booting, intent.request, std::nullopt, std::nullopt});
-    else
-      failed = Refusal{Why::unknown, 0, woken.text, false};
-  }
-  if (failed) note(memory, pool, *failed, true, now);
-  record.intents.push_back(settled(intent, failed ? Stage::failed : Stage::done, failed));
-  return record;
-}
-
-void settle_list(Memory& memory, const Pool& pool, const Told<std::vector<Machine>>& told, Millis now) {
-  if (told)
-    memory.calls = Trouble();
-  else
-    note(memory, pool, told.error(), false, now);
 }
 
 Millis usual_boot(const Book& book) {
