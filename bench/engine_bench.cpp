@@ -27,9 +27,16 @@ int main(int argc, char** argv) {
   try {
     spdlog::set_level(geres::log::Level::err);
     const bool small = argc > 1 && std::string(argv[1]) == "--small";
-    std::vector<Crowd> cases{{100, 0, 0},       {1'000, 0, 0},         {10'000, 0, 0},       {100, 1'000, 10},
-                             {100, 50'000, 50}, {100, 10'000, 10'000}, {10'000, 50'000, 50}, {100, 50'000, 50, true},
-                             {100, 9'000, 0, false, true}, {100, 9'000, 0, true, true}};
+    std::vector<Crowd> cases{{100, 0, 0},
+                             {1'000, 0, 0},
+                             {10'000, 0, 0},
+                             {100, 1'000, 10},
+                             {100, 50'000, 50},
+                             {100, 10'000, 10'000},
+                             {10'000, 50'000, 50},
+                             {100, 50'000, 50, true},
+                             {100, 9'000, 0, false, true},
+                             {100, 9'000, 0, true, true}};
     if (small) cases = {{10, 0, 0}, {10, 20, 2}, {10, 20, 2, true}, {10, 20, 0, true, true}};
     std::printf("%8s %8s %8s  %s\n", "hosts", "lanes", "tenants", "processor us a job");
     for (const auto& size : cases) {

@@ -55,10 +55,10 @@ struct LanePlace {
 
 struct TenantPlace {
   std::vector<LaneTurn*> turns;
-  Standing latest;                         // none of its turns stands behind it
+  Standing latest;                           // none of its turns stands behind it
   std::map<std::int64_t, std::size_t> able;  // turns, by their rank
-  std::size_t listed = 0;                  // lanes
-  bool full = false;       // at its limit
+  std::size_t listed = 0;                    // lanes
+  bool full = false;                         // at its limit
   bool touched = false;
   bool unsure = false;     // whether it contends is to be found anew
   bool contended = false;  // at the last catch_up it had a job that nothing but others held

@@ -69,6 +69,17 @@ Result<void> a_count(const json::value& value, const std::string& field) {
   return in_range(*n, 1, 1'000'000, field);
 }
 
+Result<void> a_number(const json::value& value, const std::string& field) {
+  const auto n = json::read<std::int64_t>(value);
+  if (!n) return fail(n.error().code, n.error().message, field, "a whole number from 0");
+  return in_range(*n, 0, 1'000'000, field);
+}
+
+Result<void> a_flag(const json::value& value, const std::string& field) {
+  if (value.is_bool()) return {};
+  return bad("this is neither true nor false", field, "true or false");
+}
+
 Result<void> a_duration(const json::value& value, const std::string& field) {
   const auto time = json::read<json::Duration>(value);
   if (!time) return bad(time.error().message, field, "a duration such as \"30s\"");
@@ -104,15 +115,24 @@ Result<void> objects(const json::value& value, const std::string& field) {
 
 const std::vector<PartKind>& providers() {
   static const std::vector<PartKind> kinds{{"local", {}, true},
-                                           {"command", {{"command", a_command, true}, {"env", texts}}}};
+                                           {"command",
+                                            {{"command", a_command, true},
+                                             {"env", texts},
+                                             {"timeout", a_duration},
+                                             {"mostACall", a_count},
+                                             {"marks", a_flag},
+                                             {"sleeps", a_flag}}}};
   return kinds;
 }
 
 const std::vector<PartKind>& policies() {
   static const std::vector<PartKind> kinds{
-      {"messageCount", {{"jobsPerHost", a_count}}}, {"messageWaitingTime", {{"wait", a_duration}}},
-      {"deadline", {{"finishWithin", a_duration}}}, {"fixed", {{"windows", objects, true}, {"hosts", any_value}}},
-      {"library", {{"path", a_path, true}}, true},  {"command", {{"command", a_command, true}}, true}};
+      {"messageCount", {{"jobsPerHost", a_count}}},
+      {"messageWaitingTime", {{"wait", a_duration}}},
+      {"deadline", {{"finishWithin", a_duration}}},
+      {"fixed", {{"windows", objects}, {"otherwise", a_number}, {"hosts", a_number}, {"timeZone", any_value}}},
+      {"library", {{"library", a_path, true}}, true},
+      {"command", {{"command", a_command, true}}, true}};
   return kinds;
 }
 
@@ -156,6 +176,8 @@ Result<model::PoolPart> part_of(const json::value& from, std::string_view what, 
   });
   if (kind == kinds.end()) return bad(fmt::format("there is no such {}", what), field + "/name", "one of " + known);
   if (auto ok = check_settings(*kind, members, field); !ok) return ok.error();
+  if (kind->name == "fixed" && !members.contains("windows") && !members.contains("hosts"))
+    return fail(Code::missingField, "'windows' is missing", field + "/windows", "windows, or hosts: always so many");
   json::object settings(members);
   settings.erase("name");
   return model::PoolPart{std::string(kind->name), boost::json::serialize(settings)};
