@@ -155,6 +155,7 @@ struct Job {
   std::string redrive_of = {};
   std::string redriven_as = {};
   std::optional<Time> settled_at = {};  // of a dead letter: dismissed, or run again with success
+  std::int64_t memory = 0;  // bytes for it instead of what it asked for, since it ran out of memory; 0: as asked
   std::string json = {};
 
   bool ended() const { return client::ended(state); }
@@ -212,6 +213,7 @@ struct Attempt {
   Exit exit = {};
   std::string cause = {};  // as of a job
   std::optional<Usage> usage = {};
+  std::int64_t memory = 0;  // bytes that it asked of its host; 0: none in particular
   std::string json = {};
 };
 

@@ -52,8 +52,13 @@ void tell_trouble(Context& context, const json::value& host) {
 
 // Why it takes no new jobs, where somebody but the reader may have decided that.
 void tell_mode(Context& context, const json::value& host) {
-  if (text_of(host, "by") != "scaler") return;
   const auto why = text_of(host, "why");
+  if (text_of(host, "by") != "scaler") {
+    if (!why.empty())
+      context.output.hint(clean(text_of(host, "name")) + " drains: " + clean(why) + "      geres hosts resume " +
+                          clean(text_of(host, "name")));
+    return;
+  }
   context.output.hint(clean(text_of(host, "name")) +
                       (text_of(host, "mode") == "stop" ? " is being removed" : " drains") +
                       " by decision of the scaler" + (why.empty() ? "" : ": " + clean(why)));
@@ -116,8 +121,27 @@ int list(Context& context) {
   return kDone;
 }
 
+// A drain outlives its host, so one that is away can be resumed, too, by its whole name.
+json::value resolve_to_resume(Context& context, const std::string& text) {
+  try {
+    return resolve_host(context, text);
+  } catch (const Trouble& unknown) {
+    if (unknown.code != "notFound") throw;
+    try {
+      return context.ask(context.hub().post_again("/v1/hosts/" + client::escaped(text) + "/resume", json::object()));
+    } catch (const Trouble&) {
+      throw unknown;
+    }
+  }
+}
+
 int change(Context& context, const std::string& verb, const std::string& done) {
-  const auto meant = resolve_host(context, context.words.arguments[0]);
+  const auto& text = context.words.arguments[0];
+  const auto meant = verb == "resume" ? resolve_to_resume(context, text) : resolve_host(context, text);
+  if (text_of(meant, "state") == "away") {
+    context.output.talk("host " + clean(text_of(meant, "name")) + " is away; it " + done + " when it comes back");
+    return kDone;
+  }
   const auto host =
       context.ask(context.hub().post_again("/v1/hosts/" + text_of(meant, "id") + "/" + verb, json::object()));
   if (context.output.look.json)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looking at jobs: list, show, why.
+#include <algorithm>
 #include <set>
 
 #include "base/duration.h"
@@ -117,21 +118,25 @@ std::vector<wire::AttemptView> attempt_views(const json::array& attempts) {
 }
 
 std::string attempts_table(const std::vector<wire::AttemptView>& attempts, const Look& look, Millis now) {
-  Table table({{"ATTEMPT", true},
-               {"HOST", false, true},
-               {"OUTCOME"},
-               {"EXIT"},
-               {"RAN", true},
-               {"CPU", true, false, 3},
-               {"PEAK", true, false, 2},
-               {"ENDED", false, false, 1},
-               {"ERROR", false, true}});
-  for (const auto& [attempt, host, leased, start, end, outcome, error, exit, cause, usage] : attempts)
-    table.add({std::to_string(attempt), host, outcome.empty() ? "running" : outcome, exit_words(exit),
-               start && end ? Cell(took(end->at - start->at)) : Cell(""),
-               usage ? Cell(took(Millis(usage->cpuSeconds * 1'000))) : Cell(""),
-               usage ? Cell(format_size(usage->maxRssBytes)) : Cell(""),
-               end ? Cell(ago(end->at, now), format_time(end->at)) : Cell(""), error});
+  const bool memory_asked =
+      std::any_of(attempts.begin(), attempts.end(), [](const auto& one) { return one.memory > 0; });
+  std::vector<Column> columns{{"ATTEMPT", true},       {"HOST", false, true},   {"OUTCOME"}, {"EXIT"}, {"RAN", true},
+                              {"CPU", true, false, 3}, {"PEAK", true, false, 2}};
+  if (memory_asked) columns.push_back({"ASKED", true, false, 2});
+  columns.insert(columns.end(), {{"ENDED", false, false, 1}, {"ERROR", false, true}});
+  Table table(std::move(columns));
+  for (const auto& [attempt, host, leased, start, end, outcome, error, exit, cause, usage, memory] : attempts) {
+    std::vector<Cell> row{std::to_string(attempt),
+                          host,
+                          outcome.empty() ? "running" : outcome,
+                          exit_words(exit),
+                          start && end ? Cell(took(end->at - start->at)) : Cell(""),
+                          usage ? Cell(took(Millis(usage->cpuSeconds * 1'000))) : Cell(""),
+                          usage ? Cell(format_size(usage->maxRssBytes)) : Cell("")};
+    if (memory_asked) row.push_back(memory > 0 ? Cell(format_size(memory)) : Cell(""));
+    row.insert(row.end(), {end ? Cell(ago(end->at, now), format_time(end->at)) : Cell(""), Cell(error)});
+    table.add(std::move(row));
+  }
   return table.text(look, terminal_width(1));
 }
 

@@ -121,6 +121,7 @@ void take_status(Job& job, wire::JobView& view) {
   job.version = view.version;
   job.redrive_of = std::move(view.redriveOf);
   job.redriven_as = std::move(view.redrivenAs);
+  job.memory = view.memory;
 }
 
 }  // namespace
@@ -186,6 +187,7 @@ Attempt read_attempt(const json::value& from) {
   attempt.exit = exit_of(view.exit);
   attempt.cause = std::move(view.cause);
   attempt.usage = usage_of(view.usage);
+  attempt.memory = view.memory;
   attempt.json = json_text(from);
   return attempt;
 }

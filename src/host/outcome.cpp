@@ -68,6 +68,7 @@ void judge_end(wire::FinishedItem& item, const wire::RunResult& run, const EndFa
       return judge_exit(item, run, facts);
     case wire::RunEnd::outOfMemory:
       item.cause = model::Cause::outOfMemory;
+      if (run.memoryLimit > 0) item.memoryLimit = run.memoryLimit;
       [[fallthrough]];
     case wire::RunEnd::overLimit:
       item.outcome = Outcome::failed;

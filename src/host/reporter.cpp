@@ -123,7 +123,12 @@ void Reporter::add_finished(wire::Report& report, Attempt& attempt, bool logs_to
   }
   finished_budget_ -= weight(*attempt.finished);
   report.finished.push_back(*attempt.finished);
-  if (!hub_takes_files_left_out()) report.finished.back().filesLeftOut.reset();
+  if (!hub_takes_files_left_out()) {
+    auto& item = report.finished.back();
+    item.filesLeftOut.reset();
+    item.cause.reset();
+    item.memoryLimit.reset();
+  }
   flight_->finished.push_back(attempt.lease);
 }
 

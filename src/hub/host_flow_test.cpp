@@ -299,6 +299,35 @@ TEST_F(HostFlowTest, RefusesASecondHostOfTheSameName) {
   EXPECT_EQ(admin.get("/v1/hosts/h1").text("id"), again.text("id"));
 }
 
+TEST_F(HostFlowTest, AHostThatIsAwayIsResumedByItsName) {
+  FakeHost host(machine, "h1");
+  EXPECT_EQ(admin.post("/v1/hosts/h1/drain").text("mode"), "drain");
+  host.report(R"("running":[],"leaving":true)");
+  EXPECT_EQ(admin.get("/v1/hosts/h1").status, 404);
+  EXPECT_EQ(admin.post("/v1/hosts/h1/drain").status, 404);
+  const auto resumed = admin.post("/v1/hosts/h1/resume");
+  EXPECT_EQ(resumed.status, 202) << resumed;
+  EXPECT_EQ(resumed.text("state"), "away");
+  EXPECT_EQ(admin.post("/v1/hosts/h1/resume").status, 404);
+}
+
+TEST_F(HostFlowTest, AJobThatRanOutOfMemoryAsksItsNextHostForMore) {
+  const auto id = submit(R"(,"requires":{"memory":"100MiB"},"backoff":{"initial":"1ms"})");
+  FakeHost host(machine, "h1");
+  const auto lease = "\"" + host.one_lease() + "\"";
+  host.report(R"("running":[],"finished":[{"lease":)" + lease +
+              R"(,"outcome":"failed","cause":"outOfMemory","memoryLimit":104857600,"error":"killed"}])");
+  const auto job = ours.get("/v1/jobs/" + id).json();
+  EXPECT_EQ(job.at("memory"), 200 << 20);
+  EXPECT_EQ(job.at("requires").at("memory"), 100 << 20);
+  const auto leases = host.fetch(1, "20s").at("leases").as_array();
+  ASSERT_EQ(leases.size(), 1u);
+  EXPECT_EQ(leases.at(0).at("job").at("requires").at("memory"), 200 << 20);
+  const auto attempts = ours.get("/v1/jobs/" + id + "/attempts").json().at("items").as_array();
+  EXPECT_EQ(attempts.at(0).at("memory"), 100 << 20);
+  EXPECT_EQ(attempts.at(1).at("memory"), 200 << 20);
+}
+
 // A name that another tenant's host has tells nothing of that host, and takes nothing from it.
 TEST_F(HostFlowTest, HostsOfDifferentTenantsMayHaveOneName) {
   const auto made = admin.post("/v1/tokens", R"({"name":"their-machines","roles":["host"],"tenants":["theirs"]})");

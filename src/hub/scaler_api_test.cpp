@@ -92,6 +92,29 @@ TEST_F(ScalerApi, AllSettingsOfADocumentedPoolAreTaken) {
   }
 }
 
+TEST_F(ScalerApi, TwoPoolsWhoseMachinesNobodyCouldTellApartAreRefused) {
+  const auto put = [&](const std::string& name, const std::string& more) {
+    return admin.call(
+        "PUT", "/v1/scaler/pools/" + name,
+        R"({"provider":{"name":"command","command":["/x"])" + more + R"(},"policy":{"name":"messageCount"}})");
+  };
+  EXPECT_EQ(put("a", R"(,"marks":false)").status, 201);
+  const auto refused = put("b", "");
+  EXPECT_EQ(refused.status, 409) << refused;
+  EXPECT_EQ(refused.field(), "/provider");
+  EXPECT_FALSE(refused.text("hint").empty());
+  EXPECT_EQ(put("b", R"(,"env":{"GROUP":"b"})").status, 201);
+  EXPECT_EQ(put("a", R"(,"marks":false)").status, 200) << "itself is no other";
+}
+
+TEST_F(ScalerApi, ATemplateOnWhichNothingWouldRunIsAWarning) {
+  submit();
+  const auto none = put_pool("gpu", R"(,"template":{"types":["Other"]})").json();
+  ASSERT_TRUE(none.as_object().contains("warnings")) << json::write_text(none);
+  EXPECT_NE(str(none.at("warnings").at(0)).find("a host that runs type Work"), std::string::npos);
+  EXPECT_FALSE(put_pool("cpu", R"(,"template":{"types":["Work"]})").json().as_object().contains("warnings"));
+}
+
 TEST_F(ScalerApi, BadSettingsAreRefusedWhereTheyStand) {
   const auto refused = [&](const std::string& body, const std::string& code, const std::string& field) {
     const auto reply = admin.call("PUT", "/v1/scaler/pools/cpu", body);
@@ -272,6 +295,9 @@ TEST_F(ScalerApi, DemandIsWhatTheSchedulerWouldPlace) {
   EXPECT_EQ(runnable.at("jobs"), 3);
   EXPECT_EQ(runnable.at("hostsNeeded"), 2);
   EXPECT_EQ(reply.json().at("hosts").at("ready"), 0);
+  EXPECT_EQ(reply.json().at("dueSoon").at("300s"), 0);
+  EXPECT_GT(reply.json().at("arrivalsPerSecond").at("1m").to_number<double>(), 0);
+  EXPECT_EQ(reply.json().at("secondsPerJob").at("n"), 0);
   EXPECT_EQ(admin.get("/v1/scaler/metric?pool=cpu&name=runnableSlots").json().at("value"), 3);
   EXPECT_EQ(admin.get("/v1/scaler/metric?pool=cpu&name=oldestWaitSeconds").status, 200);
   EXPECT_EQ(admin.get("/v1/scaler/metric?pool=cpu&name=hostsWanted").status, 503) << "nothing was decided";
@@ -283,6 +309,15 @@ TEST_F(ScalerApi, DemandIsWhatTheSchedulerWouldPlace) {
   EXPECT_EQ(admin.get("/v1/scaler/demand?pool=gpu").status, 404);
   EXPECT_EQ(ours.get("/v1/scaler/demand?pool=cpu").status, 403);
   EXPECT_EQ(ours.get("/v1/scaler/metric?pool=cpu&name=runnableSlots").status, 403);
+}
+
+TEST_F(ScalerApi, LoadIsSampled) {
+  put_pool();
+  const auto reply = admin.get("/v1/scaler/load?pool=cpu");
+  ASSERT_EQ(reply.status, 200) << reply;
+  EXPECT_EQ(admin.get("/v1/scaler/load").field(), "pool");
+  EXPECT_EQ(admin.get("/v1/scaler/load?pool=cpu&from=soon").field(), "from");
+  EXPECT_EQ(ours.get("/v1/scaler/load?pool=cpu").status, 403);
 }
 
 TEST_F(ScalerApi, APoolWithMachinesIsDrainedFirst) {

@@ -65,6 +65,7 @@ struct Attempt {
   std::optional<Exit> exit;
   std::optional<Usage> usage;
   std::optional<Cause> cause;
+  std::int64_t memory = 0;  // bytes that it asked of its host; 0: none in particular
 };
 
 // A file a job left (artifact).

@@ -6,6 +6,7 @@
 // offer includes the headers below instead, and headers name a job by its declaration.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -103,6 +104,7 @@ struct JobStatus {
   std::optional<Uuid> redriven_as;
   std::optional<Millis> settled_at;  // of a dead letter: dismissed, or run again with success. Unset: open
   HostTrouble trouble;
+  std::int64_t memory = 0;  // bytes for it instead of what it asked for, since it ran out of memory; 0: as asked
 };
 
 struct Job {
@@ -110,6 +112,11 @@ struct Job {
   JobSpec spec;
   JobStatus status;
 };
+
+// Bytes that its next or current attempt asks of a host; 0: none in particular.
+inline std::int64_t memory_of(const Job& job) {
+  return std::max(job.spec.requirements.memory, job.status.memory);
+}
 
 // A dead letter that somebody should still look at.
 inline bool is_open_dead_letter(const JobStatus& status) {

@@ -370,6 +370,8 @@ void Attempt::finish(Millis now) {
   if (result_.end == wire::RunEnd::overLimit || result_.end == wire::RunEnd::outOfMemory) {
     result_.reason = over_limit_;
     result_.hostTrouble = false;
+    if (result_.end == wire::RunEnd::outOfMemory && around_.limits.is_own_limit(slot()))
+      result_.memoryLimit = spec_.limits.treeMemoryBytes.value_or(0);
   }
   const bool went_wrong = result_.end == wire::RunEnd::signalled || result_.exitCode.value_or(0) != 0;
   if (result_.reason.empty() && went_wrong) result_.reason = around_.limits.out_of_tasks(slot()).value_or("");

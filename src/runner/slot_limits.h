@@ -45,6 +45,8 @@ class SlotLimits {
   int event_fd(std::uint32_t slot) const;
   // The kernel has killed some of its processes for lack of memory since prepare(). One sentence for people.
   std::optional<std::string> out_of_memory(std::uint32_t slot) const;
+  // Of an attempt that ran out of memory: of its own, not the machine's.
+  bool is_own_limit(std::uint32_t slot) const { return !has_memory() || memory_[slot].group.has_reached_limit(); }
   // A fork or a thread was refused because of its limit since prepare(). One sentence for people.
   std::optional<std::string> out_of_tasks(std::uint32_t slot) const;
 

@@ -143,6 +143,7 @@ void Host::enrol() {
   wanted.host.name = kind_.name;
   wanted.host.slots = kind_.slots;
   wanted.host.labels = kind_.labels;
+  wanted.host.memory = plan_.host_memory;
   if (!kind_.instance.empty()) wanted.host.pool = "pool", wanted.host.instance = kind_.instance;
   if (last_id_) wanted.replaces = last_id_;
   const auto try_no = ++boots_;
@@ -150,6 +151,11 @@ void Host::enrol() {
     hub_.receive([this, life, try_no, wanted](Engine& engine) {
       engine.ask(wanted, hub_.answer<model::Host>([this, life, try_no, wanted](Result<model::Host>& answer) {
         if (answer && wanted.replaces) ledger_.hit(Path::host_replaced);
+        if (answer && ledger_.scaling.names_stay && ledger_.scaling.drained_names.contains(kind_.name)) {
+          ledger_.hit(Path::drained_host_came_back);
+          if (answer->mode == model::HostMode::run)
+            ledger_.violate("drain", fmt::format("host {} was drained, came back, and takes jobs", kind_.name));
+        }
         network_.down(link, hub_.held_up(), [this, life, try_no, answer] {
           if (life == life_ && try_no == boots_ && up_) agent(0, [this, answer] { enrolled(answer); });
         });
@@ -293,12 +299,15 @@ void Host::fetched(const std::string& id, const Result<FetchAnswer>& answer) {
 void Host::take_lease(const hub::engine::Granted& granted, Millis counted_from) {
   const auto& row = granted.lease;
   ledger_.lease_heard(row.name, row.job, row.attempt);
+  const auto memory = model::memory_of(granted.job);
+  ledger_.memory.granted(row.job, row.attempt, memory);
   if (attempts_.contains(row.name)) return;
   Attempt attempt;
   attempt.lease = row.name;
   attempt.job = row.job;
   attempt.attempt = row.attempt;
   attempt.slots = granted.job.spec.requirements.slots;
+  attempt.memory = memory > 0 ? memory : HungryJobs::kUsual;
   attempt.behaviour = granted.job.spec.parameters;
   attempt.ttl = row.ttl;
   attempt.deadline = lease_end(counted_from, row.ttl);

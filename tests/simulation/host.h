@@ -61,6 +61,7 @@ class Host {
     Uuid lease, job;
     int attempt = 0;
     int slots = 1;
+    std::int64_t memory = 0;  // bytes that it may have
     std::string behaviour;
     Millis ttl = 0, deadline = 0;  // local clock
     Phase phase = Phase::preparing;
@@ -113,6 +114,7 @@ class Host {
   void could_not_start(Attempt& attempt);
   void stop_run(Attempt& attempt, Millis within, model::Outcome outcome);
   model::Outcome outcome_of(const Attempt& attempt);
+  bool runs_out_of_memory(const Attempt& attempt) const;
 
   Timeline& timeline_;
   Dice& dice_;

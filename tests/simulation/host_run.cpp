@@ -32,7 +32,12 @@ void Host::run(Uuid lease) {
   });
 }
 
+bool Host::runs_out_of_memory(const Attempt& attempt) const {
+  return plan_.host_memory > 0 && !healed_ && HungryJobs::need_of(attempt.job) > attempt.memory;
+}
+
 Outcome Host::outcome_of(const Attempt& attempt) {
+  if (runs_out_of_memory(attempt)) return Outcome::failed;
   if (attempt.behaviour == "fail") return Outcome::failed;
   if (attempt.behaviour == "abort") return Outcome::aborted;
   const auto draw = dice_.draw(100);
@@ -104,6 +109,11 @@ void Host::finish_without_run(Attempt& attempt, Outcome outcome) {
   item.outcome = outcome;
   item.exit = model::Exit{outcome == Outcome::finished ? 0 : 1 + int(dice_.draw(3)), std::nullopt};
   if (outcome == Outcome::failed) item.error = "exit";
+  if (outcome == Outcome::failed && attempt.run > 0 && runs_out_of_memory(attempt)) {
+    item.error = "killed: out of memory";
+    item.cause = model::Cause::outOfMemory;
+    item.memory_limit = attempt.memory;
+  }
   if (outcome == Outcome::finished) item.result = "{}";
   attempt.finished = std::move(item);
   report_within(dice_.between(1, 20));

@@ -334,6 +334,7 @@ void Ledger::accepted(const hub::engine::Completion& item) {
   if (lease.accepted && (*lease.accepted != item.outcome || lease.exit != item.exit))
     return violate("I3", fmt::format("two different ends of lease {} were accepted", item.lease.str()));
   if (lease.accepted) hit(Path::completion_repeated);
+  memory.ended(lease.job, lease.attempt, item);
   lease.accepted = item.outcome;
   lease.exit = item.exit;
 }

@@ -18,6 +18,7 @@
 #include "hub/store/with_jobs.h"
 #include "model/job_transitions.h"
 #include "simulation/fair_shares.h"
+#include "simulation/hungry_jobs.h"
 #include "simulation/paths.h"
 #include "simulation/sick_hosts.h"
 
@@ -106,6 +107,9 @@ class Ledger {
   FairShares fair{paths, [this](std::string text) { violate("I14", std::move(text)); }};
   SickHosts sick{paths, [this](std::string text) { violate("unstarted", std::move(text)); }};
 
+  HungryJobs memory{paths, [this](std::string text) { violate("memory", std::move(text)); },
+                    [this](Uuid job) { return jobs.at(job).row.spec.tenant; }};
+
   // ---- the hub's events
   void take_event(const store::EventRow& event, store::Reads& reads, Millis now);
   store::EventNo last_event() const { return last_event_; }
@@ -136,6 +140,8 @@ class Ledger {
     std::map<Uuid, std::string> machines;  // by host
     std::set<Uuid> drained_by_operator;    // hosts
     int resumes = 0;                       // that operators have asked for
+    std::set<std::string> drained_names;   // of hosts that come back drained
+    bool names_stay = true;                // else a machine of another name may be the same host
   } scaling;
   // No lease is current on it then, nor ever again.
   void machine_removed(const std::string& instance, const hub::engine::State& state);

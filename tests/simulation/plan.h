@@ -40,6 +40,7 @@ struct Plan {
   bool retention = false;
   bool sick = false;                  // a host that cannot start jobs, for a while or for ever
   Millis unstarted_max = 86'400'000;  // a day, or a shorter one
+  std::int64_t host_memory = 0;       // bytes of each host; then some jobs run out of what they get
 
   explicit Plan(Dice& dice);
 };

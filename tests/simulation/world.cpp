@@ -17,17 +17,22 @@ constexpr Millis kRetentionPasses = 9'000;
 constexpr std::uint64_t kStepsMax = 3'000'000;
 constexpr std::uint64_t kStepsBetweenLooks = 16;
 constexpr std::uint64_t kScalerDice = 0x5ca1'e5ca'1e5c'a1e5;
+constexpr std::uint64_t kMemoryDice = 0xb17e'b17e'b17e'b17e;
+constexpr std::int64_t kGiB = 1ll << 30;
 
 }  // namespace
 
 World::World(std::uint64_t seed, bool traced)
     : dice_(seed),
       scaler_dice_(seed ^ kScalerDice),
+      memory_dice_(seed ^ kMemoryDice),
       plan_(dice_),
       scaled_(!plan_.fair && scaler_dice_.percent(25)),
       trace_(timeline_, traced),
       network_(timeline_, dice_, plan_, ledger_),
-      hub_(timeline_, dice_, plan_, ledger_, trace_) {}
+      hub_(timeline_, dice_, plan_, ledger_, trace_) {
+  if (!plan_.fair && memory_dice_.percent(25)) plan_.host_memory = memory_dice_.between(4, 12) * kGiB;
+}
 
 Verdict World::run() {
   set_up();
@@ -68,6 +73,9 @@ void World::settle() {
 void World::set_up() {
   ledger_.fair.judged = plan_.fair;
   ledger_.fair.duration_guess = plan_.duration_guess;
+  ledger_.scaling.names_stay = !scaled_;
+  ledger_.memory.of_hosts = plan_.host_memory;
+  ledger_.memory.lanes_enough = plan_.lanes_max > 100;
   ledger_.sick.unstarted_max = plan_.unstarted_max;
   ledger_.sick.wall_jumps = plan_.wall_jumps;
   ledger_.sick.slow_ticks = plan_.slow_disk || plan_.full_disk || plan_.refusals || plan_.unknowns || plan_.disk_errors;
@@ -98,6 +106,8 @@ void World::set_up_tenants() {
     if (plan_.limits && dice_.percent(50)) settings.max_running = record.max_running = int(dice_.between(1, 4));
     ledger_.fair.add_tenant(name, record.weight, record.max_running);
     if (plan_.limits && dice_.percent(30)) settings.max_queued = dice_.between(5, 30);
+    if (plan_.host_memory > 0 && memory_dice_.percent(40))
+      settings.max_memory_per_job = ledger_.memory.of_tenants[name] = memory_dice_.between(2, 8) * kGiB;
     engine.ask(hub::engine::PutTenant{name, settings}, [](auto) {});
     model::PackageVersion package;
     package.tenant = name;
@@ -166,12 +176,14 @@ void World::set_host_mode(const std::string& host, model::HostMode mode) {
   // answered after it.
   if (mode == model::HostMode::run) {
     scaling.drained_by_operator.clear();
+    scaling.drained_names.clear();
     ++scaling.resumes;
   }
   hub_.engine().ask(hub::engine::SetHostMode{host, mode},
                     hub_.answer<HostInfo>([&scaling, mode, resumes = scaling.resumes](Result<HostInfo>& info) {
-                      if (info && mode != model::HostMode::run && scaling.resumes == resumes)
-                        scaling.drained_by_operator.insert(info->host.id);
+                      if (!info || mode == model::HostMode::run || scaling.resumes != resumes) return;
+                      scaling.drained_by_operator.insert(info->host.id);
+                      if (mode == model::HostMode::drain) scaling.drained_names.insert(info->host.name);
                     }));
 }
 

@@ -48,7 +48,7 @@ class World {
   void last_things();
   Host& any_host() { return *hosts_[dice_.draw(hosts_.size())]; }
 
-  Dice dice_, scaler_dice_;  // the scaler has its own, so that seeds without one go as ever
+  Dice dice_, scaler_dice_, memory_dice_;  // those of their own leave seeds without what they are for as they were
   Plan plan_;
   const bool scaled_;
   Timeline timeline_;

@@ -40,7 +40,7 @@ proton::message message_of(const std::string& id, const std::string& type, Milli
 }  // namespace
 
 proton::message event_message(const std::string& log, const store::EventRow& event, std::string_view data) {
-  const std::string subject = event.subject.str();
+  const std::string subject = store::subject_of(event);
   auto to = message_of(events::event_id(log, event.no), std::string(store::event_name(event.type)), event.at, data);
   to.group_id(subject);
   put(to, std::string(kPrefix) + "subject", subject);
@@ -53,6 +53,8 @@ proton::message event_message(const std::string& log, const store::EventRow& eve
     put(to, "batchId", model::batch_text(event.batch));
   } else if (event.type <= store::EventType::batch_completed) {
     put(to, "batchId", subject);
+  } else if (store::about_pool(event.type)) {
+    put(to, "pool", subject);
   } else {
     put(to, "hostId", subject);
   }

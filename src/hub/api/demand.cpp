@@ -4,14 +4,16 @@
 
 #include <algorithm>
 
-#include "base/bytes.h"
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
+#include "hub/api/scaler_json.h"
 #include "hub/engine/demand.h"
 
 namespace geres::hub::api {
 namespace {
 
+constexpr Millis kMinute = 60'000;
+constexpr std::size_t kDueMax = 20'000;     // looked at, by each clock
 constexpr Millis kDecisionFresh = 180'000;  // an older one tells nothing of now
 
 struct Found {
@@ -23,18 +25,19 @@ struct Found {
 awaitable<Result<Found>> find_demand(Call& call, const std::string& name) {
   if (name.empty()) co_return fail(Code::badRequest, "the parameter 'pool' is missing", "pool", "?pool=NAME");
   auto read = [&] {
-    return std::pair(call.api.reads.pools(), call.api.reads.machines(name, false, {name, ""}, 100'000));
+    return std::pair(call.api.reads.pools(), call.api.reads.machines(name, false, {name, ""}, kMachinesMax));
   };
   auto stored = co_await blocking(call, read);
   const auto& pools = stored.first;
   const bool known = std::any_of(pools.begin(), pools.end(), [&](const auto& pool) { return pool.name == name; });
-  if (!known)
-    co_return fail(Code::notFound, fmt::format("there is no pool '{}'", replace_bad_utf8(utf8_prefix(name, 80))), {},
-                   "GET /v1/scaler/pools lists them");
+  if (!known) co_return no_such_pool(name);
   const auto fleet = co_await fleet_now(call);
   if (!fleet) co_return fleet.error();
   const Millis now = call.api.clock.wall();
-  auto work = [&] { return engine::demand_of(**fleet, pools, name, now); };
+  auto work = [&] {
+    const auto due = call.api.reads.due_soon((*fleet)->engine_clock, now, kMinute, 5 * kMinute, kDueMax);
+    return engine::demand_of(**fleet, pools, name, now, due);
+  };
   auto demand = co_await http::run_on(call.api.explainer, work);
   co_return Found{*fleet, std::move(demand), std::move(stored.second)};
 }
@@ -58,16 +61,11 @@ json::object hosts_json(const Found& found, const std::string& pool) {
           {"draining", draining}, {"lost", lost}, {"unmanaged", unmanaged}};
 }
 
-Error above_tenants(const Call& call) {
-  return fail(Code::forbidden, fmt::format("token '{}' is bound to tenants", call.who.name), {},
-              "pools serve all tenants: use an operator's token for all of them");
-}
-
 }  // namespace
 
 awaitable<Answered> get_demand(Call& call) {
   if (auto ok = only_parameters(call.request.query, {"pool"}); !ok) co_return ok.error();
-  if (!call.who.operates()) co_return above_tenants(call);
+  if (auto ok = above_tenants(call); !ok) co_return ok.error();
   const auto pool = text_parameter(call.request.query, "pool");
   const auto found = co_await find_demand(call, pool);
   if (!found) co_return found.error();
@@ -96,7 +94,11 @@ awaitable<Answered> get_demand(Call& call) {
                                             {"slots", demand.running.slots},
                                             {"restSeconds", json::object{{"mean", seconds(demand.running.rest_mean)},
                                                                          {"p90", seconds(demand.running.rest_p90)}}}}},
-                   {"secondsPerJob", json::object{{"mean", seconds(demand.mean_duration)}}},
+                   {"dueSoon", json::object{{"60s", demand.due_in_1m}, {"300s", demand.due_in_5m}}},
+                   {"arrivalsPerSecond", json::object{{"1m", demand.arrivals_1m}, {"10m", demand.arrivals_10m}}},
+                   {"secondsPerJob", json::object{{"mean", seconds(demand.mean_duration)},
+                                                  {"p90", seconds(demand.p90_duration)},
+                                                  {"n", demand.ends}}},
                    {"dedicated", std::move(dedicated)},
                    {"hosts", hosts_json(*found, pool)}});
 }
@@ -105,7 +107,7 @@ awaitable<Answered> get_demand(Call& call) {
 awaitable<Answered> get_scaler_metric(Call& call) {
   const auto& query = call.request.query;
   if (auto ok = only_parameters(query, {"pool", "name"}); !ok) co_return ok.error();
-  if (!call.who.operates()) co_return above_tenants(call);
+  if (auto ok = above_tenants(call); !ok) co_return ok.error();
   const auto pool = text_parameter(query, "pool"), name = text_parameter(query, "name");
   if (name != "hostsWanted" && name != "runnableSlots" && name != "oldestWaitSeconds")
     co_return fail(Code::badValue, "there is no such figure", "name",

@@ -59,11 +59,7 @@ awaitable<Answered> get_host(Call& call);
 awaitable<Answered> drain_host(Call& call);
 awaitable<Answered> resume_host(Call& call);
 
-// scaler.cpp: a fleet that sizes itself
-awaitable<Answered> get_scaler(Call& call);
-awaitable<Answered> take_scaler_lease(Call& call);
-awaitable<Answered> list_decisions(Call& call);
-awaitable<Answered> list_machines(Call& call);
+// pools.cpp: a fleet that sizes itself, for operators
 awaitable<Answered> list_pools(Call& call);
 awaitable<Answered> get_pool(Call& call);
 awaitable<Answered> put_pool(Call& call);
@@ -71,6 +67,15 @@ awaitable<Answered> delete_pool(Call& call);
 awaitable<Answered> pause_pool(Call& call);
 awaitable<Answered> resume_pool(Call& call);
 awaitable<Answered> scale_pool(Call& call);
+
+// scaler.cpp: to look at it
+awaitable<Answered> get_scaler(Call& call);
+awaitable<Answered> list_decisions(Call& call);
+awaitable<Answered> list_machines(Call& call);
+awaitable<Answered> list_load(Call& call);
+
+// scaling.cpp: for the scaler
+awaitable<Answered> take_scaler_lease(Call& call);
 awaitable<Answered> get_pool_book(Call& call);
 awaitable<Answered> record_scaling(Call& call);
 awaitable<Answered> post_join_token(Call& call);

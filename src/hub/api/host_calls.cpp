@@ -169,6 +169,12 @@ wire::LeaseGrant grant_shape(const Api& api, const engine::Granted& granted) {
   grant.ttlMs = granted.lease.ttl;
   grant.attempt = granted.lease.attempt;
   grant.job = wire::job_json(granted.job, api.batch_names.find(spec.batch).value_or(std::string()));
+  // To its host a job asks for what it gets.
+  if (const auto memory = model::memory_of(granted.job); memory > spec.requirements.memory) {
+    auto& needs = grant.job.as_object()["requires"];
+    if (!needs.is_object()) needs.emplace_object();
+    needs.get_object()["memory"] = memory;
+  }
   grant.timeoutMs = spec.timeout;
   if (!spec.package.empty())
     grant.package = wire::PackageRef{
@@ -260,6 +266,7 @@ Result<engine::Completion> completion(wire::FinishedItem&& item, const std::stri
   }
   if (item.exit) done.exit = model::Exit{item.exit->code, item.exit->signal};
   done.cause = item.cause;
+  done.memory_limit = std::max<std::int64_t>(0, item.memoryLimit.value_or(0));
   if (item.usage) done.usage = model::Usage{item.usage->cpuSeconds, item.usage->maxRssBytes};
   done.error = std::string(utf8_prefix(item.error, kErrorBytesMax));
   read_given_back(done);

@@ -60,6 +60,14 @@ awaitable<Result<engine::Snapshot::Host>> find_here(Call& call) {
 awaitable<Answered> set_mode(Call& call, model::HostMode mode) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
   const auto found = co_await find_here(call);
+  // A drain outlives its host, so that one that is away can be resumed, too.
+  if (!found && found.error().code == Code::notFound && mode == model::HostMode::run && call.who.operates()) {
+    const engine::SetHostMode verb{call.capture("id"), mode};
+    const auto away = co_await ask_engine(call, verb);
+    if (!away) co_return away.error();
+    note(call, "host resumed", {{"host", away->host.name}});
+    co_return json_response(202, json::object{{"name", std::string_view(away->host.name)}, {"state", "away"}});
+  }
   if (!found) co_return found.error();
   const auto& host = found->info->host;
   if (!owns_host(call.who, host))

@@ -108,6 +108,29 @@ void add_hosts(Page& page, const engine::Snapshot& fleet, std::int64_t lost_ever
   page.counter("geres_hosts_lost_total", "Times that a host was lost", lost_ever);
 }
 
+// Since the hub's start, and so no series of a pool before its first decision.
+void add_scaler(Page& page, const engine::ScalerFigures& figures) {
+  MetricFamily wanted{"geres_scaler_wanted", "Hosts wanted of a pool, as decided last", MetricType::Gauge, {}};
+  MetricFamily actual{
+      "geres_scaler_actual", "Hosts of a pool that there were then, or that came", MetricType::Gauge, {}};
+  MetricFamily decisions{"geres_scaler_decisions_total", "Decisions, by outcome", MetricType::Counter, {}};
+  MetricFamily failures{
+      "geres_scaler_provider_failures_total", "Calls that a provider refused, or that failed", MetricType::Counter, {}};
+  MetricFamily boot{
+      "geres_scaler_boot_seconds", "From a machine's order until its host joined", MetricType::Histogram, {}};
+  figures.each_pool([&](const std::string& pool, const engine::ScalerFigures::OfPool& of) {
+    if (!of.decisions.empty()) {
+      Page::add(wanted, {{"pool", pool}}, double(of.wanted));
+      Page::add(actual, {{"pool", pool}}, double(of.actual));
+    }
+    for (const auto& [outcome, n] : of.decisions)
+      Page::add(decisions, {{"pool", pool}, {"outcome", outcome}}, double(n));
+    for (const auto& [why, n] : of.failures) Page::add(failures, {{"pool", pool}, {"why", why}}, double(n));
+    Page::add(boot, {{"pool", pool}}, of.boot);
+  });
+  for (auto* family : {&wanted, &actual, &decisions, &failures, &boot}) page.put(std::move(*family));
+}
+
 void add_readiness(Page& page, const Readiness::Now& now) {
   page.gauge("geres_takes_jobs", "1: jobs are taken; 0: GET /readyz says why not", now.takes_jobs ? 1 : 0);
   MetricFamily free{
@@ -281,6 +304,7 @@ std::string Metrics::text(const Now& now) const {
     add_engine(page, *now.stats);
     add_outcomes(page, now.stats->outcomes);
     if (now.fleet) add_hosts(page, *now.fleet, now.hosts_lost);
+    add_scaler(page, now.stats->scaler);
     add_readiness(page, now.readiness);
     add_event_lag(page, now.webhooks, now.publisher);
     if (now.webhooks != nullptr) add_webhooks(page, *now.webhooks);

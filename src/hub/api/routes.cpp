@@ -70,6 +70,7 @@ constexpr std::array kRoutes{
   Route{post,    "/v1/scaler/lease",                       Needs::operator_, take_scaler_lease},
   Route{get,     "/v1/scaler/decisions",                   Needs::operator_, list_decisions},
   Route{get,     "/v1/scaler/machines",                    Needs::operator_, list_machines},
+  Route{get,     "/v1/scaler/load",                        Needs::operator_, list_load},
   Route{get,     "/v1/scaler/demand",                      Needs::operator_, get_demand},
   Route{get,     "/v1/scaler/metric",                      Needs::operator_, get_scaler_metric},
   Route{get,     "/v1/scaler/pools",                       Needs::operator_, list_pools},

@@ -10,6 +10,7 @@
 #include "base/duration.h"
 #include "hub/engine/charging.h"
 #include "hub/engine/host_trouble.h"
+#include "hub/engine/memory_retry.h"
 #include "hub/engine/with_jobs.h"
 
 namespace geres::hub::engine {
@@ -82,6 +83,7 @@ Granted Attempts::grant(model::Job job, LaneState& lane, HostState& host) {
   lease.deadline = now_.lease + row.ttl;
   state_.deadlines.emplace(lease.deadline, row.name);
   host.leases.insert(job.id.seq());
+  host.does(lane.work);
   state_.changed(host);
   host.slots_used += needs.slots;
   host.memory_used += needs.memory;
@@ -210,6 +212,18 @@ void Attempts::give_back_slots(LeaseState& lease) {
   out_.leases_gone.push_back(lease.row.name);
 }
 
+// What the next attempt gets, and what to tell of it. Returns the bytes where it gets more.
+std::int64_t Attempts::book_memory(model::Job& job, const LaneState& lane, const Completion& item,
+                                   bool cancel_requested) {
+  auto more = more_memory(state_, lane, item);
+  auto& status = job.status;
+  const bool last = cancel_requested || item.outcome != Outcome::failed || status.failures + 1 >= job.spec.max_attempts;
+  if (more.bytes > 0 && last) return 0;
+  if (!more.sentence.empty()) status.error += (status.error.empty() ? "" : "; ") + more.sentence;
+  if (more.bytes > 0) status.memory = more.bytes;
+  return more.bytes;
+}
+
 void Attempts::end(LeaseState& lease, Outcome outcome, const Completion* item) {
   if (lease.unwritten_progress) {
     lease.job->status.progress = *lease.unwritten_progress;
@@ -227,12 +241,15 @@ void Attempts::end(LeaseState& lease, Outcome outcome, const Completion* item) {
   status.exit = item != nullptr ? item->exit : std::nullopt;
   status.usage = item != nullptr ? item->usage : std::nullopt;
   status.cause = item != nullptr ? item->cause : std::nullopt;
+  const std::int64_t asked = lane.row.key.requirements.memory;
+  const std::int64_t more = item != nullptr ? book_memory(job, lane, *item, cancel_requested) : 0;
 
   store::AttemptRow attempt;
   attempt.job = job.id;
   attempt.lease = lease.row.name;
-  attempt.attempt = {lease.row.attempt, lease.row.host_name, lease.row.granted_at, lease.row.started_at, now_.wall,
-                     outcome,           status.error,        status.exit,          status.usage,         status.cause};
+  attempt.attempt = {
+      lease.row.attempt, lease.row.host_name, lease.row.granted_at, lease.row.started_at, now_.wall, outcome,
+      status.error,      status.exit,         status.usage,         status.cause,         asked};
   store_.changes().attempts.push_back(std::move(attempt));
   book_trouble(job, lease, outcome, item, now_.engine);
   book_health(state_, lease, outcome, item, now_.monotonic);
@@ -244,7 +261,7 @@ void Attempts::end(LeaseState& lease, Outcome outcome, const Completion* item) {
   if (item != nullptr && !unstarted && outcome != Outcome::released) lanes_.learn_duration(lane, took);
   state_.leases.erase(job.id.seq());  // `lease` is gone from here on
 
-  settle_job(job, lane, outcome, cancel_requested, unstarted);
+  settle_job(job, lane, outcome, cancel_requested, unstarted, more);
   if (model::ended(status.state) && item != nullptr) {
     status.result = item->result;
     status.result_truncated = item->result_truncated;
@@ -256,7 +273,8 @@ void Attempts::end(LeaseState& lease, Outcome outcome, const Completion* item) {
 }
 
 // `outcome` has been recorded and the lease is gone; job.status.error says what happened.
-void Attempts::settle_job(model::Job& job, LaneState& lane, Outcome outcome, bool cancel_requested, bool unstarted) {
+void Attempts::settle_job(model::Job& job, LaneState& lane, Outcome outcome, bool cancel_requested, bool unstarted,
+                          std::int64_t more_memory) {
   auto& status = job.status;
   switch (outcome) {
     case Outcome::finished:
@@ -277,7 +295,7 @@ void Attempts::settle_job(model::Job& job, LaneState& lane, Outcome outcome, boo
         return book_.fail_for_good(job, final_reason(outcome, job.spec.max_attempts));
       if (cancel_requested) return book_.cancel(job);
       ++stats_.retried;
-      return book_.retry(job, retry_pause(job.spec.backoff, status.failures, random_));
+      return book_.retry(job, retry_pause(job.spec.backoff, status.failures, random_), more_memory);
     case Outcome::released:
       if (cancel_requested) return book_.cancel(job);
       return unstarted ? settle_unstarted(job) : ready_again(job, lane);

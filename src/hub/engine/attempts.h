@@ -39,7 +39,9 @@ class Attempts {
  private:
   void store_progress(LeaseState& lease);
   void give_back_slots(LeaseState& lease);
-  void settle_job(model::Job& job, LaneState& lane, model::Outcome outcome, bool cancel_requested, bool unstarted);
+  void settle_job(model::Job& job, LaneState& lane, model::Outcome outcome, bool cancel_requested, bool unstarted,
+                  std::int64_t more_memory);
+  std::int64_t book_memory(model::Job& job, const LaneState& lane, const Completion& item, bool cancel_requested);
   void ready_again(model::Job& job, LaneState& lane);
   void settle_unstarted(model::Job& job);
 

@@ -220,10 +220,11 @@ std::vector<Case> cases() {
       {"lane-of-another-kind", "UPDATE lane SET requirements = replace(requirements, 'gpu', 'cpu')", ""},
       {"lane-of-another-kind", "UPDATE lane SET avoid = 'tiny' WHERE no = " + night, ""},
       {"lane-of-another-kind", set("trouble = '{\"avoid\":\"tiny\"}'", "ready"), ""},
+      {"lane-of-another-kind", set("memory = 1125899906842624", "ready"), ""},
       {"priority-differs", "UPDATE ready SET priority = 77 WHERE seq = " + ready, ""},
       {"lane-twice",
        "UPDATE meta SET last_lane = 998; INSERT INTO lane SELECT 998, batch, tenant, type, packaged, requirements,"
-       " avoid, 0, 0 FROM lane WHERE no = " +
+       " avoid, 0, 0, 0 FROM lane WHERE no = " +
            night,
        "'no=998'"},
       {"lane-without-batch", "UPDATE lane SET batch = " + other_id + " WHERE no = " + empty, "'no=' || " + empty},

@@ -9,9 +9,21 @@
 
 namespace geres::hub::engine {
 
-bool Roomier::operator()(const HostState* a, const HostState* b) const {
-  if (a->place.share != b->place.share) return a->place.share > b->place.share;
+bool Earlier::operator()(const HostState* a, const HostState* b) const {
+  if (a->place.rank != b->place.rank) return a->place.rank < b->place.rank;
   return a->row.id < b->row.id;
+}
+
+bool Earlier::operator()(const HostState* a, const PlaceRank& b) const {
+  return a->place.rank < b;
+}
+
+bool is_packed(const State& state, const model::Host& host) {
+  if (host.instance.empty()) return false;
+  const auto found = state.pools.find(host.pool);
+  if (found == state.pools.end()) return false;
+  const auto& [acts, like, provider, policy, limits] = found->second.row.settings;
+  return acts && limits.minimum < limits.maximum && limits.idle_time != model::PoolLimits::kNever;
 }
 
 bool ById::operator()(const HostState* a, const HostState* b) const {
@@ -37,6 +49,8 @@ HostView view_of(const HostState& host, const State& state, const Desk& desk, Mi
   if (view.open) view.free_slots = std::min(view.free_slots, fetch->second.call.slots);
   view.free_memory = host.row.memory - host.memory_used;
   view.running = std::int64_t(host.leases.size());
+  view.packed = is_packed(state, host.row);
+  view.has_done = host.has_done;
   for (const auto seq : host.leases) {
     auto& batch = *state.leases.at(seq).lane->batch;
     const bool first = batch.row.dedicated && !view.dedicated_to;
@@ -64,33 +78,34 @@ void HostBoard::catch_up(const State& state, const Desk& desk, Millis now) {
 void HostBoard::refresh(HostState& host, const State& state, const Desk& desk, Millis now) {
   auto& place = host.place;
   place.touched = false;
-  find_kind(host);
-  set_alive(host, !host.lost);
   set_open(host, false);
+  find_kind(host, is_packed(state, host.row));
+  set_alive(host, !host.lost);
   if (host.health.state() != model::Health::well)
     unwell_.insert(&host);
   else
     unwell_.erase(&host);
   place.view = view_of(host, state, desk, now, LaneBoard::number);
   place.room = room_of(place.view);
-  place.share = double(place.room.free_slots) / std::max(1, host.row.slots);
   const auto& view = place.view;
+  place.rank = place_rank(view.packed, place.room.free_slots, host.row.slots);
   if (!view.open || !view.well || view.free_slots <= 0) return;
   set_open(host, true);
   lanes_.has_room(host);
 }
 
-HostBoard::Key HostBoard::key_of(const model::Host& host) {
-  return {host.tenants, host.types, host.labels, host.packages, host.slots, host.memory, host.mode};
+HostBoard::Key HostBoard::key_of(const model::Host& host, bool packed) {
+  return {host.tenants, host.types, host.labels, host.packages, host.slots, host.memory, host.mode, packed};
 }
 
-void HostBoard::find_kind(HostState& host) {
+void HostBoard::find_kind(HostState& host, bool packed) {
   auto& place = host.place;
   // Of a host's row only the mode changes.
-  if (place.kind != nullptr && place.kind->like.mode == host.row.mode) return;
+  if (place.kind != nullptr && place.kind->like.mode == host.row.mode && place.kind->packed == packed) return;
   leave_kind(host);
-  const auto [found, added] = kinds_.try_emplace(key_of(host.row));
+  const auto [found, added] = kinds_.try_emplace(key_of(host.row, packed));
   place.kind = &found->second;
+  place.kind->packed = packed;
   place.kind->hosts.insert(&host);
   if (!added) return;
   place.kind->like = host.row;
@@ -106,7 +121,7 @@ void HostBoard::leave_kind(HostState& host) {
   kind.hosts.erase(&host);
   if (!kind.hosts.empty()) return;
   lanes_.kind_removed(kind);
-  kinds_.erase(key_of(kind.like));
+  kinds_.erase(key_of(kind.like, kind.packed));
 }
 
 void HostBoard::set_alive(HostState& host, bool alive) {
@@ -118,10 +133,18 @@ void HostBoard::set_alive(HostState& host, bool alive) {
 
 void HostBoard::set_open(HostState& host, bool open) {
   if (std::exchange(host.place.open, open) == open) return;
-  if (open)
-    host.place.kind->open.insert(&host);
-  else
-    host.place.kind->open.erase(&host);
+  auto& kind = *host.place.kind;
+  open ? static_cast<void>(kind.open.insert(&host)) : static_cast<void>(kind.open.erase(&host));
+  for (const auto work : host.place.view.has_done) {
+    if (work == 0) break;
+    if (open) {
+      kind.have_done[work].insert(&host);
+      continue;
+    }
+    const auto others = kind.have_done.find(work);
+    others->second.erase(&host);
+    if (others->second.empty()) kind.have_done.erase(others);
+  }
   open ? ++open_ : --open_;
 }
 
@@ -129,7 +152,7 @@ void HostBoard::occupy(HostState& host, const Claim& claim) {
   auto& place = host.place;
   set_open(host, false);
   engine::occupy(claim, place.room);
-  place.share = double(place.room.free_slots) / std::max(1, host.row.slots);
+  place.rank = place_rank(place.view.packed, place.room.free_slots, host.row.slots);
   set_open(host, place.room.free_slots > 0 && !place.view.on_trial);
   touch(host);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hosts as the scheduler sees them, by kind: hosts of one kind are alike to every lane but for what they do just now,
-// so which kinds a lane fits is found once. In each kind the open hosts stand by free share (rule 9 of scheduler.h).
+// so which kinds a lane fits is found once. In each kind the open hosts stand in the order of rule 9 of scheduler.h.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -23,9 +24,12 @@ struct HostState;
 struct State;
 class LaneBoard;
 
-struct Roomier {
+struct Earlier {  // rule 9, but for what they have done
+  using is_transparent = void;
   bool operator()(const HostState* a, const HostState* b) const;
+  bool operator()(const HostState* a, const PlaceRank& b) const;
 };
+using HostOrder = std::set<HostState*, Earlier>;
 struct ById {
   bool operator()(const HostState* a, const HostState* b) const;
 };
@@ -33,7 +37,9 @@ struct ById {
 struct HostKind {
   model::Host like;  // one of them
   std::set<HostState*, ById> hosts;
-  std::set<HostState*, Roomier> open;
+  bool packed = false;
+  HostOrder open;
+  std::unordered_map<Work, HostOrder> have_done;  // of those that are open
   std::size_t alive = 0;
 };
 
@@ -41,8 +47,8 @@ struct HostKind {
 struct HostPlace {
   HostKind* kind = nullptr;
   HostView view;
-  Room room;         // less what the pass that runs has granted
-  double share = 0;  // of its slots: free
+  Room room;  // less what the pass that runs has granted
+  PlaceRank rank;
   bool alive = false;
   bool open = false;  // in HostKind::open
   bool touched = false;
@@ -64,10 +70,10 @@ class HostBoard {
 
  private:
   using Key = std::tuple<std::optional<std::vector<std::string>>, std::optional<std::vector<std::string>>,
-                         std::map<std::string, std::string>, bool, int, std::int64_t, model::HostMode>;
-  static Key key_of(const model::Host& host);
+                         std::map<std::string, std::string>, bool, int, std::int64_t, model::HostMode, bool>;
+  static Key key_of(const model::Host& host, bool packed);
   void refresh(HostState& host, const State& state, const Desk& desk, Millis now);
-  void find_kind(HostState& host);
+  void find_kind(HostState& host, bool packed);
   void leave_kind(HostState& host);
   void set_alive(HostState& host, bool alive);
   void set_open(HostState& host, bool open);
@@ -78,6 +84,9 @@ class HostBoard {
   std::unordered_set<HostState*> unwell_;  // they change as time goes by
   std::size_t open_ = 0;
 };
+
+// A machine of a pool that may become smaller: its jobs are packed, so that others become empty.
+bool is_packed(const State& state, const model::Host& host);
 
 // A host as schedule() and why() see it. `number`: by which a batch is known.
 HostView view_of(const HostState& host, const State& state, const Desk& desk, Millis now,

@@ -90,7 +90,7 @@ class Pass {
     auto& lane = *best.lane;
     const auto claim = claim_of(lane, *line.needs);
     if (line.placeless_in != number_) {
-      if (auto* host = roomiest(claim, *line.needs)) return grant(lane, line, claim, *host);
+      if (auto* host = find_place(claim, *line.needs)) return grant(lane, line, claim, *host);
       line.placeless_in = number_;
     }
     const bool holds = hold(lane, line, claim);
@@ -108,27 +108,52 @@ class Pass {
   Claim claim_of(const LaneState& lane, LaneNeeds& needs) const {
     if (needs.needs.avoid != nullptr && std::exchange(needs.avoids_in, number_) != number_)
       needs.avoids = another_fits(state_, lane, *needs.needs.avoid, now_.monotonic);
-    return {&lane.row.key, needs.needs.dedicated, needs.avoids ? needs.needs.avoid : nullptr};
+    return {&lane.row.key, needs.needs.dedicated, needs.avoids ? needs.needs.avoid : nullptr, lane.work};
   }
 
-  HostState* roomiest(const Claim& claim, const LaneNeeds& needs) const {
-    HostState* best = nullptr;
-    bool best_owned = false;
+  HostState* find_place(const Claim& claim, const LaneNeeds& needs) const {
+    Found best{claim};
     for (const auto* kind : needs.fits) {
-      for (auto* host : kind->open) {
-        const auto& room = host->place.room;
-        if (room.free_slots < claim.key->requirements.slots) break;  // the others have no more
-        const bool owned = claim.owns(room);
-        if (best != nullptr && (owned != best_owned ? best_owned : !Roomier{}(host, best))) {
-          if (!claim.dedicated) break;
-          continue;
-        }
-        if (hurdle(claim, host->row, room) != Hurdle::none) continue;
-        best = host;
-        best_owned = owned;
-      }
+      look(kind->open, *kind, best);
+      if (const auto done = kind->have_done.find(claim.work); done != kind->have_done.end())
+        look(done->second, *kind, best);
     }
-    return best;
+    return best.host;
+  }
+
+  struct Found {  // the best so far
+    const Claim& claim;
+    HostState* host = nullptr;
+    bool owned = false, done = false;
+
+    bool better(HostState* other, bool other_owned, bool other_done) const {
+      if (host == nullptr || owned != other_owned) return host == nullptr || other_owned;
+      if (host->place.rank != other->place.rank) return other->place.rank < host->place.rank;
+      return done != other_done ? other_done : ById{}(other, host);
+    }
+  };
+
+  // The first that has room: those after it come later by rule 9, too, or are looked at among those that have done such
+  // work. A dedicated batch looks for its own hosts, wherever they stand.
+  void look(const HostOrder& hosts, const HostKind& kind, Found& best) const {
+    const auto& claim = best.claim;
+    const int slots = claim.key->requirements.slots;
+    auto at = kind.packed ? hosts.lower_bound(place_rank(true, slots, kind.like.slots)) : hosts.begin();
+    for (; at != hosts.end(); ++at) {
+      auto* host = *at;
+      const auto& room = host->place.room;
+      if (!kind.packed && room.free_slots < slots) return;  // the others have no more
+      const bool owned = claim.owns(room), done = has_done(host->place.view.has_done, claim.work);
+      if (!best.better(host, owned, done)) {
+        if (!claim.dedicated) return;
+        continue;
+      }
+      if (hurdle(claim, host->row, room) != Hurdle::none) continue;
+      best.host = host;
+      best.owned = owned;
+      best.done = done;
+      if (!claim.dedicated) return;
+    }
   }
 
   LaneLine* grant(LaneState& lane, LaneLine& line, const Claim& claim, HostState& host) {

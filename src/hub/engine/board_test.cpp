@@ -73,6 +73,7 @@ class EngineBoard : public EngineTest, public testing::WithParamInterface<int> {
     if (percent(30)) wanted.host.labels = {{"gpu", "yes"}};
     if (percent(20)) wanted.host.types = {{"Work"}};
     if (percent(20)) wanted.host.tenants = {{tenant()}};
+    if (percent(40)) wanted.host.pool = "p" + std::to_string(draw(2)), wanted.host.instance = wanted.host.name;
     if (!hosts_.empty() && percent(10)) {
       const auto old = draw(hosts_.size());
       wanted.replaces = hosts_[old].id;
@@ -139,8 +140,19 @@ class EngineBoard : public EngineTest, public testing::WithParamInterface<int> {
     post(PutTenant{tenant(), wanted});
   }
 
+  // One that may shrink, or may not any more, or has gone.
+  void change_pool() {
+    model::Pool pool;
+    pool.name = "p" + std::to_string(draw(2));
+    pool.settings.limits.minimum = percent(30) ? pool.settings.limits.maximum : 0;
+    pool.settings.acts = percent(90);
+    if (percent(80)) return post(PutPool{pool, {}});
+    post(DeletePool{pool.name, {}, percent(50)});
+  }
+
   void step() {
-    const auto drawn = draw(100);
+    const auto drawn = draw(102);
+    if (drawn >= 100) return change_pool();
     if (drawn < 30) return submit_some();
     if (drawn < 34) return join_one();
     if (drawn < 38) return settings();

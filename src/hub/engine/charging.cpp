@@ -61,6 +61,11 @@ Millis expected_duration(const LaneState& lane, Millis guess) {
   return known.ends > 0 ? std::max<Millis>(1, std::llround(known.ms)) : guess;
 }
 
+Millis expected_p90(const LaneState& lane, Millis guess) {
+  const auto& known = lane.row.duration.ends > 0 ? lane.row.duration : lane.tenant->duration;
+  return std::max<Millis>(expected_duration(lane, guess), std::llround(known.p90_ms));
+}
+
 void charge_lease(State& state, LeaseState& lease, Millis now, Millis guess) {
   lease.charge = lease.lane->tenant->account.begin(lease.lane->row.key.requirements.slots,
                                                    expected_duration(*lease.lane, guess), now);

@@ -11,6 +11,7 @@ namespace geres::hub::engine {
 // How long a job of this lane will hold its slots: as long as others of the lane did, else of its tenant, else the
 // guess.
 Millis expected_duration(const LaneState& lane, Millis guess);
+Millis expected_p90(const LaneState& lane, Millis guess);  // nine in ten take no longer
 
 void charge_lease(State& state, LeaseState& lease, Millis now, Millis guess);
 void settle_charge(LeaseState& lease, Millis now);

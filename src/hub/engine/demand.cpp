@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/engine/demand.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "base/duration.h"
 #include "hub/engine/placement.h"
 
 namespace geres::hub::engine {
@@ -11,16 +16,6 @@ namespace geres::hub::engine {
 namespace {
 
 constexpr std::size_t kGrantsMax = 1'000'000;
-
-model::Host host_like(const model::PoolTemplate& like) {
-  model::Host host;
-  host.slots = like.slots;
-  host.memory = like.memory;
-  host.labels = like.labels;
-  host.types = like.types;
-  host.tenants = like.tenants;
-  return host;
-}
 
 HostView empty_one(const model::Host& like) {
   HostView view;
@@ -101,15 +96,35 @@ std::string_view what_holds(const Rest& rest, const LaneView& lane) {
   return "maximum";
 }
 
-void look_at_running(const Snapshot& fleet, const std::string& pool, Millis now, Demand& demand, double& seen) {
+// How long jobs take: the mean over those of this pool, each taken for one of its lane.
+class Durations {
+ public:
+  void add(Millis mean, Millis p90, store::LaneNo lane, std::int64_t ends) {
+    ++jobs_;
+    mean_ += double(mean);
+    p90_ += double(p90);
+    ends_[lane] = ends;
+  }
+  void tell(Demand& demand) const {
+    if (jobs_ == 0) return;
+    demand.mean_duration = Millis(mean_ / jobs_);
+    demand.p90_duration = Millis(p90_ / jobs_);
+    for (const auto& [lane, ends] : ends_) demand.ends += ends;
+  }
+
+ private:
+  double jobs_ = 0, mean_ = 0, p90_ = 0;
+  std::map<store::LaneNo, std::int64_t> ends_;
+};
+
+void look_at_running(const Snapshot& fleet, const std::string& pool, Millis now, Demand& demand, Durations& durations) {
   std::vector<Millis> rests;
   for (const auto& host : fleet.hosts) {
     if (host.info->host.pool != pool) continue;
     demand.running.slots += host.info->slots_busy;
     for (const auto& lease : host.info->leases) {
       rests.push_back(std::max<Millis>(0, lease.granted_at + lease.expected - now));
-      demand.mean_duration += lease.expected;
-      ++seen;
+      durations.add(lease.expected, lease.expected_p90, lease.lane, lease.ends);
     }
   }
   demand.running.jobs = std::int64_t(rests.size());
@@ -128,7 +143,34 @@ bool fits_no_pool(const store::LaneKey& lane, std::span<const model::Pool> pools
                       [&](const auto& pool) { return bar(lane, host_like(pool.settings.like)) == Bar::none; });
 }
 
-Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, const std::string& name, Millis now) {
+std::string why_no_pool(const store::LaneKey& lane, std::span<const model::Pool> pools) {
+  const auto& need = lane.requirements;
+  std::set<Bar> bars;
+  int slots = 0;
+  std::int64_t memory = 0;
+  for (const auto& pool : pools) {
+    const auto like = host_like(pool.settings.like);
+    bars.insert(bar(lane, like));
+    slots = std::max(slots, like.slots);
+    memory = std::max(memory, like.memory);
+  }
+  std::vector<std::string> parts;
+  if (need.slots > 1 || bars.contains(Bar::slots))
+    parts.push_back(fmt::format("{} slots{}", need.slots,
+                                bars.contains(Bar::slots) ? fmt::format(" (the largest has {})", slots) : ""));
+  if (need.memory > 0)
+    parts.push_back(
+        fmt::format("{} of memory{}", format_size(need.memory),
+                    bars.contains(Bar::memory) ? fmt::format(" (the largest has {})", format_size(memory)) : ""));
+  for (const auto& [label, value] : need.labels) parts.push_back(fmt::format("label {}={}", label, value));
+  if (bars.contains(Bar::tenant)) parts.push_back(fmt::format("a host that serves tenant {}", lane.tenant));
+  if (bars.contains(Bar::type) || bars.contains(Bar::packages))
+    parts.push_back(fmt::format("a host that runs type {}{}", lane.type, lane.packaged ? "" : " without a package"));
+  return fmt::format("no pool's template fits: needs {}", fmt::join(parts, ", "));
+}
+
+Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, const std::string& name, Millis now,
+                 std::span<const store::DueJobs> due) {
   std::vector<const model::Pool*> order;
   for (const auto& pool : pools) order.push_back(&pool);
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
@@ -138,7 +180,7 @@ Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, cons
   Demand demand;
   Rest rest(fleet);
   rest.take(rest.plan(fleet.host_views));  // those that are there and open
-  double seen = 0;
+  Durations durations;
   for (const auto* pool : order) {
     const auto like = host_like(pool->settings.like);
     const bool own = pool->name == name;
@@ -153,8 +195,7 @@ Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, cons
         used.insert(grant.host);
         if (rest.batches[lane.batch].dedicated) dedicated[lane.batch].insert(grant.host);
         demand.oldest_wait = std::max(demand.oldest_wait, now - Millis(std::uint64_t(lane.head.seq) >> 16));
-        demand.mean_duration += lane.expected;
-        ++seen;
+        durations.add(lane.expected, lane.expected_p90, fleet.lanes[grant.lane].no, lane.ends);
       }
       demand.runnable.hosts = std::int64_t(used.size());
       for (const auto& [batch, hosts] : dedicated)
@@ -166,8 +207,20 @@ Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, cons
       if (lane.ready > 0 && bar(*lane.key, like) == Bar::none)
         demand.held[std::string(what_holds(rest, lane))] += lane.ready;
   }
-  look_at_running(fleet, name, now, demand, seen);
-  if (seen > 0) demand.mean_duration = Millis(double(demand.mean_duration) / seen);
+  look_at_running(fleet, name, now, demand, durations);
+  durations.tell(demand);
+  for (const auto& jobs : due) {
+    const auto first = std::find_if(order.begin(), order.end(), [&](const auto* pool) {
+      return bar(jobs.key, host_like(pool->settings.like)) == Bar::none;
+    });
+    if (first == order.end() || (*first)->name != name) continue;
+    demand.due_in_1m += jobs.near;
+    demand.due_in_5m += jobs.far;
+  }
+  if (const auto coming = fleet.arrivals.find(name); coming != fleet.arrivals.end()) {
+    demand.arrivals_1m = coming->second.in_1m;
+    demand.arrivals_10m = coming->second.in_10m;
+  }
   for (const auto& lane : rest.lanes) {
     const auto there = [&](const HostView& host) { return host.alive && bar(*lane.key, *host.host) == Bar::none; };
     if (lane.ready > 0 && fits_no_pool(*lane.key, pools) &&

@@ -31,7 +31,11 @@ struct Demand {
     std::int64_t jobs = 0, slots = 0;
     Millis rest_mean = 0, rest_p90 = 0;  // until they end, if they take as long as others like them
   } running;
-  Millis mean_duration = 0;  // of the jobs that wait for this pool or run in it, as far as is known of others like them
+  // Of the jobs that wait for this pool or run in it, as far as is known of others like them, and of how many.
+  Millis mean_duration = 0, p90_duration = 0;
+  std::int64_t ends = 0;
+  std::int64_t due_in_1m = 0, due_in_5m = 0;  // scheduled jobs that would count for this pool
+  double arrivals_1m = 0, arrivals_10m = 0;   // a second
   struct Dedicated {
     std::string batch;
     std::int64_t hosts = 0;
@@ -40,9 +44,13 @@ struct Demand {
 };
 
 // `pools`: all there are. `name`: one of them.
-Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, const std::string& name, Millis now);
+// `due`: of Reads::due_soon, a minute and five minutes from now.
+Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, const std::string& name, Millis now,
+                 std::span<const store::DueJobs> due = {});
 
 // No pool's template fits what waits in this lane.
 bool fits_no_pool(const store::LaneKey& lane, std::span<const model::Pool> pools);
+// What no template has, in words; for a lane that fits none.
+std::string why_no_pool(const store::LaneKey& lane, std::span<const model::Pool> pools);
 
 }  // namespace geres::hub::engine

@@ -125,6 +125,89 @@ TEST_F(EngineDemand, WhatRuns) {
   EXPECT_EQ(some.running.rest_p90, options.duration_guess - 20'000);
 }
 
+TEST_F(EngineDemand, HowLongJobsTakeOutlivesARestart) {
+  auto host = [&] {
+    RegisterHost wanted;
+    wanted.host.name = "h";
+    wanted.host.slots = 1;
+    Slot<model::Host> joined;
+    engine->ask(wanted, joined.answer());
+    tick();
+    return TestHost{joined.value().id, "h"};
+  }();
+  // Nine of ten take 2 s, one takes 20 s.
+  for (int i = 0; i < 200; ++i) {
+    submit(job());
+    const auto leases = fetch(host).leases;
+    ASSERT_EQ(leases.size(), 1u);
+    start(host, leases[0].lease.name);
+    clock.advance(i % 10 == 9 ? 20'000 : 2'000);
+    finish(host, leases[0].lease.name);
+  }
+  submit(job());
+  for (const bool again : {false, true}) {
+    if (again) restart();
+    const auto some = demand({pool("cpu", 1)});
+    EXPECT_NEAR(double(some.mean_duration), 3'800, 800);
+    EXPECT_GE(some.p90_duration, some.mean_duration);
+    EXPECT_LE(some.p90_duration, 21'000);
+    EXPECT_GE(some.ends, again ? 128 : 200) << "kept each time that there are twice as many";
+  }
+}
+
+TEST_F(EngineDemand, WhatIsDueSoonCountsForThePoolThatItFits) {
+  std::vector<store::DueJobs> due(2);
+  due[0] = {{{}, "acme", "Work", true, {}, {}}, 2, 3};
+  due[1] = {{{}, "acme", "Work", true, {1, 0, {{"gpu", "yes"}}}, {}}, 5, 5};
+  auto gpu = pool("gpu", 1);
+  gpu.settings.like.labels = {{"gpu", "yes"}};
+  const std::vector<model::Pool> both{pool("cpu", 4), gpu};
+  const auto cpu_demand = demand_of(*snapshot(), both, "cpu", clock.wall(), due);
+  EXPECT_EQ(std::pair(cpu_demand.due_in_1m, cpu_demand.due_in_5m), std::pair(std::int64_t(2), std::int64_t(3)));
+  EXPECT_EQ(demand_of(*snapshot(), both, "gpu", clock.wall(), due).due_in_1m, 5);
+}
+
+TEST_F(EngineDemand, WhySaysThatNoPoolFits) {
+  auto special = job();
+  special.spec.requirements = {8, 64ll << 30, {{"gpu", "yes"}}};
+  const auto id = submit(special);
+  EXPECT_NE(why(id).reasons.at(0).code, "noPool") << "there is none";
+  Slot<model::Pool> slot;
+  engine->ask(PutPool{pool("cpu", 4), {}}, slot.answer());
+  tick();
+  EXPECT_EQ(why(id).reasons.at(0).code, "noPool");
+  EXPECT_EQ(why(id).summary.rfind("no pool's template fits: needs 8 slots", 0), 0u) << why(id).summary;
+  EXPECT_NE(why(id).summary.find("64 GiB of memory, label gpu=yes"), std::string::npos) << why(id).summary;
+  auto fits = pool("large", 8);
+  fits.settings.like.labels = {{"gpu", "yes"}};
+  Slot<model::Pool> large;
+  engine->ask(PutPool{fits, {}}, large.answer());
+  tick();
+  for (const auto& reason : why(id).reasons) EXPECT_NE(reason.code, "noPool");
+}
+
+TEST_F(EngineDemand, AHostThatIsThereNeedsNoPool) {
+  Slot<model::Pool> slot;
+  auto other = pool("cpu", 4);
+  other.settings.like.types = {{"Other"}};
+  engine->ask(PutPool{other, {}}, slot.answer());
+  const auto id = submit(job());
+  join("h");
+  for (const auto& reason : why(id).reasons) EXPECT_NE(reason.code, "noPool");
+}
+
+TEST(Arrivals, AreCountedOverTheTimeThatTheHubWasThere) {
+  Arrivals arrivals;
+  EXPECT_EQ(arrivals.per_second(6, 5'000), 0);
+  for (int second = 0; second < 30; ++second) arrivals.add(2, 100'000 + second * 1'000);
+  EXPECT_NEAR(arrivals.per_second(6, 130'000), 2, 0.1);
+  EXPECT_NEAR(arrivals.per_second(60, 130'000), 2, 0.1);
+  EXPECT_NEAR(arrivals.per_second(60, 400'000), 0.2, 0.02);
+  EXPECT_EQ(arrivals.per_second(6, 400'000), 0);
+  arrivals.add(1, 2'000'000);
+  EXPECT_NEAR(arrivals.per_second(60, 2'000'000), 1.0 / 600, 1e-4) << "what was before is forgotten";
+}
+
 TEST_F(EngineDemand, ADedicatedBatchNeedsHostsOfItsOwn) {
   batch("alone", 500, "acme", 0, true);
   submit_many(3, "alone");

@@ -257,6 +257,7 @@ void Engine::finish(Tick& tick, std::deque<std::unique_ptr<Command>>& commands) 
 void Engine::publish(Tick& tick) {
   auto& out = tick.round.out;
   stats_.outcomes.add(out.observed);
+  stats_.scaler.add(out.scaler_seen);
   if (const auto& news = tick.round.store.registry_news(); registry_sink_ && !news.empty()) registry_sink_(news);
   if (event_sink_ && !out.events.empty()) event_sink_(std::move(out.events));
   if (webhook_sink_ && !out.webhook_news.empty()) webhook_sink_(std::move(out.webhook_news));

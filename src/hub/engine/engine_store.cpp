@@ -35,12 +35,19 @@ void Engine::load() {
   }
   auto before = std::exchange(state_, load_state(store_, now(), work.ids));
   // What was seen of hosts stands in no row, and is as true as before.
-  if (before)
+  if (before) {
     for (auto& [id, host] : state_->hosts)
       if (const auto known = before->hosts.find(id); known != before->hosts.end()) {
         host.health = known->second.health;
         host.last_took = known->second.last_took;
+        host.has_done = known->second.has_done;
       }
+    for (auto& [name, pool] : state_->pools)
+      if (const auto known = before->pools.find(name); known != before->pools.end()) {
+        pool.arrivals = known->second.arrivals;
+        pool.arrived = known->second.arrived;
+      }
+  }
   open_accounts(*state_, before.get(), now().monotonic, options_.duration_guess);
   work.loaded = true;
   work.stale = false;

@@ -58,6 +58,9 @@ Views Granting::views() {
     if (!lane.row.key.avoid.empty() && another_fits(state_, lane, lane.row.key.avoid, now_.monotonic))
       view.avoid = &lane.row.key.avoid;
     view.starving = starves(lane, now_.monotonic);
+    view.work = lane.work;
+    view.expected_p90 = expected_p90(lane, options_.duration_guess);
+    view.ends = lane.row.duration.ends;
     views.lanes.push_back(view);
   }
   for (auto& [id, host] : state_.hosts) {
@@ -246,6 +249,10 @@ SnapshotPtr Granting::snapshot() {
     views.hosts[i].host = &host.shown->host;
     made->hosts.push_back({host.shown, host.last_seen_wall});
   }
+  made->engine_clock = now_.engine;
+  for (const auto& [name, pool] : state_.pools)
+    made->arrivals[name] = {pool.arrivals.per_second(6, now_.monotonic),
+                            pool.arrivals.per_second(Arrivals::kPieces, now_.monotonic)};
   made->tenants = std::move(views.tenants);
   made->batches = std::move(views.batches);
   made->lane_views = std::move(views.lanes);

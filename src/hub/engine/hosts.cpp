@@ -64,6 +64,7 @@ void Hosts::forget(Uuid id) {
   const auto found = state_.hosts.find(id);
   if (found == state_.hosts.end()) return;
   const auto& row = found->second.row;
+  if (!row.instance.empty() && is_retired(row)) forget_drain({row.name, row.tenants});  // that machine never comes back
   if (const auto named = state_.host_names.find({row.name, row.tenants});
       named != state_.host_names.end() && named->second == id)
     state_.host_names.erase(named);
@@ -110,6 +111,13 @@ Result<model::Host> Hosts::join(const RegisterHost& wanted) {
   host.row.joined_at = now_.wall;
   host.last_seen = host.last_took = now_.monotonic;
   host.last_seen_wall = host.idle_since = now_.wall;
+  if (const auto drained = state_.host_drains.find({host.row.name, host.row.tenants});
+      drained != state_.host_drains.end()) {
+    host.row.mode_reason =
+        fmt::format("an operator drained it at {}, before it came back", format_time(drained->second));
+    host.row.mode = HostMode::drain;
+    host.row.mode_by = model::ModeBy::operator_;
+  }
   machines_.joined(host.row);
   store_.changes().hosts.push_back(host.row);
   emit_host(EventType::host_joined, host);
@@ -132,8 +140,9 @@ HostInfo host_info(const State& state, const HostState& host, const Now& now, Mi
   }
   for (const auto seq : host.leases) {
     const auto& lease = state.leases.at(seq);
-    info.leases.push_back(
-        {lease.row.job, lease.lane->row.key.tenant, lease.row.granted_at, expected_duration(*lease.lane, guess)});
+    info.leases.push_back({lease.row.job, lease.lane->row.key.tenant, lease.row.granted_at,
+                           expected_duration(*lease.lane, guess), expected_p90(*lease.lane, guess), lease.lane->row.no,
+                           lease.lane->row.duration.ends});
   }
   if (host.leases.empty()) info.idle_since = host.idle_since;
   std::sort(info.leases.begin(), info.leases.end(), [](const auto& a, const auto& b) { return a.job < b.job; });
@@ -152,13 +161,46 @@ Result<HostInfo> Hosts::set_mode(const std::string& text, HostMode mode) {
     if (ids.size() > 1) return many_hosts(text, ids);
     if (!ids.empty()) found = state_.hosts.find(ids[0]);
   }
-  if (found == state_.hosts.end()) return no_host(text);
+  if (found == state_.hosts.end()) {
+    if (mode == HostMode::run)
+      if (auto away = resume_absent(text)) return std::move(*away);
+    return no_host(text);
+  }
   auto& host = found->second;
   if (is_retired(host.row))
     return fail(Code::conflict, fmt::format("the machine of host '{}' is being removed", host.row.name), {},
                 "it takes no jobs any more; another machine is ordered if one is wanted");
+  const State::HostName name(host.row.name, host.row.tenants);
+  if (mode == HostMode::drain) keep_drain(name);
+  if (mode == HostMode::run) forget_drain(name);
   set_mode(host, mode, model::ModeBy::operator_, {});
   return host_info(state_, host, now_, options_.duration_guess);
+}
+
+void Hosts::keep_drain(const State::HostName& name) {
+  if (!state_.host_drains.try_emplace(name, now_.wall).second) return;
+  store_.changes().host_drains.push_back({name.first, name.second, now_.wall});
+}
+
+void Hosts::forget_drain(const State::HostName& name) {
+  if (state_.host_drains.erase(name) == 0) return;
+  store_.flush();  // of what is written and removed in one go the removal comes first
+  store_.changes().host_drains_removed.push_back({name.first, name.second, 0});
+}
+
+// One that was drained and is away: it comes back as any other.
+std::optional<HostInfo> Hosts::resume_absent(const std::string& name) {
+  const auto first = state_.host_drains.lower_bound({name, std::nullopt});
+  if (first == state_.host_drains.end() || first->first.first != name) return std::nullopt;
+  HostInfo info;
+  info.host.name = name;
+  info.host.tenants = first->first.second;
+  info.alive = false;
+  while (true) {
+    const auto next = state_.host_drains.lower_bound({name, std::nullopt});
+    if (next == state_.host_drains.end() || next->first.first != name) return info;
+    forget_drain(State::HostName(next->first));
+  }
 }
 
 void Hosts::set_mode(HostState& host, HostMode mode, model::ModeBy by, const std::string& reason) {

@@ -33,6 +33,9 @@ class Hosts {
  private:
   void emit_host(store::EventType type, const HostState& host);
   void forget(Uuid id);
+  void keep_drain(const State::HostName& name);
+  void forget_drain(const State::HostName& name);
+  std::optional<HostInfo> resume_absent(const std::string& name);
 
   State& state_;
   Desk& desk_;

@@ -8,6 +8,7 @@
 
 #include "base/duration.h"
 #include "base/log.h"
+#include "hub/engine/pool_load.h"
 #include "hub/store/with_jobs.h"
 
 namespace geres::hub::engine {
@@ -136,6 +137,7 @@ model::Job JobBook::insert(const model::JobSpec& spec, LaneState& lane, std::opt
   } else {
     status.ready_at = now_.wall;
     make_ready(job, lane);
+    note_arrival(state_, lane, now_.monotonic);
   }
   auto& batch = *lane.batch;
   count(batch, spec.tenant, status.state, +1);
@@ -188,6 +190,7 @@ void JobBook::delay(model::Job& job, Millis until) {
 void JobBook::make_due(model::Job& job, LaneState& lane) {
   move(job, Trigger::due);
   make_ready(job, lane);
+  if (job.status.attempt == 0) note_arrival(state_, lane, now_.monotonic);
   events_.emit(EventType::job_ready, job);
 }
 
@@ -212,9 +215,15 @@ void JobBook::expire_queued(model::Job& job) {
 
 Result<LaneState*> JobBook::lane_of(model::Job& job) {
   auto where = lanes_.lane(store::lane_key(job));
-  if (where || job.status.trouble.avoid.empty()) return where;
-  job.status.trouble.avoid.clear();
-  return lanes_.lane(store::lane_key(job));
+  if (!where && !job.status.trouble.avoid.empty()) {
+    job.status.trouble.avoid.clear();
+    where = lanes_.lane(store::lane_key(job));
+  }
+  if (!where && job.status.memory > 0) {
+    job.status.memory = 0;
+    where = lanes_.lane(store::lane_key(job));
+  }
+  return where;
 }
 
 // ---- jobs at work ---------------------------------------------------------------------------------------------------
@@ -243,11 +252,11 @@ void JobBook::requeue(model::Job& job, LaneState& lane) {
   events_.emit(EventType::job_ready, job);
 }
 
-void JobBook::retry(model::Job& job, Millis pause) {
+void JobBook::retry(model::Job& job, Millis pause, std::int64_t more_memory) {
   move(job, Trigger::retry);
   job.status.due_at = now_.wall + pause;
   make_scheduled({job.id.seq(), now_.engine + pause, false, pause});
-  events_.emit(EventType::job_retrying, job, store::Retrying{*job.status.due_at, last_failure(job)});
+  events_.emit(EventType::job_retrying, job, store::Retrying{*job.status.due_at, last_failure(job), more_memory});
 }
 
 void JobBook::finish(model::Job& job) {

@@ -41,14 +41,14 @@ class JobBook {
   void cancel_waiting(model::Job& job, const CancelWhat& what);
   void expire_queued(model::Job& job);
 
-  // Its lane. Where there is no room for one more lane the job avoids nobody.
+  // Its lane. Where there is no room for one more lane the job avoids nobody, and then asks for what it did at first.
   Result<LaneState*> lane_of(model::Job& job);
 
   // ---- jobs at work
   void grant(model::Job& job, const HostState& host);
   void start(model::Job& job);
   void requeue(model::Job& job, LaneState& lane);
-  void retry(model::Job& job, Millis pause);
+  void retry(model::Job& job, Millis pause, std::int64_t more_memory = 0);
   void finish(model::Job& job);
   void fail_for_good(model::Job& job, model::Reason reason);
   void cancel(model::Job& job);

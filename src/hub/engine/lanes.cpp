@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace geres::hub::engine {
@@ -52,6 +53,7 @@ Result<LaneState*> Lanes::lane(const store::LaneKey& key) {
   lane.tenant = &owner;
   lane.batch = &state_.batches.at(key.batch);
   lane.idle_since = now_.monotonic;
+  lane.work = work_of(key);
   ++owner.lanes;
   state_.lanes_by_no[lane.row.no] = &lane;
   store_.changes().lanes.push_back(lane.row);
@@ -87,12 +89,13 @@ void Lanes::lost(LaneState& lane, const store::ReadyRow& row) {
   if (lane.ready == 0 || lane.head == row) lane.head.reset();
 }
 
-// The mean is written when it has changed enough to matter.
+// Written when the mean has changed enough to matter, and each time that twice as many are known of.
 void Lanes::learn_duration(LaneState& lane, Millis took) {
   auto& known = lane.row.duration;
   known.add(took);
   lane.tenant->duration.add(took);
-  if (known.ends > 1 && std::abs(known.ms - lane.duration_written) <= lane.duration_written / 10) return;
+  const bool twice_as_many = std::has_single_bit(std::uint64_t(known.ends));
+  if (!twice_as_many && std::abs(known.ms - lane.duration_written) <= lane.duration_written / 10) return;
   lane.duration_written = known.ms;
   store_.changes().lane_durations.push_back({lane.row.no, known});
 }

@@ -69,6 +69,7 @@ void load_lanes(State& state, store::Image& image, const Now& now) {
     lane.head = row.head;
     if (row.one_priority) lane.one_priority = row.head->priority;
     lane.idle_since = now.monotonic;
+    lane.work = work_of(lane.row.key);
     lane.busy = lane.ready > 0;
     lane.tenant = &state.tenants[lane.row.key.tenant];
     lane.tenant->row.name = lane.row.key.tenant;
@@ -88,6 +89,10 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
     if (row.tenants) std::sort(row.tenants->begin(), row.tenants->end());
     state.host_names[{row.name, row.tenants}] = row.id;
     host.row = std::move(row);
+  }
+  for (auto& drain : image.host_drains) {
+    if (drain.tenants) std::sort(drain.tenants->begin(), drain.tenants->end());
+    state.host_drains[{drain.name, drain.tenants}] = drain.at;
   }
   for (auto& [id, host] : state.hosts) {
     host.idle_since = now.wall;
@@ -111,6 +116,7 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
     state.deadlines.emplace(lease.deadline, lease.row.name);
     if (const auto host = state.hosts.find(lease.row.host); host != state.hosts.end()) {
       host->second.leases.insert(seq);
+      host->second.does(lease.lane->work);
       host->second.slots_used += slots;
       host->second.memory_used += lease.lane->row.key.requirements.memory;
       // The newest answer may not have arrived: a repeat of its fetch gets it again.
@@ -124,11 +130,13 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
   }
 }
 
-void load_pools(State& state, store::Image& image, const Now& now) {
+void load_pools(State& state, store::Image& image, store::Store& store, const Now& now) {
   for (auto& row : image.pools) {
     const auto name = row.name;
     state.pools[name].row = std::move(row);
   }
+  for (auto& [name, pool] : state.pools)
+    if (const auto last = store.last_decision(name)) pool.trouble.note(last->outcome, last->times);
   for (auto& row : image.machines) state.machines.emplace(State::MachineKey(row.pool, row.instance), std::move(row));
   for (const auto& row : image.intents)
     if (const auto pool = state.pools.find(row.pool); pool != state.pools.end())
@@ -152,7 +160,7 @@ std::unique_ptr<State> load_state(store::Store& store, const Now& now, IdSource&
   load_catalogue(*state, image);
   load_lanes(*state, image, now);
   load_hosts(*state, image, now);
-  load_pools(*state, image, now);
+  load_pools(*state, image, store, now);
   for (auto& [name, tenant] : state->tenants) state->board.touch(tenant);
   for (auto& [id, batch] : state->batches) state->board.touch(batch);
   for (auto& [id, host] : state->hosts) state->board.touch(host);

@@ -24,7 +24,13 @@ void Machines::joined(model::Host& host) {
 // One that nobody has told of yet: its order was not answered, or its pool is new.
 void Machines::ready(const Key& key, std::optional<store::MachineRow> row) {
   if (row && row->state == model::MachineState::ready) return;
-  if (!row) row = store::MachineRow{key.first, key.second, ordered, {}, {}, now_.wall, {}, {}, {}};
+  if (!row)
+    row = store::MachineRow{key.first, key.second, ordered, {}, {}, now_.wall, {}, {}, {}};
+  else if (!row->ready_at)  // else it was asleep, or its host comes back
+    out_.scaler_seen.push_back({.what = ScalerSeen::What::booted,
+                                .pool = key.first,
+                                .word = {},
+                                .seconds = double(now_.wall - row->ordered_at) / 1'000});
   row->state = model::MachineState::ready;
   row->ready_at = now_.wall;
   row->reason.clear();

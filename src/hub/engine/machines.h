@@ -15,7 +15,7 @@ class Machines {
  public:
   using Key = State::MachineKey;
 
-  explicit Machines(Round& round) : state_(round.state), store_(round.store), now_(round.now) {}
+  explicit Machines(Round& round) : state_(round.state), store_(round.store), now_(round.now), out_(round.out) {}
 
   // Then the machine is ready; a host of one that is being removed stops.
   void joined(model::Host& host);
@@ -32,6 +32,7 @@ class Machines {
   State& state_;
   BufferedStore& store_;
   const Now& now_;
+  Outbox& out_;
 };
 
 }  // namespace geres::hub::engine

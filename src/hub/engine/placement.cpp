@@ -68,6 +68,16 @@ Bar bar(const store::LaneKey& lane, const model::Host& host) {
   return Bar::none;
 }
 
+model::Host host_like(const model::PoolTemplate& like) {
+  model::Host host;
+  host.slots = like.slots;
+  host.memory = like.memory;
+  host.labels = like.labels;
+  host.types = like.types;
+  host.tenants = like.tenants;
+  return host;
+}
+
 bool Needs::operator==(const Needs& other) const {
   return tenant_matters == other.tenant_matters && key->type == other.key->type &&
          key->packaged == other.key->packaged && dedicated == other.dedicated && flag == other.flag &&
@@ -103,6 +113,22 @@ Hurdle hurdle(const Claim& claim, const model::Host& host, const Room& room) {
   if (room.free_slots < claim.key->requirements.slots) return Hurdle::slots_busy;
   if (!enough_memory(*claim.key, host, room.free_memory)) return Hurdle::memory_busy;
   return Hurdle::none;
+}
+
+PlaceRank place_rank(bool packed, int free_slots, int slots) {
+  const double share = double(free_slots) / std::max(1, slots);
+  return {packed, packed ? share : -share};
+}
+
+bool has_done(const RecentWork& done, Work work) {
+  return work != 0 && std::find(done.begin(), done.end(), work) != done.end();
+}
+
+Work work_of(const store::LaneKey& lane) {
+  if (!lane.packaged) return 0;
+  const auto mixed =
+      (std::hash<std::string>{}(lane.tenant) * 0x9E3779B97F4A7C15u) ^ std::hash<std::string>{}(lane.type);
+  return std::max<Work>(1, Work(mixed ^ (mixed >> 32)));
 }
 
 void occupy(const Claim& claim, Room& room) {

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "hub/engine/scheduler.h"
+#include "model/pool.h"
 
 namespace geres::hub::engine {
 
@@ -15,6 +16,9 @@ namespace geres::hub::engine {
 enum class Bar { none, tenant, packages, type, labels, slots, memory, draining };
 
 Bar bar(const store::LaneKey& lane, const model::Host& host);
+
+// A host as a pool would make it.
+model::Host host_like(const model::PoolTemplate& like);
 
 // Is `name` one of `names`, between which there are spaces?
 bool is_among(std::string_view name, std::string_view names);
@@ -36,6 +40,7 @@ struct Claim {
   const store::LaneKey* key = nullptr;
   std::optional<Index> dedicated;
   const std::string* avoid = nullptr;
+  Work work = 0;
 
   bool avoids(const model::Host& host) const { return avoid != nullptr && is_among(host.name, *avoid); }
   bool owns(const Room& room) const { return room.running > 0 && dedicated && room.dedicated_to == dedicated; }
@@ -60,6 +65,17 @@ struct NeedsHash {
 enum class Hurdle { none, avoided, dedicated, held, slots_busy, memory_busy };
 
 Hurdle hurdle(const Claim& claim, const model::Host& host, const Room& room);
+
+// Rule 9 of scheduler.h, but for what the host has done and for the list: the lesser goes first. Never changes its mind
+// about two hosts as long as neither's free slots do.
+struct PlaceRank {
+  bool packed = false;
+  double share = 0;  // free, of its slots; negative where the largest goes first
+  auto operator<=>(const PlaceRank&) const = default;
+};
+PlaceRank place_rank(bool packed, int free_slots, int slots);
+
+bool has_done(const RecentWork& done, Work work);
 
 // Takes one job's needs out of a room.
 void occupy(const Claim& claim, Room& room);

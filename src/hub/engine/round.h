@@ -43,6 +43,7 @@ struct Outbox {
   std::vector<std::pair<Uuid, LeaseInfo>> leases_added;
   std::vector<Uuid> leases_gone;
   std::vector<Observed> observed;
+  std::vector<ScalerSeen> scaler_seen;
 };
 
 struct Round {

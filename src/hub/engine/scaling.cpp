@@ -8,12 +8,17 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
+#include "base/json.h"
+#include "hub/engine/pool_load.h"
+
 namespace geres::hub::engine {
 
 using model::HostMode;
 using model::MachineState;
 using model::ModeBy;
 using model::ScalerVerb;
+using store::EventType;
 
 namespace {
 
@@ -22,6 +27,31 @@ Error no_pool(const std::string& name) {
 }
 
 constexpr Millis kNoEnd = 7'258'118'400'000;  // in the year 2200
+
+std::string why_of(const store::IntentRow& intent) {
+  const auto refusal = intent.refusal.empty() ? Result<json::value>(json::value()) : json::parse(intent.refusal);
+  if (refusal && refusal->is_object())
+    if (const auto* why = refusal->get_object().if_contains("why"); why != nullptr && why->is_string())
+      return std::string(utf8_prefix(why->get_string(), 40));
+  return "unknown";
+}
+
+// A hook that marks machines is told for which pool it works. One that cannot would list those of both.
+bool share_machines(const model::PoolPart& a, const model::PoolPart& b) {
+  if (a.name != "command" || b.name != "command") return false;
+  const auto x = json::parse(a.settings), y = json::parse(b.settings);
+  if (!x || !y || !x->is_object() || !y->is_object()) return false;
+  const auto unmarked = [](const json::object& settings) {
+    const auto* marks = settings.if_contains("marks");
+    return marks != nullptr && marks->is_bool() && !marks->get_bool();
+  };
+  const auto same = [&](std::string_view member) {
+    const auto* left = x->get_object().if_contains(member);
+    const auto* right = y->get_object().if_contains(member);
+    return (left != nullptr ? *left : json::value()) == (right != nullptr ? *right : json::value());
+  };
+  return (unmarked(x->get_object()) || unmarked(y->get_object())) && same("command") && same("env");
+}
 
 bool takes_away(ScalerVerb verb) {
   return verb == ScalerVerb::remove || verb == ScalerVerb::sleep;
@@ -44,10 +74,23 @@ Result<PoolState*> Scaling::find_pool(const std::string& name, std::optional<std
 model::Pool Scaling::put(PoolState& pool) {
   ++pool.row.version;
   store_.changes().pools.push_back(pool.row);
+  pool_changed(pool.row.name);
   return pool.row;
 }
 
+// Whether they are packed depends on it, and which jobs count for it.
+void Scaling::pool_changed(const std::string& pool) {
+  pools_changed(state_);
+  for (auto& [id, host] : state_.hosts)
+    if (host.row.pool == pool) state_.board.touch(host);
+}
+
 Result<model::Pool> Scaling::put_pool(model::Pool wanted, std::optional<std::int64_t> version) {
+  for (const auto& [name, other] : state_.pools)
+    if (name != wanted.name && share_machines(other.row.settings.provider, wanted.settings.provider))
+      return fail(Code::conflict,
+                  fmt::format("pool '{}' has the same provider, and neither tells its machines from the other's", name),
+                  "/provider", "another command or environment, or a hook that marks its machines");
   const bool there = state_.pools.contains(wanted.name);
   if (there || version) {
     const auto found = find_pool(wanted.name, version);
@@ -92,6 +135,7 @@ bool Scaling::remove_if_empty(const std::string& name) {
   const auto pool = state_.pools.find(name);
   if (!pool->second.row.removing || has_machines(name) || !pool->second.open_intents.empty()) return false;
   store_.changes().pools_removed.push_back(name);
+  pool_changed(name);
   state_.pools.erase(pool);
   return true;
 }
@@ -159,7 +203,7 @@ Result<Recorded> Scaling::record(const RecordScaling& news) {
   for (const auto& intent : news.intents) take_in(**pool, intent);
   for (const auto& machine : news.machines)
     if (!take_in(news.pool, machine)) recorded.withheld.push_back(machine.instance);
-  if (news.decision) recorded.decision = take_in(news.pool, *news.decision);
+  if (news.decision) recorded.decision = take_in(**pool, *news.decision);
   remove_if_empty(news.pool);
   return recorded;
 }
@@ -198,6 +242,9 @@ void Scaling::take_in(PoolState& pool, store::IntentRow intent) {
       }
     }
   }
+  if (intent.state == model::IntentState::refused || intent.state == model::IntentState::failed)
+    out_.scaler_seen.push_back(
+        {.what = ScalerSeen::What::provider_failed, .pool = pool.row.name, .word = why_of(intent)});
   if (model::is_open(intent.state))
     pool.open_intents.insert(intent.request);
   else
@@ -270,10 +317,10 @@ bool Scaling::is_gone(const Machines::Key& key) {
   return true;
 }
 
-std::int64_t Scaling::take_in(const std::string& pool, store::DecisionRow decision) {
-  decision.pool = pool;
+std::int64_t Scaling::take_in(PoolState& pool, store::DecisionRow decision) {
+  decision.pool = pool.row.name;
   decision.at = decision.last_at = now_.wall;
-  const auto last = store_.read().last_decision(pool);
+  const auto last = store_.read().last_decision(pool.row.name);
   const auto same = [](const store::DecisionRow& a, const store::DecisionRow& b) {
     return std::tie(a.policy, a.raw, a.wanted, a.actual, a.reason, a.outcome) ==
            std::tie(b.policy, b.raw, b.wanted, b.actual, b.reason, b.outcome);
@@ -286,9 +333,25 @@ std::int64_t Scaling::take_in(const std::string& pool, store::DecisionRow decisi
     decision.id = ++state_.last_decision;
     decision.times = 1;
   }
+  tell(pool, decision);
   const auto id = decision.id;
   store_.changes().decisions.push_back(std::move(decision));
   return id;
+}
+
+// What was changed, and when trouble begins and ends: a policy's is told when it lasts.
+void Scaling::tell(PoolState& pool, const store::DecisionRow& decision) {
+  const store::ScalerEvent event{pool.row.name, decision.wanted, decision.actual, decision.reason, decision.outcome};
+  if (!decision.changes.empty()) events_.emit(EventType::scaler_decided, {}, "", event);
+  const bool was_failing = pool.is_failing();
+  pool.trouble.note(decision.outcome);
+  if (pool.is_failing() != was_failing)
+    events_.emit(was_failing ? EventType::scaler_recovered : EventType::scaler_failed, {}, "", event);
+  out_.scaler_seen.push_back({.what = ScalerSeen::What::decided,
+                              .pool = pool.row.name,
+                              .word = decision.outcome,
+                              .wanted = decision.wanted,
+                              .actual = decision.actual});
 }
 
 // ---- hosts ----------------------------------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ namespace geres::hub::engine {
 
 class Scaling {
  public:
-  Scaling(Round& round, Hosts& hosts, Machines& machines, Catalogue& catalogue)
+  Scaling(Round& round, EventLog& events, Hosts& hosts, Machines& machines, Catalogue& catalogue)
       : state_(round.state),
         store_(round.store),
         options_(round.options),
         now_(round.now),
+        out_(round.out),
+        events_(events),
         hosts_(hosts),
         machines_(machines),
         catalogue_(catalogue) {}
@@ -38,6 +40,7 @@ class Scaling {
  private:
   Result<PoolState*> find_pool(const std::string& name, std::optional<std::int64_t> version);
   model::Pool put(PoolState& pool);
+  void pool_changed(const std::string& pool);
   bool has_machines(const std::string& pool) const;
   bool remove_if_empty(const std::string& name);  // one that is being removed
 
@@ -47,12 +50,15 @@ class Scaling {
   void retire_machine(const Machines::Key& key);
   bool take_in(const std::string& pool, store::MachineRow news);
   bool is_gone(const Machines::Key& key);
-  std::int64_t take_in(const std::string& pool, store::DecisionRow decision);
+  std::int64_t take_in(PoolState& pool, store::DecisionRow decision);
+  void tell(PoolState& pool, const store::DecisionRow& decision);
 
   State& state_;
   BufferedStore& store_;
   const Options& options_;
   const Now& now_;
+  Outbox& out_;
+  EventLog& events_;
   Hosts& hosts_;
   Machines& machines_;
   Catalogue& catalogue_;

@@ -399,5 +399,169 @@ TEST_F(EngineScaling, WhatWasDecidedLongAgoIsForgotten) {
   EXPECT_EQ(store->reads().decisions({}, 0, 10).size(), 1u);
 }
 
+// ---- what it says
+
+TEST_F(EngineScaling, ChangesAndTheBeginAndEndOfTroubleAreEvents) {
+  const auto decide = [&](const std::string& outcome, const std::string& changes = "") {
+    store::DecisionRow decision;
+    decision.input = "{}";
+    decision.wanted = 3;
+    decision.actual = 1;
+    decision.outcome = outcome;
+    decision.changes = changes;
+    events.clear();
+    record({}, {}, decision).value();
+    std::vector<store::EventType> told;
+    for (const auto& event : events)
+      if (store::about_pool(event.type)) told.push_back(event.type);
+    return told;
+  };
+  using enum store::EventType;
+  using Types = std::vector<store::EventType>;
+  EXPECT_EQ(decide("ok"), Types());
+  EXPECT_EQ(decide("ok", R"({"order":2})"), Types{scaler_decided});
+  EXPECT_EQ(std::get<store::ScalerEvent>(events.back().data), (store::ScalerEvent{"cpu", 3, 1, "", "ok"}));
+  EXPECT_EQ(store::subject_of(events.back()), "cpu");
+  EXPECT_EQ(decide("providerHeld"), Types{scaler_failed});
+  EXPECT_EQ(decide("providerHeld"), Types()) << "once";
+  restart();
+  EXPECT_EQ(decide("providerHeld"), Types()) << "also over a restart";
+  EXPECT_EQ(decide("ok"), Types{scaler_recovered});
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(decide("policyFailed"), Types()) << i;
+  restart();
+  EXPECT_EQ(decide("policyFailed"), Types{scaler_failed}) << "the fifth in a row";
+  EXPECT_EQ(decide("observed"), Types{scaler_recovered});
+}
+
+TEST_F(EngineScaling, FiguresOfThePool) {
+  record({order("r", 2)}, {told("m1", MachineState::ordered, "r")});
+  pass(30'000);
+  join_machine("h1", "m1");
+  auto refused = order("r2", 1, IntentState::refused);
+  refused.refusal = R"({"why":"quota","text":"no"})";
+  record({refused});
+  record({refused});
+  store::DecisionRow decision;
+  decision.input = "{}";
+  decision.outcome = "ok";
+  decision.wanted = 4;
+  record({}, {}, decision);
+  int pools = 0;
+  engine->stats().scaler.each_pool([&](const std::string& pool, const ScalerFigures::OfPool& of) {
+    ++pools;
+    EXPECT_EQ(pool, "cpu");
+    EXPECT_EQ(of.wanted, 4);
+    EXPECT_EQ(of.decisions, (std::map<std::string, std::int64_t>{{"ok", 1}}));
+    EXPECT_EQ(of.failures, (std::map<std::string, std::int64_t>{{"quota", 1}}));
+    EXPECT_EQ(of.boot.cumulative().back(), 1);
+    EXPECT_NEAR(of.boot.sum(), 30, 1);
+  });
+  EXPECT_EQ(pools, 1);
+}
+
+TEST_F(EngineScaling, LoadIsSampledWhenItChanges) {
+  const auto samples = [&] { return store->reads().load_samples("cpu", 0, clock.wall() + 1, 100); };
+  pass(60'000);
+  EXPECT_EQ(samples().size(), 1u) << "a fleet at rest costs no sync";
+  for (int i = 0; i < 3; ++i) submit(job());
+  pass(11'000);
+  auto newest = samples().back();
+  EXPECT_EQ(std::tuple(newest.ready, newest.ready_slots, newest.arrived), std::tuple(3, 3, 3));
+  auto host = join_machine("h1", "m1");
+  fetch(host, 2);
+  for (int i = 0; i < 5; ++i) pass(4'000), beat(host);
+  newest = samples().back();
+  EXPECT_EQ(std::tuple(newest.ready, newest.running, newest.running_slots, newest.arrived, newest.hosts),
+            std::tuple(1, 2, 2, 0, 1));
+}
+
+// ---- who is packed
+
+TEST_F(EngineScaling, AMachineThatMayGoIsFilledBeforeTheNext) {
+  std::vector<TestHost> hosts;
+  for (const auto* name : {"h1", "h2", "h3"}) hosts.push_back(join_machine(name, name));
+  std::vector<Slot<FetchAnswer>> slots(3);
+  for (std::size_t i = 0; i < 3; ++i) open_fetch(hosts[i], 2, slots[i]);
+  tick();
+  const auto busy = [&] {
+    std::multiset<int> used;
+    for (const auto& host : hosts) used.insert(engine->state().hosts.at(host.id).slots_used);
+    return used;
+  };
+  submit_all({job(), job()});
+  EXPECT_EQ(busy(), (std::multiset<int>{0, 0, 2})) << "both on one";
+}
+
+TEST_F(EngineScaling, OtherHostsShareTheWork) {
+  auto fixed = pool_named("cpu");
+  fixed.settings.limits.minimum = fixed.settings.limits.maximum = 3;
+  ask(PutPool{fixed, {}}).value();
+  std::vector<TestHost> hosts;
+  for (const auto* name : {"h1", "h2", "h3"}) hosts.push_back(join_machine(name, name));
+  std::vector<Slot<FetchAnswer>> slots(3);
+  for (std::size_t i = 0; i < 3; ++i) open_fetch(hosts[i], 2, slots[i]);
+  tick();
+  submit_all({job(), job()});
+  std::multiset<int> used;
+  for (const auto& host : hosts) used.insert(engine->state().hosts.at(host.id).slots_used);
+  EXPECT_EQ(used, (std::multiset<int>{0, 1, 1})) << "a pool that cannot shrink gains nothing by it";
+}
+
+TEST_F(EngineScaling, AHostThatHasDoneSuchWorkComesFirstAmongEquals) {
+  auto first = join("a"), second = join("b");
+  push("other");
+  submit(job("Work", "other"));
+  ASSERT_EQ(fetch(second).leases.size(), 1u);
+  finish(second, second.running.at(0));
+  Slot<FetchAnswer> one, two;
+  open_fetch(first, 4, one);
+  open_fetch(second, 4, two);
+  tick();
+  submit(job("Work", "other"));
+  EXPECT_EQ(engine->state().hosts.at(second.id).slots_used, 1) << "its package is there";
+  submit(job());
+  EXPECT_EQ(engine->state().hosts.at(first.id).slots_used, 1) << "but an emptier one goes before it";
+}
+
+// ---- what an operator drains
+
+TEST_F(EngineScaling, AnOperatorsDrainOutlivesItsHost) {
+  auto host = join("w1");
+  ask(SetHostMode{"w1", HostMode::drain}).value();
+  ReportCall bye;
+  bye.leaving = true;
+  send(host, bye);
+  ASSERT_FALSE(engine->state().hosts.contains(host.id));
+  restart();
+  host = join("w1");
+  EXPECT_EQ(row_of(host).mode, HostMode::drain);
+  EXPECT_EQ(row_of(host).mode_by, ModeBy::operator_);
+  EXPECT_EQ(row_of(join("w2")).mode, HostMode::run);
+  ask(SetHostMode{"w1", HostMode::run}).value();
+  host = join("w1", 4, {}, host.id);
+  EXPECT_EQ(row_of(host).mode, HostMode::run) << "resumed is resumed";
+}
+
+TEST_F(EngineScaling, AHostThatIsAwayCanBeResumed) {
+  auto host = join("w1");
+  ask(SetHostMode{"w1", HostMode::drain}).value();
+  ReportCall bye;
+  bye.leaving = true;
+  send(host, bye);
+  const auto info = ask(SetHostMode{"w1", HostMode::run}).value();
+  EXPECT_FALSE(info.alive);
+  EXPECT_EQ(info.host.mode, HostMode::run);
+  EXPECT_EQ(ask(SetHostMode{"w1", HostMode::run}).error(), Code::notFound) << "nothing is known of it any more";
+  restart();
+  EXPECT_EQ(row_of(join("w1")).mode, HostMode::run);
+}
+
+TEST_F(EngineScaling, AScalersDrainDoesNotOutliveItsHost) {
+  auto host = join_machine("h1", "m1");
+  move(host, HostMode::drain).value();
+  host = join_machine("h1", "m1", "cpu", host.id);
+  EXPECT_EQ(row_of(host).mode, HostMode::run);
+}
+
 }  // namespace
 }  // namespace geres::hub::engine

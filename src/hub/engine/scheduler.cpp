@@ -9,7 +9,9 @@
 //   heap
 //                 by head when its turn comes, because a head changes as its lane is served
 //   hopeless      needs that found no place and nothing to hold; other lanes with these needs are not even tried
-//   open          open hosts by free share, kept sorted, so that the first that fits is the one of rule 9
+//   open          open hosts in the order of rule 9, kept sorted, so that the first that fits is its host, but for
+//   equals
+//                 that have done such work
 #include "hub/engine/scheduler.h"
 
 #include <algorithm>
@@ -50,11 +52,9 @@ struct Served {  // a tenant while grants are made
   SlotTime slot_time = 0;
 };
 
-struct Roomier {  // rule 9
-  const double* shares;
-  bool operator()(std::uint32_t a, std::uint32_t b) const {
-    return shares[a] != shares[b] ? shares[a] > shares[b] : a < b;
-  }
+struct Earlier {  // rule 9
+  const PlaceRank* ranks;
+  bool operator()(std::uint32_t a, std::uint32_t b) const { return ranks[a] != ranks[b] ? ranks[a] < ranks[b] : a < b; }
 };
 
 struct Turn {  // a tenant's lanes of one rank
@@ -94,13 +94,13 @@ class Pass {
     }
     if (open_.empty()) return false;
     rooms_.reserve(hosts_.size());
-    shares_.reserve(hosts_.size());
+    ranks_.reserve(hosts_.size());
     for (std::size_t i = 0; i < hosts_.size(); ++i) {
       rooms_.push_back(room_of(hosts_[i]));
-      shares_.push_back(free_share(i));
+      ranks_.push_back(host_rank(i));
       tenant_matters_ |= hosts_[i].host->tenants.has_value();
     }
-    std::sort(open_.begin(), open_.end(), Roomier{shares_.data()});
+    std::sort(open_.begin(), open_.end(), Earlier{ranks_.data()});
     return true;
   }
 
@@ -198,7 +198,7 @@ class Pass {
     bool starving = lane.starving && candidate.granted == 0;
     Needs needs{lane.key, claim.dedicated, tenant_matters_, starving, lane.avoid};
     if (!hopeless_.empty() && hopeless_.contains(needs)) return false;
-    if (auto found = roomiest(claim)) {
+    if (auto found = find_place(claim)) {
       grant(candidate, lane, claim, *found);
       return true;
     }
@@ -209,21 +209,28 @@ class Pass {
   }
 
   Claim claim_of(const LaneView& lane) const {
-    return {lane.key, batches_[lane.batch].dedicated ? std::optional(lane.batch) : std::nullopt, lane.avoid};
+    return {lane.key, batches_[lane.batch].dedicated ? std::optional(lane.batch) : std::nullopt, lane.avoid, lane.work};
   }
 
   // Position in open_ of the host that rule 9 names.
-  std::optional<std::size_t> roomiest(const Claim& claim) const {
-    std::optional<std::size_t> empty;
+  std::optional<std::size_t> find_place(const Claim& claim) const {
+    std::optional<std::size_t> best;
+    bool best_owned = false, best_done = false;
     for (std::size_t i = 0; i < open_.size(); ++i) {
       const Room& room = rooms_[open_[i]];
-      const model::Host& host = *hosts_[open_[i]].host;
-      if (empty && !claim.owns(room)) continue;
-      if (hurdle(claim, host, room) != Hurdle::none || bar(*claim.key, host) != Bar::none) continue;
-      if (!claim.dedicated || claim.owns(room)) return i;
-      empty = i;
+      const HostView& host = hosts_[open_[i]];
+      const bool owned = claim.owns(room), done = has_done(host.has_done, claim.work);
+      const bool equal = best && ranks_[open_[i]] == ranks_[open_[*best]];
+      if (best && !(owned && !best_owned) && !(owned == best_owned && equal && done && !best_done)) {
+        if (!claim.dedicated && !equal) break;
+        continue;
+      }
+      if (hurdle(claim, *host.host, room) != Hurdle::none || bar(*claim.key, *host.host) != Bar::none) continue;
+      best = i;
+      best_owned = owned;
+      best_done = done;
     }
-    return empty;
+    return best;
   }
 
   void grant(Candidate& candidate, const LaneView& lane, const Claim& claim, std::size_t position) {
@@ -245,15 +252,10 @@ class Pass {
   // Moves a host that was granted to back to where it now belongs in open_.
   void settle(std::size_t position) {
     std::uint32_t host = open_[position];
-    shares_[host] = free_share(host);
-    auto from = open_.begin() + std::ptrdiff_t(position);
-    if (rooms_[host].free_slots <= 0 || hosts_[host].on_trial) {
-      open_.erase(from);
-      return;
-    }
-    auto to = std::lower_bound(from + 1, open_.end(), host, Roomier{shares_.data()});
-    std::move(from + 1, to, from);
-    *(to - 1) = host;
+    open_.erase(open_.begin() + std::ptrdiff_t(position));
+    ranks_[host] = host_rank(host);
+    if (rooms_[host].free_slots <= 0 || hosts_[host].on_trial) return;
+    open_.insert(std::lower_bound(open_.begin(), open_.end(), host, Earlier{ranks_.data()}), host);
   }
 
   // false: there is nothing it may hold.
@@ -295,8 +297,8 @@ class Pass {
     return tenants_[tenant].max_running > 0 && served_[tenant].running >= tenants_[tenant].max_running;
   }
 
-  double free_share(std::size_t host) const {
-    return double(rooms_[host].free_slots) / std::max(1, hosts_[host].host->slots);
+  PlaceRank host_rank(std::size_t host) const {
+    return place_rank(hosts_[host].packed, rooms_[host].free_slots, hosts_[host].host->slots);
   }
 
   std::span<const TenantView> tenants_;
@@ -311,7 +313,7 @@ class Pass {
   std::array<std::byte, 4096> stack_;
   std::pmr::monotonic_buffer_resource memory_{stack_.data(), stack_.size()};
   std::pmr::vector<std::uint32_t> open_{&memory_};
-  std::pmr::vector<double> shares_{&memory_};  // free, of each host
+  std::pmr::vector<PlaceRank> ranks_{&memory_};  // of each host
   bool tenant_matters_ = false;
   std::pmr::unordered_set<Needs, NeedsHash> hopeless_{&memory_};  // neither a place nor a hold for the rest of the call
   std::pmr::vector<Room> rooms_{&memory_};

@@ -17,7 +17,9 @@
 //      lanes after it get nothing there until it fits. It holds a host dedicated to others only where it has no better.
 //   8. A host that is not well gets nothing, one that is tried anew one job. A lane whose jobs a host has given back
 //      or lost avoids that host while another one that is well fits.
-//   9. Among hosts that fit, the one with the largest free share, then the first in the list. A dedicated batch fills
+//   9. Among hosts that fit, those first that stay, the one with the largest free share; then those that may go when
+//      they are not needed (`packed`), the one with the smallest, so that others become empty. Of equals one that has
+//      done such work lately (`has_done`), for it has its package; then the first in the list. A dedicated batch fills
 //      the hosts it has before it takes another.
 //
 // A hold lasts for one call and is found anew by the next, from the views alone: the host nearest to having room is
@@ -27,6 +29,7 @@
 // The same rules explain: why() says what holds one lane back.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <span>
@@ -60,6 +63,11 @@ struct BatchView {
   bool stopped = false;  // paused or cancelled: starts nothing
 };
 
+// What a host has at hand once it has done it: which package, near enough. Two that share a number do no harm. 0: none.
+using Work = std::uint32_t;
+Work work_of(const store::LaneKey& lane);
+using RecentWork = std::array<Work, 8>;  // the newest first
+
 struct LaneView {
   const store::LaneKey* key = nullptr;
   Index tenant = 0;
@@ -69,6 +77,9 @@ struct LaneView {
   store::ReadyRow head;   // valid while ready > 0
   bool starving = false;  // rule 7: the head has waited long, for whatever reason; used only where it finds no place
   const std::string* avoid = nullptr;  // rule 8: names of hosts, a space between
+  Work work = 0;
+  Millis expected_p90 = 1;  // nine in ten take no longer
+  std::int64_t ends = 0;    // how many are known of
 };
 
 // A live host. One whose fetch is open with free slots is an offer; the others matter for why() and for rule 6.
@@ -83,6 +94,8 @@ struct HostView {
   bool has_other_batches = false;     // of the leases here, some are not of `dedicated_to`
   bool well = true;                   // rule 8
   bool on_trial = false;              // likewise
+  bool packed = false;                // rule 9
+  RecentWork has_done{};              // likewise
 };
 
 // The i-th ready row of a lane (0 is the head), as asked for; nullopt when there are fewer.
@@ -122,7 +135,7 @@ Standing standing_of(const TenantView& tenant);
 struct Hindrance {
   std::string code;        // batchPaused batchLimit tenantLimit noHosts labels tenantNotServed typeNotServed packages
                            // slotsTooFew memoryTooFew slotsBusy memoryBusy dedicated held draining hostsUnfit avoided
-                           // priority share queue
+                           // priority share queue; noPool: see demand.h
   std::string message;     // "2 of 3 hosts lack label gpu=a100"
   std::int64_t hosts = 0;  // how many hosts it rules out, where it is about hosts
 };

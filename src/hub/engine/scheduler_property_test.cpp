@@ -110,7 +110,11 @@ class PlainReading {
 
   std::optional<Index> best_host(Index lane) const {
     auto value = [&](Index host) {
-      return std::tuple(owned(lane, host), double(w_.hosts[host].free_slots) / w_.hosts[host].host->slots);
+      const auto& view = w_.hosts[host];
+      const double share = double(view.free_slots) / view.host->slots;
+      const auto& done = view.has_done;
+      const bool at_hand = w_.lanes[lane].work != 0 && std::count(done.begin(), done.end(), w_.lanes[lane].work) > 0;
+      return std::tuple(owned(lane, host), !view.packed, view.packed ? -share : share, at_hand);
     };
     std::optional<Index> best;
     for (Index i = 0; i < w_.hosts.size(); ++i)
@@ -177,6 +181,9 @@ void fill_host(World& world) {
   if (one_in(6)) machine.packages = false;
   if (one_in(8)) machine.mode = model::HostMode::drain;
   if (one_in(10)) world.hosts[i].alive = false;
+  world.hosts[i].packed = one_in(3);
+  for (auto& work : world.hosts[i].has_done)
+    if (one_in(4)) work = work_of({{}, one_in(2) ? "t0" : "t1", one_in(2) ? "A" : "B", true, {}, {}});
 }
 
 World any_world() {

@@ -49,6 +49,7 @@ struct World {
     key.requirements = std::move(requirements);
     Index index = lanes.size();
     lanes.push_back({&key, tenant, batch, 0, 1, {}, false});
+    lanes.back().work = work_of(key);
     rows.emplace_back();
     add(index, jobs);
     return index;

@@ -5,7 +5,9 @@
 // What has not changed is shared from one to the next. Immutable: any thread.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "hub/engine/scheduler.h"
@@ -24,6 +26,11 @@ struct Snapshot {
     std::shared_ptr<const HostInfo> info;  // HostView::host points into it
     Millis last_seen = 0;                  // wall
   };
+  struct Arrivals {  // a second, as far as the hub has been there so long
+    double in_1m = 0, in_10m = 0;
+  };
+  Millis engine_clock = 0;
+  std::map<std::string, Arrivals> arrivals;  // of jobs, by pool
   std::vector<TenantView> tenants;
   std::vector<BatchView> batches;
   std::vector<LaneView> lane_views;  // those in which jobs are ready

@@ -13,6 +13,7 @@
 #include <unordered_set>
 
 #include "hub/engine/account.h"
+#include "hub/engine/arrivals.h"
 #include "hub/engine/board.h"
 #include "hub/engine/host_health.h"
 #include "hub/engine/verbs.h"
@@ -49,6 +50,8 @@ struct BatchState {
   BatchPlace place;
 };
 
+struct PoolState;
+
 struct LaneState {
   store::LaneRow row;
   TenantState* tenant = nullptr;
@@ -63,6 +66,9 @@ struct LaneState {
   bool busy = false;                            // ready jobs or leases: see Lanes::note_use
   Millis idle_since = 0;                        // monotonic
   double duration_written = 0;                  // the mean as it stands in the store
+  Work work = 0;
+  PoolState* pool = nullptr;  // pool_load.h: valid as of that version of the pools
+  std::int64_t pool_as_of = 0;
   LanePlace place;
 };
 
@@ -98,6 +104,7 @@ struct HostState {
   bool lost = false;
   Millis idle_since = 0;  // wall: valid while it has no lease
   HostHealth health;
+  RecentWork has_done{};
   bool just_registered = true;       // not heard of yet
   bool let_a_lease_run_out = false;  // since it was heard of: its open fetch is granted nothing
   std::string fetch_id;              // the newest
@@ -116,6 +123,12 @@ struct HostState {
   };
   std::map<store::Seq, CancelTold> cancels_told;
 
+  void does(Work work) {
+    if (work == 0 || has_done.front() == work) return;
+    const auto known = std::find(has_done.begin(), has_done.end() - 1, work);
+    std::rotate(has_done.begin(), known, known + 1);
+    has_done.front() = work;
+  }
   bool has_fetched(const std::string& id) const {
     return std::find(fetches.begin(), fetches.end(), id) != fetches.end();
   }
@@ -127,9 +140,28 @@ struct HostState {
 
 constexpr Millis kScalerLease = 30'000;
 
+// How the decisions of a pool went lately.
+struct PoolTrouble {
+  static constexpr std::int64_t kPolicyMax = 5;  // in a row: it may only be restarted
+
+  std::int64_t policy = 0;  // decisions in a row in which the policy failed
+  bool provider = false;    // in the newest one the provider was held back by failures or a quota
+
+  void note(const std::string& outcome, std::int64_t times = 1) {
+    policy = outcome == "policyFailed" ? policy + times : 0;
+    provider = outcome == "providerHeld";
+  }
+};
+
 struct PoolState {
   model::Pool row;
   std::set<std::string> open_intents;
+  PoolTrouble trouble;
+  Arrivals arrivals;
+  std::int64_t arrived = 0;   // since the newest load sample …
+  store::LoadSample sampled;  // … which is this one
+
+  bool is_failing() const { return trouble.provider || trouble.policy >= PoolTrouble::kPolicyMax; }
 };
 
 struct State {
@@ -151,6 +183,7 @@ struct State {
   // By name and whose jobs it runs: only hosts of one set of tenants may not have the same name.
   using HostName = std::pair<std::string, std::optional<std::vector<std::string>>>;
   std::map<HostName, Uuid> host_names;
+  std::map<HostName, Millis> host_drains;  // by an operator, since when: also of hosts that are away
   std::map<std::pair<std::string, std::string>, std::vector<model::PackageVersion>> packages;  // oldest first
   std::map<Uuid, store::OperationRow> operations;
   Uuid last_cancel, last_redrive;  // the operation of each kind that had the last turn
@@ -160,6 +193,8 @@ struct State {
   // ---- a fleet that sizes itself
   using MachineKey = std::pair<std::string, std::string>;  // (pool, instance)
   std::map<std::string, PoolState> pools;
+  std::int64_t pools_version = 1;                      // grows with each change
+  Millis next_load_sample = 0;                         // monotonic
   std::map<MachineKey, store::MachineRow> machines;    // those that are not gone
   std::map<MachineKey, std::set<Uuid>> machine_hosts;  // also of machines that nobody knows
   store::ScalerRow scaler;

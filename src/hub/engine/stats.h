@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "hub/engine/outcomes.h"
+#include "hub/engine/scaler_figures.h"
 
 namespace geres::hub::engine {
 
@@ -21,6 +22,7 @@ struct Stats {
   std::atomic<Millis> store_away_at{0};  // monotonic: since when the store does not answer; 0: it does
   Histogram commit_seconds{kShortSeconds}, round_seconds{kShortSeconds};  // of rounds that wrote something
   Outcomes outcomes;
+  ScalerFigures scaler;
 };
 
 }  // namespace geres::hub::engine

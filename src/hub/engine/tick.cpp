@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/engine/tick.h"
 
+#include "hub/engine/pool_load.h"
 #include "hub/engine/with_jobs.h"
 
 namespace geres::hub::engine {
@@ -15,6 +16,7 @@ void Tick::run_steps(bool growing) {
   if (growing) retention.sweep();
   granting.grant();
   fetches.answer();
+  if (growing) sample_load(round);
   round.store.flush();
 }
 

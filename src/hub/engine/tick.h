@@ -41,7 +41,7 @@ struct Tick {
   Hosts hosts{round, events, attempts, machines};
   Fetches fetches{round, hosts};
   Reporting reporting{round, attempts, hosts, fetches};
-  Scaling scaling{round, hosts, machines, catalogue};
+  Scaling scaling{round, events, hosts, machines, catalogue};
   Granting granting{round, lanes, attempts, fetches};
 
   explicit Tick(Round round) : round(std::move(round)) {}

@@ -332,6 +332,7 @@ struct Completion {
   bool result_truncated = false;
   std::optional<model::Exit> exit;
   std::optional<model::Cause> cause;
+  std::int64_t memory_limit = 0;  // outOfMemory: bytes of the limit that it ran into; 0: the machine had no more
   std::optional<model::Usage> usage;
   std::string error;
   GivenBack given_back = GivenBack::in_order;
@@ -374,6 +375,9 @@ struct HostLease {
   std::string tenant;
   Millis granted_at = 0;  // wall
   Millis expected = 0;    // so long jobs like it hold their slots
+  Millis expected_p90 = 0;
+  store::LaneNo lane = 0;  // and so many of its lane are known of
+  std::int64_t ends = 0;
 };
 
 struct HostInfo {

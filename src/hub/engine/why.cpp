@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "hub/engine/demand.h"
 #include "hub/engine/host_trouble.h"
+#include "hub/engine/placement.h"
 #include "hub/engine/snapshot.h"
 #include "hub/engine/with_jobs.h"
 
@@ -19,6 +21,11 @@ std::string in_short(Millis duration) {
   return format_duration(duration < 1'000 ? std::max<Millis>(duration, 0) : duration / 1'000 * 1'000);
 }
 
+std::string more_memory(const model::Job& job) {
+  if (job.status.memory <= job.spec.requirements.memory) return {};
+  return fmt::format(", with {} of memory, since it ran out of less", format_size(job.status.memory));
+}
+
 std::string summary_of(const model::Job& job, Millis now) {
   const auto& status = job.status;
   switch (status.state) {
@@ -28,8 +35,8 @@ std::string summary_of(const model::Job& job, Millis now) {
         return fmt::format("could not be started, {} ({}); the next try is {}",
                            status.trouble.unstarted == 1 ? "once" : fmt::format("{} times", status.trouble.unstarted),
                            reasons_text(status.trouble), when);
-      return status.failures > 0 ? fmt::format("failed {} of {} times; the next try is {}", status.failures,
-                                               job.spec.max_attempts, when)
+      return status.failures > 0 ? fmt::format("failed {} of {} times; the next try is {}{}", status.failures,
+                                               job.spec.max_attempts, when, more_memory(job))
                                  : when;
     }
     case JobState::blocked:
@@ -73,6 +80,18 @@ void count_ahead(WhyAnswer& answer, const Snapshot& fleet, Index own, store::Rea
   answer.summary += (answer.summary.empty() ? "" : "; ") + text;
 }
 
+// For a job that nobody there could ever run: whether some pool would make a host for it.
+std::optional<std::string> no_pool(const Snapshot& fleet, const store::LaneKey& lane, store::Reads& reads) {
+  const bool there = std::any_of(fleet.host_views.begin(), fleet.host_views.end(), [&](const auto& host) {
+    const auto what = bar(lane, *host.host);
+    return host.alive && (what == Bar::none || what == Bar::draining);
+  });
+  if (there) return std::nullopt;
+  const auto pools = reads.pools();
+  if (pools.empty() || !fits_no_pool(lane, pools)) return std::nullopt;
+  return why_no_pool(lane, pools);
+}
+
 }  // namespace
 
 std::optional<model::Job> oldest_ready(const Snapshot& fleet, const std::vector<std::string>& tenants,
@@ -112,6 +131,13 @@ std::optional<WhyAnswer> why(model::Job job, const Snapshot* fleet, store::Reads
   if (lane == fleet->lanes.end()) return std::nullopt;
   const auto index = Index(lane - fleet->lanes.begin());
   answer.reasons = why(fleet->tenants, fleet->batches, fleet->lane_views, fleet->host_views, index);
+  if (auto none = no_pool(*fleet, key, reads)) {
+    // What the tenant itself holds back comes first: with that gone it may still wait for ever.
+    const auto at = std::find_if(answer.reasons.begin(), answer.reasons.end(), [](const auto& reason) {
+      return !reason.code.starts_with("batch") && reason.code != "tenantLimit";
+    });
+    answer.reasons.insert(at, {"noPool", std::move(*none), 0});
+  }
   if (trouble.unstarted > 0)
     answer.reasons.push_back({"hostsUnfit", "could not be started: " + reasons_text(trouble), refusals});
   if (!answer.reasons.empty()) answer.summary = answer.reasons.front().message;

@@ -65,7 +65,7 @@ json::object Teller::data_json(const EventRow& event, const model::Job* job) con
     if (event.type == store::EventType::job_started) data["startedAt"] = std::string_view(format_time(event.at));
   }
   for (auto& member : store::event_json(event.data)) data[member.key()] = std::move(member.value());
-  data["id"] = std::string_view(event.subject.str());
+  if (!store::about_pool(event.type)) data["id"] = std::string_view(event.subject.str());
   return data;
 }
 
@@ -74,7 +74,7 @@ json::object Teller::head_json(const EventRow& event) const {
                     {"id", std::string_view(event_id(log_, event.no))},
                     {"source", "/v1"},
                     {"type", store::event_name(event.type)},
-                    {"subject", std::string_view(event.subject.str())},
+                    {"subject", std::string_view(store::subject_of(event))},
                     {"time", std::string_view(format_time(event.at))},
                     {"datacontenttype", "application/json"}};
   if (!event.tenant.empty()) head.emplace("tenant", std::string_view(event.tenant));

@@ -15,12 +15,12 @@
 namespace geres::hub::store {
 namespace {
 
-constexpr std::array<std::string_view, 17> kEventNames{
-    "geres.job.submitted",   "geres.job.ready",     "geres.job.leased",    "geres.job.started",
-    "geres.job.progressed",  "geres.job.retrying",  "geres.job.finished",  "geres.job.failed",
-    "geres.job.cancelled",   "geres.batch.created", "geres.batch.closed",  "geres.batch.cancelled",
-    "geres.batch.completed", "geres.host.joined",   "geres.host.draining", "geres.host.left",
-    "geres.host.lost"};
+constexpr std::array<std::string_view, kEventTypes> kEventNames{
+    "geres.job.submitted",   "geres.job.ready",      "geres.job.leased",    "geres.job.started",
+    "geres.job.progressed",  "geres.job.retrying",   "geres.job.finished",  "geres.job.failed",
+    "geres.job.cancelled",   "geres.batch.created",  "geres.batch.closed",  "geres.batch.cancelled",
+    "geres.batch.completed", "geres.host.joined",    "geres.host.draining", "geres.host.left",
+    "geres.host.lost",       "geres.scaler.decided", "geres.scaler.failed", "geres.scaler.recovered"};
 
 const std::vector<std::string>& type_names() {
   static const std::vector<std::string> kNames(kEventNames.begin(), kEventNames.end());
@@ -47,9 +47,10 @@ struct JobMembers {
   std::optional<int> failures;
   std::optional<int> hostLosses;
   std::optional<std::string> error;
+  std::optional<std::int64_t> memory;
 };
 BOOST_DESCRIBE_STRUCT(JobMembers, (),
-                      (state, version, attempt, host, progress, reason, dueAt, failures, hostLosses, error))
+                      (state, version, attempt, host, progress, reason, dueAt, failures, hostLosses, error, memory))
 
 struct BatchMembers {
   static constexpr std::string_view kRequired[] = {"name"};
@@ -67,6 +68,14 @@ struct HostMembers {
 };
 BOOST_DESCRIBE_STRUCT(HostMembers, (), (name, slots))
 
+struct ScalerMembers {
+  static constexpr std::string_view kRequired[] = {"pool"};
+  std::string pool;
+  std::int64_t wanted = 0, actual = 0;
+  std::string reason, outcome;
+};
+BOOST_DESCRIBE_STRUCT(ScalerMembers, (), (pool, wanted, actual, reason, outcome))
+
 ProgressMembers members_of(const model::Progress& progress) {
   const auto& [percent, message] = progress;
   return {percent, message};
@@ -80,6 +89,7 @@ struct AddNews {
   void operator()(const Retrying& news) const {
     to.dueAt = json::Time{news.due_at};
     (*this)(news.last);
+    if (news.memory > 0) to.memory = news.memory;
   }
   void operator()(const FailedForGood& news) const {
     to.reason = news.reason;
@@ -112,6 +122,11 @@ HostMembers members_of(const HostEvent& event) {
   return {name, slots};
 }
 
+ScalerMembers members_of(const ScalerEvent& event) {
+  const auto& [pool, wanted, actual, reason, outcome] = event;
+  return {pool, wanted, actual, reason, outcome};
+}
+
 // ---- read back ------------------------------------------------------------------------------------------------------
 
 LastFailure last_failure(JobMembers& members) {
@@ -119,7 +134,7 @@ LastFailure last_failure(JobMembers& members) {
 }
 
 JobNews news_of(JobMembers& members) {
-  if (members.dueAt) return Retrying{members.dueAt->at, last_failure(members)};
+  if (members.dueAt) return Retrying{members.dueAt->at, last_failure(members), members.memory.value_or(0)};
   if (members.reason) {
     FailedForGood failed{*members.reason, {}};
     if (members.failures) failed.last = last_failure(members);
@@ -143,6 +158,11 @@ EventData event_of(EventType type, BatchMembers members) {
 
 EventData event_of(EventType, HostMembers members) {
   return HostEvent{std::move(members.name), members.slots};
+}
+
+EventData event_of(EventType, ScalerMembers members) {
+  return ScalerEvent{std::move(members.pool), members.wanted, members.actual, std::move(members.reason),
+                     std::move(members.outcome)};
 }
 
 template <class T>
@@ -206,7 +226,14 @@ EventData event_data(EventType type, std::string_view text) {
   const auto document = boost::json::parse(text, ec, arena.storage());
   if (ec) return {};
   if (about_job(type)) return read<JobMembers>(type, document);
+  if (about_pool(type)) return read<ScalerMembers>(type, document);
   return type <= EventType::batch_completed ? read<BatchMembers>(type, document) : read<HostMembers>(type, document);
+}
+
+std::string subject_of(const EventRow& event) {
+  if (!about_pool(event.type)) return event.subject.str();
+  const auto* told = std::get_if<ScalerEvent>(&event.data);
+  return told == nullptr ? std::string() : told->pool;
 }
 
 json::value progress_json(const model::Progress& progress) {

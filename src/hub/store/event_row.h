@@ -40,13 +40,21 @@ enum class EventType {
   host_draining,
   host_left,
   host_lost,
+  scaler_decided,
+  scaler_failed,
+  scaler_recovered,
 };
+constexpr int kEventTypes = int(EventType::scaler_recovered) + 1;
 
 // "geres.job.submitted" and so on.
 std::string_view event_name(EventType type);
 
 constexpr bool about_job(EventType type) {
   return type <= EventType::job_cancelled;
+}
+
+constexpr bool about_pool(EventType type) {
+  return type >= EventType::scaler_decided;
 }
 
 // A bit for each event type that matches one of the names; a name may end with '*' to match a prefix, and no names
@@ -78,6 +86,7 @@ struct LastFailure {
 struct Retrying {
   Millis due_at = 0;
   LastFailure last;
+  std::int64_t memory = 0;  // bytes that the next attempt asks for, where that is more than the last one did
   bool operator==(const Retrying&) const = default;
 };
 
@@ -117,8 +126,17 @@ struct HostEvent {
   bool operator==(const HostEvent&) const = default;
 };
 
+// Decided, failed, recovered: what is wanted of a pool, and there.
+struct ScalerEvent {
+  std::string pool;
+  std::int64_t wanted = 0, actual = 0;
+  std::string reason;   // in words
+  std::string outcome;  // as in a decision
+  bool operator==(const ScalerEvent&) const = default;
+};
+
 // Empty if the stored text cannot be read. Such an event is told without the members that it changed.
-using EventData = std::variant<std::monostate, JobEvent, BatchEvent, BatchCompleted, HostEvent>;
+using EventData = std::variant<std::monostate, JobEvent, BatchEvent, BatchCompleted, HostEvent, ScalerEvent>;
 
 boost::json::object event_json(const EventData& data);
 std::string event_text(const EventData& data);  // the same as text; empty data: empty
@@ -130,11 +148,14 @@ boost::json::value progress_json(const model::Progress& progress);  // as an eve
 struct EventRow {
   EventNo no = 0;
   EventType type = EventType::job_submitted;
-  Uuid subject;
+  Uuid subject;        // none: a pool, which has a name only
   std::string tenant;  // empty: everybody's (hosts) or the operators' (shared batches)
   Uuid batch;          // of a job event
   Millis at = 0;
   EventData data;
 };
+
+// As events name it: an id, or the name of a pool.
+std::string subject_of(const EventRow& event);
 
 }  // namespace geres::hub::store

@@ -39,7 +39,9 @@ const std::vector<Kind>& kinds() {
       {EventType::batch_closed, BatchEvent{"nightly", model::BatchState::closed, 500, true},
        R"({"name":"nightly","state":"closed","priority":500,"paused":true})"},
       {EventType::batch_completed, BatchCompleted{"nightly"}, R"({"name":"nightly"})"},
-      {EventType::host_lost, HostEvent{"w-1", 8}, R"({"name":"w-1","slots":8})"}};
+      {EventType::host_lost, HostEvent{"w-1", 8}, R"({"name":"w-1","slots":8})"},
+      {EventType::scaler_failed, ScalerEvent{"cpu", 3, 1, "no \"quota\"", "providerHeld"},
+       R"({"pool":"cpu","wanted":3,"actual":1,"reason":"no \"quota\"","outcome":"providerHeld"})"}};
   return kKinds;
 }
 

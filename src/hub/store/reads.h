@@ -111,6 +111,10 @@ class Reads {
   // Newest first, from below `before` (0: from the newest).
   virtual std::vector<DecisionRow> decisions(const DecisionFilter& filter, std::int64_t before, std::size_t max) = 0;
   virtual ScalerRow scaler() = 0;
+  // Of one pool, oldest first: the one that held at `from`, and those since and before `to`.
+  virtual std::vector<LoadSample> load_samples(const std::string& pool, Millis from, Millis to, std::size_t max) = 0;
+  // Scheduled jobs that are due within `near` or `far` of `engine` and `wall`; looks at `max` jobs by each clock.
+  virtual std::vector<DueJobs> due_soon(Millis engine, Millis wall, Millis near, Millis far, std::size_t max) = 0;
   // Is this blob named by a package, a job's input or an artifact?
   virtual bool blob_named(const std::string& tenant, const std::string& sha256) = 0;
   // Open dead letters of these tenants (none: all) by reason. Kept as counters, so a million cost no more than one.

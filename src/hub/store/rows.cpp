@@ -45,6 +45,7 @@ LaneKey lane_key(const model::JobSpec& spec) {
 
 LaneKey lane_key(const model::Job& job) {
   auto key = lane_key(job.spec);
+  key.requirements.memory = model::memory_of(job);
   key.avoid = job.status.trouble.avoid;
   return key;
 }
@@ -57,8 +58,9 @@ std::size_t Changes::size() const {
          deadlines_removed.size() + leases.size() + leases_removed.size() + attempts.size() + files.size() +
          counts.size() + dead_letters.size() + list_keys.size() + operations.size() + operations_removed.size() +
          webhooks.size() + webhooks_removed.size() + deliveries.size() + deliveries_removed.size() + cursors.size() +
-         pools.size() + pools_removed.size() + machines.size() + intents.size() + decisions.size() + scaler.size() +
-         jobs_purged.size() + events.size();
+         pools.size() + pools_removed.size() + machines.size() + intents.size() + decisions.size() +
+         load_samples.size() + host_drains.size() + host_drains_removed.size() + scaler.size() + jobs_purged.size() +
+         events.size();
 }
 
 void Changes::clear() {

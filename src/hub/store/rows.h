@@ -169,6 +169,15 @@ struct JobFilter {
   bool redrivable = false;  // only jobs that a redrive of many would run again
 };
 
+// A host that an operator has drained: it comes back drained until somebody resumes it. By its name and whose jobs it
+// runs (in order; none: all).
+struct HostDrain {
+  std::string name;
+  std::optional<std::vector<std::string>> tenants;
+  Millis at = 0;
+  bool operator==(const HostDrain&) const = default;
+};
+
 // Whether a job in memory matches. Means the same as the filter does in the store.
 bool matches(const JobFilter& filter, const model::Job& job);
 
@@ -262,6 +271,24 @@ struct DecisionRow {
   bool operator==(const DecisionRow&) const = default;
 };
 
+// How much there was to do for a pool, from then on until the next sample.
+struct LoadSample {
+  std::string pool;
+  Millis at = 0;                            // wall
+  std::int64_t ready = 0, ready_slots = 0;  // jobs that its hosts would run, were there enough
+  std::int64_t running = 0, running_slots = 0;
+  std::int64_t arrived = 0;  // jobs that became ready for the first time, since the sample before
+  std::int64_t hosts = 0;    // that take jobs
+  std::int64_t booting = 0;  // machines
+  bool operator==(const LoadSample&) const = default;
+};
+
+// Jobs of one kind that become ready soon.
+struct DueJobs {
+  LaneKey key;
+  std::int64_t near = 0, far = 0;  // the far ones include the near ones
+};
+
 // Absent members mean all.
 struct DecisionFilter {
   std::string pool;
@@ -286,6 +313,8 @@ struct Changes {
   std::vector<LaneNo> lanes_removed;
   std::vector<model::Host> hosts;  // insert or replace
   std::vector<Uuid> hosts_removed;
+  std::vector<HostDrain> host_drains_removed;
+  std::vector<HostDrain> host_drains;           // insert or replace
   std::vector<model::PackageVersion> packages;  // insert or replace
   std::vector<model::PackageVersion> packages_removed;
   std::vector<model::Token> tokens;  // insert or replace
@@ -315,13 +344,14 @@ struct Changes {
   std::vector<CursorRow> cursors;       // insert or replace
   std::vector<model::Pool> pools;       // insert or replace
   std::vector<std::string> pools_removed;
-  std::vector<MachineRow> machines;    // insert or replace
-  std::vector<IntentRow> intents;      // insert or replace
-  std::vector<DecisionRow> decisions;  // insert or replace
-  std::vector<ScalerRow> scaler;       // the last one counts
-  std::vector<Uuid> jobs_purged;       // with attempts, files, keys
-  std::vector<EventRow> events;        // insert; last, so that readers see them only with their state
-  std::size_t size() const;            // rows
+  std::vector<MachineRow> machines;      // insert or replace
+  std::vector<IntentRow> intents;        // insert or replace
+  std::vector<DecisionRow> decisions;    // insert or replace
+  std::vector<LoadSample> load_samples;  // insert or replace
+  std::vector<ScalerRow> scaler;         // the last one counts
+  std::vector<Uuid> jobs_purged;         // with attempts, files, keys
+  std::vector<EventRow> events;          // insert; last, so that readers see them only with their state
+  std::size_t size() const;              // rows
   bool empty() const { return size() == 0; }
   void clear();
 };

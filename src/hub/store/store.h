@@ -63,6 +63,7 @@ struct Image {
   std::vector<LaneState> lanes;
   std::vector<LeasedJob> leases;
   std::vector<model::Host> hosts;
+  std::vector<HostDrain> host_drains;
   std::vector<model::PackageVersion> packages;
   std::vector<OperationRow> operations;
   std::vector<model::Webhook> webhooks;

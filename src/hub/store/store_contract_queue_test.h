@@ -297,7 +297,8 @@ TEST_P(StoreContract, FindsAnEndedAttemptByItsLease) {
                          "exit code 2",
                          model::Exit{2, {}},
                          model::Usage{0.5, 9},
-                         model::Cause::outOfMemory};
+                         model::Cause::outOfMemory,
+                         5ll << 30};
   const auto lease = lease_of(job).name;
   changes.attempts = {{job.id, lease, attempt}, {job.id, lease_of(job).name, {2, "h2", 7}}};
   changes.leases = {lease_of(job, 3)};
@@ -310,6 +311,7 @@ TEST_P(StoreContract, FindsAnEndedAttemptByItsLease) {
   EXPECT_EQ(found->attempt.exit, attempt.exit);
   EXPECT_EQ(found->attempt.cause, attempt.cause);
   EXPECT_EQ(found->attempt.usage, attempt.usage);
+  EXPECT_EQ(found->attempt.memory, attempt.memory);
   EXPECT_FALSE(inside([&] { return store->ended_attempt(Uuid{job.id.high, 5}); }));
   const auto all = reads().attempts(job.id);
   ASSERT_EQ(all.size(), 3u);

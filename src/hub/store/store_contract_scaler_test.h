@@ -122,6 +122,51 @@ TEST_P(StoreContract, RemembersWhoScales) {
   EXPECT_EQ(store->load().scaler, (ScalerRow{"b", 2}));
 }
 
+TEST_P(StoreContract, KeepsWhichHostsAreDrained) {
+  const HostDrain all{"w1", {}, 5}, ours{"w1", std::vector<std::string>{"acme", "b"}, 6};
+  tick({.host_drains = {all, ours}});
+  reopen();
+  EXPECT_EQ(store->load().host_drains, (std::vector{all, ours}));
+  tick({.host_drains_removed = {all}});
+  EXPECT_EQ(store->load().host_drains, std::vector{ours});
+}
+
+TEST_P(StoreContract, KeepsLoadSamplesByPoolAndTime) {
+  const LoadSample first{"cpu", 10, 1, 2, 3, 4, 5, 6, 7}, second{"cpu", 20, 8, 0, 0, 0, 0, 0, 0}, other{"gpu", 10, 9};
+  tick({.load_samples = {second, first, other}});
+  EXPECT_EQ(reads().load_samples("cpu", 0, 100, 10), (std::vector{first, second}));
+  EXPECT_EQ(reads().load_samples("cpu", 10, 20, 10), std::vector{first});
+  EXPECT_EQ(reads().load_samples("cpu", 11, 21, 10), (std::vector{first, second})) << "the one that held then, too";
+  EXPECT_EQ(reads().load_samples("cpu", 20, 21, 10), std::vector{second});
+  EXPECT_EQ(reads().load_samples("cpu", 0, 100, 1), std::vector{first});
+  store->begin();
+  EXPECT_EQ(store->purge_scaler(20, 10), 2u);
+  store->commit(++tick_no);
+  EXPECT_EQ(reads().load_samples("cpu", 0, 100, 10), std::vector{second});
+}
+
+TEST_P(StoreContract, CountsWhatIsDueSoonByKind) {
+  std::vector<model::Job> jobs = new_jobs(6);
+  for (auto& job : jobs) job.status.state = model::JobState::scheduled;
+  jobs[1].spec.requirements = {2, 1 << 20, {{"gpu", "yes"}}};
+  jobs[1].status.memory = 2 << 20;
+  insert(jobs);
+  tick({.scheduled = {{jobs[0].id.seq(), 1'050, false, 0},
+                      {jobs[1].id.seq(), 1'050, false, 0},
+                      {jobs[2].id.seq(), 1'250, false, 0},
+                      {jobs[3].id.seq(), 1'301, false, 0},
+                      {jobs[4].id.seq(), 5'060, true, 0},
+                      {jobs[5].id.seq(), 5'400, true, 0}}});
+  auto due = reads().due_soon(1'000, 5'000, 60, 300, 100);
+  ASSERT_EQ(due.size(), 2u);
+  if (due[0].key.requirements.slots == 2) std::swap(due[0], due[1]);
+  EXPECT_EQ(std::pair(due[0].near, due[0].far), std::pair(std::int64_t(2), std::int64_t(3)));
+  EXPECT_EQ(due[0].key, lane_key(jobs[0]));
+  EXPECT_EQ(std::pair(due[1].near, due[1].far), std::pair(std::int64_t(1), std::int64_t(1)));
+  EXPECT_EQ(due[1].key, lane_key(jobs[1])) << "with what it gets, where that is more than it asked for";
+  EXPECT_EQ(reads().due_soon(1'000, 5'000, 60, 300, 1).size(), 1u);
+}
+
 TEST_P(StoreContract, ForgetsWhatTheScalerDidLongAgo) {
   using enum model::MachineState;
   tick({.machines = {{"cpu", "old", gone, "", "", 1, {}, 9, ""},

@@ -66,6 +66,7 @@ TEST_P(StoreContract, KeepsEveryFieldOfAJob) {
   status.redriven_as = anew;
   status.settled_at = 7;
   status.trouble = {"tiny", 3, 1'700'000'000'005, {{"tiny", "no \"room\""}, {"ü", ""}}, {"tiny", "w2"}};
+  status.memory = 4ll << 30;
   insert({job});
   expect_same(read(job.id), job);
   reopen();
@@ -107,6 +108,7 @@ TEST_P(StoreContract, UpdatesStatusAndEdits) {
   job.spec.not_before = now + 5;
   job.spec.tags = {{"a", "b"}};
   job.status.trouble.lost_on = {"w1"};
+  job.status.memory = 1 << 20;
   Changes changes;
   changes.updates.push_back({job.id, job.status});
   changes.edits.push_back({job.id, 12, now + 5, {{"a", "b"}}});

@@ -192,6 +192,7 @@ inline void expect_same(const model::Job& a, const model::Job& b) {
   EXPECT_EQ(a.status.redriven_as, b.status.redriven_as);
   EXPECT_EQ(a.status.settled_at, b.status.settled_at);
   EXPECT_EQ(a.status.trouble, b.status.trouble);
+  EXPECT_EQ(a.status.memory, b.status.memory);
 }
 
 }  // namespace geres::hub::store::contract

@@ -152,7 +152,7 @@ void put_status(object& job, const model::JobStatus& status) {
   Writer<JobStatusView> to(job);
   const auto& [state, reason, error, attempt, failures, host_losses, version, progress, result, result_truncated, exit,
                cause, usage, files_left_out, host, submitted_at, ready_at, due_at, started_at, finished_at,
-               cancel_requested_at, redrive_of, redriven_as, settled_at, trouble] = status;
+               cancel_requested_at, redrive_of, redriven_as, settled_at, trouble, memory] = status;
   static_cast<void>(reason), static_cast<void>(error);  // come first in a job: see job_json()
   static_cast<void>(trouble);                           // `why` tells it
   to.set("attempt", attempt);
@@ -183,6 +183,7 @@ void put_status(object& job, const model::JobStatus& status) {
   if (redrive_of) spec.set("redriveOf", text(redrive_of->str()));
   if (redriven_as) to.set("redrivenAs", text(redriven_as->str()));
   to.put("settledAt", settled_at);
+  if (memory > 0) to.set("memory", memory);
 }
 
 }  // namespace
@@ -223,7 +224,7 @@ void keep_fields(object& job, std::span<const std::string> fields) {
 }
 
 object attempt_json(const model::Attempt& attempt) {
-  const auto& [number, host, leased_at, started_at, ended_at, outcome, error, exit, usage, cause] = attempt;
+  const auto& [number, host, leased_at, started_at, ended_at, outcome, error, exit, usage, cause, memory] = attempt;
   object to;
   Writer<AttemptView> writer(to);
   writer.set("attempt", number);
@@ -236,6 +237,7 @@ object attempt_json(const model::Attempt& attempt) {
   if (exit) writer.set("exit", exit_json(*exit));
   if (cause) writer.set("cause", json::write(*cause));
   if (usage) writer.set("usage", usage_json(*usage));
+  if (memory > 0) writer.set("memory", memory);
   return to;
 }
 

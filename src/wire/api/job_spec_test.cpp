@@ -64,6 +64,7 @@ TEST(JobJson, WritesNoFieldThatCannotBeAskedFor) {
   status.files_left_out.add({"p", "w"}), status.host = "h", status.ready_at = 1;
   status.due_at = status.started_at = status.finished_at = status.cancel_requested_at = status.settled_at = 1;
   status.redrive_of = status.redriven_as = Uuid{1, 1};
+  status.memory = 1;
   const auto shown = job_json(job, "b");
   const auto fields = job_fields();
   for (const auto& member : shown)

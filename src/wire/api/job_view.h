@@ -126,11 +126,12 @@ struct JobStatusView {
   std::int64_t version = 0;
   std::string redrivenAs;
   std::optional<json::Time> settledAt;
+  std::int64_t memory = 0;
 };
 BOOST_DESCRIBE_STRUCT(JobStatusView, (),
                       (state, reason, error, attempt, failures, hostLosses, progress, result, resultTruncated, exit,
                        cause, usage, filesLeftOut, filesLeftOutCount, host, readyAt, dueAt, startedAt, finishedAt,
-                       cancelRequestedAt, version, redrivenAs, settledAt))
+                       cancelRequestedAt, version, redrivenAs, settledAt, memory))
 
 struct JobView : JobSpecView, JobStatusView {
   bool ended() const { return state == "finished" || state == "failed" || state == "cancelled"; }
@@ -149,9 +150,10 @@ struct AttemptView {
   std::optional<ExitView> exit;
   std::string cause;
   std::optional<UsageView> usage;
+  std::int64_t memory = 0;
 };
 BOOST_DESCRIBE_STRUCT(AttemptView, (),
-                      (attempt, host, leasedAt, startedAt, endedAt, outcome, error, exit, cause, usage))
+                      (attempt, host, leasedAt, startedAt, endedAt, outcome, error, exit, cause, usage, memory))
 
 JobView job_view(const json::value& from);
 AttemptView attempt_view(const json::value& from);

@@ -185,6 +185,8 @@ Result<model::PoolPart> part_of(const json::value& from, std::string_view what, 
   });
   if (kind == kinds.end()) return bad(fmt::format("there is no such {}", what), field + "/name", "one of " + known);
   if (auto ok = check_settings(*kind, members, field); !ok) return ok.error();
+  if (kind->name == "fixed" && !members.contains("windows") && !members.contains("hosts"))
+    return fail(Code::missingField, "'windows' is missing", field + "/windows", "windows, or hosts: always so many");
   json::object settings(members);
   settings.erase("name");
   return model::PoolPart{std::string(kind->name), boost::json::serialize(settings)};

@@ -168,9 +168,11 @@ struct FinishedItem {
   std::vector<FileItem> files;
   std::optional<FilesLeftOutShape> filesLeftOut;  // absent: none was; hubs before 0.2 do not know it
   std::optional<model::Cause> cause;              // nor this
+  std::optional<std::int64_t> memoryLimit;        // with outOfMemory: that it ran into; absent: the machine had no more
 };
 BOOST_DESCRIBE_STRUCT(FinishedItem, (),
-                      (lease, outcome, result, resultTruncated, exit, usage, error, files, filesLeftOut, cause))
+                      (lease, outcome, result, resultTruncated, exit, usage, error, files, filesLeftOut, cause,
+                       memoryLimit))
 
 // That a host takes no jobs by its own will, and why.
 struct HealthItem {

@@ -193,14 +193,15 @@ struct RunResult {
   bool killed = false;                // … and KILL after it
   double cpuSeconds = 0;              // of the whole tree where the kernel tells, else of the waited-for part
   std::int64_t maxRssBytes = 0;       // the largest single process
+  std::int64_t memoryLimit = 0;       // outOfMemory: that it ran into; 0: the machine had no more
   Millis ranMs = 0;
   StreamResult stdout_;
   StreamResult stderr_;
   std::string lastErrorLine;  // of stderr, at most 300 bytes of clean UTF-8
 };
 BOOST_DESCRIBE_STRUCT(RunResult, (),
-                      (key, end, reason, hostTrouble, exitCode, signal, stopped, killed, cpuSeconds, maxRssBytes, ranMs,
-                       stdout_, stderr_, lastErrorLine))
+                      (key, end, reason, hostTrouble, exitCode, signal, stopped, killed, cpuSeconds, maxRssBytes,
+                       memoryLimit, ranMs, stdout_, stderr_, lastErrorLine))
 
 struct FromRunner {
   std::optional<RunnerHello> hello;

@@ -26,7 +26,10 @@ JOB_BOOK = "hub/engine/job_book.cpp"
 JOB_VERBS = "hub/engine/job_verbs.cpp"
 LANES = "hub/engine/lanes.cpp"
 LOAD = "hub/engine/load.cpp"
+HOSTS = "hub/engine/hosts.cpp"
 MACHINES = "hub/engine/machines.cpp"
+MEMORY_RETRY = "hub/engine/memory_retry.cpp"
+BOARD_PASS = "hub/engine/board_pass.cpp"
 OPERATIONS = "hub/engine/operations.cpp"
 REPORTING = "hub/engine/reporting.cpp"
 RETENTION = "hub/engine/retention.cpp"
@@ -52,6 +55,22 @@ BUGS = [
     Bug("an-old-scaler-is-believed", SCALING,
         "  if (epoch == state_.scaler.epoch && epoch > 0) return {};\n",
         "  if (epoch <= state_.scaler.epoch && epoch > 0) return {};\n", "scaler"),
+    Bug("a-packed-host-is-not-looked-at-from-the-fullest-on", BOARD_PASS,
+        "    auto at = kind.packed ? hosts.lower_bound(place_rank(true, slots, kind.like.slots)) : hosts.begin();\n",
+        "    auto at = hosts.begin();\n    if (kind.packed && at != hosts.end()) at = std::prev(hosts.end());\n", "pass"),
+    Bug("a-host-that-has-done-such-work-is-not-found", BOARD_PASS,
+        "kind->have_done.find(claim.work)", "kind->have_done.find(0)", "pass"),
+    Bug("an-operators-drain-is-forgotten-with-its-host", HOSTS,
+        "      drained != state_.host_drains.end()) {\n", "      drained == state_.host_drains.end() && false) {\n", "drain"),
+    # ---- running out of memory
+    Bug("asks-for-more-memory-than-any-host-has", MEMORY_RETRY,
+        "  const auto bytes = std::min({twice, of_tenant, of_hosts});\n",
+        "  const auto bytes = std::min(twice, of_tenant);\n", "I8 memory"),
+    Bug("asks-for-more-memory-than-its-tenant-may", MEMORY_RETRY,
+        "  const auto bytes = std::min({twice, of_tenant, of_hosts});\n",
+        "  const auto bytes = std::min(twice, of_hosts);\n", "memory"),
+    Bug("is-promised-more-memory-and-does-not-get-it", ATTEMPTS,
+        "  if (more.bytes > 0) status.memory = more.bytes;\n", "", "memory"),
     # ---- commits and answers
     Bug("answer-before-commit", ENGINE,
         "      committing = true;\n",

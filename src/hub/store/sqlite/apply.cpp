@@ -131,11 +131,11 @@ void insert_attempt(Statement& insert, const AttemptRow& row) {
   const auto cpu = a.usage ? std::optional(a.usage->cpu_seconds) : std::nullopt;
   const auto rss = a.usage ? std::optional(a.usage->max_rss_bytes) : std::nullopt;
   insert.bind(row.job.seq(), a.attempt, std::int64_t(row.lease.low), OrNull{a.host}, a.leased_at, a.started_at,
-              a.ended_at, a.outcome, OrNull{a.error}, code, signal, cpu, rss, a.cause);
+              a.ended_at, a.outcome, OrNull{a.error}, code, signal, cpu, rss, a.cause, Unless{0, a.memory});
 }
 
 void write_history(Database& database, const Changes& changes) {
-  for_each(database, "INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", changes.attempts, insert_attempt);
+  for_each(database, "INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", changes.attempts, insert_attempt);
   for_each(database, "INSERT OR REPLACE INTO job_file VALUES(?,?,?,?,?)", changes.files,
            [digest = std::string()](Statement& s, const JobFileRow& row) mutable {
              digest = digest_bytes(row.file.sha256);
@@ -191,6 +191,8 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   put_lane_durations(database, changes.lane_durations);
   for_each(database, "DELETE FROM lane WHERE no=?", changes.lanes_removed, [](Statement& s, LaneNo no) { s.bind(no); });
   put_hosts(database, changes.hosts);
+  remove_host_drains(database, changes.host_drains_removed);
+  put_host_drains(database, changes.host_drains);
   remove_ids(database, "DELETE FROM host WHERE id=?", changes.hosts_removed);
   put_packages(database, changes.packages);
   remove_packages(database, changes.packages_removed);
@@ -218,6 +220,7 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   put_machines(database, changes.machines);
   put_intents(database, changes.intents);
   put_decisions(database, changes.decisions);
+  put_load_samples(database, changes.load_samples);
   if (!changes.scaler.empty()) put_scaler(database, changes.scaler.back());
   for (const Uuid id : changes.jobs_purged) purge_job(database, id, use);
   use.write();

@@ -32,7 +32,7 @@ void state_text(sqlite3_context* context, int, sqlite3_value** values) {
 
 void event_text(sqlite3_context* context, int, sqlite3_value** values) {
   const int type = sqlite3_value_int(values[0]);
-  give(context, type < 0 || type > int(EventType::host_lost) ? "?" : event_name(EventType(type)));
+  give(context, type < 0 || type >= kEventTypes ? "?" : event_name(EventType(type)));
 }
 
 void outcome_text(sqlite3_context* context, int, sqlite3_value** values) {

@@ -20,7 +20,7 @@ namespace {
 const Rule kRules[] = {
     {"event-data-damaged", "I11", "event",
      "SELECT 'no=' || e.no, 'what it tells is not JSON' FROM event e WHERE NOT json_valid(coalesce(e.data, '{}'))"
-     " OR (e.type <= 8 AND e.data IS NULL) OR e.type NOT BETWEEN 0 AND 16"},
+     " OR (e.type <= 8 AND e.data IS NULL) OR e.type NOT BETWEEN 0 AND 19"},
     {"event-gap", "I11", "event",
      "SELECT 'no=' || no, 'the event before it is ' || before || ', and between them there is none'"
      " FROM (SELECT no, lag(no) OVER (ORDER BY no) AS before FROM event) WHERE no <> before + 1"},

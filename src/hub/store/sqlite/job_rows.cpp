@@ -80,7 +80,7 @@ model::Job read_job(const Statement& statement) {
       spec;
   auto& [state, reason, error, attempt, failures, host_losses, version, progress, result, result_truncated, exit, cause,
          usage, files_left_out, host, submitted_at, ready_at, due_at, started_at, finished_at, cancel_requested_at,
-         redrive_of, redriven_as, settled_at, trouble] = status;
+         redrive_of, redriven_as, settled_at, trouble, memory] = status;
   static_cast<void>(inputs), static_cast<void>(backoff), static_cast<void>(requirements);  // in `extras`, as are these
   static_cast<void>(webhook), static_cast<void>(ref);
   static_cast<void>(exit), static_cast<void>(cause), static_cast<void>(usage);  // read_outcome()
@@ -128,6 +128,7 @@ model::Job read_job(const Statement& statement) {
   if (progressed) progress = model::Progress{percent, std::move(message)};
   error = row.text();
   read_trouble(row.text(), trouble);
+  memory = row.integer();
   apply_lease(row, status);
   result = row.maybe<std::string>();
   parameters = row.text();
@@ -171,6 +172,7 @@ model::Attempt read_attempt(Columns& row) {
   const std::int64_t rss = row.integer();
   if (cpu) attempt.usage = model::Usage{*cpu, rss};
   attempt.cause = row.maybe<model::Cause>();
+  attempt.memory = row.integer();
   return attempt;
 }
 
@@ -180,9 +182,9 @@ Sql insert_job_sql() {
          " exit_signal, cpu_seconds, max_rss, progressed, percent, result_truncated, redrive_of, redriven_as, package,"
          " package_sha256, not_before, delay, timeout, queue_timeout, lease, max_attempts, key, key_digest, "
          "submitted_by,"
-         " tags, extras, message, error, result, parameters, files_left_out, trouble, cause, settled_at)"
+         " tags, extras, message, error, result, parameters, files_left_out, trouble, cause, settled_at, memory)"
          " VALUES(?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?, "
-         "?,?,?,?,?,?,?,?,?,?)";
+         "?,?,?,?,?,?,?,?,?,?,?)";
 }
 
 void insert_job(Statement& insert, const model::Job& job, const std::string& sha256) {
@@ -193,7 +195,7 @@ void insert_job(Statement& insert, const model::Job& job, const std::string& sha
                key_digest_text, ref, submitted_by] = spec;
   const auto& [state, reason, error, attempt, failures, host_losses, version, progress, result, result_truncated, exit,
                cause, usage, left_out_files, host, submitted_at, ready_at, due_at, started_at, finished_at,
-               cancel_requested_at, redrive_of, redriven_as, settled_at, host_trouble] = status;
+               cancel_requested_at, redrive_of, redriven_as, settled_at, host_trouble, memory] = status;
   static_cast<void>(inputs), static_cast<void>(backoff), static_cast<void>(requirements);  // in `extras`, as are these
   static_cast<void>(webhook), static_cast<void>(ref), static_cast<void>(package_sha256);   // … and this as `digest`
   const std::optional<Uuid> batch = batch_id ? std::optional(batch_id) : std::nullopt;
@@ -209,7 +211,7 @@ void insert_job(Statement& insert, const model::Job& job, const std::string& sha
             OrNull{package}, digest, not_before, Unless{0, delay}, Unless{0, timeout}, Unless{0, queue_timeout},
             Unless{0, lease}, Unless{5, max_attempts}, OrNull{key}, key_digest, OrNull{submitted_by}, OrNull{tags},
             OrNull{extras}, message_of(progress), OrNull{error}, result, OrNull{parameters}, OrNull{left_out},
-            OrNull{trouble}, cause, settled_at)
+            OrNull{trouble}, cause, settled_at, Unless{0, memory})
       .run();
 }
 
@@ -218,13 +220,13 @@ Sql update_job_sql() {
          "ready_at=?9, due_at=?10, started_at=?11, finished_at=?12, cancel_requested_at=?13, exit_code=?14, "
          "exit_signal=?15, cpu_seconds=?16, max_rss=?17, progressed=?18, percent=?19, result_truncated=?20, "
          "redrive_of=?21, redriven_as=?22, message=?23, error=?24, result=?25, files_left_out=?26, "
-         "trouble=?27, cause=?28, settled_at=?29 WHERE seq=?1";
+         "trouble=?27, cause=?28, settled_at=?29, memory=?30 WHERE seq=?1";
 }
 
 void update_job(Statement& update, const JobUpdate& change) {
   const auto& [state, reason, error, attempt, failures, host_losses, version, progress, result, result_truncated, exit,
                cause, usage, files_left_out, host, submitted_at, ready_at, due_at, started_at, finished_at,
-               cancel_requested_at, redrive_of, redriven_as, settled_at, host_trouble] = change.status;
+               cancel_requested_at, redrive_of, redriven_as, settled_at, host_trouble, memory] = change.status;
   static_cast<void>(submitted_at);  // stays what it was
   const std::string left_out = files_left_out_text(files_left_out);
   const std::string trouble = trouble_text(host_trouble);
@@ -233,7 +235,7 @@ void update_job(Statement& update, const JobUpdate& change) {
             due_at, started_at, finished_at, cancel_requested_at, exit_code(exit), exit_signal(exit), cpu_of(usage),
             rss_of(usage), Unless{0, progress.has_value()}, percent_of(progress), Unless{0, result_truncated},
             redrive_of, redriven_as, message_of(progress), OrNull{error}, result, OrNull{left_out}, OrNull{trouble},
-            cause, settled_at)
+            cause, settled_at, Unless{0, memory})
       .run();
 }
 

@@ -16,12 +16,12 @@ namespace geres::hub::store::sqlite {
   "j.redrive_of,"                                                                                                     \
   " j.redriven_as, j.settled_at, j.package, j.package_sha256, j.not_before, j.delay, j.timeout, j.queue_timeout, "    \
   "j.lease,"                                                                                                          \
-  " j.max_attempts, j.key, j.key_digest, j.submitted_by, j.tags, j.extras, j.message, j.error, j.trouble,"            \
+  " j.max_attempts, j.key, j.key_digest, j.submitted_by, j.tags, j.extras, j.message, j.error, j.trouble, j.memory,"  \
   " l.seq, l.attempt, l.version, l.host_name, l.started_at, l.progressed, l.percent, l.message, l.cancel_requested_at"
 #define GERES_JOB_COLUMNS GERES_JOB_COLUMNS_FIXED ", j.result, j.parameters, j.files_left_out"
 #define GERES_JOB_COLUMNS_SLIM GERES_JOB_COLUMNS_FIXED ", NULL, NULL, NULL"
 #define GERES_JOB_FROM " FROM job j LEFT JOIN lease l ON l.seq = j.seq "
-constexpr int kJobColumnCount = 59;
+constexpr int kJobColumnCount = 60;
 
 model::Job read_job(const Statement& row);
 
@@ -33,7 +33,7 @@ LeaseRow read_lease(Columns& row);
 
 #define GERES_ATTEMPT_COLUMNS                                                                                      \
   "attempt, host, leased_at, started_at, ended_at, outcome, error, exit_code, exit_signal, cpu_seconds, max_rss, " \
-  "cause"
+  "cause, memory"
 
 model::Attempt read_attempt(Columns& row);
 

@@ -128,6 +128,13 @@ void put_decisions(Database& database, const std::vector<DecisionRow>& decisions
         .run();
 }
 
+void put_load_samples(Database& database, const std::vector<LoadSample>& samples) {
+  if (samples.empty()) return;
+  auto put = database.cached("INSERT OR REPLACE INTO load_sample VALUES(?,?,?,?,?,?,?,?,?)");
+  for (const auto& [pool, at, ready, ready_slots, running, running_slots, arrived, hosts, booting] : samples)
+    put.bind(pool, at, ready, ready_slots, running, running_slots, arrived, hosts, booting).run();
+}
+
 void put_scaler(Database& database, const ScalerRow& scaler) {
   database.cached("INSERT OR REPLACE INTO scaler VALUES(1,?,?)").bind(scaler.holder, scaler.epoch).run();
 }
@@ -208,6 +215,25 @@ std::vector<DecisionRow> read_decisions(Database& database, const DecisionFilter
   return decisions;
 }
 
+std::vector<LoadSample> read_load_samples(Database& database, const std::string& pool, Millis from, Millis to,
+                                          std::size_t max) {
+  auto rows = database.cached(
+      "SELECT pool, at, ready, ready_slots, running, running_slots, arrived, hosts, booting FROM load_sample"
+      " WHERE pool = ?1 AND at >= coalesce((SELECT max(at) FROM load_sample WHERE pool = ?1 AND at <= ?2), ?2) AND at "
+      "< ?3 ORDER BY at LIMIT ?4");
+  rows.bind(pool, from, to, max);
+  std::vector<LoadSample> samples;
+  while (rows.step()) {
+    Columns row(rows);
+    auto& sample = samples.emplace_back();
+    sample.pool = row.text();
+    for (auto* figure : {&sample.at, &sample.ready, &sample.ready_slots, &sample.running, &sample.running_slots,
+                         &sample.arrived, &sample.hosts, &sample.booting})
+      *figure = row.integer();
+  }
+  return samples;
+}
+
 std::int64_t newest_decision(Database& database) {
   return database.number("SELECT coalesce(max(id), 0) FROM scaler_decision");
 }
@@ -235,6 +261,8 @@ std::size_t purge_scaler(Database& database, Millis before, std::size_t max) {
       " (SELECT pool, instance FROM machine WHERE gone_at IS NOT NULL AND gone_at < ?1 LIMIT ?2)");
   run("DELETE FROM scaler_intent WHERE request IN"
       " (SELECT request FROM scaler_intent WHERE state NOT IN (0, 4) AND issued_at < ?1 LIMIT ?2)");
+  run("DELETE FROM load_sample WHERE (pool, at) IN"
+      " (SELECT pool, at FROM load_sample WHERE at < ?1 ORDER BY at LIMIT ?2)");
   // In the order of their numbers, so that those which stay are not looked at.
   run("DELETE FROM scaler_decision WHERE id IN (SELECT id FROM (SELECT id, last_at FROM scaler_decision ORDER BY id"
       " LIMIT ?2) WHERE last_at < ?1) AND id < (SELECT max(id) FROM scaler_decision)");

@@ -11,6 +11,7 @@ void put_pools(Database& database, const std::vector<model::Pool>& pools);
 void put_machines(Database& database, const std::vector<MachineRow>& machines);
 void put_intents(Database& database, const std::vector<IntentRow>& intents);
 void put_decisions(Database& database, const std::vector<DecisionRow>& decisions);
+void put_load_samples(Database& database, const std::vector<LoadSample>& samples);
 void put_scaler(Database& database, const ScalerRow& scaler);
 
 std::vector<model::Pool> read_pools(Database& database);
@@ -24,6 +25,8 @@ std::vector<IntentRow> open_intents(Database& database, const std::string& pool)
 std::optional<DecisionRow> last_decision(Database& database, const std::string& pool);
 std::vector<DecisionRow> read_decisions(Database& database, const DecisionFilter& filter, std::int64_t before,
                                         std::size_t max);
+std::vector<LoadSample> read_load_samples(Database& database, const std::string& pool, Millis from, Millis to,
+                                          std::size_t max);
 std::int64_t newest_decision(Database& database);
 ScalerRow read_scaler(Database& database);
 

@@ -80,24 +80,25 @@ std::vector<model::Batch> read_batches(Database& database) {
 
 void insert_lanes(Database& database, const std::vector<LaneRow>& lanes) {
   if (lanes.empty()) return;
-  auto put = database.cached("INSERT INTO lane VALUES(?,?,?,?,?,?,?,?,?)");
+  auto put = database.cached("INSERT INTO lane VALUES(?,?,?,?,?,?,?,?,?,?)");
   for (const auto& [no, key, duration] : lanes) {
     const std::string requirements = requirements_text(key.requirements);
     put.bind(no, key.batch, key.tenant, key.type, key.packaged, requirements, OrNull{key.avoid}, duration.ms,
-             duration.ends)
+             duration.ends, duration.p90_ms)
         .run();
   }
 }
 
 void put_lane_durations(Database& database, const std::vector<LaneDuration>& durations) {
   if (durations.empty()) return;
-  auto put = database.cached("UPDATE lane SET mean_duration=?, ends=? WHERE no=?");
-  for (const auto& [no, duration] : durations) put.bind(duration.ms, duration.ends, no).run();
+  auto put = database.cached("UPDATE lane SET mean_duration=?, ends=?, p90_duration=? WHERE no=?");
+  for (const auto& [no, duration] : durations) put.bind(duration.ms, duration.ends, duration.p90_ms, no).run();
 }
 
 std::vector<LaneRow> read_lanes(Database& database) {
   auto rows = database.cached(
-      "SELECT no, batch, tenant, type, packaged, requirements, avoid, mean_duration, ends FROM lane ORDER BY no");
+      "SELECT no, batch, tenant, type, packaged, requirements, avoid, mean_duration, ends, p90_duration FROM lane "
+      "ORDER BY no");
   std::vector<LaneRow> lanes;
   while (rows.step()) {
     Columns row(rows);
@@ -111,6 +112,7 @@ std::vector<LaneRow> read_lanes(Database& database) {
     lane.key.avoid = row.text();
     lane.duration.ms = row.real();
     lane.duration.ends = row.integer();
+    lane.duration.p90_ms = row.real();
   }
   return lanes;
 }
@@ -156,6 +158,37 @@ static model::Host host_of(Statement& rows) {
   h.mode_by = row.as<model::ModeBy>();
   h.mode_reason = row.text();
   return h;
+}
+
+void put_host_drains(Database& database, const std::vector<HostDrain>& drains) {
+  if (drains.empty()) return;
+  auto put = database.cached("INSERT OR REPLACE INTO host_drain VALUES(?,?,?)");
+  for (const auto& drain : drains) {
+    const std::string tenants = drain.tenants ? names_text(*drain.tenants) : std::string();
+    put.bind(drain.name, tenants, drain.at).run();
+  }
+}
+
+void remove_host_drains(Database& database, const std::vector<HostDrain>& drains) {
+  if (drains.empty()) return;
+  auto remove = database.cached("DELETE FROM host_drain WHERE name=? AND tenants=?");
+  for (const auto& drain : drains) {
+    const std::string tenants = drain.tenants ? names_text(*drain.tenants) : std::string();
+    remove.bind(drain.name, tenants).run();
+  }
+}
+
+std::vector<HostDrain> read_host_drains(Database& database) {
+  auto rows = database.cached("SELECT name, tenants, at FROM host_drain ORDER BY name, tenants");
+  std::vector<HostDrain> drains;
+  while (rows.step()) {
+    Columns row(rows);
+    auto& drain = drains.emplace_back();
+    drain.name = row.text();
+    if (const auto tenants = row.text(); !tenants.empty()) drain.tenants = names_from(tenants);
+    drain.at = row.integer();
+  }
+  return drains;
 }
 
 std::vector<model::Host> read_hosts(Database& database) {

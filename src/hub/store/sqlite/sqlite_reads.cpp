@@ -296,7 +296,9 @@ std::vector<model::Attempt> SqliteReads::attempts(Uuid job) {
     auto rows = database.cached(
         "SELECT " GERES_ATTEMPT_COLUMNS
         " FROM attempt WHERE seq=?1 UNION ALL SELECT attempt, host_name, granted_at, started_at, NULL, NULL,"
-        " NULL, NULL, NULL, NULL, NULL, NULL FROM lease WHERE seq=?1 ORDER BY attempt");
+        " NULL, NULL, NULL, NULL, NULL, NULL,"
+        " (SELECT json_extract(nullif(l.requirements, ''), '$.memory') FROM lane l WHERE l.no = lease.lane)"
+        " FROM lease WHERE seq=?1 ORDER BY attempt");
     rows.bind(job.seq());
     while (rows.step()) {
       Columns row(rows);
@@ -454,6 +456,37 @@ std::vector<MachineRow> SqliteReads::machines(const std::string& pool, bool gone
 
 std::vector<IntentRow> SqliteReads::open_intents(const std::string& pool) {
   return read([&](Database& database) { return sqlite::open_intents(database, pool); });
+}
+
+std::vector<LoadSample> SqliteReads::load_samples(const std::string& pool, Millis from, Millis to, std::size_t max) {
+  return read([&](Database& database) { return read_load_samples(database, pool, from, to, max); });
+}
+
+std::vector<DueJobs> SqliteReads::due_soon(Millis engine, Millis wall, Millis near, Millis far, std::size_t max) {
+  return read([&](Database& database) {
+    auto rows = database.cached(
+        "SELECT j.batch, j.tenant, j.type, coalesce(j.package, '') <> '', json_extract(j.extras, '$.requires'),"
+        " j.memory, sum(d.near), count(*) FROM ("
+        " SELECT seq, due <= ?1 + ?3 AS near FROM (SELECT seq, due FROM scheduled WHERE by_wall = 0"
+        "  AND due <= ?1 + ?4 ORDER BY due LIMIT ?5) UNION ALL"
+        " SELECT seq, due <= ?2 + ?3 FROM (SELECT seq, due FROM scheduled WHERE by_wall = 1"
+        "  AND due <= ?2 + ?4 ORDER BY due LIMIT ?5)) d JOIN job j ON j.seq = d.seq GROUP BY 1, 2, 3, 4, 5, 6");
+    rows.bind(engine, wall, near, far, max);
+    std::vector<DueJobs> all;
+    while (rows.step()) {
+      Columns row(rows);
+      auto& jobs = all.emplace_back();
+      jobs.key.batch = row.uuid();
+      jobs.key.tenant = row.text();
+      jobs.key.type = row.text();
+      jobs.key.packaged = row.flag();
+      jobs.key.requirements = requirements_from(row.text());
+      jobs.key.requirements.memory = std::max(jobs.key.requirements.memory, row.integer());
+      jobs.near = row.integer();
+      jobs.far = row.integer();
+    }
+    return all;
+  });
 }
 
 std::vector<DecisionRow> SqliteReads::decisions(const DecisionFilter& filter, std::int64_t before, std::size_t max) {

@@ -71,6 +71,8 @@ class SqliteReads final : public Reads {
                                    std::size_t max) override;
   std::vector<IntentRow> open_intents(const std::string& pool) override;
   std::vector<DecisionRow> decisions(const DecisionFilter& filter, std::int64_t before, std::size_t max) override;
+  std::vector<LoadSample> load_samples(const std::string& pool, Millis from, Millis to, std::size_t max) override;
+  std::vector<DueJobs> due_soon(Millis engine, Millis wall, Millis near, Millis far, std::size_t max) override;
   ScalerRow scaler() override;
   bool blob_named(const std::string& tenant, const std::string& sha256) override;
   std::map<model::Reason, std::int64_t> dead_letters(const std::vector<std::string>& tenants) override;

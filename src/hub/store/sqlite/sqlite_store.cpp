@@ -356,6 +356,7 @@ class SqliteStore final : public Store {
     image.lanes = lane_states(*writer_);
     image.leases = leased_jobs(*writer_);
     image.hosts = read_hosts(*writer_);
+    image.host_drains = read_host_drains(*writer_);
     image.packages = read_packages(*writer_);
     image.operations = read_operations(*writer_);
     image.webhooks = read_webhooks(*writer_);
