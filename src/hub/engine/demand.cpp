@@ -93,16 +93,16 @@ std::string_view what_holds(const Rest& rest, const LaneView& lane) {
   if (batch.stopped) return "batchPaused";
   if (batch.max_running > 0 && batch.running >= batch.max_running) return "batchLimit";
   if (tenant.max_running > 0 && tenant.running >= tenant.max_running) return "tenantLimit";
-  return "maximum";
+  return "";
 }
 
 // How long jobs take: the mean over those of this pool, each taken for one of its lane.
 class Durations {
  public:
-  void add(Millis mean, Millis p90, store::LaneNo lane, std::int64_t ends) {
-    ++jobs_;
-    mean_ += double(mean);
-    p90_ += double(p90);
+  void add(Millis mean, Millis p90, store::LaneNo lane, std::int64_t ends, std::int64_t jobs = 1) {
+    jobs_ += double(jobs);
+    mean_ += double(mean) * double(jobs);
+    p90_ += double(p90) * double(jobs);
     ends_[lane] = ends;
   }
   void tell(Demand& demand) const {
@@ -116,6 +116,30 @@ class Durations {
   double jobs_ = 0, mean_ = 0, p90_ = 0;
   std::map<store::LaneNo, std::int64_t> ends_;
 };
+
+// What as many hosts as the pool may have could not take at once is work ahead of them all the same.
+void look_beyond_maximum(Rest& rest, const Snapshot& fleet, const model::Host& like, Demand& demand,
+                         Durations& durations) {
+  const auto room = [](int limit, std::int64_t running, std::int64_t ready) {
+    return limit > 0 ? std::min(ready, limit - running) : ready;
+  };
+  for (std::size_t i = 0; i < rest.lanes.size(); ++i) {
+    auto& lane = rest.lanes[i];
+    if (lane.ready == 0 || bar(*lane.key, like) != Bar::none) continue;
+    if (what_holds(rest, lane).empty()) {
+      auto& batch = rest.batches[lane.batch];
+      auto& tenant = rest.tenants[lane.tenant];
+      const auto jobs = room(tenant.max_running, tenant.running, room(batch.max_running, batch.running, lane.ready));
+      demand.runnable.jobs += jobs;
+      demand.runnable.slots += jobs * lane.key->requirements.slots;
+      durations.add(lane.expected, lane.expected_p90, fleet.lanes[i].no, lane.ends, jobs);
+      batch.running += jobs;
+      tenant.running += jobs;
+      lane.ready -= jobs;
+    }
+    if (lane.ready > 0) demand.held[std::string(what_holds(rest, lane))] += lane.ready;
+  }
+}
 
 void look_at_running(const Snapshot& fleet, const std::string& pool, Millis now, Demand& demand, Durations& durations) {
   std::vector<Millis> rests;
@@ -203,9 +227,7 @@ Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, cons
     }
     rest.take(plan);
     if (!own) continue;
-    for (const auto& lane : rest.lanes)
-      if (lane.ready > 0 && bar(*lane.key, like) == Bar::none)
-        demand.held[std::string(what_holds(rest, lane))] += lane.ready;
+    look_beyond_maximum(rest, fleet, like, demand, durations);
   }
   look_at_running(fleet, name, now, demand, durations);
   durations.tell(demand);

@@ -76,13 +76,22 @@ TEST_F(EngineDemand, LimitsHoldAsTheyDoForRealHosts) {
             (std::map<std::string, std::int64_t>{{"tenantLimit", 5}, {"batchPaused", 4}}));
 }
 
-TEST_F(EngineDemand, NoMoreThanThePoolMayHave) {
+// A policy that looks at how long jobs wait must see all that is ahead of the hosts.
+TEST_F(EngineDemand, WhatThePoolsMaximumCannotTakeAtOnceIsWorkAhead) {
   submit_many(10);
   auto small = pool("cpu", 4);
   small.settings.limits.maximum = 1;
-  const auto some = demand({small});
-  EXPECT_EQ(runnable(some), Three(4, 4, 1));
-  EXPECT_EQ(some.held, (std::map<std::string, std::int64_t>{{"maximum", 6}}));
+  auto some = demand({small});
+  EXPECT_EQ(runnable(some), Three(10, 10, 1));
+  EXPECT_TRUE(some.held.empty());
+  Slot<model::Tenant> slot;
+  TenantSettings settings;
+  settings.max_running = 6;
+  engine->ask(PutTenant{"acme", settings}, slot.answer());
+  tick();
+  some = demand({small});
+  EXPECT_EQ(runnable(some), Three(6, 6, 1));
+  EXPECT_EQ(some.held, (std::map<std::string, std::int64_t>{{"tenantLimit", 4}}));
 }
 
 TEST_F(EngineDemand, AJobThatNoTemplateFitsOrdersNothing) {
