@@ -156,6 +156,10 @@ class Up(unittest.TestCase):
                 self.assertEqual(fleet.ended(id)["state"], "finished")
                 outcomes = [a["outcome"] for a in fleet.api("GET", f"/v1/jobs/{id}/attempts")["items"]]
                 self.assertEqual(outcomes, ["finished"], "no job is ended by it")
+            page = fleet.call("GET", "/metrics")[2].decode()
+            for figure in ('wanted{pool="here"} 0', 'actual{pool="here"}', 'decisions_total{',
+                           'boot_seconds_count{pool="here"}'):
+                self.assertIn("geres_scaler_" + figure, page)
             log = fleet.cli("scaler", "decisions", "--changed", "--tail", "1000").stdout
             for word in ("order ", "drain ", "retire ", "remove "):
                 self.assertIn(word, log)

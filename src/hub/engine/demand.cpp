@@ -117,22 +117,29 @@ class Durations {
   std::map<store::LaneNo, std::int64_t> ends_;
 };
 
-// What as many hosts as the pool may have could not take at once is work ahead of them all the same.
-void look_beyond_maximum(Rest& rest, const Snapshot& fleet, const model::Host& like, Demand& demand,
+const model::Pool* first_that_fits(const store::LaneKey& lane, std::span<const model::Pool* const> order) {
+  const auto first = std::find_if(order.begin(), order.end(), [&](const auto* pool) {
+    return bar(lane, host_like(pool->settings.like)) == Bar::none;
+  });
+  return first == order.end() ? nullptr : *first;
+}
+
+// What is left once each pool has as many hosts as it may have: work ahead of them all the same, unless a limit holds
+// it. It counts for the first pool that fits.
+void look_beyond_maximum(Rest& rest, std::span<const model::Pool* const> order, const model::Pool& own, Demand& demand,
                          Durations& durations) {
   const auto room = [](int limit, std::int64_t running, std::int64_t ready) {
     return limit > 0 ? std::min(ready, limit - running) : ready;
   };
-  for (std::size_t i = 0; i < rest.lanes.size(); ++i) {
-    auto& lane = rest.lanes[i];
-    if (lane.ready == 0 || bar(*lane.key, like) != Bar::none) continue;
+  for (auto& lane : rest.lanes) {
+    if (lane.ready == 0 || first_that_fits(*lane.key, order) != &own) continue;
     if (what_holds(rest, lane).empty()) {
       auto& batch = rest.batches[lane.batch];
       auto& tenant = rest.tenants[lane.tenant];
       const auto jobs = room(tenant.max_running, tenant.running, room(batch.max_running, batch.running, lane.ready));
       demand.runnable.jobs += jobs;
       demand.runnable.slots += jobs * lane.key->requirements.slots;
-      durations.add(lane.expected, lane.expected_p90, fleet.lanes[i].no, lane.ends, jobs);
+      durations.add(lane.expected, lane.expected_p90, lane.head.lane, lane.ends, jobs);
       batch.running += jobs;
       tenant.running += jobs;
       lane.ready -= jobs;
@@ -219,23 +226,22 @@ Demand demand_of(const Snapshot& fleet, std::span<const model::Pool> pools, cons
         used.insert(grant.host);
         if (rest.batches[lane.batch].dedicated) dedicated[lane.batch].insert(grant.host);
         demand.oldest_wait = std::max(demand.oldest_wait, now - Millis(std::uint64_t(lane.head.seq) >> 16));
-        durations.add(lane.expected, lane.expected_p90, fleet.lanes[grant.lane].no, lane.ends);
+        durations.add(lane.expected, lane.expected_p90, lane.head.lane, lane.ends);
       }
       demand.runnable.hosts = std::int64_t(used.size());
       for (const auto& [batch, hosts] : dedicated)
         demand.dedicated.push_back({rest.batches[batch].name, std::int64_t(hosts.size())});
     }
     rest.take(plan);
-    if (!own) continue;
-    look_beyond_maximum(rest, fleet, like, demand, durations);
   }
+  if (const auto own = std::find_if(order.begin(), order.end(), [&](const auto* pool) { return pool->name == name; });
+      own != order.end())
+    look_beyond_maximum(rest, order, **own, demand, durations);
   look_at_running(fleet, name, now, demand, durations);
   durations.tell(demand);
   for (const auto& jobs : due) {
-    const auto first = std::find_if(order.begin(), order.end(), [&](const auto* pool) {
-      return bar(jobs.key, host_like(pool->settings.like)) == Bar::none;
-    });
-    if (first == order.end() || (*first)->name != name) continue;
+    const auto* first = first_that_fits(jobs.key, order);
+    if (first == nullptr || first->name != name) continue;
     demand.due_in_1m += jobs.near;
     demand.due_in_5m += jobs.far;
   }
