@@ -92,12 +92,12 @@ class Load:
         return spec
 
     def lines(self):
-        """(job, attempt, what, uptime) in the order in which they happened."""
+        """(job, attempt, what, uptime) in the order in which they happened; a line that is being written comes later."""
         file = self.trace / "trace"
         if not file.exists():
             return []
         return [(job, int(attempt), what, float(up)) for job, attempt, what, up in
-                (line.split() for line in file.read_text().splitlines())]
+                (line.split() for line in file.read_text().splitlines(keepends=True) if line.endswith("\n"))]
 
     # ---- the thread
 
