@@ -309,8 +309,10 @@ class Kills(unittest.TestCase):
                 self.assertEqual(fleet.ended(id, 120)["state"], "finished", f"job {id} is lost: {fleet.job(id)}")
             for id in ids:
                 for attempt in fleet.api("GET", f"/v1/jobs/{id}/attempts")["items"]:
-                    # What was granted by a hub that died before its host heard of it comes back as it was.
-                    if attempt["outcome"] not in ("finished", "released"):
+                    # What was granted by a hub that died before its host heard of it comes back, and never began.
+                    if attempt["outcome"] == "released":
+                        self.assertNotIn("startedAt", attempt)
+                    elif attempt["outcome"] != "finished":
                         self.assertIn(attempt["host"], killed_hosts, f"ended by nobody's kill: {attempt}")
             wait_until(lambda: not machines(fleet), "as many machines as are wanted: none", 120)
             wait_until(lambda: not [p for p in processes_with(str(fleet.data / "machines"))
