@@ -293,8 +293,8 @@ void Agent::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   attempt->taken_at = clock_.monotonic();
   attempt->deadline = lease_end(counted_from, grant.ttlMs);
   // It is not named in the next report, so the hub takes it back at once.
-  if (attempt->deadline <= clock_.monotonic()) {
-    log::event(log::Level::warn, "lease came too late", {{"lateMs", clock_.monotonic() - attempt->deadline}});
+  if (attempt->stops_at() <= clock_.monotonic()) {
+    log::event(log::Level::warn, "lease came too late", {{"leftMs", attempt->deadline - clock_.monotonic()}});
     return member_.within(0);
   }
   attempt->package = std::move(grant.package);
@@ -346,7 +346,7 @@ void Agent::renew(Attempt& attempt, Millis counted_from) {
   if (attempt.phase != Phase::running || attempt.dropped || deadline - attempt.deadline_told < attempt.ttl_ms / 10)
     return;
   attempt.deadline_told = deadline;
-  runner_->renew(attempt.lease, {deadline, attempt.ttl_ms / 4});
+  runner_->renew(attempt.lease, {deadline, attempt.stop_before()});
 }
 
 void Agent::cancel(const wire::CancelOrder& order) {

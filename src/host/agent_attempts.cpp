@@ -174,7 +174,7 @@ void Agent::laid_out(const AttemptPtr& attempt, Result<Layout> layout) {
   }
   attempt->workspace = layout->workspace;
   attempt->input_contents.clear();
-  if (attempt->deadline <= clock_.monotonic())
+  if (attempt->stops_at() <= clock_.monotonic())
     return end_without_run(attempt, Outcome::released, "given back: the lease ended before the job could start");
   if (!runner_works_)
     return end_without_run(attempt, Outcome::released, "given back: the host's runner is being started anew");
@@ -206,7 +206,7 @@ wire::RunSpec Agent::spec_of(Attempt& attempt, const package::Launch& launch) co
                                  .user = attempt.user,
                                  .user_name = user_name(attempt.user, *attempt.slot),
                                  .timeout_ms = attempt.end_facts.timeout_ms});
-  spec.deadline = {attempt.deadline, attempt.ttl_ms / 4};
+  spec.deadline = {attempt.deadline, attempt.stop_before()};
   return spec;
 }
 

@@ -71,6 +71,10 @@ struct Attempt {
   bool plainly_told = false;                   // the hub refused a report because of it, so it is told without details
 
   bool live() const { return phase == Phase::preparing || phase == Phase::running; }  // takes up slots
+
+  // When the runner tells a job to stop because its lease ends, at the earliest. One that begins later is not begun.
+  [[nodiscard]] Millis stops_at() const { return deadline - stop_before(); }
+  [[nodiscard]] Millis stop_before() const { return ttl_ms / 4; }
 };
 
 using Attempts = std::map<std::string, std::shared_ptr<Attempt>>;  // by lease

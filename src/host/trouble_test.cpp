@@ -304,6 +304,26 @@ TEST_F(HostTest, AHubAwayForLessThanTheLeaseChangesNothing) {
   EXPECT_EQ(hub.finished(lease).outcome, Outcome::finished);
 }
 
+// A job that began then would be told to stop as soon as it ran.
+TEST_F(HostTest, ALeaseOfWhichOnlyTheLastQuarterIsLeftIsGivenBackUnstarted) {
+  hub.ttl_ms = 8'000;
+  hub.drop_fetch_answers = 1;
+  hub.down_after_drop = true;
+  start();
+  lease = hub.add_script("echo began");
+  ASSERT_TRUE(hub.await([&] { return hub.drop_fetch_answers == 0; }));
+  ::usleep(6'050'000);  // the length of the outage is the test
+  std::size_t asked = 0;
+  hub.locked([&] { asked = hub.fetches.size(); });
+  hub.set_down(false);
+  ASSERT_TRUE(hub.await([&] {
+    return hub.fetches.size() > asked && hub.fetches.back().fetchId != hub.fetches[asked].fetchId;
+  })) << "the answer to the repeated call was taken in";
+  const auto next = hub.add_script("echo other");
+  ASSERT_TRUE(hub.await_finished(next));
+  hub.locked([&] { EXPECT_FALSE(hub.told[lease].started); });
+}
+
 TEST_F(HostTest, AHubAwayForLongerEndsTheAttemptBeforeItsLease) {
   hub.ttl_ms = 2'000;
   options.isolation = Isolation::none;  // the job writes outside of its workspace

@@ -21,8 +21,8 @@ constexpr std::size_t kEndsAtOnce = 500;
 constexpr Millis kStopBeforeMax = 10'000;
 
 // How long before the end of a lease its handler is asked to stop.
-Millis stop_before(const Attempt& attempt) {
-  return std::min(attempt.ttl / 4, kStopBeforeMax);
+Millis stop_before(Millis ttl) {
+  return std::min(ttl / 4, kStopBeforeMax);
 }
 
 }  // namespace
@@ -153,7 +153,7 @@ void Session::watch_time() {
     }
     watch_at(attempt->deadline);
     if (stage != Stage::running) continue;
-    const Millis ask = attempt->deadline - stop_before(*attempt);
+    const Millis ask = attempt->deadline - stop_before(attempt->ttl);
     if (now >= ask)
       crew_.ask_to_stop(attempt, StopReason::lease);
     else
@@ -201,7 +201,7 @@ void Session::take_in(wire::Fetched fetched, Millis counted_from) {
 AttemptPtr Session::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   if (held_.contains(grant.lease)) return nullptr;
   const Millis deadline = host::lease_end(counted_from, grant.ttlMs);
-  if (deadline <= clock_.monotonic() ||
+  if (deadline - stop_before(grant.ttlMs) <= clock_.monotonic() ||
       !grant.job.is_object()) {  // it is not named in the next report, so the hub takes it back at once
     say("a lease came too late to be used; given back");
     member_.within(0);
@@ -221,7 +221,7 @@ AttemptPtr Session::take_lease(wire::LeaseGrant grant, Millis counted_from) {
   attempt->job = boost::json::serialize(grant.job);
   attempt->crew = &crew_;
   attempt->deadline = deadline;
-  watch_at(deadline - stop_before(*attempt));
+  watch_at(deadline - stop_before(attempt->ttl));
   member_.within(attempt->ttl / 4);
   held_.emplace(attempt->lease, attempt);
   return attempt;
