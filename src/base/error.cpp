@@ -13,7 +13,7 @@ BOOST_DESCRIBE_ENUM(Code, badRequest, malformedJson, unknownField, missingField,
                     unknownFile, unknownJob, nameTaken, conflict, notEnded, notWaiting, keyReused, packageInUse,
                     batchFixed, hostAlive, hostBusy, staleScaler, scalerHeld, hostGone, stale, filesMissing, badPackage,
                     unsupportedMedia, tooManyQueued, tooManyLanes, tooManyRequests, storageFull, headerTooLarge,
-                    timeout, notDone, unknown, unavailable, internal)
+                    timeout, notDone, unknown, unavailable, blobStoreAway, internal)
 
 std::string_view error_name(Code code) {
   return boost::describe::enum_to_string(code, "internal");

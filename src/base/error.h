@@ -66,6 +66,7 @@ enum class Code {
   notDone,
   unknown,
   unavailable,
+  blobStoreAway,
   internal,
 };
 

@@ -61,6 +61,7 @@ constexpr std::array kTable{
   ProblemKind{Code::notDone, 503, 503, "Nothing has happened", "send it again"},
   ProblemKind{Code::unknown, 503, 503, "It is not known whether it happened", "send it again with the same key, or read the state first"},
   ProblemKind{Code::unavailable, 503, 503, "The hub is stopping or overloaded", "try again a little later"},
+  ProblemKind{Code::blobStoreAway, 503, 503, "The store of packages and files is out of reach", "send it again a little later; geres status and the hub's log say what is wrong with it"},
   ProblemKind{Code::internal, 500, 500, "The hub failed", "the hub's log says more; please report it"},
 };
 // clang-format on
