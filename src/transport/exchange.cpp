@@ -62,6 +62,11 @@ std::int64_t header_number(const Reply& reply, const std::string& name) {
   return number;
 }
 
+std::optional<Millis> http_time(const std::string& text) {
+  const auto seconds = curl_getdate(text.c_str(), nullptr);
+  return seconds < 0 ? std::nullopt : std::optional<Millis>(Millis(seconds) * 1'000);
+}
+
 std::string escaped(std::string_view segment) {
   std::string out;
   for (const char c : segment) {
@@ -90,6 +95,7 @@ Try::Try(CURL* easy, const Call& call, const Options& options)
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   if (!call.token.empty()) add_header("Authorization: Bearer " + call.token);
   for (const auto& [name, value] : call.headers) add_header(name + ": " + value);
+  if (call.follow) add_header(std::string(kLinksHeader) + ": " + kFollowsLinks);
   set_body();
   add_header("Expect:");  // prevents the round trip for a "100 Continue"
   if (call.method == "HEAD")
@@ -156,7 +162,8 @@ void Try::add_header(const std::string& header) {
 
 void Try::set_body() {
   if (call_.uploads()) {
-    call_.upload_fd ? upload_.emplace(call_.upload_fd, call_.upload_bytes) : upload_.emplace(call_.upload);
+    call_.upload_fd ? upload_.emplace(call_.upload_fd, call_.upload_bytes, call_.upload_from)
+                    : upload_.emplace(call_.upload);
     curl_easy_setopt(easy_, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(easy_, CURLOPT_READFUNCTION, give_file);
     curl_easy_setopt(easy_, CURLOPT_READDATA, &*upload_);
@@ -194,11 +201,20 @@ std::size_t Try::take_too_much(std::string words) {
   return 0;
 }
 
+// Whether the caller wants the body of an answer with these headers; asked once.
+bool Try::admitted() {
+  if (!call_.head || headed_) return true;
+  headed_ = true;
+  reply_.status = status();
+  return call_.head(reply_);
+}
+
 std::size_t Try::take_body(char* data, std::size_t, std::size_t n, void* to) {
   auto& self = *static_cast<Try*>(to);
   self.hear();
   const bool good = verdict(self.status()) == Verdict::good;
   if (self.call_.sink && good) {
+    if (!self.admitted()) return self.take_enough();
     const auto take = self.call_.sink({data, n});
     if (take == Take::later) {
       self.paused_ = true;
@@ -267,6 +283,10 @@ Answer<Reply> Try::end(CURLcode code) {
   failure.unseen = sent == 0 || of_trust(code);
   failure.late = code == CURLE_OPERATION_TIMEDOUT;
   failure.status_line = reply_.status;
+  if (failure.kind != Failure::Kind::problem) {
+    failure.headers = std::move(reply_.headers);
+    failure.body = reply_.body.substr(0, kForeignBytesMax);
+  }
   failure.retry_after = std::clamp<Millis>(asked, 0, options_.retry_after_max / 1'000) * 1'000;
   return failure;
 }

@@ -41,6 +41,7 @@ class Try {
   void set_network();
   void set_time_limits();
   unsigned status() const;
+  bool admitted();
   std::size_t take_enough();
   std::size_t take_too_much(std::string words);
   Failure broken(CURLcode code);
@@ -57,6 +58,7 @@ class Try {
   std::string url_;
   bool got_bytes_ = false;
   bool enough_ = false;
+  bool headed_ = false;    // the caller has seen the headers
   std::string too_large_;  // the message, if the answer was too large
   std::string refused_;    // why no connection was made
   char network_[CURL_ERROR_SIZE] = {};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <boost/system/result.hpp>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,8 @@
 #include "base/json.h"
 
 namespace geres::transport {
+
+constexpr std::size_t kForeignBytesMax = 4'096;
 
 struct Failure {
   enum class Kind {
@@ -33,6 +36,9 @@ struct Failure {
   unsigned status_line = 0;  // like `status`, but also set for an answer that broke off
   Millis retry_after = 0;    // as the answer asked, at most Options::retry_after_max
   std::string network;       // the network's full message, if the network failed
+  // Of what answered, if it was no hub or broke off; for callers that speak to other servers. The body is what fits.
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;                            // at most kForeignBytesMax
 };
 
 // What an answer says about sending the same call again.

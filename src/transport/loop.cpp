@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/backoff.h"
+#include "base/sha256.h"
 #include "transport/exchange.h"
 
 namespace geres::transport {
@@ -48,6 +49,9 @@ struct Loop::Exchange {
   int tries = 0;
   bool told = false;  // on_retry was called
   bool maybe_done = false;
+  std::optional<Call> linked;   // instead of `call`: what the hub has sent it to
+  std::string digest;           // … which must have this SHA-256; empty: not known
+  std::optional<Sha256> taken;  // of what the sink got from there
 };
 
 struct Loop::Curl {
@@ -201,7 +205,8 @@ void Loop::begin_waiting() {
 void Loop::begin(Exchange& exchange) {
   exchange.easy = curl_->take();
   try {
-    exchange.under_way = std::make_unique<Try>(exchange.easy, exchange.call, options_);
+    exchange.under_way =
+        std::make_unique<Try>(exchange.easy, exchange.linked ? *exchange.linked : exchange.call, options_);
   } catch (const std::exception& trouble) {  // of the file to send
     curl_easy_reset(exchange.easy);
     curl_->give_back(std::exchange(exchange.easy, nullptr));
@@ -256,8 +261,12 @@ void Loop::finish(Exchange& exchange, int curl_code) {
   auto answer = exchange.under_way->end(CURLcode(curl_code));
   release(exchange);
   contacted_ = contacted_ || answer || answer.error().status_line > 0;
+  if (answer && exchange.linked && !exchange.digest.empty() && exchange.taken->hex() != exchange.digest)
+    answer = Failure{Failure::Kind::foreign, 0,
+                     fail(Code::blobStoreAway, "the store of files gave other bytes than the hub announced"), nullptr};
   if (answer) return settle(exchange, std::move(answer));
   auto failure = answer.error();
+  if (follows(exchange, failure, got_bytes)) return waiting_.push_back(exchange.id);
   const bool undone = failure.unseen || (failure.kind == Failure::Kind::problem &&
                                          failure.error.code != Code::unknown && failure.error.code != Code::internal);
   exchange.maybe_done = exchange.maybe_done || !undone;
@@ -272,6 +281,39 @@ void Loop::finish(Exchange& exchange, int curl_code) {
   if (options_.on_retry) options_.on_retry(failure.error.message), exchange.told = true;
   if (got_bytes && exchange.call.restart) exchange.call.restart();
   after(pause, [this, id = exchange.id] { waiting_.push_back(id); });
+}
+
+// Sends a download to where the hub's answer points, and back to the hub if there is nothing to be had.
+bool Loop::follows(Exchange& exchange, const Failure& failure, bool got_bytes) const {
+  auto& call = exchange.call;
+  if (exchange.linked) {
+    exchange.linked.reset();
+    if (failure.kind == Failure::Kind::stopped || (got_bytes && !call.restart)) return false;
+    if (got_bytes) call.restart();
+    call.follow = false;
+    return true;
+  }
+  const auto location = failure.headers.find("location");
+  if (!call.follow || failure.status_line != 307 || location == failure.headers.end()) return false;
+  // Bytes that came by TLS from the hub do not come in clear from elsewhere.
+  const bool safe = location->second.starts_with("https://") ||
+                    (location->second.starts_with("http://") && !options_.hub.starts_with("https://"));
+  if (!safe) return call.follow = false, true;
+  exchange.linked = call;
+  exchange.linked->other = location->second;
+  exchange.linked->query.clear();
+  exchange.linked->headers.clear();
+  exchange.linked->token.clear();
+  exchange.linked->follow = false;
+  const auto tag = failure.headers.find("etag");
+  exchange.digest = tag == failure.headers.end() ? "" : tag->second.substr(1, 64);
+  exchange.taken.emplace();
+  exchange.linked->sink = [&exchange](std::string_view piece) {
+    const auto take = exchange.call.sink(piece);
+    if (take != Take::later) exchange.taken->update(piece);
+    return take;
+  };
+  return true;
 }
 
 bool Loop::goes_again(const Exchange& exchange, const Failure& failure, bool got_bytes) const {

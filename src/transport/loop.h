@@ -73,6 +73,7 @@ class Loop {
   void begin(Exchange& exchange);
   bool run_timers();  // true: something was done
   bool collect();     // true: something was done
+  bool follows(Exchange& exchange, const Failure& failure, bool got_bytes) const;
   bool goes_again(const Exchange& exchange, const Failure& failure, bool got_bytes) const;
   void finish(Exchange& exchange, int curl_code);
   void settle(Exchange& exchange, Answer<Reply> answer);

@@ -9,6 +9,7 @@
 #include <future>
 #include <optional>
 
+#include "base/sha256.h"
 #include "transport/listener_test.h"
 
 namespace geres::transport {
@@ -126,6 +127,11 @@ TEST(Transport, AnOutageThatLastsIsToldWhenPatienceIsUsedUp) {
   call.patience = 0;
   EXPECT_FALSE(made(of(hub.listener), call));
   EXPECT_EQ(hub.requests.size(), 1u);
+}
+
+TEST(Transport, TimesAreReadAsHttpWritesThem) {
+  EXPECT_EQ(http_time("Sun, 06 Nov 1994 08:49:37 GMT"), 784'111'777'000);
+  EXPECT_FALSE(http_time("yesterday"));
 }
 
 // ---- Retry-After
@@ -310,6 +316,123 @@ TEST(Transport, ASinkTakesA2xxOnlyAndBeginsAnewWhereItMay) {
   EXPECT_TRUE(made(of(other.listener), call)) << "counts as answered";
 }
 
+// ---- links to bytes that lie elsewhere
+
+class Linked : public testing::Test {
+ protected:
+  static std::string link_to(const std::string& url, const std::string& content = "the bytes") {
+    return answer("307 Elsewhere", "", "Location: " + url + "\r\nETag: \"" + sha256_hex(content) + "\"\r\n");
+  }
+  Answer<Reply> download(const Script& hub, Options options = {}) {
+    options.hub = hub.listener.url();
+    auto call = call_of("GET");
+    call.token = "secret";
+    call.headers = {{"X-Mine", "yes"}};
+    call.query = {{"lease", "1"}};
+    call.follow = true;
+    call.sink = [this](std::string_view piece) { return taken += piece, Take::more; };
+    if (restarts) call.restart = [this] { taken.clear(); };
+    return made(options, call);
+  }
+  std::string taken;
+  bool restarts = true;
+};
+
+TEST_F(Linked, TheBytesComeFromThereAndNothingOfTheCallGoesThere) {
+  Script store({answer("200 OK", "the bytes")});
+  Script hub({link_to(store.listener.url() + "a/b?sig=1")});
+  ASSERT_TRUE(download(hub));
+  EXPECT_EQ(taken, "the bytes");
+  ASSERT_EQ(store.requests.size(), 1u);
+  EXPECT_EQ(store.requests[0].substr(0, store.requests[0].find('\r')), "GET /a/b?sig=1 HTTP/1.1");
+  for (const auto* mine : {"secret", "Authorization", "X-Mine", "lease", kLinksHeader})
+    EXPECT_EQ(store.requests[0].find(mine), std::string::npos) << mine;
+  EXPECT_NE(hub.requests.at(0).find("Geres-Links: follow"), std::string::npos);
+}
+
+TEST_F(Linked, WhereTheStoreCannotBeReachedTheHubIsAskedForTheBytes) {
+  Script gone({""});
+  const auto url = gone.listener.url();
+  gone.listener.deafen();
+  Script hub({link_to(url), answer("200 OK", "the bytes")});
+  ASSERT_TRUE(download(hub));
+  EXPECT_EQ(taken, "the bytes");
+  ASSERT_EQ(hub.requests.size(), 2u);
+  EXPECT_EQ(hub.requests[1].find(kLinksHeader), std::string::npos);
+  EXPECT_NE(hub.requests[1].find("secret"), std::string::npos);
+}
+
+TEST_F(Linked, SoItIsWhereTheStoreRefusesOrBreaksOffOrGivesOtherBytes) {
+  for (const auto& bad : {answer("403 No", "<Error/>"), answer("200 OK", "other bytes"),
+                          std::string("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe")}) {
+    Script store({bad});
+    Script hub({link_to(store.listener.url()), answer("200 OK", "the bytes")});
+    taken.clear();
+    ASSERT_TRUE(download(hub)) << bad;
+    EXPECT_EQ(taken, "the bytes") << bad;
+  }
+}
+
+TEST_F(Linked, BytesThatWereTakenAreNotTakenTwice) {
+  restarts = false;
+  Script store({answer("200 OK", "other bytes")});
+  Script hub({link_to(store.listener.url()), answer("200 OK", "the bytes")});
+  EXPECT_FALSE(download(hub));
+  EXPECT_EQ(hub.requests.size(), 1u);
+}
+
+TEST_F(Linked, ALinkToALinkIsNotFollowed) {
+  Script far({answer("200 OK", "the bytes")});
+  Script store({link_to(far.listener.url())});
+  Script hub({link_to(store.listener.url()), answer("200 OK", "the bytes")});
+  ASSERT_TRUE(download(hub));
+  EXPECT_EQ(far.requests.size(), 0u);
+  EXPECT_EQ(hub.requests.size(), 2u);
+}
+
+TEST_F(Linked, OnlyWhoSaysSoFollows) {
+  Script store({answer("200 OK", "the bytes")});
+  Script hub({link_to(store.listener.url())});
+  auto call = call_of("GET");
+  EXPECT_EQ(made(of(hub.listener), call).error().status, 307u);
+  EXPECT_EQ(store.requests.size(), 0u);
+}
+
+TEST(Transport, WhoTakesAnAnswerPieceByPieceSeesItsHeadersFirst) {
+  Script hub({answer("206 Part", "the rest", "ETag: \"1\"\r\n")});
+  auto call = call_of("GET");
+  std::string seen;
+  bool wanted = true;
+  call.head = [&](const Reply& so_far) {
+    seen += std::to_string(so_far.status) + so_far.headers.at("etag") + ":";
+    return wanted;
+  };
+  call.sink = [&](std::string_view piece) { return seen += piece, Take::more; };
+  ASSERT_TRUE(made(of(hub.listener), call));
+  EXPECT_EQ(seen, "206\"1\":the rest");
+  seen.clear();
+  wanted = false;
+  ASSERT_TRUE(made(of(hub.listener), call));
+  EXPECT_EQ(seen, "206\"1\":");
+}
+
+TEST(Transport, WhatIsNoHubIsToldWithItsHeadersAndTheStartOfItsWords) {
+  Script other({answer("403 No", "<Error>" + std::string(5'000, 'x'), "X-Region: here\r\n"),
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nETag: \"1\"\r\nContent-Length: 9\r\n\r\nhal",
+                answer("404 No", problem("notFound"), "X-Region: here\r\n")});
+  const auto refused = made(of(other.listener), call_of("GET")).error();
+  EXPECT_EQ(refused.kind, Failure::Kind::foreign);
+  EXPECT_EQ(refused.headers.at("x-region"), "here");
+  EXPECT_EQ(refused.body.substr(0, 8), "<Error>x");
+  EXPECT_EQ(refused.body.size(), kForeignBytesMax);
+  auto call = call_of("GET");
+  call.patience = 0;
+  const auto broken = made(of(other.listener), call).error();
+  EXPECT_EQ(broken.kind, Failure::Kind::unreachable);
+  EXPECT_EQ(broken.headers.at("etag"), "\"1\"") << "to go on where it broke off";
+  EXPECT_TRUE(made(of(other.listener), call_of("GET")).error().headers.empty()) << "a hub's own words are in `error`";
+}
+
 TEST(Transport, AFileThatIsOpenIsSentAsFarAsWasSaid) {
   const auto file = std::make_shared<const Fd>(::memfd_create("upload", MFD_CLOEXEC));
   write_all(file->get(), "what is sent, and what is not");
@@ -323,6 +446,10 @@ TEST(Transport, AFileThatIsOpenIsSentAsFarAsWasSaid) {
   ASSERT_TRUE(made(of(hub.listener), call));
   for (const auto& request : hub.requests) EXPECT_TRUE(request.ends_with("\r\n\r\nwhat is sent")) << request;
   EXPECT_EQ(hub.requests.size(), 2u);
+  call.upload_from = 5;
+  call.upload_bytes = 7;
+  ASSERT_TRUE(made(of(hub.listener), call));
+  EXPECT_TRUE(hub.requests.back().ends_with("\r\n\r\nis sent")) << hub.requests.back();
   call.upload_bytes = 100;
   call.patience = 0;
   const auto got = made(of(hub.listener), call);

@@ -50,7 +50,7 @@ ssize_t Upload::read(std::span<char> into) {
     got = ssize_t(std::min(most, start_.size() - std::size_t(at_)));
     std::memcpy(into.data(), start_.data() + at_, std::size_t(got));
   } else {
-    got = read_some(fd_->get(), into.data(), most, at_);
+    got = read_some(fd_->get(), into.data(), most, from_ + at_);
   }
   changed_ = got == 0 && size_.has_value();
   if (got < 0 || changed_) return -1;

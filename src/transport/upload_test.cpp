@@ -2,6 +2,7 @@
 // Files whose size is not what the system says.
 #include "transport/upload.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -52,6 +53,25 @@ TEST(Upload, OfWhatGrowsSendsWhatWasAnnounced) {
   Upload upload(place.file);
   std::ofstream(place.file, std::ios::app) << std::string(500'000, 'b');
   EXPECT_EQ(all_of(upload), std::string(500'000, 'a'));
+}
+
+TEST(Upload, SendsAPieceOfAFileThatIsOpen) {
+  Place place;
+  std::string bytes;
+  for (int i = 0; i < 100'000; ++i) bytes += std::to_string(i) + ' ';
+  replace_file(place.file, bytes);
+  const auto fd = std::make_shared<const Fd>(::open(place.file.c_str(), O_RDONLY | O_CLOEXEC));
+  Upload piece(fd, 5'000, 12'345);
+  EXPECT_EQ(piece.size(), 5'000);
+  EXPECT_EQ(all_of(piece), bytes.substr(12'345, 5'000));
+  ASSERT_TRUE(piece.seek(0));
+  EXPECT_EQ(all_of(piece), bytes.substr(12'345, 5'000)) << "and again";
+  EXPECT_FALSE(piece.seek(5'001));
+  Upload beyond(fd, 100, std::int64_t(bytes.size()) - 50);
+  std::string all(200, '\0');
+  EXPECT_EQ(beyond.read(all), 50);
+  EXPECT_EQ(beyond.read(all), -1);
+  EXPECT_TRUE(beyond.changed());
 }
 
 TEST(Upload, OfWhatShrinksSaysSo) {
