@@ -3,10 +3,13 @@
 // a struct with
 //     std::unique_ptr<ObjectStore> open();        on an empty place of its own; on further calls the same place
 //     std::unique_ptr<ObjectStore> open_wrong();  the same place with credentials that are wrong
+//     void trust(transport::Options&);            if it must be told about the server's certificate
 // and instantiates INSTANTIATE_TYPED_TEST_SUITE_P(S3, ObjectStoreContract, S3Fixture);
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <random>
 #include <string>
@@ -59,7 +62,9 @@ class ObjectStoreContract : public ::testing::Test {
 
   // Follows a link as a stranger would: with nothing but what it carries.
   transport::Answer<transport::Reply> follow(const Link& link, std::optional<std::string> body = {}) {
-    transport::Loop loop({.patience = 0, .proxies = false});
+    transport::Options options{.patience = 0, .proxies = false};
+    if constexpr (requires { fixture_.trust(options); }) fixture_.trust(options);
+    transport::Loop loop(options);
     transport::Call call{.method = body ? "PUT" : "GET", .other = link.url, .body = body, .headers = link.headers};
     call.content_type.clear();
     std::optional<transport::Answer<transport::Reply>> answer;

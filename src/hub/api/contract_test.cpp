@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/content_disposition.h"
 #include "base/file.h"
 #include "hub/api/access.h"
 #include "hub/api/embedded.h"
