@@ -338,6 +338,8 @@ std::vector<Case> cases() {
       {"delivery-ahead", "UPDATE webhook_delivery SET event = 1000000", ""},
       {"delivery-of-another-tenant", "UPDATE webhook SET tenant = 'globex' WHERE for_jobs = 1", ""},
       {"cursor-ahead", "UPDATE cursor SET at = 1000000", "'name=''amqp'''"},
+      {"blob-taken-from-its-name", "INSERT INTO blob SELECT tenant, sha256, 1, 3, 1 FROM package LIMIT 1", ""},
+      {"blob-damaged", "INSERT INTO blob VALUES('acme', zeroblob(31), 1, 1, 1)", ""},
       {"machine-taken-from-a-job",
        "UPDATE host SET mode = 2, pool = 'cpu', instance = 'm' WHERE id = (SELECT host FROM lease LIMIT 1);"
        " INSERT INTO machine VALUES('cpu', 'm', 3, NULL, NULL, 1, 1, NULL, NULL);"

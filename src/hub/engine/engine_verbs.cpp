@@ -60,6 +60,18 @@ Result<KeptPackage> run(Tick& tick, const PutPackage& v) {
 Result<std::int64_t> run(Tick& tick, const DeletePackage& v) {
   return tick.catalogue.delete_package(v.tenant, v.name, v.sha256);
 }
+Result<BlobClaim> run(Tick& tick, const ClaimBlob& v) {
+  return tick.blobs.claim(v);
+}
+Result<bool> run(Tick& tick, const BlobArrived& v) {
+  return tick.blobs.arrived(v);
+}
+Result<BlobSweep> run(Tick& tick, const SweepBlobs& v) {
+  return tick.blobs.sweep(v);
+}
+Result<bool> run(Tick& tick, const BlobsRemoved& v) {
+  return tick.blobs.removed(v);
+}
 Result<model::Token> run(Tick& tick, const CreateToken& v) {
   return tick.catalogue.create_token(v.token);
 }
@@ -187,7 +199,7 @@ template <class Verb>
 constexpr bool kGrows =
     std::is_same_v<Verb, Submit> || std::is_same_v<Verb, RedriveJob> || std::is_same_v<Verb, CreateBatch> ||
     std::is_same_v<Verb, PutTenant> || std::is_same_v<Verb, PutPackage> || std::is_same_v<Verb, CreateToken> ||
-    std::is_same_v<Verb, CreateWebhook> || std::is_same_v<Verb, PutPool>;
+    std::is_same_v<Verb, ClaimBlob> || std::is_same_v<Verb, CreateWebhook> || std::is_same_v<Verb, PutPool>;
 
 // ---- when it is answered --------------------------------------------------------------------------------------------
 
@@ -364,6 +376,10 @@ template void Engine::ask(DeleteBatch, Answer<BulkDone>);
 template void Engine::ask(PutTenant, Answer<model::Tenant>);
 template void Engine::ask(PutPackage, Answer<KeptPackage>);
 template void Engine::ask(DeletePackage, Answer<std::int64_t>);
+template void Engine::ask(ClaimBlob, Answer<BlobClaim>);
+template void Engine::ask(BlobArrived, Answer<bool>);
+template void Engine::ask(SweepBlobs, Answer<BlobSweep>);
+template void Engine::ask(BlobsRemoved, Answer<bool>);
 template void Engine::ask(CreateToken, Answer<model::Token>);
 template void Engine::ask(DeleteToken, Answer<bool>);
 template void Engine::ask(CreateWebhook, Answer<model::Webhook>);

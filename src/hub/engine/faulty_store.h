@@ -118,6 +118,12 @@ class FaultyStore : public store::Store {
   std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max, std::size_t max) override {
     return inner_->purge_deliveries(webhook, all, before, dead_max, max);
   }
+  std::optional<store::BlobRow> blob(const store::BlobKey& key) override { return asked().blob(key); }
+  std::vector<store::BlobRow> blobs_since(store::BlobState state, Millis before, const store::BlobRow& after,
+                                          std::size_t max) override {
+    return asked().blobs_since(state, before, after, max);
+  }
+  bool blob_named(const store::BlobKey& key) override { return asked().blob_named(key); }
   std::optional<store::MachineRow> machine(const std::string& pool, const std::string& instance) override {
     return asked().machine(pool, instance);
   }

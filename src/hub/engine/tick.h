@@ -10,6 +10,7 @@
 #pragma once
 
 #include "hub/engine/batches.h"
+#include "hub/engine/blob_book.h"
 #include "hub/engine/catalogue.h"
 #include "hub/engine/due.h"
 #include "hub/engine/granting.h"
@@ -36,6 +37,7 @@ struct Tick {
   Operations operations{round, book, attempts, webhooks};
   Batches batches{round, lanes, events, operations};
   Catalogue catalogue{round, lanes};
+  BlobBook blobs{round};
   Retention retention{round, lanes, book, webhooks};
   Machines machines{round};
   Hosts hosts{round, events, attempts, machines};

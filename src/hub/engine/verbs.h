@@ -199,6 +199,45 @@ struct DeletePackage {
   std::string sha256;
 };
 
+// ---- blobs, where an object store keeps them ----
+
+struct BlobClaim {
+  bool there = false;  // it need not be uploaded
+};
+
+// Before an upload. notDone while an old copy is being removed.
+struct ClaimBlob {
+  using Out = BlobClaim;
+  store::BlobKey key;
+  std::int64_t size = 0;
+};
+
+// After it: from now on the blob is there. notDone if the claim has been swept away meanwhile.
+struct BlobArrived {
+  using Out = bool;
+  store::BlobKey key;
+};
+
+struct BlobSweep {
+  std::vector<store::BlobKey> remove;  // from the object store; then say so
+  store::BlobRow next;                 // where to go on
+  bool last = false;
+};
+
+// One slice of the blobs that are in `state` since before `before`: what nobody names takes its next step.
+struct SweepBlobs {
+  using Out = BlobSweep;
+  store::BlobState state = store::BlobState::there;
+  Millis before = 0;
+  store::BlobRow after;
+  std::size_t max = 200;
+};
+
+struct BlobsRemoved {
+  using Out = bool;
+  std::vector<store::BlobKey> keys;
+};
+
 struct CreateToken {  // id and created_at are filled in; nameTaken
   using Out = model::Token;
   model::Token token;

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -117,6 +118,7 @@ class Reads {
   virtual std::vector<DueJobs> due_soon(Millis engine, Millis wall, Millis near, Millis far, std::size_t max) = 0;
   // Is this blob named by a package, a job's input or an artifact?
   virtual bool blob_named(const std::string& tenant, const std::string& sha256) = 0;
+  virtual std::vector<std::optional<BlobRow>> blobs(std::span<const BlobKey> keys) = 0;  // in the order asked for
   // Open dead letters of these tenants (none: all) by reason. Kept as counters, so a million cost no more than one.
   virtual std::map<model::Reason, std::int64_t> dead_letters(const std::vector<std::string>& tenants) = 0;
   // The job submitted first among the rows in `first` and all ready jobs of `lanes`. Where the first row of a lane is
@@ -126,6 +128,7 @@ class Reads {
   virtual std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) = 0;
   // Jobs that ended at `from` or later, by tenant, state and minute.
   virtual std::vector<EndedCount> ended_since(Millis from) = 0;
+  virtual std::string log() = 0;          // names the event log: drawn when the store was made
   virtual std::int64_t size_bytes() = 0;  // of the store on disk
   // Checks every rule that must hold between rows. Takes seconds for a million jobs.
   virtual Audit audit(const AuditOptions& options) = 0;

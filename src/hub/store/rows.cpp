@@ -59,8 +59,8 @@ std::size_t Changes::size() const {
          counts.size() + dead_letters.size() + list_keys.size() + operations.size() + operations_removed.size() +
          webhooks.size() + webhooks_removed.size() + deliveries.size() + deliveries_removed.size() + cursors.size() +
          pools.size() + pools_removed.size() + machines.size() + intents.size() + decisions.size() +
-         load_samples.size() + host_drains.size() + host_drains_removed.size() + scaler.size() + jobs_purged.size() +
-         events.size();
+         load_samples.size() + host_drains.size() + host_drains_removed.size() + scaler.size() + blobs.size() +
+         blobs_removed.size() + jobs_purged.size() + events.size();
 }
 
 void Changes::clear() {

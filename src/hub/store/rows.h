@@ -303,6 +303,26 @@ struct ScalerRow {
   bool operator==(const ScalerRow&) const = default;
 };
 
+// A blob in a store that cannot remove by condition (object stores ignore it), so that this row decides:
+//   arriving → there → fading → removing → (no row)
+// A blob may be named while it is there. What nobody names fades; one that is named or comes again while it fades is
+// there again, and one that is being removed has to be uploaded again once it is gone.
+enum class BlobState : int { arriving, there, fading, removing };
+
+struct BlobKey {
+  std::string tenant;
+  std::string sha256;
+  auto operator<=>(const BlobKey&) const = default;
+};
+
+struct BlobRow {
+  BlobKey key;
+  std::int64_t size = 0;
+  BlobState state = BlobState::arriving;
+  Millis at = 0;  // wall: in this state since, or committed again
+  bool operator==(const BlobRow&) const = default;
+};
+
 // One tick's writes, applied in this order within the open transaction.
 struct Changes {
   std::vector<model::Tenant> tenants;        // insert or replace
@@ -349,6 +369,8 @@ struct Changes {
   std::vector<DecisionRow> decisions;    // insert or replace
   std::vector<LoadSample> load_samples;  // insert or replace
   std::vector<ScalerRow> scaler;         // the last one counts
+  std::vector<BlobRow> blobs;            // insert or replace
+  std::vector<BlobKey> blobs_removed;    // none of `blobs`
   std::vector<Uuid> jobs_purged;         // with attempts, files, keys
   std::vector<EventRow> events;          // insert; last, so that readers see them only with their state
   std::size_t size() const;              // rows

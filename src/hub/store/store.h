@@ -142,6 +142,12 @@ class TickReads {
   virtual std::optional<IntentRow> intent(const std::string& request) = 0;
   virtual std::optional<DecisionRow> last_decision(const std::string& pool) = 0;
 
+  virtual std::optional<BlobRow> blob(const BlobKey& key) = 0;
+  // In this state since before `before`, ordered by (at, tenant, sha256), from after `after`.
+  virtual std::vector<BlobRow> blobs_since(BlobState state, Millis before, const BlobRow& after, std::size_t max) = 0;
+  // Is it named by a package, a job's input or an artifact?
+  virtual bool blob_named(const BlobKey& key) = 0;
+
   // In the order of their events.
   virtual std::vector<DeliveryRow> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) = 0;
 

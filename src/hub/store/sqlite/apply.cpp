@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite/apply.h"
+#include "hub/store/sqlite/blob_rows.h"
 
 #include <algorithm>
 #include <map>
@@ -221,6 +222,8 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   put_intents(database, changes.intents);
   put_decisions(database, changes.decisions);
   put_load_samples(database, changes.load_samples);
+  remove_blobs(database, changes.blobs_removed);
+  put_blobs(database, changes.blobs);
   if (!changes.scaler.empty()) put_scaler(database, changes.scaler.back());
   for (const Uuid id : changes.jobs_purged) purge_job(database, id, use);
   use.write();

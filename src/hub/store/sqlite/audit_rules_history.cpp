@@ -170,6 +170,17 @@ const Rule kRules[] = {
     {"backdated-mark-low", "file", "meta",
      "SELECT 'id=1', 'the last job submitted before its id is said to be ' || m.last_backdated || ', but there is '"
      " || max(j.seq) FROM meta m, job j WHERE j.submitted_at < (j.seq >> 16) HAVING m.last_backdated < max(j.seq)"},
+    {"blob-taken-from-its-name", "I9", "blob",
+     "SELECT 'tenant=''' || b.tenant || ''' AND sha256=x''' || hex(b.sha256) || '''', 'it is being removed, but'"
+     " || ' something names it' FROM blob b WHERE b.state = 3"
+     " AND (EXISTS (SELECT 1 FROM package p WHERE p.tenant = b.tenant AND p.sha256 = b.sha256)"
+     " OR EXISTS (SELECT 1 FROM package_use u WHERE u.tenant = b.tenant AND u.sha256 = b.sha256)"
+     " OR EXISTS (SELECT 1 FROM job_input i WHERE i.tenant = b.tenant AND i.sha256 = b.sha256)"
+     " OR EXISTS (SELECT 1 FROM job_file f WHERE f.tenant = b.tenant AND f.sha256 = b.sha256))"},
+    {"blob-damaged", "file", "blob",
+     "SELECT 'tenant=''' || tenant || ''' AND sha256=x''' || hex(sha256) || '''', 'state ' || state || ', '"
+     " || size || ' bytes cannot be' FROM blob"
+     " WHERE state NOT BETWEEN 0 AND 3 OR size < 0 OR length(sha256) <> 32"},
     {"text-is-no-json", "file", "",
      "SELECT place, 'this is not JSON' FROM ("
      " SELECT 'job tags, seq=' || seq AS place, tags AS text FROM job WHERE tags IS NOT NULL"

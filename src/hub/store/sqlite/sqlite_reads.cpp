@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite/sqlite_reads.h"
+#include "hub/store/sqlite/blob_rows.h"
 
 #include <algorithm>
 #include <chrono>
@@ -497,16 +498,22 @@ ScalerRow SqliteReads::scaler() {
   return read(read_scaler);
 }
 
+std::string SqliteReads::log() {
+  return read([](Database& database) {
+    auto row = database.cached("SELECT log FROM meta");
+    return row.step() ? std::string(row.view(0)) : std::string();
+  });
+}
+
 bool SqliteReads::blob_named(const std::string& tenant, const std::string& sha256) {
+  return read([&](Database& database) { return sqlite::blob_named(database, {tenant, sha256}); });
+}
+
+std::vector<std::optional<BlobRow>> SqliteReads::blobs(std::span<const BlobKey> keys) {
   return read([&](Database& database) {
-    const std::string digest = digest_bytes(sha256);
-    auto rows = database.cached(
-        "SELECT EXISTS (SELECT 1 FROM package WHERE tenant=?1 AND sha256=?2)"
-        " OR EXISTS (SELECT 1 FROM package_use WHERE tenant=?1 AND sha256=?2)"
-        " OR EXISTS (SELECT 1 FROM job_input WHERE tenant=?1 AND sha256=?2)"
-        " OR EXISTS (SELECT 1 FROM job_file WHERE tenant=?1 AND sha256=?2)");
-    rows.bind(tenant, Blob{digest}).step();
-    return rows.integer(0) != 0;
+    std::vector<std::optional<BlobRow>> blobs;
+    for (const auto& key : keys) blobs.push_back(find_blob(database, key));
+    return blobs;
   });
 }
 

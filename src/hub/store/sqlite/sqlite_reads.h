@@ -74,7 +74,9 @@ class SqliteReads final : public Reads {
   std::vector<LoadSample> load_samples(const std::string& pool, Millis from, Millis to, std::size_t max) override;
   std::vector<DueJobs> due_soon(Millis engine, Millis wall, Millis near, Millis far, std::size_t max) override;
   ScalerRow scaler() override;
+  std::string log() override;
   bool blob_named(const std::string& tenant, const std::string& sha256) override;
+  std::vector<std::optional<BlobRow>> blobs(std::span<const BlobKey> keys) override;
   std::map<model::Reason, std::int64_t> dead_letters(const std::vector<std::string>& tenants) override;
   std::optional<model::Job> oldest_ready(std::vector<ReadyRow> first, std::span<const LaneNo> lanes) override;
   std::int64_t ready_before(const std::vector<ReadyRow>& rows, std::int64_t max) override;

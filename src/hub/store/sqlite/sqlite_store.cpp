@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "hub/store/sqlite/apply.h"
+#include "hub/store/sqlite/blob_rows.h"
 #include "hub/store/sqlite/migrate.h"
 #include "hub/store/sqlite/reader.h"
 #include "hub/store/sqlite/scaler_rows.h"
@@ -248,6 +249,16 @@ class SqliteStore final : public Store {
   }
   std::size_t purge_deliveries(Uuid webhook, bool all, Millis before, std::size_t dead_max, std::size_t max) override {
     return guarded([&] { return sqlite::purge_deliveries(*writer_, webhook, all, before, dead_max, max); });
+  }
+
+  std::optional<BlobRow> blob(const BlobKey& key) override {
+    return guarded([&] { return find_blob(*writer_, key); });
+  }
+  std::vector<BlobRow> blobs_since(BlobState state, Millis before, const BlobRow& after, std::size_t max) override {
+    return guarded([&] { return sqlite::blobs_since(*writer_, state, before, after, max); });
+  }
+  bool blob_named(const BlobKey& key) override {
+    return guarded([&] { return sqlite::blob_named(*writer_, key); });
   }
 
   std::optional<MachineRow> machine(const std::string& pool, const std::string& instance) override {

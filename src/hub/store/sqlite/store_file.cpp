@@ -176,6 +176,11 @@ void StoreNames::each_blob(const std::function<void(const std::string&, const st
   while (rows.step()) visit(std::string(rows.view(0)), std::string(rows.view(1)));
 }
 
+std::string StoreNames::log() {
+  auto row = parts_->database->prepare("SELECT log FROM meta");
+  return row.step() ? std::string(row.view(0)) : std::string();
+}
+
 int StoreNames::attempts(Uuid job) {
   auto rows = parts_->database->cached(
       "SELECT max(attempt) FROM (SELECT attempt FROM job WHERE seq=?1 AND lo=?2"

@@ -33,6 +33,7 @@ class StoreNames {
   explicit StoreNames(const std::filesystem::path& file);
   ~StoreNames();
   void each_blob(const std::function<void(const std::string& tenant, const std::string& sha256)>& visit);
+  std::string log();       // names its event log
   int attempts(Uuid job);  // the number of its last one; 0: none, or no such job
 
  private:
