@@ -113,6 +113,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.data_dir = settings.data;
   options.store = settings.store;
   options.blobs = settings.blobs;
+  options.blob_cache = std::uint64_t(settings.blob_cache);
   options.new_admin_token = settings.new_admin_token;
   options.engine.lease = settings.lease;
   auto& serving = options.serving;
@@ -479,9 +480,10 @@ int run_scaler(const cli::ScalerSettings& settings, const LogSettings& logging) 
 int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, const LogSettings& logging) {
   take_own_limits(host_settings.slots);
   auto options = host_options(host_settings);
-  for (const auto* path : {&hub_settings.store, &hub_settings.blobs})
-    if (!path->empty())
-      for (const char* end : {"", "-wal", "-shm"}) options.hidden.push_back(std::filesystem::absolute(*path + end));
+  for (const auto& [place, kind] : {std::pair(hub_settings.store, "sqlite:"), std::pair(hub_settings.blobs, "dir:")})
+    if (place.starts_with(kind))
+      for (const char* end : {"", "-wal", "-shm"})
+        options.hidden.push_back(std::filesystem::absolute(place.substr(std::string_view(kind).size()) + end));
   auto prepared = host::JobHost::prepare(options);
   if (!prepared) {
     auto error = prepared.error();
@@ -560,6 +562,7 @@ cli::Services services() {
           restore_store,
           backup_all,
           restore_all,
+          copy_blobs,
           run_scaler,
           rehearse};
 }

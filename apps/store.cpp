@@ -8,6 +8,8 @@
 #include "base/uuid.h"
 #include "cli/trouble.h"
 #include "hub/backup.h"
+#include "hub/blob_place.h"
+#include "hub/copy_blobs.h"
 #include "hub/store/sqlite/store_file.h"
 #include "hub/store/store.h"
 #include "model/job_transitions.h"
@@ -20,9 +22,12 @@ std::filesystem::path store_file(const cli::StoreSettings& settings) {
   return std::filesystem::absolute(settings.store.substr(std::string_view("sqlite:").size())).lexically_normal();
 }
 
+// Empty: in an object store.
 std::filesystem::path blob_directory(const cli::StoreSettings& settings) {
-  if (settings.blobs.empty()) return settings.data / "blobs";
-  return std::filesystem::absolute(settings.blobs.substr(std::string_view("dir:").size())).lexically_normal();
+  const auto place = settings.blobs.empty() ? hub::last_blob_place(settings.data) : settings.blobs;
+  if (place.empty()) return settings.data / "blobs";
+  if (!place.starts_with("dir:")) return {};
+  return std::filesystem::absolute(place.substr(std::string_view("dir:").size())).lexically_normal();
 }
 
 // Runs a verb of the store; what fails is told as it says.
@@ -111,7 +116,26 @@ json::object backup_all(const cli::StoreSettings& settings, const std::filesyste
   return told("a new directory, and --data DIR, the data directory of a hub", [&] {
     auto found = as_json(hub::backup_hub(places, to, audit_options()), to);
     found["source"] = places.store.string();
+    if (places.blobs.empty()) found["blobsElsewhere"] = hub::last_blob_place(settings.data);
     return found;
+  });
+}
+
+json::object copy_blobs(const cli::StoreSettings& settings, const std::string& from, const std::string& to,
+                        const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  return told("--data DIR, the data directory of a hub", [&] {
+    const auto last = hub::last_blob_place(settings.data);
+    const auto source = !from.empty() ? from : !last.empty() ? last : "dir:" + (settings.data / "blobs").string();
+    const auto done = hub::copy_blobs(settings.data, store_file(settings), source, to, [&](const auto& so_far) {
+      progress(so_far.copied + so_far.there + so_far.lost_count, so_far.named);
+    });
+    if (!done) throw cli::Trouble{cli::kFailed, done.error().message, {}, done.error().hint, done.error().field};
+    json::array lost;
+    for (const auto& one : done->lost) lost.emplace_back(one);
+    return json::object{{"from", source},          {"to", to},
+                        {"named", done->named},    {"copied", done->copied},
+                        {"bytes", done->bytes},    {"there", done->there},
+                        {"lost", std::move(lost)}, {"lostCount", done->lost_count}};
   });
 }
 

@@ -13,6 +13,8 @@ json::object restore_store(const cli::StoreSettings& settings, const std::filesy
 
 // All that a hub keeps, in a directory (hub/backup.h).
 json::object backup_all(const cli::StoreSettings& settings, const std::filesystem::path& to);
+json::object copy_blobs(const cli::StoreSettings& settings, const std::string& from, const std::string& to,
+                        const std::function<void(std::int64_t, std::int64_t)>& progress);
 json::object restore_all(const cli::StoreSettings& settings, const std::filesystem::path& from);
 
 }  // namespace geres::apps

@@ -23,6 +23,7 @@ struct HubSettings {
   std::uint16_t port = 8080;
   std::string store;  // empty: DATA/geres.db
   std::string blobs;  // empty: DATA/blobs
+  std::int64_t blob_cache = std::int64_t(1) << 30;
   std::size_t connections = 20'000;
   Millis client_patience = 0;  // 0: the server's own
   Millis lease = 30'000;
@@ -132,9 +133,14 @@ struct Services {
   std::function<json::object(const StoreSettings&, const std::filesystem::path& file)> backup;
   // The same for the store that was made, and `kept`: the new name of the store that was there before, if any.
   std::function<json::object(const StoreSettings&, const std::filesystem::path& file, bool replace)> restore;
-  // The same for everything that a hub keeps, and besides blobs{files, bytes}, logs{files, bytes}, adminToken. Of a
+  // The same for everything that a hub keeps, and besides blobs{files, bytes}, logs{files, bytes}, adminToken,
+  // blobsElsewhere (where they are, if they stay there). Of a
   // backup also lost[] and lostCount: the blobs that the store names and that are missing.
   std::function<json::object(const StoreSettings&, const std::filesystem::path&directory)> backup_all, restore_all;
+  // {from, to, named, copied, bytes, there, lost[], lostCount}; `progress` hears of each blob: (done, of).
+  std::function<json::object(const StoreSettings&, const std::string& from, const std::string& to,
+                             const std::function<void(std::int64_t, std::int64_t)>& progress)>
+      copy_blobs;
   std::function<int(const ScalerSettings&, const LogSettings&)> scaler;  // runs until a signal, like the first three
   std::function<Rehearsed(const RehearsalSettings&)> rehearse;
 };

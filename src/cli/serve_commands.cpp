@@ -196,10 +196,11 @@ HubSettings hub_settings(Context& context) {
   if (!settings.store.empty() && !settings.store.starts_with("sqlite:"))
     usage_error("--store '" + settings.store + "' is not a store", {}, "--store sqlite:FILE", "--store");
   settings.blobs = context.value_or("blobs", "");
-  if (settings.blobs.starts_with("s3:") || settings.blobs.starts_with("azure:"))
-    usage_error("only a directory can hold blobs in this version", {}, "--blobs dir:DIRECTORY", "--blobs");
-  if (!settings.blobs.empty() && !settings.blobs.starts_with("dir:"))
-    usage_error("--blobs '" + settings.blobs + "' is not a place for blobs", {}, "--blobs dir:DIRECTORY", "--blobs");
+  const auto kind = settings.blobs.substr(0, settings.blobs.find(':'));
+  if (!settings.blobs.empty() && (kind == settings.blobs || (kind != "dir" && kind != "s3" && kind != "azure")))
+    usage_error("--blobs '" + settings.blobs + "' is not a place for blobs", {},
+                "--blobs dir:DIRECTORY, s3:BUCKET[/PREFIX] or azure:ACCOUNT/CONTAINER[/PREFIX]", "--blobs");
+  if (const auto cache = context.value("blob-cache")) settings.blob_cache = *parse_size(*cache);
   const auto connections = context.integer("connections").value_or(std::int64_t(settings.connections));
   if (connections < 10 || connections > 1'000'000)
     usage_error("--connections does not fit", "a number from 10 to 1000000", "--connections 20000", "--connections");
@@ -364,7 +365,14 @@ std::vector<Flag> hub_flags() {
        .value = "TIME",
        .help = "how long a client may send or take nothing (default 30s, 10s for headers)",
        .kind = Kind::duration},
-      {.name = "blobs", .value = "BLOBS", .help = "dir:DIRECTORY for packages and files (default DATA/blobs)"},
+      {.name = "blobs",
+       .value = "BLOBS",
+       .help = "where packages and files are kept: dir:DIRECTORY (default DATA/blobs), s3:BUCKET[/PREFIX] or "
+               "azure:ACCOUNT/CONTAINER[/PREFIX]; see docs/blobs.md"},
+      {.name = "blob-cache",
+       .value = "SIZE",
+       .help = "of files elsewhere, how much is kept on this disk for readers (default 1GiB)",
+       .kind = Kind::size},
       {.name = "lease",
        .value = "TIME",
        .help = "a host silent for so long loses its jobs to others (default 30s)",

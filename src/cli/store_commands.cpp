@@ -85,7 +85,10 @@ void print_check(Context& context, const json::object& found) {
   row("Tick", std::to_string(found.at("tick").to_number<std::int64_t>()));
   row("Rules", std::to_string(found.at("rules").to_number<std::int64_t>()) + ", and no row breaks one");
   if (!found.contains("blobs")) return;
-  row("Files", pile_text(found.at("blobs")));
+  if (found.contains("blobsElsewhere"))
+    row("Files", "stay in " + text_of(found, "blobsElsewhere") + ", and are not in this backup");
+  else
+    row("Files", pile_text(found.at("blobs")));
   row("Logs", pile_text(found.at("logs")));
   row("Token", found.at("adminToken").as_bool() ? "admin.token" : "none");
 }
@@ -181,6 +184,35 @@ int restore(Context& context) {
   return judge(found, "nothing was restored, because the backup is damaged", "another backup");
 }
 
+int copy_blobs(Context& context) {
+  const auto settings = store_settings(context);
+  if (!context.services.copy_blobs) not_wired();
+  std::int64_t shown = 0;
+  const auto progress = [&](std::int64_t done, std::int64_t of) {
+    if (done < of && done - shown < 1'000) return;
+    shown = done;
+    context.output.talk(std::to_string(done) + " of " + std::to_string(of) + " files");
+  };
+  const auto to = context.value_or("to", "");
+  if (to.empty())
+    usage_error("--to is missing", "it says where the files are to be", "--to s3:BUCKET[/PREFIX] or another place",
+                "--to");
+  const auto found = context.services.copy_blobs(settings, context.value_or("from", ""), to, progress);
+  if (context.output.look.json) context.show_json(found);
+  const auto number = [&](const char* name) { return found.at(name).to_number<std::int64_t>(); };
+  if (number("lostCount") > 0)
+    throw Trouble{kFailed,
+                  plural(number("lostCount"), "file") + " that the store names " +
+                      (number("lostCount") == 1 ? "is" : "are") + " damaged or not there, the first " +
+                      std::string(found.at("lost").at(0).as_string()),
+                  "the others are copied", "push or upload it again, then repeat this", "damaged"};
+  if (context.output.look.json) return kDone;
+  context.output.line(context.output.bold("OK") + "  " + plural(number("copied"), "file") + " copied (" +
+                      format_size(number("bytes")) + "), " + std::to_string(number("there")) + " there before");
+  context.output.talk("Next: stop the hub, repeat this for what came meanwhile, start it with --blobs " + to);
+  return kDone;
+}
+
 std::vector<Flag> store_flags() {
   return {{.name = "data",
            .value = "DIR",
@@ -193,6 +225,15 @@ std::vector<Flag> store_flags() {
 std::vector<Flag> backup_flags() {
   auto flags = store_flags();
   flags.push_back({.name = "blobs", .value = "BLOBS", .help = "dir:DIRECTORY (default DATA/blobs)"});
+  return flags;
+}
+
+std::vector<Flag> copy_flags() {
+  auto flags = store_flags();
+  flags.push_back({.name = "from", .value = "BLOBS", .help = "where they are (default: where the hub has them)"});
+  flags.push_back({.name = "to",
+                   .value = "BLOBS",
+                   .help = "dir:DIRECTORY, s3:BUCKET[/PREFIX] or azure:ACCOUNT/CONTAINER[/PREFIX]; see docs/blobs.md"});
   return flags;
 }
 
@@ -223,6 +264,17 @@ std::vector<Command> store_commands() {
            .arguments_min = 1,
            .arguments_max = 1,
            .live = Live::files,
+           .remote = false},
+          {.path = "hub blobs",
+           .sentence = "Packages and files of a hub, wherever they are kept",
+           .examples = {"geres hub blobs copy --to s3:builds/geres"},
+           .remote = false},
+          {.path = "hub blobs copy",
+           .sentence = "Copy all packages and files to another place, checked, while the hub goes on; can be repeated",
+           .usage = {"--to <blobs> [--from <blobs>] [--data <directory>] [--store <store>]"},
+           .examples = {"geres hub blobs copy --to s3:builds/geres", "geres hub blobs copy --to dir:/srv/blobs"},
+           .flags = copy_flags(),
+           .run = copy_blobs,
            .remote = false},
           {.path = "hub restore",
            .sentence = "Make a hub's data directory, or its store, from a backup; no hub may run on it",

@@ -157,6 +157,7 @@ Pending<std::int64_t> Async::download(std::string_view job, std::string_view pat
   call.sink = [download](std::string_view piece) { return download->take(piece); };
   call.restart = [download] { download->restart(); };
   call.silence_max = 60'000;
+  call.follow = true;
   core_->run([core = core_, promise, download, call = std::move(call)]() mutable {
     core->call(promise.task(), std::move(call), [promise, download](Answer<transport::Reply> answer) {
       // The file is put in place before the outcome is reported, so that the caller finds what it was told.

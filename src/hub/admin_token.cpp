@@ -4,28 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <future>
 #include <stdexcept>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "hub/api/access.h"
+#include "hub/engine/ask_and_wait.h"
 
 namespace geres::hub {
-
-namespace {
-
-// One verb of the engine from a plain thread.
-template <class T, class Ask>
-Result<T> ask_and_wait(Ask ask) {
-  auto promise = std::make_shared<std::promise<Result<T>>>();
-  auto future = promise->get_future();
-  ask(engine::Answer<T>([promise](Result<T> answer) { promise->set_value(std::move(answer)); }));
-  return future.get();
-}
-
-}  // namespace
 
 // The file is written first: a hub that dies in between takes the secret up again from it. A file that is gone is not
 // made again unasked: whoever has moved the secret elsewhere does not want it here.
@@ -57,8 +44,7 @@ void make_admin_token(const std::filesystem::path& file, bool anew, engine::Engi
   token.sha256 = sha256_hex(secret);
   token.roles = {model::Role::admin};
   for (int n = 2;; ++n) {
-    auto made = ask_and_wait<model::Token>(
-        [&](engine::Answer<model::Token> answer) { engine.ask(engine::CreateToken{token}, std::move(answer)); });
+    const auto made = engine::ask_and_wait(engine, engine::CreateToken{token});
     if (made) {
       log::event(log::Level::info, "token made",
                  {{"token", made->name},

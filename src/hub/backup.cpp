@@ -172,6 +172,7 @@ class Backup {
 
   // Those that are not here yet.
   void copy_blobs() {
+    if (places_.blobs.empty()) return;
     each_file(places_.blobs / "tenants", 3, [&](const fs::path& file) {
       const auto tenant = file.parent_path().parent_path().filename().string(), sha256 = file.filename().string();
       if (!model::is_name(tenant) || !is_sha256_hex(sha256)) return;
@@ -192,6 +193,7 @@ class Backup {
   void look_for_lost() {
     found_.lost.clear();
     found_.lost_count = 0;
+    if (places_.blobs.empty()) return;
     store::StoreNames(to_ / kStore).each_blob([&](const std::string& tenant, const std::string& sha256) {
       if (fs::exists(blob_place(tenant, sha256))) return;
       if (++found_.lost_count <= std::int64_t(kLostShown)) found_.lost.push_back(tenant + "/" + sha256);

@@ -23,7 +23,8 @@ namespace geres::hub {
 
 // Where a hub's things lie.
 struct HubPlaces {
-  std::filesystem::path data, store, blobs;
+  std::filesystem::path data, store;
+  std::filesystem::path blobs;  // empty: elsewhere, and not in the backup
 };
 
 struct Pile {

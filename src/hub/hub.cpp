@@ -12,11 +12,12 @@
 #include "http/server.h"
 #include "hub/admin_token.h"
 #include "hub/amqp/target.h"
+#include "hub/blob_place.h"
 #include "hub/data_directory.h"
 #include "hub/leading.h"
-#include "hub/packages/directory_blobs.h"
 #include "hub/serving.h"
 #include "hub/store/sqlite/sqlite_store.h"
+#include "hub/stored_blob_index.h"
 
 namespace geres::hub {
 namespace {
@@ -83,18 +84,19 @@ struct Hub::Parts {
   explicit Parts(const HubOptions& options)
       : data_lock(lock_data_directory(options.data_dir)),
         store(store::open_sqlite(store_place(options))),
-        blobs(packages::open_directory_blobs(place_of("blobs", options.blobs, "dir", options.data_dir / "blobs"),
-                                             options.disk_reserve)),
         tail(store->reads()),
-        leading(*store, *blobs, tail, clock, leading_options(options)),
-        serving(leading.engine(), *store, *blobs, tail, clock, serving_options(options)) {}
+        leading(*store, tail, clock, leading_options(options)),
+        blob_index(leading.engine(), store->reads()),
+        place(open_blob_place(options, blob_index, store->reads(), clock)),
+        serving(leading.engine(), *store, *place.blobs, tail, clock, serving_options(options)) {}
 
   Fd data_lock;
   SystemClock clock;
   std::unique_ptr<store::Store> store;
-  std::unique_ptr<packages::Blobs> blobs;
   events::Tail tail;
   Leading leading;
+  StoredBlobIndex blob_index;
+  BlobPlace place;
   Serving serving;
 
   void start(const HubOptions& options, const std::filesystem::path& token_file);
@@ -106,11 +108,12 @@ void Hub::Parts::start(const HubOptions& options, const std::filesystem::path& t
   serving.follow(leading.engine());
   leading.load();
   serving.seed(leading.engine());
-  leading.start(serving.teller(), [this, failed = options.on_fatal](const std::string& what) {
+  leading.start(serving.teller(), *place.blobs, [this, failed = options.on_fatal](const std::string& what) {
     serving.give_up();
     log::event(log::Level::err, "hub gives up: the store failed", {{"error", what}});
     if (failed) failed(what);
   });
+  place.settle();
   make_admin_token(token_file, options.new_admin_token, leading.engine(), store->reads());
   try {
     serving.start(leading.sender(), leading.publisher());

@@ -5,11 +5,8 @@
 
 namespace geres::hub {
 
-Leading::Leading(store::Store& store, packages::Blobs& blobs, events::Tail& tail, const Clock& clock,
-                 LeadingOptions options)
-    : store_(store),
-      blobs_(blobs),
-      clock_(clock),
+Leading::Leading(store::Store& store, events::Tail& tail, const Clock& clock, LeadingOptions options)
+    : clock_(clock),
       options_(std::move(options)),
       engine_(store, clock, random_, options_.engine),
       sender_(engine_, store.reads(), tail, clock, options_.webhooks) {
@@ -27,12 +24,12 @@ void Leading::load() {
   engine_.load();
 }
 
-void Leading::start(events::Teller& teller, std::function<void(const std::string&)> failed) {
+void Leading::start(events::Teller& teller, packages::Blobs& blobs, std::function<void(const std::string&)> failed) {
   engine_thread_ = std::make_unique<engine::EngineThread>(engine_, std::move(failed));
   engine_thread_->start();
   sender_.start(teller);
   if (publisher_) publisher_->start(teller);
-  sweeper_.start(options_.sweep_every, [this] { sweep(); });
+  sweeper_.start(options_.sweep_every, [this, &blobs] { sweep(blobs); });
 }
 
 void Leading::stop_telling(Millis deadline) {
@@ -50,12 +47,9 @@ void Leading::stop() {
   sweeper_.stop();
 }
 
-void Leading::sweep() {
+void Leading::sweep(packages::Blobs& blobs) {
   try {
-    const auto named = [this](std::string_view tenant, std::string_view sha256) {
-      return store_.reads().blob_named(std::string(tenant), std::string(sha256));
-    };
-    const auto removed = blobs_.sweep(clock_.wall() - options_.keep_unnamed, named);
+    const auto removed = blobs.sweep(clock_.wall() - options_.keep_unnamed);
     if (removed > 0) log::info("removed {} uploads that nothing named", removed);
   } catch (const std::exception& what) {
     log::warn("sweeping uploads failed: {}", what.what());

@@ -27,7 +27,7 @@ struct LeadingOptions {
 
 class Leading {
  public:
-  Leading(store::Store& store, packages::Blobs& blobs, events::Tail& tail, const Clock& clock, LeadingOptions options);
+  Leading(store::Store& store, events::Tail& tail, const Clock& clock, LeadingOptions options);
   ~Leading();  // stop(0)
 
   engine::Engine& engine() { return engine_; }
@@ -37,7 +37,7 @@ class Leading {
   // Those who hear of events have said so to the engine; from then on it is theirs. `failed`: once, on the engine's
   // thread, when the store cannot be trusted any more.
   void load();
-  void start(events::Teller& teller, std::function<void(const std::string&)> failed);
+  void start(events::Teller& teller, packages::Blobs& blobs, std::function<void(const std::string&)> failed);
   // In this order: the senders write down what came of their last calls, then no command is taken any more, then the
   // last ones are answered.
   void stop_telling(Millis deadline);
@@ -45,10 +45,8 @@ class Leading {
   void stop();
 
  private:
-  void sweep();
+  void sweep(packages::Blobs& blobs);
 
-  store::Store& store_;
-  packages::Blobs& blobs_;
   const Clock& clock_;
   const LeadingOptions options_;
   SystemRandom random_;

@@ -132,11 +132,21 @@ Answer<Reply> Client::stream(const std::string& path, Query query, Sink sink, Id
 
 Answer<std::uint64_t> Client::download(const std::string& path, Query query, NewFile& file) {
   std::uint64_t bytes = 0;
-  auto reply = stream(path, std::move(query), [&](std::string_view piece) {
+  Call call;
+  call.path = path;
+  call.query = std::move(query);
+  call.silence_max = kSilence;
+  call.follow = true;
+  call.take = [&](std::string_view piece) {
     file.write(piece);
     bytes += piece.size();
     return true;
-  });
+  };
+  call.restart = [&] {
+    file.restart();
+    bytes = 0;
+  };
+  auto reply = transport_.send(call);
   if (!reply) return reply.error();
   return bytes;
 }

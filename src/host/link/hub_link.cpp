@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/link/hub_link.h"
 
+#include <unistd.h>
+
 #include <cerrno>
+#include <cstring>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -20,12 +24,18 @@ struct Download {
     bytes += std::int64_t(piece.size());
     if (bytes > most) return fail("the answer is too large", false);
     try {
-      digest.update(piece);
+      digest->update(piece);
       write_all(to->get(), piece);
     } catch (const std::system_error& failed) {
       return fail(failed.what(), failed.code().value() != ENOSPC && failed.code().value() != EDQUOT);
     }
     return transport::Take::more;
+  }
+  void restart() {
+    if (::ftruncate(to->get(), 0) != 0 || ::lseek(to->get(), 0, SEEK_SET) != 0)
+      trouble = std::strerror(errno), disk = true;
+    bytes = 0;
+    digest.emplace();
   }
   transport::Take fail(std::string why, bool of_disk) {
     trouble = std::move(why), disk = of_disk;
@@ -34,7 +44,7 @@ struct Download {
   std::shared_ptr<Fd> to;
   std::int64_t most = 0;
   std::int64_t bytes = 0;
-  Sha256 digest;
+  std::optional<Sha256> digest{std::in_place};
   std::string trouble;
   bool disk = false;
 };
@@ -141,13 +151,15 @@ void HubLink::send(HubCall call, std::function<void(HubAnswer)> done) {
     download->to = std::move(call.download);
     download->most = call.download_max;
     call.sink = [download](std::string_view piece) { return download->take(piece); };
+    call.restart = [download] { download->restart(); };
+    call.follow = true;
   }
   if (call.sink || call.uploads()) call.silence_max = kTransferSilenceMax;
   if (call.uploads()) call.content_type = "application/octet-stream";
   auto take = [done = std::move(done), download, sent_at = clock_.monotonic()](auto got) {
     auto answer = read(std::move(got));
     answer.sent_at = sent_at;
-    if (download && answer.status == 200) answer.sha256 = download->digest.hex();
+    if (download && answer.status == 200) answer.sha256 = download->digest->hex();
     if (download && !download->trouble.empty()) {
       answer.status = 0;
       answer.ours = true;

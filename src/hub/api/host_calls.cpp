@@ -344,8 +344,10 @@ void find_missing_files(Api& api, engine::ReportCall& report) {
   for (auto& done : report.finished) {
     const auto lease = api.engine.lease(done.lease);
     if (!lease) continue;
-    done.files_missing = std::any_of(done.files.begin(), done.files.end(),
-                                     [&](const auto& file) { return !api.blobs.has(lease->tenant, file.sha256); });
+    std::vector<std::string> digests;
+    for (const auto& file : done.files) digests.push_back(file.sha256);
+    const auto found = api.blobs.find(lease->tenant, digests);
+    done.files_missing = std::any_of(found.begin(), found.end(), [](const auto& blob) { return !blob; });
   }
 }
 

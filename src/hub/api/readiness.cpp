@@ -48,8 +48,10 @@ void Readiness::look() {
     now.why = "the store's disk is full: " + free_words(*now.store);
   else if (!now.files)
     now.why = "the place of packages and files cannot be reached: " + files_trouble;
+  else if (const auto trouble = blobs_.trouble(); !trouble.empty())
+    now.why = "the store of packages and files is out of reach", now.files_away = true;
   now.takes_jobs = now.why.empty();
-  now.files_away = !now.files;
+  now.files_away = now.files_away || !now.files;
   tell_low(store_watch_, now.store);
   if (!one_disk()) tell_low(files_watch_, now.files);
   Now before;

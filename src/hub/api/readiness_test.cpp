@@ -26,7 +26,7 @@ class ReadinessTest : public testing::Test {
   ManualClock clock;
   engine::Stats stats;
   std::filesystem::path files = directory.path() / "blobs";
-  std::unique_ptr<packages::Blobs> blobs = packages::open_directory_blobs(files);
+  std::unique_ptr<packages::Blobs> blobs = packages::open_directory_blobs(files, [](auto, auto) { return false; });
   std::filesystem::path store = directory.path() / "geres.db";
 };
 

@@ -18,6 +18,5 @@ awaitable<Answered> send_blob(Call& call, const std::string& tenant, const std::
 bool may_download(const Call& call, const std::string& tenant);
 
 std::string_view content_type_of(std::string_view name);
-std::string content_disposition(std::string_view name);
 
 }  // namespace geres::hub::api

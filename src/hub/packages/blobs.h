@@ -2,7 +2,8 @@
 // Bytes by their SHA-256, apart for each tenant: packages, input files, artifacts.
 //
 // A blob is there in full or not at all. After committing one, its name must soon be put into the store, because blobs
-// that nothing names are swept. Bad input is an Error, trouble with the disk or the network an exception. All verbs may
+// that nothing names are swept. Bad input is an Error, and so is a store elsewhere that is
+// away (`blobStoreAway`); trouble with this machine's disk is an exception. All verbs may
 // be called from any thread; one Upload belongs to one thread at a time. A malformed tenant or digest (not a name, not
 // 64 hex digits) is refused here even if somebody checked it before.
 #pragma once
@@ -12,12 +13,15 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "objects/object_store.h"
 
 namespace geres::hub::packages {
 
@@ -51,24 +55,39 @@ struct Space {
   std::uint64_t total_bytes = 0;
 };
 
+// Whether something names a blob: a package, a job's input, an artifact. Any thread.
+using Named = std::function<bool(std::string_view tenant, std::string_view sha256)>;
+
 class Blobs {
  public:
-  using Keep = std::function<bool(std::string_view tenant, std::string_view sha256)>;
-
   virtual ~Blobs() = default;
   // `announced`: the number of bytes expected (0: unknown). `badValue` for a malformed tenant, `storageFull` if they
   // would not fit.
   [[nodiscard]] virtual Result<std::unique_ptr<Upload>> begin(std::string_view tenant, std::uint64_t announced = 0) = 0;
   // `unknownFile` if it is absent.
   [[nodiscard]] virtual Result<OpenBlob> open(std::string_view tenant, std::string_view sha256) = 0;
-  virtual std::optional<Blob> find(std::string_view tenant, std::string_view sha256) = 0;
-  bool has(std::string_view tenant, std::string_view sha256) { return find(tenant, sha256).has_value(); }
-  virtual bool remove(std::string_view tenant, std::string_view sha256) = 0;  // false if it was absent
-  // Removes what was committed before `before` (wall time) and `keep` does not claim; returns how many. `keep` is
-  // called for one blob after the other, without locks. A blob that is committed again in the meantime stays.
-  virtual std::size_t sweep(Millis before, const Keep& keep) = 0;
-  virtual Space space() = 0;  // throws std::system_error if the place is gone or does not answer
-  virtual std::filesystem::path place() const = 0;
+  // Those that are there, in the order asked for.
+  virtual std::vector<std::optional<Blob>> find(std::string_view tenant, std::span<const std::string> digests) = 0;
+  std::optional<Blob> find(std::string_view tenant, const std::string& sha256) {
+    return std::move(find(tenant, std::span(&sha256, 1)).front());
+  }
+  bool has(std::string_view tenant, const std::string& sha256) { return find(tenant, sha256).has_value(); }
+  // Where whoever has this link gets the blob's bytes for a while, without the hub; nullopt: only from the hub. Whoever
+  // follows it must check the digest. It is not asked whether the blob is there.
+  virtual std::optional<objects::Link> link(std::string_view tenant, std::string_view sha256,
+                                            const objects::LinkWish& wish) {
+    (void)tenant, (void)sha256, (void)wish;
+    return std::nullopt;
+  }
+  // Removes what was committed before `before` (wall time) and nothing names, and what earlier sweeps have marked;
+  // returns how many are gone. One that is committed again in the meantime stays.
+  virtual std::size_t sweep(Millis before) = 0;
+  // Of this machine's disk, where uploads gather. Throws std::system_error if that place is gone or does not answer.
+  virtual Space space() = 0;
+  virtual std::filesystem::path place() const = 0;  // likewise
+  // Why a store elsewhere is out of reach, as last seen; empty: it is not. Does not block.
+  virtual std::string trouble() const { return {}; }
+  virtual std::string name() const { return "dir:" + place().string(); }  // for people
 };
 
 }  // namespace geres::hub::packages

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every store of blobs must do, written once. A store's test file includes this and provides a struct with
 //     std::unique_ptr<Blobs> open();    the store; on further calls the same store, as after a restart
+//     void name(tenant, sha256);        from now on something names that blob
 //     Millis now();                     a wall time after everything committed so far
+//     std::size_t sweep(Blobs&, Millis before, const std::function<void()>& meanwhile = {});
+//                                       as often as it takes until what can go is gone; returns how many went.
+//                                       `meanwhile` is called when the sweep has found what it wants to remove
 // and instantiates INSTANTIATE_TYPED_TEST_SUITE_P(Directory, BlobsContract, DirectoryFixture);
 #pragma once
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -92,7 +97,6 @@ TYPED_TEST_P(BlobsContract, TenantsAreApart) {
   const auto blob = put(*this->blobs_, "acme", "hello").value();
   EXPECT_FALSE(this->blobs_->has("other", blob.sha256));
   EXPECT_EQ(this->blobs_->open("other", blob.sha256).error().code, Code::unknownFile);
-  EXPECT_FALSE(this->blobs_->remove("other", blob.sha256));
   EXPECT_TRUE(this->blobs_->has("acme", blob.sha256));
 }
 
@@ -101,8 +105,7 @@ TYPED_TEST_P(BlobsContract, TheSameContentTwiceIsOneBlob) {
   auto open = this->blobs_->open("acme", first.sha256).value();
   EXPECT_EQ(put(*this->blobs_, "acme", "hello").value().sha256, first.sha256);
   EXPECT_EQ(content_of(open), "hello");
-  EXPECT_TRUE(this->blobs_->remove("acme", first.sha256));
-  EXPECT_FALSE(this->blobs_->remove("acme", first.sha256));
+  EXPECT_EQ(this->fixture_.sweep(*this->blobs_, this->fixture_.now()), 1u);
   EXPECT_FALSE(this->blobs_->has("acme", first.sha256));
 }
 
@@ -123,37 +126,40 @@ TYPED_TEST_P(BlobsContract, NamesThatAreNoneAreRefused) {
                                                      std::string(64, 'g'), std::string(64, 'A')}) {
     EXPECT_FALSE(this->blobs_->has("acme", digest)) << digest;
     EXPECT_EQ(this->blobs_->open("acme", digest).error().code, Code::unknownFile) << digest;
-    EXPECT_FALSE(this->blobs_->remove("acme", digest)) << digest;
   }
 }
 
-TYPED_TEST_P(BlobsContract, SweepTakesWhatIsOldAndNotKept) {
+TYPED_TEST_P(BlobsContract, ASweepTakesWhatIsOldAndNotNamed) {
   const auto kept = put(*this->blobs_, "acme", "kept").value().sha256;
   const auto loose = put(*this->blobs_, "acme", "loose").value().sha256;
   const auto theirs = put(*this->blobs_, "other", "loose").value().sha256;
-  std::vector<std::string> asked;
-  const auto keep = [&](std::string_view tenant, std::string_view sha256) {
-    asked.push_back(std::string(tenant) + "/" + std::string(sha256));
-    return tenant == "other" || sha256 == kept;
-  };
-  EXPECT_EQ(this->blobs_->sweep(this->fixture_.now() - 3'600'000, keep), 0u);  // too young, so `keep` is not asked
-  EXPECT_TRUE(asked.empty());
-  EXPECT_EQ(this->blobs_->sweep(this->fixture_.now(), keep), 1u);
-  EXPECT_EQ(asked.size(), 3u);
+  this->fixture_.name("acme", kept);
+  this->fixture_.name("other", theirs);
+  EXPECT_EQ(this->fixture_.sweep(*this->blobs_, this->fixture_.now() - 3'600'000), 0u) << "too young";
+  EXPECT_EQ(this->fixture_.sweep(*this->blobs_, this->fixture_.now()), 1u);
   EXPECT_TRUE(this->blobs_->has("acme", kept));
   EXPECT_FALSE(this->blobs_->has("acme", loose));
+  EXPECT_EQ(this->blobs_->open("acme", loose).error().code, Code::unknownFile);
   EXPECT_TRUE(this->blobs_->has("other", theirs));
+  EXPECT_EQ(put(*this->blobs_, "acme", "loose").value().sha256, loose);
+  auto again = this->blobs_->open("acme", loose).value();
+  EXPECT_EQ(content_of(again), "loose") << "it can come again";
 }
 
 TYPED_TEST_P(BlobsContract, ABlobCommittedAnewDuringASweepStays) {
   const auto sha = put(*this->blobs_, "acme", "hello").value().sha256;
   const auto before = this->fixture_.now();
-  const auto keep = [&](std::string_view, std::string_view) {
-    EXPECT_TRUE(put(*this->blobs_, "acme", "hello"));
-    return false;
-  };
-  EXPECT_EQ(this->blobs_->sweep(before, keep), 0u);
+  bool called = false;
+  EXPECT_EQ(this->fixture_.sweep(*this->blobs_, before,
+                                 [&] {
+                                   called = true;
+                                   EXPECT_TRUE(put(*this->blobs_, "acme", "hello"));
+                                 }),
+            0u);
+  EXPECT_TRUE(called);
   EXPECT_TRUE(this->blobs_->has("acme", sha));
+  auto open = this->blobs_->open("acme", sha).value();
+  EXPECT_EQ(content_of(open), "hello");
 }
 
 TYPED_TEST_P(BlobsContract, ManyThreadsAtOnce) {
@@ -176,7 +182,7 @@ TYPED_TEST_P(BlobsContract, KnowsItsSpace) {
 REGISTER_TYPED_TEST_SUITE_P(BlobsContract, WhatIsCommittedIsThereAlsoAfterARestart,
                             AnotherDigestThanAnnouncedIsRefusedAndLeavesNothing, AnAbandonedUploadLeavesNothing,
                             TenantsAreApart, TheSameContentTwiceIsOneBlob, AnEmptyBlobIsABlob,
-                            NamesThatAreNoneAreRefused, SweepTakesWhatIsOldAndNotKept,
+                            NamesThatAreNoneAreRefused, ASweepTakesWhatIsOldAndNotNamed,
                             ABlobCommittedAnewDuringASweepStays, ManyThreadsAtOnce, KnowsItsSpace);
 
 }  // namespace geres::hub::packages

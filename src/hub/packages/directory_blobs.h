@@ -20,7 +20,7 @@ inline constexpr std::uint64_t kReserveBytes = std::uint64_t(256) << 20;
 
 // Makes what is missing of `directory`. Uploads are refused while the disk has less than `reserve` free, so that the
 // hub's own database can go on. Throws std::system_error (EBUSY) if another process has the directory open.
-std::unique_ptr<Blobs> open_directory_blobs(const std::filesystem::path& directory,
+std::unique_ptr<Blobs> open_directory_blobs(const std::filesystem::path& directory, const Named& named,
                                             std::uint64_t reserve = kReserveBytes);
 
 }  // namespace geres::hub::packages
