@@ -15,6 +15,7 @@ from fleet import Fleet, Process, processes_with, wait_until
 # How long processes are killed at random. Two minutes are a test of their own: ./dev test scaling_kills
 KILLS = float(os.environ.get("GERES_KILLS_SECONDS", "12"))
 # How long jobs are handed in that are rehearsed afterwards; three minutes are ./dev test scaling_rehearsal
+WALK = os.environ.get("GERES_WALK", "60 x 1")  # jobs, and seconds of each
 REHEARSED = float(os.environ.get("GERES_REHEARSED_SECONDS", "20"))
 
 POOL = {
@@ -143,7 +144,8 @@ class Up(unittest.TestCase):
             self.assertIn("0 to 4 hosts", up.out.read_text())
             self.quick(fleet)
             fleet.push_shell()
-            ids = [fleet.shell("sleep 1") for _ in range(60)]
+            jobs, seconds = WALK.split(" x ")
+            ids = [fleet.shell(f"sleep {seconds}") for _ in range(int(jobs))]
             most = 0
             while not all(fleet.job(id)["state"] == "finished" for id in ids[-5:]):
                 self.assertTrue(up.alive(), up.text())
