@@ -61,6 +61,32 @@ double own_cpu_seconds() {
          double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+// How long a thread has run, and how long it could have but other processes had the processors.
+struct ThreadTime {
+  double ran = 0, waited = 0;
+};
+
+std::map<std::string, ThreadTime> thread_times(pid_t pid) {
+  std::map<std::string, ThreadTime> times;
+  for (const auto& thread : fs::directory_iterator(fmt::format("/proc/{}/task", pid)))
+    if (const auto stat = read_file_if(thread.path() / "schedstat")) {
+      std::istringstream fields(*stat);
+      ThreadTime time;
+      fields >> time.ran >> time.waited;
+      times[thread.path().filename().string()] = {time.ran / 1e9, time.waited / 1e9};
+    }
+  return times;
+}
+
+// Of the thread that has run most since then.
+ThreadTime busiest_thread(pid_t pid, const std::map<std::string, ThreadTime>& before) {
+  ThreadTime most;
+  for (const auto& [thread, time] : thread_times(pid))
+    if (const auto was = before.find(thread); was != before.end() && time.ran - was->second.ran > most.ran)
+      most = {time.ran - was->second.ran, time.waited - was->second.waited};
+  return most;
+}
+
 // A hub and its simulated fleet.
 struct Scene {
   const Plan& plan;
@@ -170,6 +196,7 @@ void bench_busy_with(const Plan& plan, int hosts, double syncs) {
 
   // All slots taken, and jobs that wait.
   const double hub_cpu = hub->cpu_seconds(), own_cpu = own_cpu_seconds();
+  const auto threads = thread_times(hub->pid());
   const auto start = now_ns(), finished = seen.finished, made = calls.made();
   submitter.measure();
   seen.measures = true;
@@ -177,6 +204,7 @@ void bench_busy_with(const Plan& plan, int hosts, double syncs) {
   seen.measures = false;
   const auto full_submit = submitter.single_ms;
   const double seconds = seconds_since(start), jobs = double(seen.finished - finished);
+  const auto busiest = busiest_thread(hub->pid(), threads);
   const double hub_spent = hub->cpu_seconds() - hub_cpu, own_spent = own_cpu_seconds() - own_cpu;
   const auto rss = hub->rss_kib(), calls_made = calls.made() - made;
   const double descriptors = scene.descriptors_a_host(submitter.lines_open());
@@ -206,6 +234,9 @@ void bench_busy_with(const Plan& plan, int hosts, double syncs) {
          fmt::format("{:.0f} µs", hub_spent / std::max(jobs, 1.0) * 1e6), "",
          fmt::format("{:.0f} jobs/s, {:.1f} calls a job, {:.0f} % of a core; this program {:.0f} %", jobs / seconds,
                      double(calls_made) / std::max(jobs, 1.0), hub_spent / seconds * 100, own_spent / seconds * 100));
+  figure(fmt::format("{}: the hub's busiest thread", who),
+         fmt::format("runs {:.0f} % of the time", busiest.ran / seconds * 100), "",
+         fmt::format("and waits for a processor {:.0f} %", busiest.waited / seconds * 100));
   figure(fmt::format("{}: hub's memory a host", who), fmt::format("{:.1f} KiB", double(rss - rss_before) / hosts), "",
          fmt::format("{} MiB in all, {} of {} slots taken", rss >> 10, held, slots));
   figure(fmt::format("{}: hub's descriptors a host", who), fmt::format("{:.2f}", descriptors), "1.5",
@@ -430,6 +461,7 @@ void bench_scaler(const Plan& plan) {
   const std::int64_t jobs = std::int64_t(plan.machines) * kSlots;
   auto shape = plan.jobs(plan.machines);
   shape.singles_a_second = 0;
+  shape.long_at_work = false;
   shape.shortest_ms = plan.quick ? 2'000 : 20'000, shape.longest_ms = plan.quick ? 3'000 : 40'000;
   Submitter submitter(scene.fleet, scene.hub->token(), shape);
   submitter.open(jobs);

@@ -343,6 +343,7 @@ class Submitter {
     std::int64_t shortest_ms = 1'000, longest_ms = 60'000;
     int tenants = 500;
     double singles_a_second = 100;  // 0: lists alone
+    bool long_at_work = true;       // the first jobs are in the middle of their lives
   };
   Submitter(Fleet& fleet, std::string token, Shape shape)
       : fleet_(fleet), token_(std::move(token)), shape_(shape), lists_(fleet.calls, 4), singles_(fleet.calls, 128) {}
@@ -362,13 +363,12 @@ class Submitter {
  private:
   std::string spec(std::int64_t at) {
     auto ms = std::uniform_int_distribution(shape_.shortest_ms, shape_.longest_ms)(chance_);
-    if (number_ < level_ && at == 0) ms = rest_of_a_job();
+    if (shape_.long_at_work && number_ < level_ && at == 0) ms = rest_of_a_job();
     return fmt::format(R"({{"tenant":"t{}","type":"Wait","parameters":{{"n":{},"ms":{}{}}}}})",
                        std::uniform_int_distribution(0, shape_.tenants - 1)(chance_), number_++, ms,
                        at == 0 ? std::string() : fmt::format(R"(,"at":{})", at));
   }
-  // The first jobs of each slot are in the middle of their lives, as those of a fleet that has long been at work are:
-  // so as many end in the first second as in any later one.
+  // As of a fleet that has long been at work: as many jobs end in the first second as in any later one.
   std::int64_t rest_of_a_job() {
     std::uniform_real_distribution<double> part(0, 1);
     const auto a = double(shape_.shortest_ms), b = double(shape_.longest_ms);

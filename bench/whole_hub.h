@@ -105,6 +105,7 @@ class Hub {
   Connection connect() const { return Connection(port_, token_); }
   std::uint16_t port() const { return port_; }
   const std::string& token() const { return token_; }
+  pid_t pid() const { return pid_; }
   double ready_seconds() const { return ready_seconds_; }
   double seconds_since_start() const { return seconds_since(started_ns_); }
   double cpu_seconds() const {
