@@ -67,11 +67,14 @@ inline pid_t spawn(const std::vector<std::string>& words, int out = -1) {
 // A hub (`up` or `hub`) of its own on a fresh or given directory.
 class Hub {
  public:
-  Hub(const fs::path& program, const std::string& command, fs::path data, std::vector<std::string> more = {})
+  // `port`: 0 is any that is free.
+  Hub(const fs::path& program, const std::string& command, fs::path data, std::vector<std::string> more = {},
+      std::uint16_t port = 0)
       : data_(std::move(data)) {
     int out[2];
     if (::pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
-    std::vector<std::string> words{program.string(), command, "--data", data_.string(), "--listen", "127.0.0.1:0"};
+    std::vector<std::string> words{program.string(), command,    "--data",
+                                   data_.string(),   "--listen", "127.0.0.1:" + std::to_string(port)};
     words.insert(words.end(), more.begin(), more.end());
     started_ns_ = now_ns();
     pid_ = spawn(words, out[1]);
@@ -102,6 +105,7 @@ class Hub {
   Connection connect() const { return Connection(port_, token_); }
   std::uint16_t port() const { return port_; }
   const std::string& token() const { return token_; }
+  pid_t pid() const { return pid_; }
   double ready_seconds() const { return ready_seconds_; }
   double seconds_since_start() const { return seconds_since(started_ns_); }
   double cpu_seconds() const {
@@ -116,6 +120,10 @@ class Hub {
   std::int64_t rss_kib() const {
     const auto status = read_file("/proc/" + std::to_string(pid_) + "/status");
     return std::atoll(status.c_str() + status.find("VmRSS:") + 6);
+  }
+  std::int64_t descriptors() const {
+    const fs::directory_iterator open("/proc/" + std::to_string(pid_) + "/fd");
+    return std::distance(begin(open), end(open));
   }
 
  private:
