@@ -113,6 +113,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.data_dir = settings.data;
   options.store = settings.store;
   options.blobs = settings.blobs;
+  options.import_layout = settings.import_layout;
   options.blob_cache = std::uint64_t(settings.blob_cache);
   options.new_admin_token = settings.new_admin_token;
   options.engine.lease = settings.lease;
@@ -152,6 +153,7 @@ std::string flag_of(const std::string& option) {
   static const std::map<std::string, std::string> kFlags = {
       {"store", "--store"},
       {"blobs", "--blobs"},
+      {"import_layout", "--import-layout"},
       {"webhook_allow", "--webhook-allow"},
       {"webhooks.ca_file", "--webhook-ca"},
       {"serving.cors_origins", "--cors-origin"},

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The demo: a hub and a host of its own, photographs that Debian ships, one job each, live bars, thumbnails in a folder,
-# and one broken picture that ends as a dead letter with its reason. `./dev demo` builds first and then runs this.
+# and one broken picture that ends as a dead letter with its reason. `./dev demo` builds first and then runs this; with
+# --azurite or --s3 the package and the thumbnails are in an object store that is started for the while.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +23,30 @@ if [ $count = 0 ]; then
 fi
 printf 'This is no picture.\n' >"$demo/photos/broken.jpg"
 
-"$geres" up --data "$demo/data" --listen 127.0.0.1:0 >"$demo/up.txt" 2>"$demo/up.log" &
+blobs=()
+fact() { python3 -c 'import json, sys; print(json.loads(sys.argv[1])[sys.argv[2]])' "$facts" "$1"; }
+case ${1:-} in
+  "") ;;
+  --azurite)
+    coproc server { exec python3 tests/servers/azurite.py --container demo; }
+    read -r facts <&"${server[0]}"
+    AZURE_STORAGE_KEY=$(fact key)
+    export AZURE_STORAGE_KEY
+    blobs=(--blobs "azure:$(fact account)/demo?endpoint=$(fact endpoint)")
+    ;;
+  --s3)
+    coproc server { exec python3 tests/servers/radosgw.py; }
+    read -r facts <&"${server[0]}"
+    AWS_ACCESS_KEY_ID=$(fact access_key)
+    AWS_SECRET_ACCESS_KEY=$(fact secret_key)
+    export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+    blobs=(--blobs "s3:$(fact bucket)/demo?endpoint=$(fact endpoint)&region=$(fact region)")
+    ;;
+  *) echo "usage: ./dev demo [--azurite | --s3]" >&2; exit 2 ;;
+esac
+[ ${#blobs[@]} = 0 ] || echo "Packages and files are in ${blobs[1]}"
+
+"$geres" up --data "$demo/data" --listen 127.0.0.1:0 "${blobs[@]}" >"$demo/up.txt" 2>"$demo/up.log" &
 up=$!
 stop() {
   kill "$up" 2>/dev/null || true

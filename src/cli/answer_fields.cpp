@@ -20,6 +20,7 @@ std::span<const std::string> answer_fields(const std::string& schema) {
                 "pool",   "instance", "by",      "why",     "joinedAt",    "lastReportAt", "running"}},
       {"Machine", {"pool", "instance", "state", "request", "zone", "orderedAt", "readyAt", "goneAt", "reason", "host"}},
       {"Package", {"tenant", "name", "version", "sha256", "size", "types", "open", "createdAt"}},
+      {"SyncedPackages", {"seen", "taken", "given", "refused"}},
       {"Pool",
        {"name", "version", "mode", "paused", "template", "provider", "policy", "limits", "scale", "removing",
         "warnings"}},

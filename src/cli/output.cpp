@@ -101,7 +101,11 @@ void Output::json(const json::value& v) {
 }
 
 void Output::talk(std::string_view text) {
-  if (!look.quiet && !look.json) write_out(2, std::string(text) + "\n");
+  if (look.quiet || look.json) return;
+  // A terminal would break a word in two.
+  const auto width = std::size_t(std::max(terminal_width(2), 20));
+  const bool breaks = look.err_terminal && display_width(text) > width;
+  write_out(2, (breaks ? wrapped(text, width - 2, "  ") : std::string(text)) + "\n");
 }
 
 void Output::hint(std::string_view text) {

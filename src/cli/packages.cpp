@@ -137,6 +137,25 @@ int remove(Context& context) {
   return kDone;
 }
 
+int sync(Context& context) {
+  const auto answer = context.ask(context.hub().post_again("/v1/packages/sync", json::object()));
+  if (context.output.look.json) {
+    context.show_json(answer, "SyncedPackages");
+    return kDone;
+  }
+  auto& output = context.output;
+  const auto named = [](const json::value& version) {
+    return clean(text_of(version, "tenant") + "/" + text_of(version, "name")) + " version " +
+           std::to_string(number_of(version, "version"));
+  };
+  for (const auto& version : items_of(member_of(answer, "taken"))) output.line("taken    " + named(version));
+  for (const auto& version : items_of(member_of(answer, "given"))) output.line("given    " + named(version));
+  for (const auto& one : items_of(member_of(answer, "refused")))
+    output.line("refused  " + clean(text_of(one, "object")) + ": " + clean(text_of(one, "why")));
+  output.talk(plural(number_of(answer, "seen"), "package") + " there");
+  return items_of(member_of(answer, "refused")).empty() ? kDone : kFailed;
+}
+
 }  // namespace
 
 std::vector<Command> package_commands() {
@@ -162,6 +181,11 @@ std::vector<Command> package_commands() {
                  {.name = "name", .value = "N", .help = "only this one", .live = Live::packages},
                  {.name = "all", .help = "also those that submit made of commands"}},
        .run = list},
+      {.path = "package sync",
+       .sentence = "Look now for packages in the store that the hub's --import-layout names",
+       .usage = {""},
+       .examples = {"geres package sync"},
+       .run = sync},
       {.path = "package delete",
        .sentence = "Delete a package, or one version of it; refused while an unfinished job needs it",
        .usage = {"<tenant> <package> [--version <n>]"},

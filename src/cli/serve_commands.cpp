@@ -201,6 +201,7 @@ HubSettings hub_settings(Context& context) {
     usage_error("--blobs '" + settings.blobs + "' is not a place for blobs", {},
                 "--blobs dir:DIRECTORY, s3:BUCKET[/PREFIX] or azure:ACCOUNT/CONTAINER[/PREFIX]", "--blobs");
   if (const auto cache = context.value("blob-cache")) settings.blob_cache = *parse_size(*cache);
+  settings.import_layout = context.value_or("import-layout", "");
   const auto connections = context.integer("connections").value_or(std::int64_t(settings.connections));
   if (connections < 10 || connections > 1'000'000)
     usage_error("--connections does not fit", "a number from 10 to 1000000", "--connections 20000", "--connections");
@@ -369,6 +370,10 @@ std::vector<Flag> hub_flags() {
        .value = "BLOBS",
        .help = "where packages and files are kept: dir:DIRECTORY (default DATA/blobs), s3:BUCKET[/PREFIX] or "
                "azure:ACCOUNT/CONTAINER[/PREFIX]; see docs/blobs.md"},
+      {.name = "import-layout",
+       .value = "PLACE",
+       .help = "a store in which others put packages: azure:ACCOUNT/jobprocessorfiles/{tenant}/{package}.zip, for "
+               "example; see docs/blobs.md"},
       {.name = "blob-cache",
        .value = "SIZE",
        .help = "of files elsewhere, how much is kept on this disk for readers (default 1GiB)",

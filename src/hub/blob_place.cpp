@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "hub/engine/ask_and_wait.h"
 #include "hub/packages/directory_blobs.h"
 #include "hub/packages/remote_blobs.h"
 #include "objects/open.h"
@@ -137,6 +138,28 @@ BlobPlace open_blob_place(const HubOptions& options, packages::BlobIndex& index,
       options.disk_reserve);
   opened.settle = [options, place] { write_note(options, place); };
   return opened;
+}
+
+std::unique_ptr<packages::PackageImport> open_package_import(const HubOptions& options, packages::Blobs& blobs,
+                                                             engine::Engine& engine, store::Reads& reads,
+                                                             const Clock& clock) {
+  if (options.import_layout.empty()) return nullptr;
+  auto placed = packages::Layout::parse(options.import_layout);
+  if (!placed) throw CannotStart("import_layout", placed.error().message, placed.error().hint);
+  const auto now = objects::open_object_store(placed->place, objects::process_environment, kAtStart);
+  if (!now) throw CannotStart("import_layout", now.error().message, now.error().hint);
+  if (const auto listed = (*now)->list("", {}, 1); !listed)
+    throw CannotStart("import_layout", listed.error().message, listed.error().hint);
+  packages::PackageImport::Catalogue catalogue;
+  catalogue.all = [&reads] { return reads.packages(); };
+  catalogue.put = [&engine](model::PackageVersion version) -> Result<model::PackageVersion> {
+    auto kept = engine::ask_and_wait(engine, engine::PutPackage{std::move(version)});
+    if (!kept) return kept.error();
+    return std::move(kept->version);
+  };
+  auto store = objects::open_object_store(placed->place, objects::process_environment);
+  return std::make_unique<packages::PackageImport>(std::move(store).value(), std::move(placed->layout), blobs,
+                                                   std::move(catalogue), clock, options.serving.package_bytes_max);
 }
 
 }  // namespace geres::hub

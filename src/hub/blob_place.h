@@ -6,9 +6,11 @@
 #include <memory>
 #include <string>
 
+#include "hub/engine/engine.h"
 #include "hub/hub.h"
 #include "hub/packages/blob_index.h"
 #include "hub/packages/blobs.h"
+#include "hub/packages/package_import.h"
 #include "hub/store/reads.h"
 #include "objects/object_store.h"
 
@@ -35,5 +37,10 @@ struct BlobPlace {
 // else the last time, because all packages would seem to be gone.
 BlobPlace open_blob_place(const HubOptions& options, packages::BlobIndex& index, store::Reads& reads,
                           const Clock& clock);
+
+// What HubOptions::import_layout names; null: nothing. Throws CannotStart if it cannot be looked into.
+std::unique_ptr<packages::PackageImport> open_package_import(const HubOptions& options, packages::Blobs& blobs,
+                                                             engine::Engine& engine, store::Reads& reads,
+                                                             const Clock& clock);
 
 }  // namespace geres::hub

@@ -15,6 +15,7 @@
 #include "hub/blob_place.h"
 #include "hub/data_directory.h"
 #include "hub/leading.h"
+#include "hub/packages/package_import.h"
 #include "hub/serving.h"
 #include "hub/store/sqlite/sqlite_store.h"
 #include "hub/stored_blob_index.h"
@@ -88,7 +89,8 @@ struct Hub::Parts {
         leading(*store, tail, clock, leading_options(options)),
         blob_index(leading.engine(), store->reads()),
         place(open_blob_place(options, blob_index, store->reads(), clock)),
-        serving(leading.engine(), *store, *place.blobs, tail, clock, serving_options(options)) {}
+        serving(leading.engine(), *store, *place.blobs, tail, clock, serving_options(options)),
+        import(open_package_import(options, *place.blobs, leading.engine(), store->reads(), clock)) {}
 
   Fd data_lock;
   SystemClock clock;
@@ -98,6 +100,7 @@ struct Hub::Parts {
   StoredBlobIndex blob_index;
   BlobPlace place;
   Serving serving;
+  std::unique_ptr<packages::PackageImport> import;  // where there is something to look into
 
   void start(const HubOptions& options, const std::filesystem::path& token_file);
   void stop(Millis deadline);
@@ -116,7 +119,8 @@ void Hub::Parts::start(const HubOptions& options, const std::filesystem::path& t
   place.settle();
   make_admin_token(token_file, options.new_admin_token, leading.engine(), store->reads());
   try {
-    serving.start(leading.sender(), leading.publisher());
+    serving.start(leading.sender(), leading.publisher(), import.get());
+    if (import) import->start(options.import_every);
   } catch (const http::CannotListen& error) {
     throw CannotStart("serving.http.port", error.what());
   }
@@ -126,6 +130,7 @@ void Hub::Parts::stop(Millis deadline) {
   const Millis end = clock.monotonic() + deadline;
   const auto left = [&] { return std::max<Millis>(0, end - clock.monotonic()); };
   serving.give_up();
+  if (import) import->stop();
   leading.stop_telling(left() * 2 / 3);
   leading.stop_accepting();
   serving.stop_listening(left());

@@ -26,10 +26,14 @@
 namespace geres::hub {
 
 struct HubOptions {
-  std::filesystem::path data_dir;             // made if absent
-  std::string store;                          // "sqlite:FILE"; empty: DATA/geres.db
-  std::string blobs;                          // "dir:DIRECTORY", "s3:…", "azure:…"; empty: DATA/blobs
-  std::uint64_t blob_cache = 1ULL << 30;      // bytes of a store elsewhere that are kept here for readers
+  std::filesystem::path data_dir;         // made if absent
+  std::string store;                      // "sqlite:FILE"; empty: DATA/geres.db
+  std::string blobs;                      // "dir:DIRECTORY", "s3:…", "azure:…"; empty: DATA/blobs
+  std::uint64_t blob_cache = 1ULL << 30;  // bytes of a store elsewhere that are kept here for readers
+  // Where others put packages under readable names: "azure:ACCOUNT/jobprocessorfiles/{tenant}/{package}.zip"; empty:
+  // nowhere
+  std::string import_layout;
+  Millis import_every = 30'000;               // how often it is looked into
   bool new_admin_token = false;               // make one if the data directory has none that is good
   std::uint64_t disk_reserve = 256ULL << 20;  // uploads are refused as long as the disk has less than this free
   Millis keep_unnamed = 24 * 3'600'000LL;     // uploads that nothing came to name are swept after this

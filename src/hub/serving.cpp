@@ -128,7 +128,8 @@ void Serving::seed(const engine::Engine& engine) {
   api_.teller = &*teller_;
 }
 
-void Serving::start(webhooks::Sender& sender, const amqp::Publisher* publisher) {
+void Serving::start(webhooks::Sender& sender, const amqp::Publisher* publisher, packages::PackageImport* import) {
+  api_.import = import;
   api_.webhooks = &sender;
   api_.publisher = publisher;
   server_ =

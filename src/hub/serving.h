@@ -33,7 +33,7 @@ class Serving {
   events::Teller& teller() { return *teller_; }
 
   // Listens from then on. Throws std::system_error if it cannot.
-  void start(webhooks::Sender& sender, const amqp::Publisher* publisher);
+  void start(webhooks::Sender& sender, const amqp::Publisher* publisher, packages::PackageImport* import);
   // Nothing new is taken: load balancers see it at once.
   void give_up() { ready_ = false; }
   void stop_listening(Millis deadline);  // requests under way are answered

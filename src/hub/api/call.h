@@ -31,6 +31,7 @@
 #include "hub/events/tail.h"
 #include "hub/events/teller.h"
 #include "hub/packages/blobs.h"
+#include "hub/packages/package_import.h"
 #include "hub/signalr/connections.h"
 #include "hub/store/reads.h"
 #include "hub/webhooks/sender.h"
@@ -95,6 +96,7 @@ struct Api {
   LineQuota trouble_lines = {};
   webhooks::Sender* webhooks = nullptr;        // set before the first request
   const amqp::Publisher* publisher = nullptr;  // likewise; null: there is none
+  packages::PackageImport* import = nullptr;   // likewise; null: there is nothing to look into
   const Readiness* readiness = nullptr;        // set before the first request
   const events::Chronicle* chronicle = nullptr;
   std::size_t metrics_tenants = 20;  // how many have series of their own

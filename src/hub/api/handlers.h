@@ -52,6 +52,7 @@ awaitable<Answered> put_package(Call& call);
 awaitable<Answered> get_package(Call& call);
 awaitable<Answered> delete_package(Call& call);
 awaitable<Answered> list_packages(Call& call);
+awaitable<Answered> sync_packages(Call& call);
 
 // hosts.cpp: for people
 awaitable<Answered> list_hosts(Call& call);

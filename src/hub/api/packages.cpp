@@ -6,6 +6,7 @@
 
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
+#include "hub/api/scaler_json.h"
 #include "hub/api/small_list.h"
 #include "hub/api/transfer.h"
 #include "model/names.h"
@@ -123,6 +124,25 @@ awaitable<Answered> list_packages(Call& call) {
              [&] { return wire::package_json(package); });
   }
   co_return list.answer(query);
+}
+
+awaitable<Answered> sync_packages(Call& call) {
+  if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
+  if (auto ok = above_tenants(call); !ok) co_return ok.error();
+  if (call.api.import == nullptr)
+    co_return fail(Code::notSupported, "this hub looks for packages in no store", {},
+                   "geres hub --import-layout azure:ACCOUNT/jobprocessorfiles/{tenant}/{package}.zip");
+  auto look = [&] { return call.api.import->sync(); };
+  const auto round = co_await blocking(call, look);
+  if (!round) co_return round.error();
+  json::array taken, given, refused;
+  for (const auto& version : round->taken) taken.push_back(wire::package_json(version));
+  for (const auto& version : round->given) given.push_back(wire::package_json(version));
+  for (const auto& [object, why] : round->refused)
+    refused.push_back(json::object{{"object", std::string_view(object)}, {"why", std::string_view(why)}});
+  const json::object body{
+      {"seen", round->seen}, {"taken", std::move(taken)}, {"given", std::move(given)}, {"refused", std::move(refused)}};
+  co_return json_response(200, body);
 }
 
 }  // namespace geres::hub::api

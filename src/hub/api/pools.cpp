@@ -39,7 +39,9 @@ json::array warnings_of(const model::Pool& pool, const engine::Snapshot& fleet) 
     waiting += lane.ready;
   }
   if (waiting == 0) return {};
-  return {text(fmt::format("none of the {} jobs that wait would run on a host of this template; {}", waiting,
+  const auto none =
+      waiting == 1 ? "the job that waits would not" : fmt::format("none of the {} jobs that wait would", waiting);
+  return {text(fmt::format("{} run on a host of this template: {}", none,
                            engine::why_no_pool(*fleet.lane_views.front().key, std::span(&pool, 1))))};
 }
 

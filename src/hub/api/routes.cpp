@@ -55,6 +55,7 @@ constexpr std::array kRoutes{
   Route{post,    "/v1/batches/{id}/resume",        Needs::submitter, resume_batch},
   // packages and input files
   Route{get,     "/v1/packages",                   Needs::viewer,    list_packages},
+  Route{post,    "/v1/packages/sync",              Needs::operator_, sync_packages},
   Route{put,     "/v1/packages/{tenant}/{name}",   Needs::submitter, put_package},
   Route{get,     "/v1/packages/{tenant}/{name}",   Needs::download,  get_package},
   Route{delete_, "/v1/packages/{tenant}/{name}",   Needs::submitter, delete_package},
