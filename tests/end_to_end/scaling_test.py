@@ -249,10 +249,12 @@ class Rehearsal(unittest.TestCase):
                          "host seconds": said["hostHours"]["ready"] * 3600}
             print("live", {k: round(v, 2) for k, v in live.items()},
                   "rehearsed", {k: round(v, 2) for k, v in rehearsed.items()}, flush=True)
-            # Hosts of this machine are up in a second or so, and evaluated each second: so much a wait is off by.
-            self.assertLessEqual(abs(live["host seconds"] - rehearsed["host seconds"]), 0.15 * live["host seconds"])
+            # Hosts of this machine are up in a second or so, and evaluated each second. In a short run a few of them
+            # make a wait.
+            share, wait = (0.1, 0.5) if REHEARSED >= 120 else (0.15, 2)
+            self.assertLessEqual(abs(live["host seconds"] - rehearsed["host seconds"]), share * live["host seconds"])
             for what in ("p50", "p95"):
-                self.assertLessEqual(abs(live[what] - rehearsed[what]), 2, what)
+                self.assertLessEqual(abs(live[what] - rehearsed[what]), max(wait, share * live[what]), what)
 
 
 class Kills(unittest.TestCase):
