@@ -165,6 +165,11 @@ class AzureStore final : public ObjectStore {
   Result<void> copy(const std::string& from, const std::string& to) override;
   Result<ObjectPage> list(const std::string& prefix, const std::string& after, int max) override;
   std::optional<Link> link(const std::string& key, const LinkWish& wish) override;
+  Result<std::string> begin_parts(const std::string& key) override;
+  std::optional<Link> link_part(const std::string& key, const std::string& upload, int number,
+                                const LinkWish& wish) override;
+  Result<void> end_parts(const std::string& key, const std::string& upload,
+                         const std::vector<UploadedPart>& parts) override;
   Result<void> check() override;
   const std::string& name() const override { return name_; }
 
@@ -183,6 +188,8 @@ class AzureStore final : public ObjectStore {
   Failure own(const Error& error) const;
   Result<void> put_whole(const std::string& key, const Fd& file, std::uint64_t size, std::string_view sha256);
   Result<bool> put_blocks(const std::string& key, const Fd& file, std::uint64_t size, std::string_view sha256);
+  std::optional<Link> signed_link(const std::string& key, const std::string& permissions, const LinkWish& wish);
+  Request block_list(const std::string& key, const std::string& blocks) const;
   Request rest_of(Download& download) const;
   Error ended(const Download& download, const Failure& failure) const;
   Result<void> settled_put(const Answer<Reply>& answer) const;
@@ -366,13 +373,17 @@ Result<bool> AzureStore::put_blocks(const std::string& key, const Fd& file, std:
   }
   // Blocks that no list names are no object; the store removes them after a week.
   if (whole.hex() != sha256) return other_bytes(size);
-  Request request{.method = "PUT", .path = path_of(key), .query = {{"comp", "blocklist"}}};
-  request.headers = {{"content-type", "application/xml"}, {"x-ms-blob-content-type", kBytes}};
-  request.body = R"(<?xml version="1.0" encoding="utf-8"?><BlockList>)" + blocks + "</BlockList>";
-  const auto answer = send(request);
+  const auto answer = send(block_list(key, blocks));
   if (!answer && has_code(answer.error(), "InvalidBlockList")) return false;
   if (const auto done = settled_put(answer); !done) return done.error();
   return true;
+}
+
+Request AzureStore::block_list(const std::string& key, const std::string& blocks) const {
+  Request request{.method = "PUT", .path = path_of(key), .query = {{"comp", "blocklist"}}};
+  request.headers = {{"content-type", "application/xml"}, {"x-ms-blob-content-type", kBytes}};
+  request.body = R"(<?xml version="1.0" encoding="utf-8"?><BlockList>)" + blocks + "</BlockList>";
+  return request;
 }
 
 Result<void> AzureStore::remove(const std::string& key) {
@@ -524,14 +535,21 @@ Result<ObjectPage> AzureStore::read_page(const std::string& body) const {
 // ---- links ----------------------------------------------------------------------------------------------------------
 
 std::optional<Link> AzureStore::link(const std::string& key, const LinkWish& wish) {
-  if (credentials_.kind == Kind::sas) return std::nullopt;  // it would give all that we may do
   const bool download = wish.use == LinkWish::Use::download;
-  BlobSas sas{place_.account, place_.container, place_.prefix + key, download ? "r" : "cw", 0, true, {}, {}};
+  auto link = signed_link(key, download ? "r" : "c", wish);
+  if (link && !download) link->headers.emplace_back("x-ms-blob-type", "BlockBlob");
+  return link;
+}
+
+std::optional<Link> AzureStore::signed_link(const std::string& key, const std::string& permissions,
+                                            const LinkWish& wish) {
+  if (credentials_.kind == Kind::sas) return std::nullopt;  // it would give all that we may do
+  BlobSas sas{place_.account, place_.container, place_.prefix + key, permissions, 0, true, {}, {}};
   // Rounded up, as its times have no fractions.
   const auto lasts = identity_ ? std::min(wish.lasts, kLinkLastsMax) : wish.lasts;
   sas.expires_at = clock_.wall() + lasts + 999;
   sas.https_only = place_.endpoint.starts_with("https://");
-  if (download) {
+  if (permissions == "r") {
     sas.content_type = wish.content_type.empty() ? kBytes : wish.content_type;
     if (!wish.file_name.empty()) sas.content_disposition = content_disposition(wish.file_name);
   }
@@ -543,9 +561,42 @@ std::optional<Link> AzureStore::link(const std::string& key, const LinkWish& wis
   } else {
     query = blob_sas(sas, credentials_.key);
   }
-  Link link{place_.endpoint + path_of(key) + "?" + query, {}};
-  if (!download) link.headers.emplace_back("x-ms-blob-type", "BlockBlob");
+  return Link{place_.endpoint + path_of(key) + "?" + query, {}};
+}
+
+// ---- parts by links: blocks, which the last step lists --------------------------------------------------------------
+
+// A SAS that takes blocks would also let its holder replace the blob that they belong to. So they gather under a name
+// of the upload's own, and are copied from there, which within an account takes no time.
+std::string gathered(const std::string& upload) {
+  return "geres.parts/" + upload;
+}
+
+std::string block_id(std::size_t number) {
+  return to_base64(fmt::format("{:08}", number));
+}
+
+Result<std::string> AzureStore::begin_parts(const std::string&) {
+  return random_hex(16);
+}
+
+std::optional<Link> AzureStore::link_part(const std::string&, const std::string& upload, int number,
+                                          const LinkWish& wish) {
+  auto link = signed_link(gathered(upload), "w", wish);
+  if (link) link->url += "&comp=block&blockid=" + escaped(block_id(std::size_t(number)));
   return link;
+}
+
+Result<void> AzureStore::end_parts(const std::string& key, const std::string& upload,
+                                   const std::vector<UploadedPart>& parts) {
+  std::string blocks;
+  for (std::size_t number = 1; number <= parts.size(); ++number) blocks += "<Latest>" + block_id(number) + "</Latest>";
+  const auto answer = send(block_list(gathered(upload), blocks));
+  if (!answer && has_code(answer.error(), "InvalidBlockList"))
+    return fail(Code::badValue, "a part of the upload has not arrived");
+  if (auto done = settled_put(answer); !done) return done;
+  if (auto copied = copy(gathered(upload), key); !copied) return copied;
+  return remove(gathered(upload));
 }
 
 std::optional<UserDelegationKey> AzureStore::delegation(Millis until) {

@@ -47,12 +47,21 @@ struct LinkWish {
   Millis lasts = 300'000;
   std::string file_name;     // download: the answer's Content-Disposition; empty: none
   std::string content_type;  // download: the answer's; empty: application/octet-stream
+  // Upload, of all or of a part: what the bytes must be, 64 hex digits. A store that can, holds them against it; no
+  // store lets such a link replace an object. Needed.
+  std::string sha256;
 };
 
 struct Link {
   std::string url;  // a secret while it lasts
   // What the request must carry besides, as the signature covers it.
   std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// A part of an object that others bring by links, all of one size but the last.
+struct UploadedPart {
+  std::string etag;    // as the store answered it
+  std::string sha256;  // 64 hex digits
 };
 
 class ObjectStore {
@@ -80,6 +89,17 @@ class ObjectStore {
                                                 int max = 1'000) = 0;
   // nullopt if this store's credentials cannot sign links, so that bytes have to pass through the hub.
   [[nodiscard]] virtual std::optional<Link> link(const std::string& key, const LinkWish& wish) = 0;
+
+  // An upload in parts by links, for what is too large for one request: at most 10,000 parts, each of 5 MiB or more.
+  // The object is there once it has been ended, not before. One that is never ended is removed by the store, if its
+  // lifecycle rules say so (docs/blobs.md). Returns the upload's name, of at most 1,000 characters.
+  [[nodiscard]] virtual Result<std::string> begin_parts(const std::string& key) = 0;
+  // `number` counts from 1; a part that is sent again replaces the one before. nullopt as for link().
+  [[nodiscard]] virtual std::optional<Link> link_part(const std::string& key, const std::string& upload, int number,
+                                                      const LinkWish& wish) = 0;
+  // `parts`: all of them, in order. badValue if one has not arrived, or the upload is not known.
+  [[nodiscard]] virtual Result<void> end_parts(const std::string& key, const std::string& upload,
+                                               const std::vector<UploadedPart>& parts) = 0;
 
   // Whether the store is there, the clock right, and the credentials allow what is needed (writes, reads, lists and
   // removes one object of its own). The error names what is wrong and what would be right.

@@ -4,6 +4,7 @@
 //     std::unique_ptr<ObjectStore> open();        on an empty place of its own; on further calls the same place
 //     std::unique_ptr<ObjectStore> open_wrong();  the same place with credentials that are wrong
 //     void trust(transport::Options&);            if it must be told about the server's certificate
+//     static constexpr bool kChecksUploads;       whether it holds what comes by a link against the digest
 // and instantiates INSTANTIATE_TYPED_TEST_SUITE_P(S3, ObjectStoreContract, S3Fixture);
 #pragma once
 
@@ -178,10 +179,53 @@ TYPED_TEST_P(ObjectStoreContract, ALinkGivesOneObjectForAWhile) {
 
 TYPED_TEST_P(ObjectStoreContract, ALinkTakesOneUpload) {
   auto& store = *this->store_;
-  const auto link = store.link("acme/up", {.use = LinkWish::Use::upload}).value();
+  const auto wish = [](std::string_view bytes) {
+    return LinkWish{.use = LinkWish::Use::upload, .sha256 = sha256_hex(bytes)};
+  };
+  const auto link = store.link("acme/up", wish("uploaded")).value();
   ASSERT_TRUE(this->follow(link, "uploaded"));
   EXPECT_EQ(get(store, "acme/up").value(), "uploaded");
   EXPECT_FALSE(this->follow(link)) << "nor for reading";
+  EXPECT_FALSE(this->follow(store.link("acme/up", wish("replaced")).value(), "replaced"));
+  EXPECT_EQ(get(store, "acme/up").value(), "uploaded") << "what is there stays";
+  auto forged = store.link("acme/new", wish("forged")).value();
+  forged.url.replace(forged.url.find("acme/new"), 8, "other/on");
+  EXPECT_FALSE(this->follow(forged, "forged")) << "it is of no use for another object";
+  if (TypeParam::kChecksUploads) {
+    EXPECT_FALSE(this->follow(store.link("acme/other", wish("announced")).value(), "not that"));
+    EXPECT_FALSE(store.find("acme/other").value());
+  }
+}
+
+TYPED_TEST_P(ObjectStoreContract, LinksTakeAnUploadInParts) {
+  auto& store = *this->store_;
+  const auto whole = some_bytes((10 << 20) + 77);
+  const std::vector<std::string> bytes{whole.substr(0, 5 << 20), whole.substr(5 << 20, 5 << 20),
+                                       whole.substr(10 << 20)};
+  const auto upload = store.begin_parts("acme/large").value();
+  EXPECT_LE(upload.size(), 1'000u);
+  std::vector<UploadedPart> parts;
+  const auto send = [&](int number, const std::string& part, const std::string& announced) {
+    const auto link = store.link_part("acme/large", upload, number, {.sha256 = sha256_hex(announced)}).value();
+    return this->follow(link, part);
+  };
+  for (int number = 1; number <= 3; ++number) {
+    const auto& part = bytes[std::size_t(number - 1)];
+    if (TypeParam::kChecksUploads) {
+      EXPECT_FALSE(send(number, "not that", part));
+    }
+    const auto reply = send(number, part, part);
+    ASSERT_TRUE(reply) << reply.error().error.message;
+    parts.push_back({reply->headers.contains("etag") ? reply->headers.at("etag") : "", sha256_hex(part)});
+  }
+  EXPECT_FALSE(store.find("acme/large").value()) << "not before it has ended";
+  auto more = parts;
+  more.push_back({"\"0123456789abcdef0123456789abcdef\"", sha256_hex("absent")});
+  EXPECT_FALSE(store.end_parts("acme/large", upload, more));
+  ASSERT_TRUE(send(2, bytes[1], bytes[1])) << "a part may come again";
+  const auto ended = store.end_parts("acme/large", upload, parts);
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_EQ(get(store, "acme/large").value(), whole);
 }
 
 TYPED_TEST_P(ObjectStoreContract, AnErrorOfTheTakerEndsADownload) {
@@ -223,7 +267,7 @@ TYPED_TEST_P(ObjectStoreContract, ManyThreadsAtOnce) {
 REGISTER_TYPED_TEST_SUITE_P(ObjectStoreContract, WhatIsPutIsThere, AnEmptyObjectIsOne, WhatIsAbsentIsSaidSo,
                             OtherBytesThanAnnouncedAreRefusedAndLeaveNothing, ARangeIsThatRange, ReplacedRemovedCopied,
                             ListsByPrefixPageByPage, ManyPartsAreOneObject, ALinkGivesOneObjectForAWhile,
-                            ALinkTakesOneUpload, AnErrorOfTheTakerEndsADownload,
+                            ALinkTakesOneUpload, LinksTakeAnUploadInParts, AnErrorOfTheTakerEndsADownload,
                             WrongCredentialsAreSaidWithoutShowingThem, ManyThreadsAtOnce);
 
 }  // namespace geres::objects

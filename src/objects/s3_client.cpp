@@ -117,7 +117,8 @@ S3Answer S3Client::ask(S3Ask ask) {
 }
 
 std::optional<std::string> S3Client::presigned(const std::string& method, const std::string& key,
-                                               transport::Query query, Millis lasts) {
+                                               transport::Query query, Millis lasts,
+                                               std::map<std::string, std::string> headers, const std::string& payload) {
   const auto keys = credentials_.get();
   if (!keys) return std::nullopt;
   auto wall = options_.clock->wall();
@@ -125,7 +126,8 @@ std::optional<std::string> S3Client::presigned(const std::string& method, const 
   if (keys->ends_at) ends_at = std::min(ends_at, *keys->ends_at);
   // A signature cannot say that a link has run out already, but it can be old.
   if (ends_at < wall + 1'000) wall = ends_at - 1'000;
-  AwsRequest request{method, place_.path(key), std::move(query), {{"host", place_.authority()}}, {}};
+  headers.emplace("host", place_.authority());
+  AwsRequest request{method, place_.path(key), std::move(query), std::move(headers), payload};
   return fmt::format("{}://{}{}?{}", place_.endpoint.scheme, place_.authority(), request.path,
                      presigned_query(request, *keys, {place_.region}, wall, (ends_at - wall) / 1'000));
 }

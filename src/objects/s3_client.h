@@ -50,8 +50,10 @@ class S3Client {
   // Blocks; any thread.
   S3Answer ask(S3Ask ask);
   // A link's URL; nullopt if there are no keys, or none for long enough.
+  // `headers` (names in lower case) must come with the request. With `payload`, 64 hex digits, so must these bytes.
   std::optional<std::string> presigned(const std::string& method, const std::string& key, transport::Query query,
-                                       Millis lasts);
+                                       Millis lasts, std::map<std::string, std::string> headers = {},
+                                       const std::string& payload = {});
 
   const S3Place& place() const { return place_; }
   const S3Options& options() const { return options_; }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <system_error>
+#include <utility>
 
 #include "base/base64.h"
 #include "base/bytes.h"
@@ -69,6 +70,13 @@ class Multipart {
   Multipart(const Multipart&) = delete;
   Multipart& operator=(const Multipart&) = delete;
 
+  // Goes on with one that was begun before, of which all parts have arrived.
+  void resume(std::string id, const std::vector<UploadedPart>& parts) {
+    id_ = std::move(id);
+    for (const auto& part : parts) parts_.push_back({part.etag, base64_of_hex(part.sha256)});
+  }
+  std::string leave() { return std::exchange(id_, {}); }  // others go on with it
+
   Result<void> begin(std::map<std::string, std::string> headers) {
     S3Ask ask{.purpose = purpose_, .method = "POST", .key = key_, .query = {{"uploads", ""}}};
     ask.headers = std::move(headers);
@@ -109,8 +117,8 @@ class Multipart {
     return {};
   }
 
-  // `size`: of the whole, by which it is known if the answer was lost.
-  Result<void> complete(std::uint64_t size) {
+  // `size`: of the whole, by which it is known if the answer was lost; nullopt: whatever is there is the whole.
+  Result<void> complete(std::optional<std::uint64_t> size) {
     S3Ask ask{.purpose = purpose_, .method = "POST", .key = key_, .query = {{"uploadId", id_}}};
     ask.body = parts_listed();
     ask.late = true;
@@ -140,9 +148,9 @@ class Multipart {
     return xml + "</CompleteMultipartUpload>";
   }
 
-  bool is_there(std::uint64_t size) {
+  bool is_there(std::optional<std::uint64_t> size) {
     const auto answer = client_.ask({.purpose = purpose_, .method = "HEAD", .key = key_});
-    return answer && std::uint64_t(transport::header_number(*answer, "content-length")) == size;
+    return answer && (!size || std::uint64_t(transport::header_number(*answer, "content-length")) == *size);
   }
 
   void abort() {
@@ -219,6 +227,21 @@ Result<void> put_in_parts(S3Client& client, const std::string& key, const std::s
     return fail(Code::badValue, fmt::format("the bytes of {} are not those that were announced", shown), {},
                 "send the whole file again");
   return upload.complete(whole.bytes);
+}
+
+Result<std::string> begin_parts(S3Client& client, const std::string& key, const std::string& shown) {
+  Multipart upload(client, key, {shown + " cannot be written", "s3:PutObject"});
+  if (auto begun = upload.begin({{"x-amz-checksum-algorithm", "SHA256"}}); !begun) return begun.error();
+  return upload.leave();
+}
+
+Result<void> end_parts(S3Client& client, const std::string& key, const std::string& shown, const std::string& id,
+                       const std::vector<UploadedPart>& parts) {
+  Multipart upload(client, key, {shown + " cannot be written", "s3:PutObject"});
+  upload.resume(id, parts);
+  auto done = upload.complete(std::nullopt);
+  upload.leave();  // whoever sends the parts may still mend what is wrong
+  return done;
 }
 
 Result<void> copy_object(S3Client& client, const std::string& from, const std::string& to, const std::string& words) {

@@ -12,6 +12,11 @@ namespace geres::objects {
 // `key` with the store's prefix, `shown` for messages. Throws std::system_error if the file cannot be read.
 Result<void> put_in_parts(S3Client& client, const std::string& key, const std::string& shown, const FilePiece& whole);
 
+// The first and last step of an upload in parts by links; between them others send the parts.
+Result<std::string> begin_parts(S3Client& client, const std::string& key, const std::string& shown);
+Result<void> end_parts(S3Client& client, const std::string& key, const std::string& shown, const std::string& upload,
+                       const std::vector<UploadedPart>& parts);
+
 // Of any size. `words`: what cannot be done, for messages.
 Result<void> copy_object(S3Client& client, const std::string& from, const std::string& to, const std::string& words);
 

@@ -28,6 +28,7 @@ struct Server {
   std::string prefix = "run-" + random_hex(8);  // a place of each test's own
   std::map<std::string, std::string> variables{{"AWS_ACCESS_KEY_ID", told("ACCESS_KEY")},
                                                {"AWS_SECRET_ACCESS_KEY", told("SECRET_KEY")}};
+  static constexpr bool kChecksUploads = true;
   // As small as parts can be.
   S3Options options{.single_bytes_max = 6 << 20, .part_bytes = 5 << 20};
 

@@ -45,7 +45,7 @@ struct UserDelegationKey {
 
 struct BlobSas {
   std::string account, container, blob;  // not escaped
-  std::string permissions;               // "r"; "cw"
+  std::string permissions;               // "r"; "c", which makes a blob but replaces none; "w", which also takes blocks
   Millis expires_at = 0;
   bool https_only = true;
   std::string content_disposition, content_type;  // of the answer to a download; empty: the blob's own

@@ -95,7 +95,7 @@ std::string presigned_query(AwsRequest request, const AwsKeys& keys, const AwsSc
   request.query.emplace_back("X-Amz-Expires", std::to_string(seconds));
   request.query.emplace_back("X-Amz-SignedHeaders", signed_names(request));
   if (!keys.session_token.empty()) request.query.emplace_back("X-Amz-Security-Token", keys.session_token);
-  request.payload = kUnsignedPayload;
+  if (request.payload.empty()) request.payload = kUnsignedPayload;
   return canonical_query(request.query) + "&X-Amz-Signature=" + signature(request, keys, scope, time);
 }
 

@@ -45,7 +45,8 @@ std::string canonical_query(const transport::Query& query);
 // Adds x-amz-date, x-amz-security-token (of temporary keys) and authorization to the headers.
 void sign(AwsRequest& request, const AwsKeys& keys, const AwsScope& scope, Millis wall);
 
-// The query of a link that may be used from `wall` on for so many seconds.
+// The query of a link that may be used from `wall` on for so many seconds. With a payload, whoever uses the link must
+// send these bytes, and say so in the header x-amz-content-sha256, which is among those signed.
 std::string presigned_query(AwsRequest request, const AwsKeys& keys, const AwsScope& scope, Millis wall,
                             std::int64_t seconds);
 
