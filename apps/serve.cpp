@@ -115,6 +115,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.blobs = settings.blobs;
   options.import_layout = settings.import_layout;
   options.blob_cache = std::uint64_t(settings.blob_cache);
+  options.serving.logs_rest = settings.logs_rest;
   options.new_admin_token = settings.new_admin_token;
   options.engine.lease = settings.lease;
   auto& serving = options.serving;

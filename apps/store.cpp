@@ -135,7 +135,8 @@ json::object copy_blobs(const cli::StoreSettings& settings, const std::string& f
     return json::object{{"from", source},          {"to", to},
                         {"named", done->named},    {"copied", done->copied},
                         {"bytes", done->bytes},    {"there", done->there},
-                        {"lost", std::move(lost)}, {"lostCount", done->lost_count}};
+                        {"lost", std::move(lost)}, {"lostCount", done->lost_count},
+                        {"logs", done->logs}};
   });
 }
 

@@ -63,6 +63,16 @@ Check check_store(const json::value& info) {
           "put the store on a faster disk: geres hub --store sqlite:/fast/disk/geres.db"};
 }
 
+// Only operators are told.
+std::optional<Check> check_files(const json::value& info) {
+  const auto& files = member_of(info, "files");
+  if (!files.is_object()) return std::nullopt;
+  const auto trouble = text_of(files, "trouble");
+  if (trouble.empty()) return Check{"files", Finding::passed, "in " + text_of(files, "place")};
+  return Check{"files", Finding::failed, "the hub does not reach " + text_of(files, "place") + ": " + trouble,
+               "what runs goes on; see \"When the store is away\" in docs/blobs.md"};
+}
+
 Check check_hosts(Context& context) {
   const auto answer = context.hub().get("/v1/hosts");
   if (!answer) return {"hosts", Finding::fine, "this token may not list them"};
@@ -162,6 +172,7 @@ int doctor(Context& context) {
     if (info.is_object()) {
       checks.push_back(check_clock(context, info, before));
       checks.push_back(check_store(info));
+      if (auto files = check_files(info)) checks.push_back(std::move(*files));
     }
     checks.push_back(check_hosts(context));
   }

@@ -24,6 +24,7 @@ struct HubSettings {
   std::string store;  // empty: DATA/geres.db
   std::string blobs;  // empty: DATA/blobs
   std::int64_t blob_cache = std::int64_t(1) << 30;
+  Millis logs_rest = 60'000;
   std::string import_layout;  // empty: nowhere
   std::size_t connections = 20'000;
   Millis client_patience = 0;  // 0: the server's own

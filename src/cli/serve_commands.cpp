@@ -201,6 +201,7 @@ HubSettings hub_settings(Context& context) {
     usage_error("--blobs '" + settings.blobs + "' is not a place for blobs", {},
                 "--blobs dir:DIRECTORY, s3:BUCKET[/PREFIX] or azure:ACCOUNT/CONTAINER[/PREFIX]", "--blobs");
   if (const auto cache = context.value("blob-cache")) settings.blob_cache = *parse_size(*cache);
+  if (const auto rest = context.value("logs-rest")) settings.logs_rest = *parse_duration(*rest);
   settings.import_layout = context.value_or("import-layout", "");
   const auto connections = context.integer("connections").value_or(std::int64_t(settings.connections));
   if (connections < 10 || connections > 1'000'000)
@@ -378,6 +379,10 @@ std::vector<Flag> hub_flags() {
        .value = "SIZE",
        .help = "of files elsewhere, how much is kept on this disk for readers (default 1GiB)",
        .kind = Kind::size},
+      {.name = "logs-rest",
+       .value = "TIME",
+       .help = "with files elsewhere: how long after its job's end a log goes there as well (default 1min)",
+       .kind = Kind::duration},
       {.name = "lease",
        .value = "TIME",
        .help = "a host silent for so long loses its jobs to others (default 30s)",

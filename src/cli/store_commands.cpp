@@ -208,7 +208,8 @@ int copy_blobs(Context& context) {
                   "the others are copied", "push or upload it again, then repeat this", "damaged"};
   if (context.output.look.json) return kDone;
   context.output.line(context.output.bold("OK") + "  " + plural(number("copied"), "file") + " copied (" +
-                      format_size(number("bytes")) + "), " + std::to_string(number("there")) + " there before");
+                      format_size(number("bytes")) + "), " + std::to_string(number("there")) + " there before" +
+                      (number("logs") > 0 ? ", logs of " + plural(number("logs"), "job") : ""));
   context.output.talk("Next: stop the hub, repeat this for what came meanwhile, start it with --blobs " + to);
   return kDone;
 }
@@ -270,7 +271,8 @@ std::vector<Command> store_commands() {
            .examples = {"geres hub blobs copy --to s3:builds/geres"},
            .remote = false},
           {.path = "hub blobs copy",
-           .sentence = "Copy all packages and files to another place, checked, while the hub goes on; can be repeated",
+           .sentence =
+               "Copy all packages, files and logs to another place, checked, while the hub goes on; can be repeated",
            .usage = {"--to <blobs> [--from <blobs>] [--data <directory>] [--store <store>]"},
            .examples = {"geres hub blobs copy --to s3:builds/geres", "geres hub blobs copy --to dir:/srv/blobs"},
            .flags = copy_flags(),

@@ -83,6 +83,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
             return cache;
           }(),
           input_kind(), link_, pool_, clock_),
+      sender_(link_, pool_, clock_),
       reporter_(member_, clock_, attempts_,
                 {[this](const wire::Reported& answer, const std::vector<std::string>& running, Millis sent_at) {
                    take_report_answer(answer, running, sent_at);

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/worker_pool.h"
+#include "host/artifact_sender.h"
 #include "host/attempt.h"
 #include "host/content_cache.h"
 #include "host/disk_watch.h"
@@ -160,6 +161,7 @@ class Agent : private Member::Owner {
   Attempts attempts_;
   Figures figures_;
   ContentCache packages_, inputs_;
+  ArtifactSender sender_;
   Reporter reporter_;
   Millis log_report_due_ = 0;
 

@@ -48,18 +48,6 @@ Outcome outcome_of_launch(const Error& error) {
   }
 }
 
-std::string in_url(const std::string& path) {
-  static constexpr char digits[] = "0123456789ABCDEF";
-  std::string text;
-  for (const unsigned char c : path) {
-    if (std::isalnum(c) != 0 || c == '/' || c == '-' || c == '.' || c == '_' || c == '~')
-      text += char(c);
-    else
-      text.append({'%', digits[c >> 4], digits[c & 15]});
-  }
-  return text;
-}
-
 // A command that the package itself should contain.
 std::optional<std::string> missing_program(const package::Launch& launch, const std::filesystem::path& package) {
   if (launch.command.empty() || !launch.libraries.empty()) return std::nullopt;
@@ -424,15 +412,9 @@ void Agent::upload(const AttemptPtr& attempt, std::size_t index) {
   struct stat facts {};
   if (!*fd || ::fstat(fd->get(), &facts) != 0 || facts.st_size < file.size)
     return leave_out(*attempt, index, "it changed before it was sent");
-  HubCall call;
-  call.method = "PUT";
-  call.path = "/v1/hosts/" + membership->id + "/leases/" + attempt->lease + "/files/" + in_url(file.path) +
-              "?sha256=" + file.sha256;
-  call.token = membership->secret;
-  call.upload_fd = std::move(fd);
-  call.upload_bytes = file.size;
   ++attempt->uploads_flying;
-  link_.send(std::move(call), [this, attempt, index](const HubAnswer& answer) { uploaded(attempt, index, answer); });
+  sender_.send(*membership, {attempt->lease, file.path, std::move(fd), file.size, file.sha256},
+               [this, attempt, index](const HubAnswer& answer) { uploaded(attempt, index, answer); });
 }
 
 void Agent::uploaded(const AttemptPtr& attempt, std::size_t index, const HubAnswer& answer) {

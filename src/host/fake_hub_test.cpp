@@ -217,6 +217,8 @@ FakeHub::Response FakeHub::answer(const Request& request) {
   if (request.path == base + "/fetch") return fetch(request);
   if (request.path == base + "/report") return report(request);
   const std::string prefix = base + "/leases/";
+  if (request.path.starts_with(prefix) && request.path.ends_with("/uploads"))
+    return {200, json::write_text(wire::UploadPlan{})};
   if (request.method != "PUT" || !request.path.starts_with(prefix)) return {404, "{}"};
   const std::string rest = request.path.substr(prefix.size());
   const std::string lease = rest.substr(0, rest.find('/'));

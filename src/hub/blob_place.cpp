@@ -76,6 +76,7 @@ BlobPlace open_remote(const HubOptions& options, packages::BlobIndex& index, sto
   if (!usable)
     log::event(log::Level::err, "store of files away", {{"store", objects->name()}, {"why", usable.error().message}});
   BlobPlace place;
+  place.objects = objects;
   place.blobs = packages::open_remote_blobs(objects, index, clock,
                                             {.directory = options.data_dir / "blobs.remote",
                                              .reserve = options.disk_reserve,

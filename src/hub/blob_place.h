@@ -27,6 +27,7 @@ void note_copied_blobs(const std::filesystem::path& data, const std::string& pla
 
 struct BlobPlace {
   std::unique_ptr<packages::Blobs> blobs;
+  std::shared_ptr<objects::ObjectStore> objects;  // where they are elsewhere; null: they are in a directory
   // Once the engine runs, and before anybody is served: what lies in the place is made known. May throw CannotStart.
   std::function<void()> settle;
 };

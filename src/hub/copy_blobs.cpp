@@ -6,12 +6,14 @@
 
 #include <array>
 #include <cerrno>
+#include <limits>
 #include <memory>
 #include <system_error>
 
 #include "base/file.h"
 #include "base/sha256.h"
 #include "hub/blob_place.h"
+#include "hub/logs/archived_logs.h"
 #include "hub/packages/directory_blobs.h"
 #include "hub/packages/gathering.h"
 #include "hub/packages/remote_blobs.h"
@@ -92,6 +94,76 @@ class ObjectEnd final : public End {
   const std::unique_ptr<objects::ObjectStore> store_;
 };
 
+// Logs that a hub finds in its own directory.
+Result<void> unpack(const fs::path& file, logs::DirectoryLogs& to, Uuid job) {
+  const auto bytes = read_file(file);
+  const auto read = [&](std::int64_t from, std::int64_t count) {
+    return Result<std::string>(bytes.substr(std::size_t(from), std::size_t(count)));
+  };
+  const auto index = logs::read_log_index(std::int64_t(bytes.size()), read);
+  if (!index) return index.error();
+  for (const auto& log : index->logs())
+    for (const auto& chunk : log.chunks) {
+      const auto content =
+          logs::read_log_chunk(chunk, std::string_view(bytes).substr(std::size_t(chunk.at), std::size_t(chunk.bytes)));
+      if (!content) return content.error();
+      to.append({job, log.attempt, log.stream}, chunk.offset, *content);
+    }
+  return {};
+}
+
+class LogCopier {
+ public:
+  LogCopier(objects::ObjectStore& from, End& to, const fs::path& data, const packages::Gathering& gathering)
+      : from_(from), to_(dynamic_cast<ObjectEnd*>(&to)), data_(data), gathering_(gathering) {}
+
+  Result<std::int64_t> copy_all() {
+    std::int64_t copied = 0;
+    std::string after;
+    do {
+      const auto page = from_.list(logs::kLogsPrefix, after);
+      if (!page) return page.error();
+      for (const auto& object : page->objects) {
+        const auto job = parse_uuid(object.key.substr(std::string_view(logs::kLogsPrefix).size()));
+        if (!job) continue;
+        const auto one = copy(object.key, *job);
+        if (!one) return one.error();
+        copied += *one ? 1 : 0;
+      }
+      after = page->next;
+    } while (!after.empty());
+    return copied;
+  }
+
+ private:
+  // False: it is there already, or the source has lost it meanwhile, as a purged job's.
+  Result<bool> copy(const std::string& key, Uuid job) {
+    if (to_) {
+      const auto there = to_->store().find(key);
+      if (!there) return there.error();
+      if (*there) return false;
+    } else if (!here_.of(job).empty()) {
+      return false;
+    }
+    GatheredFile file(gathering_);
+    const auto got = from_.get(key, [&](std::string_view piece) { return file.write(piece); });
+    if (!got && got.error().code == Code::unknownFile) return false;
+    if (!got) return got.error();
+    const auto blob = file.end({});
+    if (!blob) return blob.error();
+    const auto kept =
+        to_ ? to_->store().put(key, file.fd(), blob->size, blob->sha256) : unpack(file.path(), here_, job);
+    if (!kept) return kept.error();
+    return true;
+  }
+
+  objects::ObjectStore& from_;
+  ObjectEnd* const to_;
+  const fs::path data_;
+  const packages::Gathering& gathering_;
+  logs::DirectoryLogs here_{data_ / "logs", std::numeric_limits<std::int64_t>::max()};
+};
+
 Result<std::unique_ptr<End>> open_end(const std::string& place, const std::string& flag, const std::string& log) {
   if (place.starts_with("dir:")) return std::unique_ptr<End>(std::make_unique<DirectoryEnd>(place.substr(4)));
   auto opened = objects::open_object_store(place, objects::process_environment);
@@ -144,6 +216,11 @@ Result<CopiedBlobs> copy_blobs(const fs::path& data, const fs::path& store, cons
       }
     }
     if (progress) progress(done);
+  }
+  if (auto* objects = dynamic_cast<ObjectEnd*>(source->get())) {
+    const auto copied = LogCopier(objects->store(), **target, data, gathering).copy_all();
+    if (!copied) return clean(), copied.error();
+    done.logs = *copied;
   }
   clean();
   if (done.lost_count == 0) note_copied_blobs(data, to);

@@ -89,7 +89,7 @@ struct Hub::Parts {
         leading(*store, tail, clock, leading_options(options)),
         blob_index(leading.engine(), store->reads()),
         place(open_blob_place(options, blob_index, store->reads(), clock)),
-        serving(leading.engine(), *store, *place.blobs, tail, clock, serving_options(options)),
+        serving(leading.engine(), *store, *place.blobs, place.objects, tail, clock, serving_options(options)),
         import(open_package_import(options, *place.blobs, leading.engine(), store->reads(), clock)) {}
 
   Fd data_lock;

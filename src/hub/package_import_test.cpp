@@ -64,6 +64,18 @@ TEST_F(PackageImportTest, AZipThatSomebodyPutsThereIsAPackage) {
   EXPECT_EQ(ours.post("/v1/jobs", R"({"type":"Hello","package":"pictures"})").status, 201);
 }
 
+TEST_F(PackageImportTest, NamesThatDifferInCaseAreTwoPackages) {
+  put("ours/Pictures.zip", small_package());
+  put("ours/pictures.zip", small_package());
+  EXPECT_EQ(many(sync(), "taken"), 2u);
+  EXPECT_EQ(ours.get("/v1/packages/ours/Pictures").status, 200);
+  EXPECT_EQ(ours.get("/v1/packages/ours/pictures").status, 200);
+  put("OURS/pictures.zip", small_package());
+  const auto other = sync();
+  EXPECT_EQ(many(other, "taken") + many(other, "refused"), 1u) << "of another tenant, or of none";
+  EXPECT_EQ(ours.get("/v1/packages/OURS/pictures").status, 404) << "and not of this one";
+}
+
 TEST_F(PackageImportTest, WhatIsPushedLiesThereUnderItsName) {
   ASSERT_EQ(upload_package("hello").status, 201);
   const auto round = sync();

@@ -10,11 +10,13 @@
 #include "base/log.h"
 #include "hub/api/routes.h"
 #include "hub/backup.h"
+#include "model/job.h"
 
 namespace geres::hub {
 namespace {
 
-constexpr Millis kLookEvery = 1'000;          // at the disks
+constexpr Millis kLookEvery = 1'000;  // at the disks
+constexpr Millis kArchiveEvery = 60'000;
 constexpr std::int64_t kLogEndBytes = 4'096;  // a host's words, after what it kept, that there was more
 constexpr std::size_t kFilesOfOurOwn = 200;   // descriptors that are not clients': the store's, uploads, logs
 
@@ -38,12 +40,13 @@ http::Options server_options(http::Options options) {
 
 }  // namespace
 
-Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& blobs, events::Tail& tail,
-                 const Clock& clock, const ServingOptions& options)
+Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& blobs,
+                 const std::shared_ptr<objects::ObjectStore>& objects, events::Tail& tail, const Clock& clock,
+                 const ServingOptions& options)
     : tail_(tail),
       clock_(clock),
       options_(options),
-      logs_(options.data_dir / "logs", options.log_bytes_max + kLogEndBytes),
+      logs_(open_logs(store, objects)),
       chronicle_(store.reads(), clock, [this](std::function<void()> work) { purges_.run(std::move(work)); }),
       readiness_(engine.stats(), blobs, options.store_file, options.disk_low, clock),
       pool_(options.read_threads),
@@ -59,7 +62,7 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
            .tail = tail,
            .last_hour = last_hour_,
            .signalr = signalr_,
-           .logs = logs_,
+           .logs = *logs_,
            .batch_names = batch_names_,
            .metrics = metrics_,
            .limits = {options.spec_bytes_max, options.list_bytes_max, options.package_bytes_max, options.file_bytes_max,
@@ -87,6 +90,22 @@ Serving::~Serving() {
   stop();
 }
 
+std::unique_ptr<logs::LogStore> Serving::open_logs(store::Store& store,
+                                                   const std::shared_ptr<objects::ObjectStore>& objects) {
+  auto here = std::make_unique<logs::DirectoryLogs>(options_.data_dir / "logs", options_.log_bytes_max + kLogEndBytes);
+  if (!objects) return here;
+  auto ask = [&reads = store.reads()](Uuid id) -> logs::ArchivedLogs::Told {
+    const auto job = reads.job(id);
+    if (!job) return {};
+    return {true, job->status.finished_at.value_or(0)};
+  };
+  auto archived = std::make_unique<logs::ArchivedLogs>(
+      std::move(here), objects, std::move(ask), clock_,
+      logs::ArchivedLogs::Options{.rest = options_.logs_rest, .gather = options_.data_dir / "blobs.remote" / "logs"});
+  archived_ = archived.get();
+  return archived;
+}
+
 void Serving::give_memory_back() {
   purges_.run([] { ::malloc_trim(0); });
 }
@@ -100,7 +119,7 @@ void Serving::follow(engine::Engine& engine) {
   });
   engine.on_purged([this](const std::vector<Uuid>& jobs) {
     purges_.run([this, jobs] {
-      for (const auto job : jobs) logs_.remove(job);
+      for (const auto job : jobs) logs_->remove(job);
     });
   });
   engine.on_registry([this](const engine::RegistryNews& news) {
@@ -137,8 +156,10 @@ void Serving::start(webhooks::Sender& sender, const amqp::Publisher* publisher, 
   readiness_.look();
   ready_ = true;
   server_->start();
+  if (archived_) archived_->start(std::min(options_.logs_rest, kArchiveEvery));
   watcher_.start(kLookEvery, [this] {
     readiness_.look();
+    api_.broken_uploads.prune(clock_.monotonic());
     chronicle_.sum_up();
   });
 }
@@ -149,6 +170,7 @@ void Serving::stop_listening(Millis deadline) {
 
 void Serving::stop() {
   watcher_.stop();
+  if (archived_) archived_->stop();
   pool_.stop();
   explainer_.stop();
   purges_.stop();

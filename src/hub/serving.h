@@ -16,13 +16,16 @@
 #include "http/server.h"
 #include "hub/api/call.h"
 #include "hub/api/metrics.h"
+#include "hub/logs/archived_logs.h"
 #include "hub/serving_options.h"
 
 namespace geres::hub {
 
 class Serving {
  public:
-  Serving(engine::Engine& engine, store::Store& store, packages::Blobs& blobs, events::Tail& tail, const Clock& clock,
+  // `objects`: where the logs of jobs that have ended go; null: they stay in the data directory.
+  Serving(engine::Engine& engine, store::Store& store, packages::Blobs& blobs,
+          const std::shared_ptr<objects::ObjectStore>& objects, events::Tail& tail, const Clock& clock,
           const ServingOptions& options);
   ~Serving();  // stop(0)
 
@@ -41,12 +44,14 @@ class Serving {
   std::string url() const { return server_ ? server_->url() : std::string(); }
 
  private:
+  std::unique_ptr<logs::LogStore> open_logs(store::Store& store, const std::shared_ptr<objects::ObjectStore>& objects);
   void give_memory_back();
 
   events::Tail& tail_;
   const Clock& clock_;
   const ServingOptions options_;
-  api::LogStore logs_;
+  logs::ArchivedLogs* archived_ = nullptr;  // the next, where logs move to a store elsewhere; set by its opening
+  std::unique_ptr<logs::LogStore> logs_;
   events::Feed feed_;
   events::LastHour last_hour_;
   events::Chronicle chronicle_;

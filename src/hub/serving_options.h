@@ -31,6 +31,7 @@ struct ServingOptions {
   Millis report_every = 0;                // how often hosts report at least; 0: 5 s, a quarter of a short lease
   std::size_t metrics_tenants = 20;       // with series of their own at /metrics, those with the most open jobs
   std::vector<std::string> cors_origins;  // whose web pages may call this hub, as browsers name them
+  Millis logs_rest = 60'000;              // after a job's end its log goes to the store of objects, if there is one
   bool access_log = false;                // log every request; else only those that were refused or failed
 };
 

@@ -6,7 +6,8 @@ import pathlib
 import subprocess
 import unittest
 
-from fleet import BIN, Fleet, nobody
+from fleet import BIN, Fleet, nobody, wait_until
+from gate import Gate
 
 # One script for all: leaves what is asked for, beside one good file.
 MAKE = r'''
@@ -220,6 +221,25 @@ class Artifacts(unittest.TestCase):
         self.fleet.cli("package", "push", "demo", package, "--name", "directories")
         job = self.fleet.ended(self.fleet.submit(type="List", package="directories", maxAttempts=1))
         self.assertTrue(job["result"].endswith("/in/empty\n"), job)
+
+
+class Broken(unittest.TestCase):
+    def test_an_upload_that_breaks_goes_on_where_it_was(self):
+        with Fleet() as fleet:
+            fleet.hub()
+            gate = Gate(int(fleet.url.rsplit(":", 1)[1]))
+            fleet.host("h", url=f"http://127.0.0.1:{gate.port}")
+            fleet.push_shell()
+            gate.shut_when_sent(gate.sent + 40_000_000)
+            job = fleet.shell("head -c 60000000 /dev/urandom > $GERES_OUTPUT_DIR/large.bin; sha256sum < $GERES_OUTPUT_DIR/large.bin")
+            wait_until(lambda: not gate.open, "the connection breaks")
+            gate.reopen()
+            self.assertEqual(fleet.ended(job)["state"], "finished", fleet.job(job))
+            file = fleet.api("GET", f"/v1/jobs/{job}/files")["items"][0]
+            said = fleet.call("GET", f"/v1/jobs/{job}/log")[2].decode().split()[0]
+            self.assertEqual((file["size"], file["sha256"]), (60_000_000, said))
+            self.assertLess(gate.sent, 75_000_000, "not from the beginning")
+            self.assertEqual(len(fleet.api("GET", f"/v1/jobs/{job}/attempts")["items"]), 1)
 
 
 if __name__ == "__main__":

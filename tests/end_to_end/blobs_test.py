@@ -7,86 +7,14 @@ import http.client
 import json
 import os
 import pathlib
-import select
-import socket
-import subprocess
 import sys
-import threading
 import unittest
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from fleet import Fleet, wait_until
-
-SERVERS = pathlib.Path(__file__).parent.parent / "servers"
-
-
-class Server:
-    """One of tests/servers, for as long as this is entered."""
-
-    def __init__(self, *words):
-        self.words = words
-
-    def __enter__(self):
-        self.process = subprocess.Popen([sys.executable, SERVERS / self.words[0], *self.words[1:]], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
-        line = self.process.stdout.readline()
-        assert line, f"{self.words[0]} does not start: ./dev setup installs what it needs"
-        self.told = json.loads(line)
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
-
-class Gate:
-    """Passes bytes on to a server, or, when shut, takes no connections and cuts those that there are."""
-
-    def __init__(self, port):
-        self.target = port
-        self.passed = 0  # bytes towards clients
-        self.open = True
-        self.sockets = set()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def shut(self):
-        self.open = False
-        for one in list(self.sockets):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def reopen(self):
-        self.open = True
-
-    def _accept(self):
-        while True:
-            client, _ = self.listener.accept()
-            if not self.open:
-                client.close()
-                continue
-            threading.Thread(target=self._pass, args=(client,), daemon=True).start()
-
-    def _pass(self, client):
-        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
-            self.sockets |= {client, server}
-            try:
-                while True:
-                    for one in select.select([client, server], [], [])[0]:
-                        some = one.recv(65536)
-                        if not some:
-                            return
-                        (server if one is client else client).sendall(some)
-                        self.passed += len(some) if one is server else 0
-            except OSError:
-                return
-            finally:
-                self.sockets -= {client, server}
+from gate import Gate
+from server import Server
 
 
 class Elsewhere:
@@ -134,6 +62,48 @@ class Elsewhere:
             said = "".join(p.text() for p in fleet.processes)
             for secret in (*self.env.values(), "sig=", "X-Amz-Signature"):
                 self.assertNotIn(secret, said)
+
+    def test_artifacts_go_to_the_store_by_themselves(self):
+        with Fleet() as fleet:
+            self.hub(fleet)
+            towards_hub = Gate(int(fleet.url.rsplit(":", 1)[1]))
+            fleet.host("h", url=f"http://127.0.0.1:{towards_hub.port}")
+            fleet.push_shell()
+
+            def kept(job):
+                self.assertEqual(fleet.ended(job)["state"], "finished", fleet.job(job))
+                self.assertEqual(len(fleet.api("GET", f"/v1/jobs/{job}/attempts")["items"]), 1)
+                return {f["path"]: f for f in fleet.api("GET", f"/v1/jobs/{job}/files")["items"]}
+
+            make = "cd $GERES_OUTPUT_DIR; head -c {} /dev/urandom > {}; sha256sum {} >&2"
+            job = fleet.shell(make.format(5_000_000, "five.bin", "five.bin") + "; echo tiny > tiny.txt")
+            files = kept(job)
+            said = fleet.call("GET", f"/v1/jobs/{job}/log?stream=stderr")[2].decode().split()[0]
+            self.assertEqual((files["five.bin"]["sha256"], files["five.bin"]["size"]), (said, 5_000_000))
+            self.assertEqual(hashlib.sha256(fleet.call("GET", f"/v1/jobs/{job}/files/five.bin")[2]).hexdigest(), said)
+            self.assertEqual(fleet.call("GET", f"/v1/jobs/{job}/files/tiny.txt")[2], b"tiny\n")
+            self.assertLess(towards_hub.sent, 500_000, "the hub got links to sign, not the bytes")
+            # In parts; the store goes away in the middle of the second and comes back.
+            before = self.gate.sent
+            self.gate.shut_when_sent(before + 100_000_000)
+            job = fleet.shell(make.format(150_000_000, "large.bin", "large.bin"))
+            wait_until(lambda: not self.gate.open, "the store goes away")
+            self.gate.reopen()
+            files = kept(job)
+            said = fleet.call("GET", f"/v1/jobs/{job}/log?stream=stderr")[2].decode().split()[0]
+            self.assertEqual((files["large.bin"]["sha256"], files["large.bin"]["size"]), (said, 150_000_000))
+            self.assertLess(self.gate.sent - before, 230_000_000, "one part was sent again, not all")
+            self.assertLess(towards_hub.sent, 1_000_000)
+            digest, got = hashlib.sha256(), fleet.call("GET", f"/v1/jobs/{job}/files/large.bin")[2]
+            digest.update(got)
+            self.assertEqual(digest.hexdigest(), said)
+            # What is there is not sent again, and a host that cannot reach the store sends to the hub.
+            before = self.gate.sent
+            again = fleet.shell("cp large.bin $GERES_OUTPUT_DIR/copy.bin", inputs=[{"path": "large.bin", "sha256": said}])
+            self.assertEqual(kept(again)["copy.bin"]["sha256"], said)
+            self.assertLess(self.gate.sent - before, 100_000)
+            secrets = ("sig=", "X-Amz-Signature", *self.env.values())
+            self.assertFalse([s for s in secrets if s in "".join(p.text() for p in fleet.processes)])
 
     def test_a_store_that_is_away(self):
         with Fleet() as fleet:
@@ -189,9 +159,12 @@ class Elsewhere:
             hub.terminate()
             found = copied("--to", place)
             self.assertEqual((found["copied"], found["there"]), (1, 2), found)
-            hub = self.hub(fleet)
+            hub = self.hub(fleet, "--logs-rest", "100ms")
             (fleet.directory / "go").touch()
             self.assertEqual(fleet.ended(running)["state"], "finished")
+            said = fleet.shell("echo said")
+            self.assertEqual(fleet.ended(said)["state"], "finished")
+            wait_until(lambda: not list((fleet.data / "logs").glob("*/*")), "all logs are there as well")
             for job, name in ((kept, "kept"), (late, "late")):
                 self.assertEqual(fleet.call("GET", f"/v1/jobs/{job}/files/{name}.txt")[2], f"{name}\n".encode())
             self.assertEqual(fleet.ended(fleet.shell("true"))["state"], "finished")
@@ -199,8 +172,56 @@ class Elsewhere:
             hub.terminate()
             found = copied("--to", f"dir:{fleet.directory}/blobs")
             self.assertEqual((found["copied"], found["lostCount"]), (3, 0), found)
+            self.assertGreater(found["logs"], 0, found)
             fleet.hub("--blobs", f"dir:{fleet.directory}/blobs")
             self.assertEqual(fleet.call("GET", f"/v1/jobs/{late}/files/late.txt")[2], b"late\n")
+            self.assertEqual(fleet.call("GET", f"/v1/jobs/{said}/log")[2], b"said\n")
+
+    def test_logs_move_when_their_jobs_have_ended(self):
+        with Fleet() as fleet:
+            hub = self.hub(fleet, "--logs-rest", "100ms")
+            fleet.host("h")
+            fleet.push_shell()
+
+            def left():
+                return [d for d in (fleet.data / "logs").glob("*/*") if any(d.iterdir())]
+
+            job = fleet.shell("echo attempt $GERES_ATTEMPT; seq 200000; echo last >&2; [ $GERES_ATTEMPT = 2 ]",
+                              maxAttempts=2, backoff={"initial": "100ms"})
+            running = fleet.shell(f"echo early; while [ ! -e {fleet.directory}/go ]; do sleep 0.1; done")
+            self.assertEqual(fleet.ended(job)["state"], "finished", fleet.job(job))
+            fleet.in_state(running, "running")
+            wait_until(lambda: [d.name for d in left()] == [running], "the log of the job that ended has moved, no other")
+            lines = "".join(f"{n}\n" for n in range(1, 200001)).encode()
+
+            def read(query, status=200):
+                got = fleet.call("GET", f"/v1/jobs/{job}/log?{query}")
+                self.assertEqual(got[0], status, got)
+                return got[2]
+
+            self.assertEqual(read("attempt=1"), b"attempt 1\n" + lines)
+            self.assertEqual(read(""), b"attempt 2\n" + lines)
+            self.assertEqual(read("stream=stderr"), b"last\n")
+            before = self.gate.passed
+            self.assertEqual(read("attempt=1&tail=2"), b"199999\n200000\n")
+            self.assertLess(self.gate.passed - before, 450_000, "a part of the log, not all")
+            self.assertEqual(read("follow=true"), b"attempt 2\n" + lines, "a follower sees that it has ended")
+            self.assertEqual(read("offset=1000000"), (b"attempt 2\n" + lines)[1000000:])
+            shown = fleet.cli("job", "log", job, "--tail", "1").stdout
+            self.assertTrue(shown.endswith("200000\n"), shown)
+            # Without the store what has moved is away, and what has not is there.
+            hub.kill()
+            self.gate.shut()
+            self.hub(fleet, "--logs-rest", "100ms")
+            self.assertEqual(read("tail=1", status=503)["code"], "blobStoreAway")
+            self.assertEqual(fleet.call("GET", f"/v1/jobs/{running}/log")[2], b"early\n")
+            (fleet.directory / "go").touch()
+            self.assertEqual(fleet.ended(running)["state"], "finished")
+            self.assertEqual(fleet.call("GET", f"/v1/jobs/{running}/log")[2], b"early\n")
+            self.gate.reopen()
+            wait_until(lambda: not left(), "what waited has moved")
+            self.assertEqual(read("tail=1"), b"200000\n")
+            self.assertEqual(fleet.call("GET", f"/v1/jobs/{running}/log")[2], b"early\n")
 
     def test_places_that_are_wrong(self):
         with Fleet() as fleet:

@@ -257,7 +257,7 @@ class Fleet:
         manifest = {"jobs": {t: j if isinstance(j, dict) else {"command": j} for t, j in jobs.items()}}
         (directory / "geres.json").write_text(json.dumps(manifest))
         for path, content in (files or {}).items():
-            (directory / path).write_text(content)
+            (directory / path).write_bytes(content if isinstance(content, bytes) else content.encode())
             (directory / path).chmod(0o755)
         self.cli("package", "push", tenant, directory, "--name", name)
 

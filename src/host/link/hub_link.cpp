@@ -54,6 +54,7 @@ HubAnswer read(transport::Answer<transport::Reply> got) {
   if (got) {
     answer.status = int(got->status);
     answer.body = std::move(got->body);
+    if (const auto etag = got->headers.find("etag"); etag != got->headers.end()) answer.etag = etag->second;
     answer.trouble = "status " + std::to_string(answer.status);  // if the body says nothing useful
     return answer;
   }

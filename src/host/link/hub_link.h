@@ -38,6 +38,7 @@ struct HubAnswer {
   Millis retry_after_ms = 0;
   Millis sent_at = 0;  // monotonic, before the first byte went out
   std::string sha256;  // of the download
+  std::string etag;    // of a 2xx answer, from whoever gave it
   bool ok() const { return transport::verdict(unsigned(status)) == transport::Verdict::good; }
   // Worth sending again: hosts and workers have to get through.
   bool again() const {

@@ -20,6 +20,7 @@ struct Membership {
   // What a hub with an older protocol would refuse.
   bool takes_files_left_out() const { return protocol >= 2; }  // in the report of an end
   bool takes_health() const { return protocol >= 2; }          // in fetches and reports
+  bool takes_upload_questions() const { return protocol >= 3; }
 };
 
 // Reads the 201 answer to a registration.

@@ -18,7 +18,7 @@
 #include "hub/api/access.h"
 #include "hub/api/batch_names.h"
 #include "hub/api/brake.h"
-#include "hub/api/log_store.h"
+#include "hub/api/broken_uploads.h"
 #include "hub/api/memory_budget.h"
 #include "hub/api/problem.h"
 #include "hub/api/readiness.h"
@@ -30,6 +30,7 @@
 #include "hub/events/last_hour.h"
 #include "hub/events/tail.h"
 #include "hub/events/teller.h"
+#include "hub/logs/log_store.h"
 #include "hub/packages/blobs.h"
 #include "hub/packages/package_import.h"
 #include "hub/signalr/connections.h"
@@ -79,7 +80,7 @@ struct Api {
   events::Teller* teller;  // set before the first request
   events::LastHour& last_hour;
   signalr::Connections& signalr;
-  LogStore& logs;
+  logs::LogStore& logs;
   BatchNames& batch_names;
   Metrics& metrics;
   Limits limits;
@@ -89,6 +90,7 @@ struct Api {
   MemoryBudget large_bodies{{.all = 512LL << 20, .each = 256LL << 20}};
   MemoryBudget large_answers{{.all = 256LL << 20, .each = 64LL << 20}};
   Turns walks = {};
+  BrokenUploads broken_uploads = {};
   Brakes brakes = {};
   RequestIds request_ids = {};
   LineQuota stranger_lines = {};  // for log lines about callers without a valid token

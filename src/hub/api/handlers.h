@@ -93,6 +93,9 @@ awaitable<Answered> register_host(Call& call);
 awaitable<Answered> host_fetch(Call& call);
 awaitable<Answered> host_report(Call& call);
 awaitable<Answered> put_lease_file(Call& call);
+awaitable<Answered> begin_lease_upload(Call& call);
+awaitable<Answered> link_lease_part(Call& call);
+awaitable<Answered> end_lease_upload(Call& call);
 
 // tenants.cpp, tokens.cpp
 awaitable<Answered> list_tenants(Call& call);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls of hosts: register, fetch, report, upload an artifact. The bodies are those of wire/host/host_protocol.h.
-// Members that are unknown here come from a newer host, and are ignored.
+// The calls of hosts: register, fetch, report; host_uploads.cpp has those for artifacts. The bodies are those of
+// wire/host/host_protocol.h. Members that are unknown here come from a newer host, and are ignored.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,7 +12,6 @@
 #include "base/sha256.h"
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
-#include "hub/api/transfer.h"
 #include "hub/engine/with_jobs.h"
 #include "model/names.h"
 #include "wire/api/job_json.h"
@@ -325,13 +324,13 @@ Result<void> store_logs(Api& api, const std::vector<wire::LogItem>& items, Uuid 
     const auto field = [i](const char* name) { return fmt::format("/log/{}/{}", i, name); };
     const auto name = parse_uuid(item.lease);
     if (!name) return fail(Code::badValue, "this is not a lease", field("lease"));
-    const auto stream = parse_stream(item.stream);
+    const auto stream = logs::parse_stream(item.stream);
     if (!stream) return fail(Code::badValue, "there is no such stream", field("stream"), "stdout or stderr");
     const auto bytes = from_base64(item.data);
     if (!bytes) return fail(Code::badValue, "this is not base64", field("data"));
     const auto lease = api.engine.lease(*name);
     if (!lease || lease->host != host) continue;  // a stale lease changes nothing
-    if (api.logs.append(lease->job, lease->attempt, *stream, item.offset, *bytes))
+    if (api.logs.append({lease->job, lease->attempt, *stream}, item.offset, *bytes))
       api.feed.log_grew(lease->job);
     else
       log::warn("log of job {} attempt {}: a piece at {} leaves a gap and was dropped", lease->job.str(),
@@ -433,26 +432,6 @@ awaitable<Answered> host_report(Call& call) {
   const auto answer = co_await ask_engine(call, std::move(*report));
   if (!answer) co_return answer.error();
   co_return reported_response(*answer);
-}
-
-awaitable<Answered> put_lease_file(Call& call) {
-  if (auto ok = only_parameters(call.request.query, {"sha256"}); !ok) co_return ok.error();
-  if (auto ok = model::check_relative_path(call.capture("path"), ""); !ok) co_return ok.error();
-  const auto name = parse_uuid(call.capture("lease"));
-  const auto current = [&] {
-    auto lease = name ? call.api.engine.lease(*name) : std::nullopt;
-    return lease && lease->host == call.who.id ? lease : std::nullopt;
-  };
-  const auto lease = current();
-  if (!lease) co_return fail(Code::stale, "the lease is not current");
-  auto upload = co_await receive(call, lease->tenant, call.api.limits.file_bytes);
-  if (!upload) co_return upload.error();
-  if (!current()) co_return fail(Code::stale, "the lease is not current any more");
-  const std::string expected = text_parameter(call.request.query, "sha256");
-  const auto blob = co_await commit(call, **upload, expected);
-  if (!blob) co_return blob.error();
-  const json::object body{{"sha256", std::string_view(blob->sha256)}, {"size", blob->size}};
-  co_return json_response(201, body);
 }
 
 }  // namespace geres::hub::api

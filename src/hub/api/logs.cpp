@@ -17,20 +17,19 @@ struct LogView {
   Api& api;
   http::Request& request;
   const Identity& who;  // lives with the request
-  Uuid job;
-  int attempt = 0;
-  Stream stream = Stream::out;
+  logs::LogName log;
   std::int64_t offset = 0;
 };
 
 // Sends everything there is now. False: the reader has gone.
 awaitable<bool> send_rest(LogView& view, http::StreamWriter& out) {
   while (true) {
-    auto read = [&view] { return view.api.logs.read(view.job, view.attempt, view.stream, view.offset, kPiece); };
-    const std::string piece = co_await http::run_on(view.api.pool, read);
-    if (piece.empty()) co_return true;
-    if (!co_await out.write(piece)) co_return false;
-    view.offset += std::int64_t(piece.size());
+    auto read = [&view] { return view.api.logs.read(view.log, view.offset, kPiece); };
+    const auto piece = co_await http::run_on(view.api.pool, read);
+    if (!piece) throw std::runtime_error(piece.error().message);  // so that the answer is cut short, and seen to be
+    if (piece->empty()) co_return true;
+    if (!co_await out.write(*piece)) co_return false;
+    view.offset += std::int64_t(piece->size());
   }
 }
 
@@ -38,14 +37,14 @@ awaitable<bool> send_rest(LogView& view, http::StreamWriter& out) {
 awaitable<void> follow(std::shared_ptr<LogView> view, http::StreamWriter& out) {
   const http::Bell bell;
   const auto subscription =
-      view->api.feed.subscribe(view->job, events::Feed::changed | events::Feed::log, [bell] { bell.ring(); });
+      view->api.feed.subscribe(view->log.job, events::Feed::changed | events::Feed::log, [bell] { bell.ring(); });
   while (true) {
-    auto read = [&view] { return find_job(view->api, view->job); };
+    auto read = [&view] { return find_job(view->api, view->log.job); };
     const auto job = co_await http::run_on(view->api.pool, read);
     if (!job) co_return;
-    if (view->attempt > 0 && !co_await send_rest(*view, out)) co_return;
-    if (job->attempt > view->attempt) {
-      ++view->attempt;
+    if (view->log.attempt > 0 && !co_await send_rest(*view, out)) co_return;
+    if (job->attempt > view->log.attempt) {
+      ++view->log.attempt;
       view->offset = 0;
       continue;
     }
@@ -60,9 +59,9 @@ awaitable<void> send_once(std::shared_ptr<LogView> view, http::StreamWriter& out
   co_await send_rest(*view, out);
 }
 
-Result<Stream> stream_parameter(const http::Query& query) {
+Result<logs::Stream> stream_parameter(const http::Query& query) {
   const auto name = query.get("stream").value_or("stdout");
-  if (const auto stream = parse_stream(name)) return *stream;
+  if (const auto stream = logs::parse_stream(name)) return *stream;
   return fail(Code::badValue, fmt::format("there is no stream '{}'", replace_bad_utf8(utf8_prefix(name, 80))), "stream",
               "stdout or stderr");
 }
@@ -90,19 +89,18 @@ awaitable<Answered> get_log(Call& call) {
   if (*attempt && **attempt > job->attempt + (*following ? 1 : 0))
     co_return fail(Code::notFound, fmt::format("the job has had {} attempts", job->attempt), "attempt");
 
-  auto view = std::make_shared<LogView>(call.api, call.request, call.who, *id);
-  view->attempt = int(attempt->value_or(job->attempt));
-  view->stream = *stream;
-  view->offset = offset->value_or(0);
-  if (*tail) {
-    auto find = [&] { return call.api.logs.tail_offset(*id, view->attempt, *stream, **tail); };
-    view->offset = co_await blocking(call, find);
-  }
+  auto view = std::make_shared<LogView>(call.api, call.request, call.who,
+                                        logs::LogName{*id, int(attempt->value_or(job->attempt)), *stream});
+  // A log that cannot be reached is told now; once the answer has begun it could only be cut short.
+  auto begin = [&] { return *tail ? call.api.logs.tail_offset(view->log, **tail) : call.api.logs.size(view->log); };
+  const auto begins = co_await blocking(call, begin);
+  if (!begins) co_return begins.error();
+  view->offset = *tail ? *begins : offset->value_or(0);
   http::Response response;
   response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Cache-Control", "no-store");
-  response.headers.emplace_back("Geres-Attempt", std::to_string(view->attempt));
+  response.headers.emplace_back("Geres-Attempt", std::to_string(view->log.attempt));
   response.headers.emplace_back("Geres-Offset", std::to_string(view->offset));
   const auto send = *following ? follow : send_once;
   response.stream = [view, send](http::StreamWriter& out) { return send(view, out); };

@@ -92,6 +92,9 @@ constexpr std::array kRoutes{
   Route{post,    "/v1/hosts/{id}/fetch",           Needs::host,      host_fetch},
   Route{post,    "/v1/hosts/{id}/report",          Needs::host,      host_report},
   Route{put,     "/v1/hosts/{id}/leases/{lease}/files/{path...}", Needs::host, put_lease_file},
+  Route{post,    "/v1/hosts/{id}/leases/{lease}/uploads", Needs::host, begin_lease_upload},
+  Route{post,    "/v1/hosts/{id}/leases/{lease}/uploads/{sha256}/parts", Needs::host, link_lease_part},
+  Route{post,    "/v1/hosts/{id}/leases/{lease}/uploads/{sha256}/arrived", Needs::host, end_lease_upload},
   // tenants and tokens
   Route{get,     "/v1/tenants",                    Needs::viewer,    list_tenants},
   Route{get,     "/v1/tenants/{tenant}",           Needs::viewer,    get_tenant},

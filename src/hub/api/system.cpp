@@ -107,6 +107,12 @@ json::object hosts_summary(const Identity& who, const engine::Snapshot& fleet) {
           {"busy", busy}, {"names", troubled.names()}};
 }
 
+json::object files_json(const packages::Blobs& blobs) {
+  json::object body{{"place", blobs.name()}};
+  if (const auto why = blobs.trouble(); !why.empty()) body.emplace("trouble", why);
+  return body;
+}
+
 json::object amqp_json(const amqp::Publisher& publisher, const std::string& log) {
   const auto now = publisher.status();
   json::object body{{"target", std::string_view(now.target)},
@@ -247,6 +253,7 @@ awaitable<Answered> get_info(Call& call) {
     if (const auto commits = stats.commits.load(); commits > 0)
       store.emplace("meanCommitMs", double(stats.commit_micros) / 1000 / double(commits));
     body.emplace("dataDirectory", std::string_view(about.data_directory));
+    body.emplace("files", files_json(call.api.blobs));
     if (call.api.publisher != nullptr) body.emplace("amqp", amqp_json(*call.api.publisher, call.api.teller->log()));
   }
   body.emplace("store", std::move(store));

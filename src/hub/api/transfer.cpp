@@ -42,23 +42,32 @@ constexpr std::array kKinds{
 
 }  // namespace
 
-awaitable<Result<std::unique_ptr<packages::Upload>>> receive(Call& call, const std::string& tenant,
-                                                             std::int64_t limit) {
-  auto& body = call.request.body;
-  const auto announced = body.length();
+awaitable<Result<std::unique_ptr<packages::Upload>>> begin_upload(Call& call, const std::string& tenant,
+                                                                  std::int64_t limit) {
+  const auto announced = call.request.body.length();
   if (announced && *announced > std::uint64_t(limit))
     co_return fail(Code::tooLarge, fmt::format("the body has {} bytes", *announced), {},
                    fmt::format("at most {}", format_size(limit)));
   auto open = [&] { return call.api.blobs.begin(tenant, announced.value_or(0)); };
-  auto upload = co_await blocking(call, open);
-  if (!upload) co_return upload.error();
+  co_return co_await blocking(call, open);
+}
+
+awaitable<Result<void>> receive_rest(Call& call, packages::Upload& upload, std::int64_t limit) {
+  const auto room = std::uint64_t(limit) - std::min(upload.size(), std::uint64_t(limit));
   while (true) {
-    auto piece = co_await body.read_some(std::uint64_t(limit));
+    auto piece = co_await call.request.body.read_some(room);
     if (!piece) co_return piece.error();
-    if (piece->empty()) break;
-    auto write = [&] { return (*upload)->write(*piece); };
+    if (piece->empty()) co_return Result<void>();
+    auto write = [&] { return upload.write(*piece); };
     if (auto ok = co_await blocking(call, write); !ok) co_return ok.error();
   }
+}
+
+awaitable<Result<std::unique_ptr<packages::Upload>>> receive(Call& call, const std::string& tenant,
+                                                             std::int64_t limit) {
+  auto upload = co_await begin_upload(call, tenant, limit);
+  if (!upload) co_return upload.error();
+  if (auto received = co_await receive_rest(call, **upload, limit); !received) co_return received.error();
   co_return std::move(*upload);
 }
 

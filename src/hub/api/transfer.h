@@ -6,6 +6,11 @@
 
 namespace geres::hub::api {
 
+// The two halves of the next: room for what the request announces, then the (rest of the) body, at most `limit` bytes
+// with what the upload has already.
+awaitable<Result<std::unique_ptr<packages::Upload>>> begin_upload(Call& call, const std::string& tenant,
+                                                                  std::int64_t limit);
+awaitable<Result<void>> receive_rest(Call& call, packages::Upload& upload, std::int64_t limit);
 // Receives the request's body into the tenant's blobs, without committing it.
 awaitable<Result<std::unique_ptr<packages::Upload>>> receive(Call& call, const std::string& tenant, std::int64_t limit);
 awaitable<Result<packages::Blob>> commit(Call& call, packages::Upload& upload, const std::string& expected_sha256 = {});

@@ -55,6 +55,15 @@ struct Space {
   std::uint64_t total_bytes = 0;
 };
 
+// How whoever has a file's bytes brings them to a store elsewhere without the hub. Either the blob is there already, or
+// the link takes all of it, or `parts` names an upload in parts of `part_bytes` each.
+struct DirectUpload {
+  bool there = false;
+  std::optional<objects::Link> link;
+  std::string parts;
+  std::uint64_t part_bytes = 0;
+};
+
 // Whether something names a blob: a package, a job's input, an artifact. Any thread.
 using Named = std::function<bool(std::string_view tenant, std::string_view sha256)>;
 
@@ -78,6 +87,28 @@ class Blobs {
                                             const objects::LinkWish& wish) {
     (void)tenant, (void)sha256, (void)wish;
     return std::nullopt;
+  }
+  // What it is called and how large it is, its bringer has said: a store may hold the bytes against that or not, and
+  // whoever downloads them must (objects::LinkWish). nullopt: this store takes bytes from the hub alone.
+  [[nodiscard]] virtual Result<std::optional<DirectUpload>> begin_direct(std::string_view tenant,
+                                                                         const std::string& sha256,
+                                                                         std::uint64_t size) {
+    (void)tenant, (void)sha256, (void)size;
+    return std::nullopt;
+  }
+  // A link for one part, counted from 1, with this digest of its own.
+  [[nodiscard]] virtual Result<objects::Link> link_part(std::string_view tenant, const std::string& sha256,
+                                                        const std::string& parts, int number,
+                                                        const std::string& part_sha256) {
+    (void)tenant, (void)sha256, (void)parts, (void)number, (void)part_sha256;
+    return fail(Code::badValue, "no upload in parts has been begun", "/upload");
+  }
+  // The bytes are there, as their bringer says; `parts` and `sent` of an upload in parts. `badValue` if they are not.
+  [[nodiscard]] virtual Result<Blob> end_direct(std::string_view tenant, const std::string& sha256, std::uint64_t size,
+                                                const std::string& parts,
+                                                const std::vector<objects::UploadedPart>& sent) {
+    (void)tenant, (void)sha256, (void)size, (void)parts, (void)sent;
+    return fail(Code::badValue, "no upload by a link has been begun");
   }
   // Removes what was committed before `before` (wall time) and nothing names, and what earlier sweeps have marked;
   // returns how many are gone. One that is committed again in the meantime stays.

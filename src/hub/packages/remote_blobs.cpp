@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "base/log.h"
@@ -18,6 +19,13 @@ namespace {
 using store::BlobKey;
 using store::BlobRow;
 using store::BlobState;
+
+constexpr std::uint64_t kPartsMax = 10'000;
+constexpr Millis kUploadLasts = 15 * 60'000;
+
+objects::LinkWish upload_of(const std::string& sha256) {
+  return {.use = objects::LinkWish::Use::upload, .lasts = kUploadLasts, .sha256 = sha256};
+}
 
 bool valid(std::string_view tenant, std::string_view sha256) {
   return model::is_name(tenant) && is_sha256_hex(sha256);
@@ -43,6 +51,12 @@ class RemoteBlobs final : public Blobs {
     if (!valid(tenant, sha256)) return std::nullopt;
     return store_->link(object_of({std::string(tenant), std::string(sha256)}), wish);
   }
+  Result<std::optional<DirectUpload>> begin_direct(std::string_view tenant, const std::string& sha256,
+                                                   std::uint64_t size) override;
+  Result<objects::Link> link_part(std::string_view tenant, const std::string& sha256, const std::string& parts,
+                                  int number, const std::string& part_sha256) override;
+  Result<Blob> end_direct(std::string_view tenant, const std::string& sha256, std::uint64_t size,
+                          const std::string& parts, const std::vector<objects::UploadedPart>& sent) override;
   std::size_t sweep(Millis before) override;
   Space space() override { return gathering_.space(); }
   std::filesystem::path place() const override { return gathering_.directory(); }
@@ -136,6 +150,59 @@ std::vector<std::optional<Blob>> RemoteBlobs::find(std::string_view tenant, std:
     if (rows[i] && rows[i]->state == BlobState::there)
       found[places[i]] = Blob{keys[i].sha256, std::uint64_t(rows[i]->size)};
   return found;
+}
+
+Error malformed(std::string_view tenant) {
+  return model::is_name(tenant) ? fail(Code::badValue, "this is no SHA-256", "/sha256", "64 hex digits")
+                                : fail(Code::badValue, "this cannot be a tenant's name", "/tenant");
+}
+
+Result<std::optional<DirectUpload>> RemoteBlobs::begin_direct(std::string_view tenant, const std::string& sha256,
+                                                              std::uint64_t size) {
+  if (!valid(tenant, sha256)) return malformed(tenant);
+  const BlobKey key{std::string(tenant), sha256};
+  const auto there = index_.claim(key, std::int64_t(size));
+  if (!there) return there.error();
+  DirectUpload direct{.there = *there};
+  if (direct.there) return std::optional(direct);
+  if (size <= options_.part_bytes) {
+    direct.link = store_->link(object_of(key), upload_of(sha256));
+    return direct.link ? std::optional(direct) : std::nullopt;
+  }
+  // Whether it can sign links is seen before something is begun that would have to be ended.
+  if (!store_->link(object_of(key), upload_of(sha256))) return std::nullopt;
+  auto parts = heard(store_->begin_parts(object_of(key)));
+  if (!parts) return parts.error();
+  direct.parts = std::move(*parts);
+  direct.part_bytes = std::max(options_.part_bytes, (size + kPartsMax - 1) / kPartsMax);
+  return std::optional(direct);
+}
+
+Result<objects::Link> RemoteBlobs::link_part(std::string_view tenant, const std::string& sha256,
+                                             const std::string& parts, int number, const std::string& part_sha256) {
+  if (!valid(tenant, sha256)) return malformed(tenant);
+  auto link = store_->link_part(object_of({std::string(tenant), sha256}), parts, number, upload_of(part_sha256));
+  if (!link) return fail(Code::blobStoreAway, "the store's credentials cannot sign links any more");
+  return std::move(*link);
+}
+
+Result<Blob> RemoteBlobs::end_direct(std::string_view tenant, const std::string& sha256, std::uint64_t size,
+                                     const std::string& parts, const std::vector<objects::UploadedPart>& sent) {
+  if (!valid(tenant, sha256)) return malformed(tenant);
+  const BlobKey key{std::string(tenant), sha256};
+  auto object = heard(store_->find(object_of(key)));
+  // A second time, because the answer to the first was lost, the parts are the object already.
+  if (object && !*object && !parts.empty()) {
+    if (auto ended = heard(store_->end_parts(object_of(key), parts, sent)); !ended) return ended.error();
+    object = heard(store_->find(object_of(key)));
+  }
+  if (!object) return object.error();
+  if (!*object) return fail(Code::badValue, "the file has not arrived at the store", "/sha256", "send it there first");
+  if ((*object)->size != size)
+    return fail(Code::badValue, fmt::format("the store has {} bytes of it", (*object)->size), "/size",
+                "the file's own size");
+  if (auto arrived = index_.arrived(key); !arrived) return arrived.error();
+  return Blob{sha256, size};
 }
 
 template <class T>

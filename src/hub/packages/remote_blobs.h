@@ -21,8 +21,9 @@ struct RemoteOptions {
   std::filesystem::path directory;  // of this hub: uploads gather in it, and what was read is kept
   std::uint64_t reserve = std::uint64_t(256) << 20;
   std::uint64_t cache_bytes = std::uint64_t(1) << 30;
-  Millis probe_every = 5'000;  // whether it is back while it is away; else six times as seldom
-  Millis fade = 3'600'000;     // longer than any request between a look whether a blob is there and naming it
+  Millis probe_every = 5'000;                          // whether it is back while it is away; else six times as seldom
+  std::uint64_t part_bytes = std::uint64_t(64) << 20;  // what hosts bring by links is in parts where it is larger
+  Millis fade = 3'600'000;  // longer than any request between a look whether a blob is there and naming it
 };
 
 // `store` must have passed its check(). The marker that says whose place it is is not looked at here.

@@ -23,7 +23,8 @@ namespace geres::wire {
 
 // 1 is what hosts and hubs of 0.1.0 have, and who says none.
 // 2 has `health` in a report, and `filesLeftOut` in an end.
-constexpr int kProtocol = 2;
+// 3 has uploads by links, and such that are taken up again where they broke off.
+constexpr int kProtocol = 3;
 constexpr std::string_view kProtocolHeader = "Geres-Protocol";
 // How a host keeps jobs apart: `user`, `fenced` or `none`. A header of the registration, too, as hubs of 0.1.0 refuse
 // members of the body that they do not know.
@@ -212,5 +213,55 @@ struct Reported {
   model::HostMode mode = model::HostMode::run;
 };
 BOOST_DESCRIBE_STRUCT(Reported, (), (accepted, refused, lost, cancel, mode))
+
+// POST …/leases/{lease}/uploads: before a file is sent (protocol 3)
+struct BeginUpload {
+  static constexpr std::string_view kRequired[] = {"sha256", "size"};
+  std::string sha256;
+  std::int64_t size = 0;
+};
+BOOST_DESCRIBE_STRUCT(BeginUpload, (), (sha256, size))
+
+// Where bytes are put, and what the request must carry besides. A secret while it lasts.
+struct LinkShape {
+  std::string url;
+  std::map<std::string, std::string> headers;
+};
+BOOST_DESCRIBE_STRUCT(LinkShape, (), (url, headers))
+
+// Its answer: one of four ways.
+struct UploadPlan {
+  bool there = false;                 // nothing is to be sent
+  std::optional<LinkShape> link;      // all of it goes there, then …/uploads/{sha256}/arrived says so
+  std::optional<std::string> upload;  // parts of `partBytes` each, by links of …/uploads/{sha256}/parts; then likewise
+  std::int64_t partBytes = 0;
+  std::int64_t received = 0;  // none of these: to the hub, which has so many bytes of an earlier try (?from=)
+};
+BOOST_DESCRIBE_STRUCT(UploadPlan, (), (there, link, upload, partBytes, received))
+
+// POST …/uploads/{sha256}/parts: one part's link
+struct UploadPart {
+  static constexpr std::string_view kRequired[] = {"upload", "number", "sha256"};
+  std::string upload;
+  int number = 0;      // from 1
+  std::string sha256;  // of the part
+};
+BOOST_DESCRIBE_STRUCT(UploadPart, (), (upload, number, sha256))
+
+struct ArrivedPart {
+  static constexpr std::string_view kRequired[] = {"sha256"};
+  std::string etag;  // as the store answered
+  std::string sha256;
+};
+BOOST_DESCRIBE_STRUCT(ArrivedPart, (), (etag, sha256))
+
+// POST …/uploads/{sha256}/arrived
+struct UploadArrived {
+  static constexpr std::string_view kRequired[] = {"size"};
+  std::int64_t size = 0;
+  std::string upload;  // of parts
+  std::vector<ArrivedPart> parts;
+};
+BOOST_DESCRIBE_STRUCT(UploadArrived, (), (size, upload, parts))
 
 }  // namespace geres::wire

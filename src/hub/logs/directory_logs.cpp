@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hub/api/log_store.h"
+#include "hub/logs/directory_logs.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <system_error>
-#include <vector>
+#include <tuple>
 
-namespace geres::hub::api {
+namespace geres::hub::logs {
 namespace {
 
 namespace fs = std::filesystem;
@@ -26,6 +26,13 @@ Fd open_for_append(const fs::path& path) {
     fd = Fd(::open(path.c_str(), kFlags, 0600));
   }
   if (!fd) failed(path);
+  return fd;
+}
+
+// Empty: there is none.
+Fd open_for_reading(const fs::path& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno != ENOENT) failed(path);
   return fd;
 }
 
@@ -55,24 +62,24 @@ std::string_view stream_name(Stream stream) {
   return stream == Stream::out ? "stdout" : "stderr";
 }
 
-LogStore::LogStore(fs::path directory, std::int64_t bytes_max)
+DirectoryLogs::DirectoryLogs(fs::path directory, std::int64_t bytes_max)
     : directory_(std::move(directory)), bytes_max_(bytes_max) {
   make_private_directory(directory_);
 }
 
-fs::path LogStore::directory_of(Uuid job) const {
+fs::path DirectoryLogs::directory_of(Uuid job) const {
   const std::string id = job.str();
   return directory_ / id.substr(id.size() - 2) / id;
 }
 
-fs::path LogStore::file_of(Uuid job, int attempt, Stream stream) const {
-  return directory_of(job) / (std::to_string(attempt) + "." + std::string(stream_name(stream)));
+fs::path DirectoryLogs::file_of(const LogName& log) const {
+  return directory_of(log.job) / (std::to_string(log.attempt) + "." + std::string(stream_name(log.stream)));
 }
 
-bool LogStore::append(Uuid job, int attempt, Stream stream, std::int64_t offset, std::string_view bytes) {
+bool DirectoryLogs::append(const LogName& log, std::int64_t offset, std::string_view bytes) {
   if (offset < 0) return false;
-  const std::lock_guard lock(lock_of(job));
-  const auto path = file_of(job, attempt, stream);
+  const std::lock_guard lock(lock_of(log.job));
+  const auto path = file_of(log);
   const Fd fd = open_for_append(path);
   const std::int64_t size = size_of(fd, path);
   if (offset > size) return size >= bytes_max_;  // beyond the cap everything is accepted and dropped
@@ -85,23 +92,21 @@ bool LogStore::append(Uuid job, int attempt, Stream stream, std::int64_t offset,
   return true;
 }
 
-std::int64_t LogStore::size(Uuid job, int attempt, Stream stream) const {
+Result<std::int64_t> DirectoryLogs::size(const LogName& log) {
   struct stat status {};
-  if (::stat(file_of(job, attempt, stream).c_str(), &status) != 0) return 0;
-  return status.st_size;
+  if (::stat(file_of(log).c_str(), &status) != 0) return 0;
+  return std::int64_t(status.st_size);
 }
 
-std::string LogStore::read(Uuid job, int attempt, Stream stream, std::int64_t offset, std::size_t bytes_max) const {
-  const auto path = file_of(job, attempt, stream);
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd && errno == ENOENT) return {};
-  if (!fd) failed(path);
-  return read_at(fd, path, offset, bytes_max);
+Result<std::string> DirectoryLogs::read(const LogName& log, std::int64_t offset, std::size_t bytes_max) {
+  const auto path = file_of(log);
+  const Fd fd = open_for_reading(path);
+  return fd ? read_at(fd, path, offset, bytes_max) : std::string();
 }
 
-std::int64_t LogStore::tail_offset(Uuid job, int attempt, Stream stream, std::int64_t lines) const {
-  const auto path = file_of(job, attempt, stream);
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+Result<std::int64_t> DirectoryLogs::tail_offset(const LogName& log, std::int64_t lines) {
+  const auto path = file_of(log);
+  const Fd fd = open_for_reading(path);
   if (!fd) return 0;
   const std::int64_t size = size_of(fd, path);
   if (lines <= 0) return size;
@@ -116,9 +121,35 @@ std::int64_t LogStore::tail_offset(Uuid job, int attempt, Stream stream, std::in
   return 0;
 }
 
-void LogStore::remove(Uuid job) noexcept {
+void DirectoryLogs::remove(Uuid job) noexcept {
   std::error_code ignored;
   fs::remove_all(directory_of(job), ignored);
 }
 
-}  // namespace geres::hub::api
+bool DirectoryLogs::has(const LogName& log) const {
+  return fs::exists(file_of(log));
+}
+
+std::vector<LogName> DirectoryLogs::of(Uuid job) const {
+  std::vector<LogName> found;
+  std::error_code absent;
+  for (const auto& entry : fs::directory_iterator(directory_of(job), absent)) {
+    const auto name = entry.path().filename().string();
+    const auto stream = parse_stream(name.substr(std::min(name.find('.'), name.size() - 1) + 1));
+    const int attempt = std::atoi(name.c_str());
+    if (stream && attempt > 0) found.push_back({job, attempt, *stream});
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return std::tuple(a.attempt, a.stream) < std::tuple(b.attempt, b.stream);
+  });
+  return found;
+}
+
+void DirectoryLogs::each_job(const std::function<void(Uuid job)>& visit) const {
+  std::error_code absent;
+  for (const auto& part : fs::directory_iterator(directory_, absent))
+    for (const auto& entry : fs::directory_iterator(part, absent))
+      if (const auto job = parse_uuid(entry.path().filename().string())) visit(*job);
+}
+
+}  // namespace geres::hub::logs
