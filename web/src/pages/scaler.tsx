@@ -210,12 +210,10 @@ function Drawn({ samples, decisions, pool }: { samples: LoadSample[]; decisions:
   const [over, setOver] = useState<Mark>();
   const marks = useMemo(
     () =>
-      decisions
-        .filter(changed)
-        .map((one): Mark => ({
-          at: Date.parse(one.at) / 1e3,
-          text: `wants ${one.wanted}, ${one.actual} there: ${one.reason ?? ''} (${changes(one)})`,
-        })),
+      decisions.filter(changed).map((one): Mark => ({
+        at: Date.parse(one.at) / 1e3,
+        text: `wants ${one.wanted}, ${one.actual} there: ${one.reason ?? ''} (${changes(one)})`,
+      })),
     [decisions],
   );
   const data = useMemo(() => table(samples, decisions, pool.limits.maximum ?? 20), [samples, decisions, pool]);

@@ -32,7 +32,8 @@ export function useNarrow(): boolean {
 export function Grid(props: GridProps) {
   const { rows, picked } = props,
     narrow = useNarrow(),
-    height = narrow ? 64 : 36;
+    height = narrow ? 64 : 36,
+    above = narrow ? 0 : 36;
   const box = useRef<HTMLDivElement>(null),
     last = useRef<number>(-1);
   const [top, setTop] = useState(0),
@@ -41,17 +42,18 @@ export function Grid(props: GridProps) {
   const from = Math.max(0, Math.floor(top / height) - 6),
     to = Math.min(rows.length, Math.ceil((top + tall) / height) + 6);
   useEffect(() => {
-    const see = new ResizeObserver(() => setTall(box.current!.clientHeight));
-    see.observe(box.current!);
+    const el = box.current!,
+      see = new ResizeObserver(() => setTall(el.clientHeight - above));
+    see.observe(el);
     return () => see.disconnect();
-  }, []);
+  }, [above]);
   useEffect(() => props.onView(Math.floor(top / height), to), [from, to, rows.length]);
   const moveTo = (row: number): void => {
     const next = Math.max(0, Math.min(rows.length - 1, row)),
       el = box.current!;
     setCurrent(next);
     if (next * height < el.scrollTop) el.scrollTop = next * height;
-    else if ((next + 1) * height > el.scrollTop + el.clientHeight) el.scrollTop = (next + 1) * height - el.clientHeight;
+    else if ((next + 1) * height > el.scrollTop + el.clientHeight - above) el.scrollTop = (next + 1) * height - el.clientHeight + above;
   };
   const pick = (row: number, range: boolean): void => {
     const start = range && last.current >= 0 ? last.current : row,
@@ -88,8 +90,13 @@ export function Grid(props: GridProps) {
       aria-rowcount={-1}
       aria-multiselectable={props.selectable}
       aria-busy={props.busy}
+      tabIndex={0}
+      ref={box}
+      aria-activedescendant={rows.length && current >= from && current < to ? 'row-' + rows[current].id : undefined}
+      onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+      onKeyDown={keydown}
     >
-      <div role="rowgroup">
+      <div role="rowgroup" class="above">
         <div class="row titles" role="row" aria-rowindex={1}>
           {props.selectable && (
             <span role="columnheader" class="c-pick">
@@ -103,35 +110,24 @@ export function Grid(props: GridProps) {
           ))}
         </div>
       </div>
-      <div
-        class="rows"
-        role="rowgroup"
-        tabIndex={0}
-        ref={box}
-        aria-label="Rows of jobs"
-        aria-activedescendant={rows.length && current >= from && current < to ? 'row-' + rows[current].id : undefined}
-        onScroll={(event) => setTop(event.currentTarget.scrollTop)}
-        onKeyDown={keydown}
-      >
-        <div role="presentation" class="tall" style={{ height: `${(rows.length + (props.more ? 3 : 0)) * height}px` }}>
-          {rows.slice(from, to).map((job, i) => (
-            <Row
-              key={job.id}
-              job={job}
-              row={from + i}
-              at={from + i === current}
-              height={height}
-              names={names}
-              picked={picked.has(job.id)}
-              selectable={props.selectable}
-              onClick={() => setCurrent(from + i)}
-              onPick={(range) => {
-                setCurrent(from + i);
-                pick(from + i, range);
-              }}
-            />
-          ))}
-        </div>
+      <div role="rowgroup" class="tall" style={{ height: `${(rows.length + (props.more ? 3 : 0)) * height}px` }}>
+        {rows.slice(from, to).map((job, i) => (
+          <Row
+            key={job.id}
+            job={job}
+            row={from + i}
+            at={from + i === current}
+            height={height}
+            names={names}
+            picked={picked.has(job.id)}
+            selectable={props.selectable}
+            onClick={() => setCurrent(from + i)}
+            onPick={(range) => {
+              setCurrent(from + i);
+              pick(from + i, range);
+            }}
+          />
+        ))}
       </div>
     </div>
   );
