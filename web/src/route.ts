@@ -3,8 +3,7 @@
 import { computed, signal } from '@preact/signals';
 
 const base = new URL(document.baseURI).pathname;
-const here = (): string =>
-  decodeURI(location.pathname).startsWith(decodeURI(base)) ? location.pathname.slice(base.length) + location.search : '';
+const here = (): string => (location.pathname.startsWith(base) ? location.pathname.slice(base.length) + location.search : '');
 export const where = signal(here());
 export const path = computed(() => where.value.split('?')[0].split('/').filter(Boolean).map(safeDecode));
 export const query = computed(() => new URLSearchParams(where.value.split('?')[1] ?? ''));

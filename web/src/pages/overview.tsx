@@ -173,7 +173,12 @@ function Needs({ s, dead }: { s?: Status; dead?: Job[] }) {
       link: 'These',
     });
   if (recent.length > 3)
-    needs.push({ key: 'more', what: `${recent.length - 3} more kinds of dead letters in ${HOURS} hours`, to: 'dead', link: 'All' });
+    needs.push({
+      key: 'more',
+      what: `${many(recent.length - 3, 'more kind', 'more kinds')} of dead letters in ${HOURS} hours`,
+      to: 'dead',
+      link: 'All',
+    });
   for (const hook of hooks.value ?? [])
     needs.push({
       key: hook.webhook.id,

@@ -10,7 +10,7 @@ import { many, size } from '../time';
 import { Command, Empty, Icon, Skeleton, Trouble } from './basic';
 
 type Stream = 'stdout' | 'stderr';
-const MOST = 8 * 1024 * 1024;
+const MOST = 4 * 1024 * 1024;
 
 export function Log({ job, attempt, running }: { job: Job; attempt: number; running: boolean }) {
   const [stream, setStream] = useState<Stream>(job.state === 'failed' ? 'stderr' : 'stdout');
