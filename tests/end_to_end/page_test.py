@@ -33,7 +33,7 @@ i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo "line $i of a long log"; done
 
 
 class Control(http.server.BaseHTTPRequestHandler):
-    """POST /restart: the hub stops and comes back; /submit?N: so many jobs more; /mend: what failed would go well now."""
+    """POST /restart: the hub stops and comes back; /submit?N: so many jobs more; /sicken: a host is sick; /mend: what failed would go well now."""
     def log_message(self, *words):
         pass
 
@@ -86,9 +86,7 @@ class PageTest(unittest.TestCase):
         fleet.host("sick", "--slots", "8", "--label", "zone=eu", user=user)
         for entry in fleet.host_data("sick").iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        few = [{"tenant": "demo", "type": "Shell", "package": "shell", "parameters": {"script": "true"}}] * 40
-        fleet.api("POST", "/v1/jobs", few)
-        wait_until(lambda: any(h["name"] == "sick" and h["health"]["state"] != "well" for h in fleet.hosts()), "a host is sick")
+        cls.control_sicken()
         fleet.api("POST", "/v1/webhooks", {"tenant": "demo", "name": "hook", "url": "https://hook.example/?q=<b>", "types": ["geres.job.failed"]})
         tokens = {"admin": (fleet.data / "admin.token").read_text().strip()}
         for name, role, tenants in (("viewer", "viewer", ["demo"]), ("submitter", "submitter", ["demo"]), ("operator", "operator", None),
@@ -150,6 +148,13 @@ class PageTest(unittest.TestCase):
         return cls.fleet.api("POST", "/v1/jobs", [{"tenant": "demo", "type": "Shell", "package": "shell", "name": "news", "parameters": {"script": "true"}}] * int(n))
 
     @classmethod
+    def control_sicken(cls):
+        """The host whose directory is gone is found to be sick, which a hub that was started again has to learn."""
+        cls.control_submit(40)
+        wait_until(lambda: any(h["name"] == "sick" and h["health"]["state"] != "well" for h in cls.fleet.hosts()), "a host is sick")
+        return {}
+
+    @classmethod
     def control_mend(cls):
         cls.mended.touch()
         return {}
@@ -165,6 +170,20 @@ class PageTest(unittest.TestCase):
     def test_pages(self):
         self.try_in_browser("pages")
 
+    def test_keyboard(self):
+        self.try_in_browser("keyboard")
+
+    def test_safety(self):
+        self.try_in_browser("safety")
+
+    def test_roles(self):
+        self.try_in_browser("roles")
+
+    def test_live(self):
+        self.try_in_browser("live")
+
+    def test_walks(self):
+        self.try_in_browser("walks")
 
 
 def fleet_url(fleet):

@@ -36,6 +36,7 @@ test('which jobs fail, and with what?', async () => {
 });
 
 test('which host is sick, and what is wrong with it?', async () => {
+  await control('sicken');
   const page = await open({ as: 'operator' });
   await page.getByRole('region', { name: 'Needs you' }).getByRole('listitem').filter({ hasText: 'Host sick is' }).getByRole('link').click();
   await page.getByRole('heading', { level: 1, name: 'Hosts' }).waitFor();
