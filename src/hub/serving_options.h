@@ -5,11 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/public_url.h"
 #include "http/options.h"
+
+namespace geres::hub::api {
+struct PageFile;
+}
 
 namespace geres::hub {
 
@@ -31,7 +38,9 @@ struct ServingOptions {
   Millis report_every = 0;                // how often hosts report at least; 0: 5 s, a quarter of a short lease
   std::size_t metrics_tenants = 20;       // with series of their own at /metrics, those with the most open jobs
   std::vector<std::string> cors_origins;  // whose web pages may call this hub, as browsers name them
-  bool access_log = false;                // log every request; else only those that were refused or failed
+  PublicUrl public_url;                   // where browsers find this hub, if not at its own address
+  std::optional<std::span<const api::PageFile>> page;  // instead of the one that was compiled in
+  bool access_log = false;                             // log every request; else only those that were refused or failed
 };
 
 }  // namespace geres::hub

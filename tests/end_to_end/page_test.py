@@ -1,193 +1,195 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The hub's page in a real Chromium, with real hubs, hosts and jobs behind it. What is tried in it lies in web/test: each
-file there runs in node with the fleet's addresses, tokens and jobs in GERES_PAGE, and may have the fleet changed by calls
-to the control address: see Control."""
-import http.server
+"""Browsers at a hub behind a real proxy (nginx), which leaves the path of --public-url on or takes it off; links that
+sign in; and values that are none."""
+import http.client
 import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
-import tempfile
-import threading
 import unittest
-import urllib.request
 
-from browser import CHROMIUM
-from fleet import Fleet, nobody, wait_until
+from fleet import Fleet, quiet_port, wait_until
 
-WEB = pathlib.Path(__file__).parent.parent.parent / "web"
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAFUlEQVR42mNk+M+AF4wqGFUwqoDqCgC9QhP9hXuiagAAAABJRU5ErkJggg=="
-EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-LEAVES = f"""set -e
-echo '{PNG}' | base64 -d > $GERES_OUTPUT_DIR/picture.png
-echo 'hello from a file' > $GERES_OUTPUT_DIR/notes.txt
-echo '<script>document.title="taken";fetch("/v1/tokens")</script><h1>hostile</h1>' > $GERES_OUTPUT_DIR/page.html
-echo '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(3)"/>' > $GERES_OUTPUT_DIR/drawing.svg
-touch "$GERES_OUTPUT_DIR/<img src=x onerror=alert(1)>.txt"
-ln -s /etc/passwd $GERES_OUTPUT_DIR/link
-printf '%s' '{EVIL}' > $GERES_RESULT
-i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo "line $i of a long log"; done
+NGINX = shutil.which("nginx") or ("/usr/sbin/nginx" if os.path.exists("/usr/sbin/nginx") else None)
+MODULES = pathlib.Path(os.environ["GERES_TYPESCRIPT_CLIENT"]) / "node_modules"
+
+CONFIGURATION = """
+worker_processes 1; daemon off; master_process off; pid {place}/pid; error_log {place}/error.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log off;
+  client_body_temp_path {place}/body; proxy_temp_path {place}/proxy; fastcgi_temp_path {place}/f;
+  uwsgi_temp_path {place}/u; scgi_temp_path {place}/s;
+  map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location /ops/geres/ {{
+      proxy_pass {hub}{path};
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      proxy_buffering off;
+    }}
+  }}
+}}
 """
 
 
-class Control(http.server.BaseHTTPRequestHandler):
-    """POST /restart: the hub stops and comes back; /submit?N: so many jobs more; /sicken: a host is sick; /mend: what failed would go well now."""
-    def log_message(self, *words):
-        pass
+class Nginx:
+    """Passes /ops/geres/ on to the hub, with its path or without; Host is the hub's, as nginx has it by default."""
 
-    def do_POST(self):
-        answer = getattr(self.server.test, "control_" + self.path[1:].split("?")[0])(*self.path.split("?")[1:])
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def __init__(self, fleet, port, strips):
+        self.place = fleet.directory / f"nginx-{strips}"
+        self.place.mkdir()
+        path = "/" if strips else ""
+        (self.place / "conf").write_text(CONFIGURATION.format(place=self.place, port=port, hub=fleet.url, path=path))
+        self.port = port
 
+    def __enter__(self):
+        self.process = subprocess.Popen([NGINX, "-p", self.place, "-c", self.place / "conf"], stderr=subprocess.DEVNULL)
+        wait_until(lambda: self.listens(), "nginx listens")
+        return self
 
-def built(directory):
-    """The page, built into a directory."""
-    subprocess.run(["npm", "run", "build", "--silent"], cwd=WEB, check=True, stdout=subprocess.DEVNULL,
-                   env={**os.environ, "GERES_WEB_OUT": str(directory)})
-    return directory
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
 
-
-@unittest.skipUnless(CHROMIUM and (WEB / "node_modules/playwright-core").exists(), "no Chromium, or no ./dev setup")
-class PageTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.fleet = Fleet().__enter__()
+    def listens(self):
         try:
-            cls.prepare()
-        except BaseException as error:
-            cls.fleet.__exit__(type(error), error, None)
-            raise
+            self.call("GET", "/ops/geres/healthz")
+            return True
+        except ConnectionRefusedError:
+            assert self.process.poll() is None, (self.place / "error.log").read_text()
+            return False
 
-    @classmethod
-    def tearDownClass(cls):
-        cls.control.shutdown()
-        if cls.server:
-            cls.server.kill()
-            cls.server.wait()
-        cls.fleet.__exit__(None, None, None)
-
-    @classmethod
-    def prepare(cls):
-        fleet = cls.fleet
-        user = nobody() if os.geteuid() == 0 else None
-        cls.hub = fleet.hub()
-        fleet.host("well", "--slots", "2", user=user)
-        fleet.push_shell()
-        fleet.push_shell("acme")
-        fleet.ended(fleet.shell("true"))
-        cls.mended = fleet.directory / "mended"
-        jobs = cls.make_jobs()
-        fleet.host("sick", "--slots", "8", "--label", "zone=eu", user=user)
-        for entry in fleet.host_data("sick").iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        cls.control_sicken()
-        fleet.api("POST", "/v1/webhooks", {"tenant": "demo", "name": "hook", "url": "https://hook.example/?q=<b>", "types": ["geres.job.failed"]})
-        tokens = {"admin": (fleet.data / "admin.token").read_text().strip()}
-        for name, role, tenants in (("viewer", "viewer", ["demo"]), ("submitter", "submitter", ["demo"]), ("operator", "operator", None),
-                                    ("stranger", "viewer", ["other"])):
-            body = {"name": name, "roles": [role], **({"tenants": tenants} if tenants else {})}
-            tokens[name] = fleet.api("POST", "/v1/tokens", body)["token"]
-        cls.served()
-        control = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Control)
-        control.test, cls.control = cls, control
-        threading.Thread(target=control.serve_forever, daemon=True).start()
-        cls.page = {"url": cls.url, "hub": fleet.url, "tokens": tokens, "jobs": jobs, "control": f"http://127.0.0.1:{control.server_port}/",
-                    "dist": str(cls.dist), "chromium": CHROMIUM, "shots": os.environ.get("GERES_PAGE_SHOTS", "")}
-
-    @classmethod
-    def make_jobs(cls):
-        fleet = cls.fleet
-        fleet.api("POST", "/v1/batches", {"name": "photos", "tenant": "demo"})
-        failing = "echo 'convert: not a JPEG file: starts with 0x%s' >&2; exit 1"
-        jobs = {
-            "leaves": fleet.shell(LEAVES, name=EVIL, tags={"evil": EVIL}, ref=EVIL, key="k" + EVIL),
-            "evil": fleet.shell(f"echo '{EVIL}' >&2; exit 3", name="fails with markup", maxAttempts=1),
-            "pictures": [fleet.shell(failing % f"{i:04x}", name=f"IMG_{i}", batch="photos", maxAttempts=1) for i in range(5)],
-            "mendable": [fleet.shell(f"test -e {cls.mended} || {{ echo 'price list is missing for day {i}' >&2; exit 2; }}", name=f"prices-{i}", maxAttempts=1,
-                                     tags={"region": "eu"}) for i in range(3)],
-            "tries": fleet.shell("echo once more >&2; exit 4", name="tries", maxAttempts=3, backoff={"initial": "50ms"}),
-            "acme": fleet.shell("echo secret of acme", tenant="acme", name="secret-of-acme"),
-        }
-        fleet.api("POST", "/v1/jobs", [{"tenant": "demo", "type": "Shell", "package": "shell", "name": f"many-{i}", "batch": "photos", "parameters": {"script": "true"}} for i in range(400)])
-        for job in [jobs["leaves"], jobs["evil"], jobs["tries"], jobs["acme"], *jobs["pictures"], *jobs["mendable"]]:
-            fleet.ended(job)
-        wait_until(lambda: fleet.api("GET", "/v1/status")["jobs"]["ready"] == 0, "all that can has run")
-        jobs["waits"] = fleet.submit(type="Shell", package="shell", name="needs-a-gpu", parameters={"script": "true"}, requires={"labels": {"gpu": "a100"}})
-        jobs["runs"] = fleet.shell("i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.2; done", name="runs on and on")
-        fleet.in_state(jobs["runs"], "running")
-        return jobs
-
-    @classmethod
-    def served(cls):
-        """By the hub itself where it has the page, else by the server that the page is made with."""
-        asked = urllib.request.Request(fleet_url(cls.fleet), headers={"Accept": "text/html"})
-        text = urllib.request.urlopen(asked).read().decode()
-        cls.dist = built(cls.fleet.directory / "web")
-        cls.server, cls.url = None, fleet_url(cls.fleet)
-        if 'id="app"' in text:
-            return
-        token = cls.fleet.data / "admin.token"
-        cls.server = subprocess.Popen(["node", WEB / "dev/serve.mjs", "--hub", cls.fleet.url, "--token-file", token, "--port", "0", "--dir", cls.dist],
-                                      stdout=subprocess.PIPE, text=True)
-        cls.url = re.match(r"http\S+", cls.server.stdout.readline()).group(0)
-
-    @classmethod
-    def control_restart(cls):
-        cls.hub.terminate()
-        cls.hub = cls.fleet.hub()
-        return {}
-
-    @classmethod
-    def control_submit(cls, n):
-        return cls.fleet.api("POST", "/v1/jobs", [{"tenant": "demo", "type": "Shell", "package": "shell", "name": "news", "parameters": {"script": "true"}}] * int(n))
-
-    @classmethod
-    def control_sicken(cls):
-        """The host whose directory is gone is found to be sick, which a hub that was started again has to learn."""
-        cls.control_submit(40)
-        wait_until(lambda: any(h["name"] == "sick" and h["health"]["state"] != "well" for h in cls.fleet.hosts()), "a host is sick")
-        return {}
-
-    @classmethod
-    def control_mend(cls):
-        cls.mended.touch()
-        return {}
-
-    def try_in_browser(self, name):
-        done = subprocess.run(["node", "--test", "--test-reporter=spec", WEB / "test" / f"{name}.test.mjs"], capture_output=True, text=True, timeout=150,
-                              env={**os.environ, "GERES_PAGE": json.dumps(self.page), "NO_COLOR": "1"}, cwd=WEB)
-        self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-2000:])
-
-    def test_parts(self):
-        self.try_in_browser("parts")
-
-    def test_pages(self):
-        self.try_in_browser("pages")
-
-    def test_keyboard(self):
-        self.try_in_browser("keyboard")
-
-    def test_safety(self):
-        self.try_in_browser("safety")
-
-    def test_roles(self):
-        self.try_in_browser("roles")
-
-    def test_live(self):
-        self.try_in_browser("live")
-
-    def test_walks(self):
-        self.try_in_browser("walks")
+    def call(self, method, path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None:
+            body = json.dumps(body)
+            sent.setdefault("Content-Type", "application/json")
+        connection.request(method, path, body, sent)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, text
 
 
-def fleet_url(fleet):
-    return fleet.url + "/"
+class Socket:
+    """A WebSocket of node's `ws`, line by line."""
+
+    def __init__(self, url, cookie, origin):
+        self.process = subprocess.Popen(
+            ["node", pathlib.Path(__file__).with_name("live_client.mjs"), MODULES, url, cookie, origin],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def send(self, what):
+        self.process.stdin.write(json.dumps(what) + "\n")
+        self.process.stdin.flush()
+
+    def hear(self, member):
+        for line in self.process.stdout:
+            told = json.loads(line)
+            if member in told:
+                return told[member]
+        raise AssertionError(f"no {member}")
+
+
+class Page(unittest.TestCase):
+    @unittest.skipUnless(NGINX, "no nginx")
+    def test_a_hub_below_a_path_of_a_proxy(self):
+        port = quiet_port("127.0.0.1")
+        origin = f"http://127.0.0.1:{port}"
+        with Fleet() as fleet:
+            fleet.hub("--public-url", f"{origin}/ops/geres/")
+            token = (fleet.data / "admin.token").read_text().strip()
+            has_page = "page" in fleet.api("GET", "/v1/info")
+            for strips in (True, False):
+                with self.subTest(strips=strips), Nginx(fleet, port, strips) as proxy:
+                    self.through(fleet, proxy, origin, token)
+                    if has_page:
+                        self.page_through(fleet, proxy)
+
+    def through(self, fleet, proxy, origin, token):
+        base = "/ops/geres"
+        status, headers, body = proxy.call("POST", base + "/v1/session", {"token": token}, Origin=origin)
+        self.assertEqual(status, 201, body)
+        cookie = headers["set-cookie"].split(";")[0]
+        self.assertRegex(headers["set-cookie"], "^geres=[0-9a-f]{64}; Path=/ops/geres/; .*HttpOnly; SameSite=Lax$")
+        spec = {"type": "Work", "tenant": "demo"}
+        status, headers, body = proxy.call("POST", base + "/v1/jobs", spec, Origin=origin, Cookie=cookie)
+        self.assertEqual(status, 201, body)
+        job = json.loads(body)["id"]
+        self.assertEqual(headers["location"].removeprefix(origin), f"{base}/v1/jobs/{job}")
+        self.assertEqual(proxy.call("GET", base + f"/v1/jobs/{job}", Cookie=cookie)[0], 200)
+        status, _, body = proxy.call("POST", base + "/v1/jobs", spec, Origin="https://evil.example", Cookie=cookie)
+        self.assertEqual((status, json.loads(body)["code"]), (403, "foreignOrigin"))
+        live = f"ws{origin.removeprefix('http')}{base}/v1/live"
+        with Socket(live, cookie, "https://evil.example") as socket:
+            self.assertEqual(socket.hear("refused"), 403)
+        with Socket(live, cookie, origin) as socket:
+            socket.hear("open")
+            socket.send({"watch": {"jobs": [job], "status": True}})
+            self.assertEqual(socket.hear("job")["state"], "ready")
+            fleet.api("POST", f"/v1/jobs/{job}/cancel", {})
+            self.assertEqual(socket.hear("job")["state"], "cancelled")
+            self.assertEqual(proxy.call("DELETE", base + "/v1/session", Cookie=cookie, Origin=origin)[0], 204)
+            self.assertEqual(socket.hear("closed"), 4401)
+        self.assertEqual(proxy.call("GET", base + "/v1/session", Cookie=cookie)[0], 401)
+
+    def page_through(self, fleet, proxy):
+        for path in ("/", "/jobs/1", "/settings"):
+            status, headers, body = proxy.call("GET", "/ops/geres" + path, Accept="text/html")
+            self.assertEqual(status, 200)
+            self.assertIn(b'<base href="/ops/geres/">', body)
+            self.assertIn("default-src 'none'", headers["content-security-policy"])
+        for asset in re.findall(rb'(?:src|href)="(?:\./)?(assets/[^"]+)"', body):
+            status, headers, _ = proxy.call("GET", "/ops/geres/" + asset.decode())
+            self.assertEqual(status, 200, asset)
+            self.assertIn("immutable", headers["cache-control"])
+
+    def test_links_that_sign_in(self):
+        with Fleet() as fleet:
+            fleet.hub("--public-url", "https://jobs.example/ops/")
+            made = fleet.api("POST", "/v1/session/codes")
+            self.assertEqual(made["page"], "https://jobs.example/ops/")
+            for expected in (201, 401):
+                status, _, _ = fleet.call("POST", "/v1/session", {"code": made["code"]}, token="")
+                self.assertEqual(status, expected)
+            job = fleet.submit(type="Work")
+            shown = fleet.cli("job", "show", job, "--web", check=False)
+            link = fleet.cli("web", check=False)
+            if "page" not in fleet.api("GET", "/v1/info"):
+                for done in (shown, link):
+                    self.assertEqual(done.returncode, 1, done)
+                    self.assertIn("this hub has no page", done.stderr)
+                return
+            self.assertEqual(shown.stdout, f"https://jobs.example/ops/jobs/{job}\n")
+            self.assertRegex(link.stdout, r"^https://jobs\.example/ops/#login=[0-9a-f]{32}\n$")
+
+    def test_addresses_that_no_browser_could_use(self):
+        with Fleet() as fleet:
+            for bad in ("jobs.example", "ftp://jobs.example", "https://", "https://Jobs.example", "https://a.example:443",
+                        "https://u@a.example/", "https://a.example/?x", "https://a.example/x#y", "https://a.example//x",
+                        "https://a.example/../x", "https://a.example/a b", "https://a.example/v1/",
+                        "https://a.example/assets", "https://a.example/\"><script>"):
+                for command in ("hub", "up"):
+                    with self.subTest(bad=bad, command=command):
+                        done = fleet.cli(command, "--data", fleet.data, "--listen", "127.0.0.1:0", "--public-url", bad,
+                                         check=False)
+                        self.assertEqual(done.returncode, 2, done)
+                        self.assertIn(f"--public-url '{bad}'", done.stderr)
+                        self.assertIn("--public-url https://jobs.example.com", done.stderr)
 
 
 if __name__ == "__main__":
