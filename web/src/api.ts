@@ -113,7 +113,13 @@ export async function bulk(path: string, filter: unknown, progress: (operation: 
       );
     if (operation.state === 'done') return operation.done;
     await new Promise((done) => setTimeout(done, 500));
-    operation = await get<Operation>('v1/operations/' + enc(operation.id));
+    try {
+      operation = await get<Operation>('v1/operations/' + enc(operation.id));
+    } catch (error) {
+      // A hub that was started again goes on with the work, but knows no operation of its life before.
+      if (error instanceof Problem && error.status === 404) return operation.done;
+      if (!(error instanceof Problem) || (error.status !== 0 && error.status < 502)) throw error;
+    }
   }
 }
 

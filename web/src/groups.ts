@@ -61,3 +61,6 @@ export function nameOf(key: string): string {
 }
 
 export const FIELDS = 'id,state,reason,error,type,tenant,host,name,batchName,finishedAt,submittedAt,version,attempt';
+
+export const few = (names: string[]): string =>
+  names.length > 2 ? `${names.slice(0, 2).join(', ')} +${names.length - 2}` : names.join(', ') || '–';

@@ -3,7 +3,7 @@
 // page paused, and after a gap whatever was shown is to be read again (`gap` moves).
 import { effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import type { Job, Status } from './api';
+import { get, type Job, type Status } from './api';
 import type { LogPlace, News, Watch } from './exchange';
 import { caller, expired } from './session';
 import { live } from './settings';
@@ -24,6 +24,8 @@ let said = '',
 function take(news: News): void {
   if (news.over) return expired();
   if (news.connected !== undefined) connected.value = news.connected;
+  // A socket that was not let in does not say why; a call does, and a session that is over shows then.
+  if (news.connected === false && !document.hidden) get('v1/info').catch(() => {});
   if (!live.value) return;
   if (news.status) status.value = news.status;
   if (news.newJobs !== undefined) newJobs.value = news.newJobs;

@@ -24,7 +24,7 @@ export async function readTail(job: string, attempt: number, stream: string, sig
   return { from, to: from + bytes.length, text: decode(bytes) };
 }
 
-/** Bytes from a place on, no more than `most`: the hub sends to the end, so the rest is left unread. */
+/** At most so many bytes from a place on. */
 async function readBytes(
   job: string,
   attempt: number,
@@ -33,28 +33,8 @@ async function readBytes(
   most: number,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const control = new AbortController(),
-    stop = (): void => control.abort();
-  signal?.addEventListener('abort', stop);
-  const answer = await call(`${path(job, attempt, stream)}&offset=${from}`, { signal: control.signal });
-  const parts: Uint8Array[] = [],
-    reader = answer.body!.getReader();
-  let size = 0;
-  while (size < most) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    size += value.length;
-  }
-  if (size >= most) stop();
-  signal?.removeEventListener('abort', stop);
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all.subarray(0, most);
+  const answer = await call(`${path(job, attempt, stream)}&offset=${from}&limit=${most}`, { signal });
+  return new Uint8Array(await answer.arrayBuffer());
 }
 
 /** The part before a place, beginning with a whole line where there is one. */
@@ -66,6 +46,7 @@ export async function readBefore(
   signal?: AbortSignal,
   most = RANGE,
 ): Promise<Piece> {
+  if (to === 0) return { from: 0, to, text: '' };
   const from = Math.max(0, to - most),
     bytes = await readBytes(job, attempt, stream, from, to - from, signal);
   const line = from === 0 ? 0 : bytes.indexOf(10) + 1;

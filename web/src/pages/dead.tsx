@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { askAll, askIds, canAll } from '../actions';
 import { all, enc, type Job, type Page, get, type Problem } from '../api';
 import { problemFrom, useData } from '../data';
-import { FIELDS, type Group, groupsOf, nameOf } from '../groups';
+import { FIELDS, few, type Group, groupsOf, nameOf } from '../groups';
 import { useKey } from '../keys';
 import { gap } from '../live';
 import { Ago, Command, Copy, Empty, Head, Part, shortId, Trouble, useTitle } from '../parts/basic';
@@ -12,7 +12,6 @@ import { go, query, withQuery } from '../route';
 import { parse, print, toFlags, toQuery } from '../search';
 import { can } from '../session';
 import { many, num } from '../time';
-import { few } from './overview';
 
 const STEP = 1000;
 

@@ -2,17 +2,18 @@
 // All jobs that fit a search. What is in view is followed; what is new is counted and comes in when one asks for it.
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { askAll, askIds, canAll, type Verb } from '../actions';
-import { type Batch, enc, get, type Job, type Page, type Problem, type Status } from '../api';
-import { problemFrom, useData } from '../data';
+import { enc, get, type Job, type Page, type Problem } from '../api';
+import { problemFrom } from '../data';
 import { useKey } from '../keys';
-import { countAnew, gap, newJobs, status, useWatch } from '../live';
+import { countAnew, gap, newJobs, useWatch } from '../live';
 import { Command, Copy, Empty, Head, Skeleton, Trouble, useTitle } from '../parts/basic';
 import { Grid } from '../parts/grid';
 import { Search } from '../parts/search';
 import { go, query } from '../route';
-import { fromAddress, parse, print, STATES, toFlags, toQuery } from '../search';
+import { fromAddress, parse, print, toFlags, toQuery } from '../search';
 import { can } from '../session';
-import { many, num, short } from '../time';
+import { many, num } from '../time';
+import { useNews, Pills } from '../parts/rows';
 
 const FIELDS = 'id,state,tenant,type,name,batchName,attempt,host,error,reason,submittedAt,readyAt,startedAt,finishedAt,version,progress';
 const PAGE = 200;
@@ -237,67 +238,3 @@ const names = (rows: Job[], key: 'type' | 'tenant' | 'host' | 'batchName'): stri
         .filter((name): name is string => !!name),
     ),
   ].sort();
-
-/** Puts news into the rows that are there, a few times a second at most; each takes the higher version. */
-function useNews(setRows: (change: (rows: Job[]) => Job[]) => void, on: boolean): (job: Job) => void {
-  const pending = useRef(new Map<string, Job>()),
-    timer = useRef(0),
-    allowed = useRef(on);
-  allowed.current = on;
-  useEffect(() => () => clearTimeout(timer.current), []);
-  return useCallback((job: Job) => {
-    pending.current.set(job.id, job);
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      const news = pending.current;
-      pending.current = new Map();
-      if (allowed.current)
-        setRows((old) =>
-          old.map((had) => {
-            const now = news.get(had.id);
-            return now && now.version > had.version ? { ...had, ...now } : had;
-          }),
-        );
-    }, 250);
-  }, []);
-}
-
-function Pills({ chosen, others, onPick }: { chosen: string[]; others: [string, string][]; onPick: (state?: string) => void }) {
-  const batch = others.length === 1 && others[0][0] === 'batch' ? others[0][1] : '';
-  // Counts are known for all jobs and for a batch; for another search they would have to be counted one by one.
-  const first = useData(
-    'counts' + batch + gap.value,
-    (signal) =>
-      batch
-        ? get<Batch>('v1/batches/' + enc(batch), signal).then((one) => one.counts)
-        : get<Status>('v1/status', signal).then((all) => all.jobs),
-    batch ? 5000 : 0,
-  );
-  const counts = others.length === 0 ? (status.value?.jobs ?? first.value) : batch ? first.value : undefined;
-  const count = (n: number | undefined) =>
-    n === undefined ? null : (
-      <>
-        {' '}
-        <b>{short(n)}</b>
-      </>
-    );
-  return (
-    <div class="pills" role="group" aria-label="State">
-      <button type="button" aria-pressed={!chosen.length} onClick={() => onPick()}>
-        all{count(counts && Object.values(counts).reduce((a, b) => a + b, 0))}
-      </button>
-      {STATES.filter((state) => state !== 'blocked' || counts?.blocked).map((state) => (
-        <button
-          type="button"
-          key={state}
-          class={'is-' + state}
-          aria-pressed={chosen.includes(state)}
-          onClick={() => onPick(chosen.length === 1 && chosen[0] === state ? undefined : state)}
-        >
-          {state}
-          {count(counts?.[state])}
-        </button>
-      ))}
-    </div>
-  );
-}

@@ -39,7 +39,7 @@ export function Login() {
         {ended.value && <p role="status">Your session has ended. Log in again; this page is where you were.</p>}
         {spent.value && !ended.value && (
           <p role="status">
-            The link was used already, or is older than a minute. <code>geres up</code> prints a new one at each start.
+            The link was used already, or is older than a minute. <code>geres web</code> prints a new one.
           </p>
         )}
         <label for="token">Token</label>
