@@ -30,6 +30,8 @@ ln -s /etc/passwd $GERES_OUTPUT_DIR/link
 printf '%s' '{EVIL}' > $GERES_RESULT
 i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo "line $i of a long log"; done
 """
+POOL = {"mode": "observe", "provider": {"name": "local"}, "policy": {"name": "messageWaitingTime", "wait": "5s"},
+        "template": {"labels": {"gpu": "a100"}}, "limits": {"maximum": 3, "interval": "1s"}}
 
 
 class Control(http.server.BaseHTTPRequestHandler):
@@ -87,6 +89,8 @@ class WebTest(unittest.TestCase):
         for entry in fleet.host_data("sick").iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         cls.control_sicken()
+        fleet.api("PUT", "/v1/scaler/pools/gpus", POOL)
+        wait_until(lambda: fleet.api("GET", "/v1/scaler/decisions?changed=true")["items"], "something is decided")
         fleet.api("POST", "/v1/webhooks", {"tenant": "demo", "name": "hook", "url": "https://hook.example/?q=<b>", "types": ["geres.job.failed"]})
         tokens = {"admin": (fleet.data / "admin.token").read_text().strip()}
         for name, role, tenants in (("viewer", "viewer", ["demo"]), ("submitter", "submitter", ["demo"]), ("operator", "operator", None),

@@ -198,20 +198,25 @@ function One({ pool, again }: { pool: Pool; again: () => void }) {
   );
 }
 
-const changed = (one: Decision): boolean => Object.keys(one.changes).length > 0;
-const changes = (one: Decision): string =>
-  changed(one)
-    ? Object.entries(one.changes as Record<string, unknown>)
-        .map(([what, n]) => `${what} ${Array.isArray(n) ? n.length : typeof n === 'object' ? JSON.stringify(n) : String(n)}`)
-        .join(', ') + (one.outcome ? `: ${one.outcome}` : '')
-    : 'nothing';
+/** What was changed, of the kinds of changes that there were any of. */
+const parts = (one: Decision): [string, number][] =>
+  Object.entries(one.changes as Record<string, unknown>)
+    .map(([what, n]): [string, number] => [what, Array.isArray(n) ? n.length : Number(n) || 0])
+    .filter(([, n]) => n > 0);
+
+const changes = (one: Decision): string => {
+  const what = parts(one).map(([name, n]) => `${name} ${n}`);
+  return (what.join(', ') || 'nothing') + (one.outcome && one.outcome !== 'ok' ? `: ${one.outcome}` : '');
+};
 
 function Drawn({ samples, decisions, pool }: { samples: LoadSample[]; decisions: Decision[]; pool: Pool }) {
   const [over, setOver] = useState<Mark>();
   const marks = useMemo(
     () =>
-      decisions.filter(changed).map((one): Mark => ({
+      decisions.map((one, i): Mark => ({
         at: Date.parse(one.at) / 1e3,
+        // Newest first: the next in the list is the one before.
+        big: parts(one).length > 0 || one.wanted !== decisions[i + 1]?.wanted,
         text: `wants ${one.wanted}, ${one.actual} there: ${one.reason ?? ''} (${changes(one)})`,
       })),
     [decisions],
@@ -232,7 +237,7 @@ function Drawn({ samples, decisions, pool }: { samples: LoadSample[]; decisions:
         ]}
       />
       <p class="dim" role="status">
-        {over ? over.text : `${many(marks.length, 'mark')}: decisions that changed something. Point at one to see why.`}
+        {over ? over.text : `${many(marks.length, 'decision')}, a mark each; a triangle where something changed. Point at one to see why.`}
       </p>
     </>
   );

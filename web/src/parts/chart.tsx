@@ -16,6 +16,8 @@ export interface Line {
 export interface Mark {
   at: number;
   text: string;
+  /** Something was changed then. */
+  big: boolean;
 }
 
 const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -58,7 +60,11 @@ export function Chart({
           n: { range: (_plot, _min, max) => [0, Math.max(4, (max || 1) * 1.2)] },
         },
         axes: [
-          { ...axis, space: 70, values: (_plot, values) => values.map((s) => clock(s * 1e3).slice(0, 5)) },
+          {
+            ...axis,
+            space: 70,
+            values: (_plot, values) => values.map((s) => clock(s * 1e3).slice(0, values.length > 1 && values[1] - values[0] < 60 ? 8 : 5)),
+          },
           {
             ...axis,
             size: 50,
@@ -101,6 +107,10 @@ export function Chart({
               for (const mark of latest.current.marks) {
                 const x = drawn.valToPos(mark.at, 'x', true);
                 if (x < bbox.left || x > bbox.left + bbox.width) continue;
+                if (!mark.big) {
+                  ctx.fillRect(x - ratio / 2, bbox.top, ratio, 5 * ratio);
+                  continue;
+                }
                 ctx.globalAlpha = 0.35;
                 ctx.fillRect(x - ratio / 2, bbox.top, ratio, bbox.height);
                 ctx.globalAlpha = 1;
