@@ -17,6 +17,7 @@ import { useNews, Pills } from '../parts/rows';
 
 const FIELDS = 'id,state,tenant,type,name,batchName,attempt,host,error,reason,submittedAt,readyAt,startedAt,finishedAt,version,progress';
 const PAGE = 200;
+const VERBS: Verb[] = ['redrive', 'cancel', 'dismiss'];
 
 export default function Jobs() {
   useTitle('Jobs');
@@ -112,6 +113,7 @@ export default function Jobs() {
     if (can('submitter')) selected('redrive');
   });
   const known = { type: names(rows, 'type'), tenant: names(rows, 'tenant'), host: names(rows, 'host'), batch: names(rows, 'batchName') };
+  const of = picked.size ? [...new Set(rows.filter((job) => picked.has(job.id)).map((job) => job.state as string))] : [];
   const fresh = newJobs.value,
     bare = found.terms.length === 0;
   return (
@@ -137,15 +139,11 @@ export default function Jobs() {
         {picked.size > 0 ? (
           <>
             <b role="status">{many(picked.size, 'job')} selected</b>
-            <button type="button" onClick={() => selected('redrive')}>
-              Redrive
-            </button>
-            <button type="button" onClick={() => selected('cancel')}>
-              Cancel
-            </button>
-            <button type="button" onClick={() => selected('dismiss')}>
-              Dismiss
-            </button>
+            {VERBS.filter((verb) => fits(verb, of)).map((verb) => (
+              <button type="button" key={verb} onClick={() => selected(verb)}>
+                {verb[0].toUpperCase() + verb.slice(1)}
+              </button>
+            ))}
             <Copy text={[...picked].join('\n')} label="Copy ids" />
             <button type="button" onClick={() => setPicked(new Set())}>
               Clear
@@ -157,13 +155,11 @@ export default function Jobs() {
           !bare && (
             <>
               <span class="dim">All that fit:</span>
-              {(['redrive', 'cancel', 'dismiss'] as Verb[])
-                .filter((verb) => canAll(verb, found.terms) && fits(verb, chosen))
-                .map((verb) => (
-                  <button type="button" key={verb} onClick={() => allFit(verb)}>
-                    {verb === 'redrive' ? 'Redrive all…' : verb === 'cancel' ? 'Cancel all…' : 'Dismiss all…'}
-                  </button>
-                ))}
+              {VERBS.filter((verb) => canAll(verb, found.terms) && fits(verb, chosen)).map((verb) => (
+                <button type="button" key={verb} onClick={() => allFit(verb)}>
+                  {verb === 'redrive' ? 'Redrive all…' : verb === 'cancel' ? 'Cancel all…' : 'Dismiss all…'}
+                </button>
+              ))}
             </>
           )
         )}

@@ -47,7 +47,7 @@ export default function Webhooks() {
                       </td>
                       <td data-name="Tenant">{one.tenant}</td>
                       <td data-name="State">
-                        <State of={one.enabled ? 'well' : 'paused'} />
+                        <State of={one.enabled ? 'enabled' : 'disabled'} />
                         {one.reason && <small class="dim"> {one.reason}</small>}
                       </td>
                       <td data-name="Told of" class="dim">

@@ -17,6 +17,8 @@ const SHAPES: Record<string, string> = {
   ready: 'M6 12a6 6 0 1 0 12 0a6 6 0 1 0-12 0',
   scheduled: 'M12 7v5l3 2M12 4a8 8 0 1 0 .01 0',
   blocked: 'M7 11h10v8H7zM9 11V8a3 3 0 0 1 6 0v3',
+  enabled: 'M5 12.5l4.5 4.5L19 7.5',
+  disabled: 'M9 6v12M15 6v12',
   well: 'M5 12.5l4.5 4.5L19 7.5',
   lost: 'M6 6l12 12M18 6L6 18',
   unfit: 'M12 8v5M12 16.5v.5M12 3l9.5 17h-19z',

@@ -54,7 +54,25 @@ export function Resubmit({ job, close }: { job: Job; close: () => void }) {
     }
     setBusy(false);
   };
-  const line = `geres submit --tenant ${word(job.tenant ?? '')} --type ${word(job.type ?? '')}${pack ? ' --package ' + word(pack) : ''}${job.batchName && job.batch !== 'batch0' ? ' --batch ' + word(job.batchName) : ''}${job.name ? ' --name ' + word(job.name) : ''} --params ${word(bad ? '{}' : JSON.stringify(parsed))} --max-attempts ${word(attempts)}${priority !== '0' ? ' --priority=' + word(priority) : ''}${timeout ? ' --timeout ' + word(timeout) : ''}`;
+  const line = [
+    `geres submit --tenant ${word(job.tenant ?? '')} --type ${word(job.type ?? '')}`,
+    pack && `--package ${word(pack)}`,
+    job.batchName && job.batch !== 'batch0' && `--batch ${word(job.batchName)}`,
+    job.name && `--name ${word(job.name)}`,
+    `--params ${word(bad ? '{}' : JSON.stringify(parsed))}`,
+    ...(job.inputs ?? []).map((input) => `--input ${word(input.path)}`),
+    `--max-attempts ${word(attempts)}`,
+    priority !== '0' && `--priority=${word(priority)}`,
+    timeout && `--timeout ${word(timeout)}`,
+    job.queueTimeout && `--queue-timeout ${word(job.queueTimeout)}`,
+    job.lease && `--lease ${word(job.lease)}`,
+    job.requires?.slots && job.requires.slots > 1 && `--slots ${job.requires.slots}`,
+    job.requires?.memory && `--memory ${word(String(job.requires.memory))}`,
+    ...Object.entries(job.requires?.labels ?? {}).map(([key, value]) => `--label ${word(`${key}=${value}`)}`),
+    ...Object.entries(job.tags ?? {}).map(([key, value]) => `--tag ${word(`${key}=${value}`)}`),
+  ]
+    .filter(Boolean)
+    .join(' ');
   return (
     <form class="card change" aria-labelledby="change" onSubmit={(event) => void submit(event)}>
       <h2 id="change">Redrive with changes</h2>
