@@ -128,6 +128,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   serving.calls_per_tenant = settings.calls_per_tenant;
   serving.calls_per_address = settings.calls_per_address;
   serving.cors_origins = settings.cors_origins;
+  serving.public_url = settings.public_url;
   serving.metrics_tenants = settings.metrics_tenants;
   options.webhook_allow = settings.webhook_allow;
   options.webhooks.ca_file = settings.webhook_ca;
@@ -262,6 +263,14 @@ std::string next_words(const HubSettings& settings, const std::string& url) {
   return words + "geres run echo hello";
 }
 
+// With a code that signs a browser in, where the admin's token is here.
+std::string page_words(hub::Hub& hub, const std::string& url, const HubSettings& settings, bool signs_in) {
+  const auto& own = settings.public_url;
+  const auto page = own.origin.empty() ? url + "/" : own.origin + own.base();
+  const auto code = signs_in ? hub.sign_in_code() : std::string();
+  return code.empty() ? page : page + "#login=" + code + "   signs you in, once, within a minute (geres web: again)";
+}
+
 std::vector<std::pair<std::string, std::string>> hub_rows(const hub::Hub& hub, const std::string& url,
                                                           const HubSettings& settings) {
   std::vector<std::pair<std::string, std::string>> rows{
@@ -370,6 +379,7 @@ int run_hub(const HubSettings& settings, const LogSettings& logging) {
   hub::Hub hub(hub_options(settings, fatal));
   const auto url = start(hub, settings);
   auto rows = hub_rows(hub, url, settings);
+  if (hub.has_page()) rows.emplace(rows.begin(), "Page", page_words(hub, callable(url), settings, false));
   rows.emplace_back("Next",
                     "on each worker, with a token of the role host: geres host --hub " + callable(url, machine_name()));
   const auto scaler = bring_scaler(hub, callable(url), settings, logging);
@@ -513,6 +523,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
     bool stopped = false;
     wait_until_connected(host, end, signals, stopped, 5'000);
     auto rows = hub_rows(hub, url, hub_settings);
+    if (hub.has_page()) rows.emplace(rows.begin(), "Page", page_words(hub, url, hub_settings, true));
     rows.emplace_back("Host", host_words(host_settings, host));
     rows.emplace_back("Isolation", isolation_words(options, host));
     const auto scaler = bring_scaler(hub, url, hub_settings, logging);

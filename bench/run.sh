@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs the benchmarks one after the other: ./dev bench [hub|events|store|engine|scheduler|runner|fairness|fleet|blobs|peers]
+# Runs the benchmarks one after the other: ./dev bench [hub|events|store|engine|scheduler|runner|fairness|web|fleet|blobs|peers]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "machine: $(nproc) cores, $(awk -F': ' '/model name/{print $2; exit}' /proc/cpuinfo), kernel $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)"
@@ -12,6 +12,7 @@ for part in "${@:-hub events store engine scheduler runner}"; do
       peers) bench/peers/run.py build ;;
       fairness) bench/fairness.py build ;;
       blobs) bench/blobs.py build ;;
+      web) bench/web.py build ;;
       *) "build/bin/${name}_bench" ;;
     esac
   done

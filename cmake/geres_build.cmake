@@ -9,6 +9,7 @@ find_package(OpenSSL REQUIRED)
 find_package(CURL REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(LibArchive REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
@@ -29,6 +30,20 @@ if(GERES_AMQP AND GERES_PROTON_INCLUDE AND GERES_PROTON_CPP AND GERES_PROTON)
 else()
   set(GERES_HAS_AMQP OFF)
   message(STATUS "AMQP is left out (libqpid-proton-cpp12-dev)")
+endif()
+
+# The hub's page is built by Vite, which needs node; without it the hub shows a few lines of plain HTML.
+option(GERES_WEB "Build the page in web/, where node can" ON)
+set(GERES_HAS_WEB OFF)
+if(GERES_WEB AND EXISTS ${CMAKE_SOURCE_DIR}/web/package.json)
+  execute_process(
+    COMMAND node -e "const [a, b] = process.versions.node.split('.'); process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)"
+    RESULT_VARIABLE node_is_too_old OUTPUT_QUIET ERROR_QUIET)
+  if(node_is_too_old STREQUAL "0")
+    set(GERES_HAS_WEB ON)
+  else()
+    message(STATUS "The hub's page is left out (node 20.19 or newer)")
+  endif()
 endif()
 
 add_library(geres_settings INTERFACE)

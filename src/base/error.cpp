@@ -8,12 +8,12 @@
 namespace geres {
 
 BOOST_DESCRIBE_ENUM(Code, badRequest, malformedJson, unknownField, missingField, wrongType, badValue, tooLarge, tooMany,
-                    notSupported, unknownParameter, tenantRequired, emptyFilter, unauthenticated, forbidden, notFound,
-                    methodNotAllowed, unknownTenant, unknownBatch, batchClosed, batchOpen, unknownPackage, unknownType,
-                    unknownFile, unknownJob, nameTaken, conflict, notEnded, notWaiting, keyReused, packageInUse,
-                    batchFixed, hostAlive, hostBusy, staleScaler, scalerHeld, hostGone, stale, filesMissing, badPackage,
-                    unsupportedMedia, tooManyQueued, tooManyLanes, tooManyRequests, storageFull, headerTooLarge,
-                    timeout, notDone, unknown, unavailable, blobStoreAway, internal)
+                    notSupported, unknownParameter, tenantRequired, emptyFilter, unauthenticated, forbidden,
+                    foreignOrigin, notFound, methodNotAllowed, unknownTenant, unknownBatch, batchClosed, batchOpen,
+                    unknownPackage, unknownType, unknownFile, unknownJob, nameTaken, conflict, notEnded, notWaiting,
+                    keyReused, packageInUse, batchFixed, hostAlive, hostBusy, staleScaler, scalerHeld, hostGone, stale,
+                    filesMissing, badPackage, unsupportedMedia, tooManyQueued, tooManyLanes, tooManyRequests,
+                    storageFull, headerTooLarge, timeout, notDone, unknown, unavailable, blobStoreAway, internal)
 
 std::string_view error_name(Code code) {
   return boost::describe::enum_to_string(code, "internal");

@@ -28,6 +28,7 @@ enum class Code {
   // the caller
   unauthenticated,
   forbidden,
+  foreignOrigin,
   // absent or in the way
   notFound,
   methodNotAllowed,

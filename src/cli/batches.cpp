@@ -4,6 +4,7 @@
 #include "cli/job_filter.h"
 #include "cli/job_words.h"
 #include "cli/progress_view.h"
+#include "cli/web.h"
 
 namespace geres::cli {
 namespace {
@@ -54,6 +55,7 @@ int create(Context& context) {
 }
 
 int list(Context& context) {
+  if (context.has("web")) return show_in_browser(context, "batches");
   auto query = of_tenant(context);
   if (const auto state = context.value("state")) query.emplace_back("state", *state);
   json::array batches;
@@ -122,6 +124,7 @@ void show_batch(Context& context, const json::value& batch) {
 
 int show(Context& context) {
   const auto batch = context.ask(context.hub().get(path_of(context), of_tenant(context)));
+  if (context.has("web")) return show_in_browser(context, "batches/" + client::escaped(text_of(batch, "id")));
   if (context.output.look.json)
     context.show_json(batch, "Batch");
   else if (!context.show_fields(batch, "Batch"))
@@ -201,7 +204,7 @@ std::vector<Command> batch_commands() {
        .sentence = "Show one batch",
        .usage = {"<batch>"},
        .examples = {"geres batch show photos"},
-       .flags = {tenant_flag()},
+       .flags = {tenant_flag(), web_flag()},
        .run = show,
        .arguments_min = 1,
        .arguments_max = 1,

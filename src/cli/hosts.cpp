@@ -6,6 +6,7 @@
 #include "cli/context.h"
 #include "cli/job_words.h"
 #include "cli/named.h"
+#include "cli/web.h"
 
 namespace geres::cli {
 namespace {
@@ -65,6 +66,7 @@ void tell_mode(Context& context, const json::value& host) {
 }
 
 int list(Context& context) {
+  if (context.has("web")) return show_in_browser(context, "hosts");
   json::array hosts;
   context.ask(context.hub().list("/v1/hosts", {}, [&](const json::value& host) {
     hosts.push_back(host);
@@ -159,6 +161,7 @@ std::vector<Command> host_commands() {
        .sentence = "List hosts; take one out of service and back",
        .usage = {"", "{drain | resume} <host>"},
        .examples = {"geres hosts", "geres hosts drain laptop"},
+       .flags = {web_flag()},
        .run = list,
        .group = Group::fleet},
       {.path = "hosts drain",

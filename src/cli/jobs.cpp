@@ -9,6 +9,7 @@
 #include "cli/job_filter.h"
 #include "cli/job_ids.h"
 #include "cli/job_words.h"
+#include "cli/web.h"
 
 namespace geres::cli {
 namespace {
@@ -78,6 +79,7 @@ std::string jobs_table(const json::array& jobs, const Look& look, Millis now) {
 }
 
 int list_jobs(Context& context) {
+  if (context.has("web")) return show_in_browser(context, "jobs");
   auto query = filter_query(context);
   const auto limit = context.integer("limit").value_or(kListed);
   if (limit < 1) usage_error("--limit is at least 1", {}, "--limit 100", "--limit");
@@ -218,6 +220,7 @@ void show_details(Context& context, const JobView& job, const std::vector<wire::
 
 int show_job(Context& context) {
   const auto id = resolve_job(context, context.words.arguments[0]);
+  if (context.has("web")) return show_in_browser(context, "jobs/" + id);
   const auto job = context.ask(context.hub().get("/v1/jobs/" + id));
   if (context.output.look.json) {
     context.show_json(job, "Job");
@@ -291,6 +294,7 @@ std::vector<Command> job_commands() {
   list_flags.push_back({.name = "limit", .value = "N", .help = "how many (default 100)", .kind = Kind::integer});
   list_flags.push_back({.name = "open", .help = "no dead letters that were dismissed, or run again with success"});
   list_flags.push_back({.name = "oldest", .help = "the oldest first"});
+  list_flags.push_back(web_flag());
   return {
       {.path = "job",
        .sentence = "Look at jobs, read their logs, fetch their files, cancel or repeat them",
@@ -306,7 +310,8 @@ std::vector<Command> job_commands() {
       {.path = "job show",
        .sentence = "Show one job with its attempts",
        .usage = {"<job>"},
-       .examples = {"geres job show last", "geres job show 77d0b7"},
+       .examples = {"geres job show last", "geres job show 77d0b7", "geres job show last --web"},
+       .flags = {web_flag()},
        .run = show_job,
        .arguments_min = 1,
        .arguments_max = 1,

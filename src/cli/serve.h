@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/public_url.h"
 
 namespace geres::cli {
 
@@ -33,6 +34,7 @@ struct HubSettings {
   double calls_per_token = 0, calls_per_tenant = 0, calls_per_address = 0;  // a second; 0: no limit
   Millis report_every = 0;                                                  // 0: derived from the lease
   std::vector<std::string> cors_origins;                                    // origins whose web pages may call the hub
+  PublicUrl public_url;
   // How many have series of their own at /metrics.
   std::size_t metrics_tenants = 20;
   std::vector<std::string> webhook_allow;

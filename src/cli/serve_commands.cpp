@@ -113,6 +113,17 @@ std::vector<std::string> cors_origins(Context& context) {
   return origins;
 }
 
+PublicUrl public_url(Context& context) {
+  const auto text = context.value("public-url");
+  if (!text) return {};
+  const auto url = parse_public_url(*text);
+  if (!url)
+    usage_error("--public-url '" + *text + "' is not where browsers could find a hub", url.error().message,
+                "--public-url https://jobs.example.com, or https://example.com/ops/geres/ behind a proxy",
+                "--public-url");
+  return *url;
+}
+
 // From a file or the environment, because all users of the machine can read a command line.
 std::string amqp_password(Context& context) {
   const auto file = context.value("amqp-password-file");
@@ -211,6 +222,7 @@ HubSettings hub_settings(Context& context) {
   if (settings.client_patience != 0 && (settings.client_patience < 100 || settings.client_patience > 600'000))
     usage_error("--client-patience does not fit", "from 100ms to 10m", "--client-patience 30s", "--client-patience");
   settings.cors_origins = cors_origins(context);
+  settings.public_url = public_url(context);
   settings.new_admin_token = context.has("new-admin-token");
   settings.calls_per_token = rate_of(context, "calls-per-token");
   settings.calls_per_tenant = rate_of(context, "calls-per-tenant");
@@ -395,6 +407,9 @@ std::vector<Flag> hub_flags() {
        .value = "ORIGIN",
        .help = "web pages of this origin (https://app.example) may call the hub",
        .many = true},
+      {.name = "public-url",
+       .value = "URL",
+       .help = "where browsers find the hub's page, if not at its own address: https://example.com/ops/geres/"},
       {.name = "webhook-allow",
        .value = "NET",
        .help = "a private network (10.0.0.0/8) or host that webhooks may call",

@@ -6,6 +6,7 @@
 #include "cli/job_filter.h"
 #include "cli/job_words.h"
 #include "cli/progress_view.h"
+#include "cli/web.h"
 
 namespace geres::cli {
 namespace {
@@ -143,6 +144,7 @@ void show(Context& context, const json::value& info, const json::value& status) 
 }
 
 int status(Context& context) {
+  if (context.has("web")) return show_in_browser(context, "");
   const auto info = context.ask(context.hub().get("/v1/info"));
   client::Query query;
   if (const auto tenant = context.tenant_if()) query.emplace_back("tenant", *tenant);
@@ -166,7 +168,7 @@ std::vector<Command> status_commands() {
            .sentence = "One screen: the hub, its hosts, what runs, what waits, what failed",
            .usage = {"[--tenant <tenant>]"},
            .examples = {"geres status", "geres status --output json"},
-           .flags = {tenant_flag()},
+           .flags = {tenant_flag(), web_flag()},
            .run = status,
            .group = Group::everyday}};
 }

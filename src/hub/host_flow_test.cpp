@@ -170,6 +170,11 @@ TEST_F(HostFlowTest, RunsAJobThroughAHostsCalls) {
   EXPECT_EQ(ours.get("/v1/jobs/" + id + "/log").body, "hello\nworld\n");
   EXPECT_EQ(ours.get("/v1/jobs/" + id + "/log?tail=1").body, "world\n");
   EXPECT_EQ(ours.get("/v1/jobs/" + id + "/log?stream=stderr").body, "");
+  EXPECT_EQ(ours.get("/v1/jobs/" + id + "/log?offset=2&limit=5").body, "llo\nw");
+  EXPECT_EQ(ours.get("/v1/jobs/" + id + "/log?tail=1&limit=3").body, "wor");
+  EXPECT_EQ(ours.get("/v1/jobs/" + id + "/log?offset=6&limit=100").body, "world\n");
+  EXPECT_EQ(ours.get("/v1/jobs/" + id + "/log?limit=0").field(), "limit");
+  EXPECT_EQ(ours.get("/v1/jobs/" + id + "/log?limit=1&follow=true").field(), "limit");
 
   // An artifact that was not uploaded is missed; then it is there.
   const std::string art = "<b>result</b>";

@@ -189,6 +189,15 @@ bool Hub::has_pools() const {
   }
 }
 
+bool Hub::has_page() const {
+  return parts_ && parts_->serving.has_page();
+}
+
+std::string Hub::sign_in_code() {
+  const auto secret = parts_ ? read_file_if(admin_token_file()) : std::nullopt;
+  return secret ? parts_->serving.sign_in_code(secret->substr(0, secret->find_first_of("\r\n"))) : std::string();
+}
+
 std::filesystem::path Hub::admin_token_file() const {
   return options_.data_dir / "admin.token";
 }

@@ -63,7 +63,9 @@ class Hub {
   std::string start();
   void stop(Millis deadline = 1'500);  // may be repeated; any thread but the hub's own
   std::string url() const;
-  bool has_pools() const;  // whether there is something for a scaler to do; false where the store does not answer
+  bool has_page() const;       // a web page was compiled in
+  std::string sign_in_code();  // signs one browser in as the admin, once, soon; empty: its token is not here
+  bool has_pools() const;      // whether there is something for a scaler to do; false where the store does not answer
 
   std::filesystem::path admin_token_file() const;
   std::filesystem::path store_file() const;

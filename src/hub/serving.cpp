@@ -50,6 +50,7 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
       chronicle_(store.reads(), clock, [this](std::function<void()> work) { purges_.run(std::move(work)); }),
       readiness_(engine.stats(), blobs, options.store_file, options.disk_low, clock),
       pool_(options.read_threads),
+      page_(options.page ? *options.page : api::Page::built_in(), options.public_url),
       api_{.engine = engine,
            .reads = store.reads(),
            .blobs = blobs,
@@ -74,6 +75,10 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
            .readiness = &readiness_,
            .chronicle = &chronicle_,
            .metrics_tenants = std::min(options.metrics_tenants, api::Metrics::kTenantsMax),
+           .public_url = options.public_url,
+           .sessions = &sessions_,
+           .live = &live_,
+           .page = &page_,
            .default_tenant = options.default_tenant} {
   const auto allow = [](auto& brake, double a_second, int burst) { brake.allow(a_second, burst * a_second); };
   allow(api_.brakes.guesses, options.guesses_per_address, 5);
@@ -162,6 +167,11 @@ void Serving::start(webhooks::Sender& sender, const amqp::Publisher* publisher, 
     api_.broken_uploads.prune(clock_.monotonic());
     chronicle_.sum_up();
   });
+}
+
+std::string Serving::sign_in_code(const std::string& token) {
+  const auto who = access_.find(token, clock_.wall());
+  return who ? sessions_.make_code(*who, clock_.wall()) : std::string();
 }
 
 void Serving::stop_listening(Millis deadline) {

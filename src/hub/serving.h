@@ -15,8 +15,11 @@
 #include "http/options.h"
 #include "http/server.h"
 #include "hub/api/call.h"
+#include "hub/api/live.h"
 #include "hub/api/metrics.h"
 #include "hub/logs/archived_logs.h"
+#include "hub/api/page.h"
+#include "hub/api/sessions.h"
 #include "hub/serving_options.h"
 
 namespace geres::hub {
@@ -41,6 +44,8 @@ class Serving {
   void give_up() { ready_ = false; }
   void stop_listening(Millis deadline);  // requests under way are answered
   void stop();
+  bool has_page() const { return !page_.empty(); }
+  std::string sign_in_code(const std::string& token);  // empty: nobody's token
   std::string url() const { return server_ ? server_->url() : std::string(); }
 
  private:
@@ -63,6 +68,9 @@ class Serving {
   WorkerPool purges_{1};  // removes old logs, gives memory back, looks jobs up: away from those who wait for reads
   std::optional<events::Teller> teller_;  // once the log's name is known
   signalr::Connections signalr_;
+  api::Sessions sessions_{access_};
+  api::Page page_;
+  api::Live live_;
   api::Api api_;
   std::unique_ptr<http::Server> server_;
   std::atomic<bool> ready_ = false;

@@ -5,11 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/public_url.h"
 #include "http/options.h"
+
+namespace geres::hub::api {
+struct PageFile;
+}
 
 namespace geres::hub {
 
@@ -32,7 +39,9 @@ struct ServingOptions {
   std::size_t metrics_tenants = 20;       // with series of their own at /metrics, those with the most open jobs
   std::vector<std::string> cors_origins;  // whose web pages may call this hub, as browsers name them
   Millis logs_rest = 60'000;              // after a job's end its log goes to the store of objects, if there is one
-  bool access_log = false;                // log every request; else only those that were refused or failed
+  PublicUrl public_url;                   // where browsers find this hub, if not at its own address
+  std::optional<std::span<const api::PageFile>> page;  // instead of the one that was compiled in
+  bool access_log = false;                             // log every request; else only those that were refused or failed
 };
 
 }  // namespace geres::hub

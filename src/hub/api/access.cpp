@@ -80,7 +80,16 @@ std::shared_ptr<const Identity> Access::find(std::string_view secret, Millis now
   return found->second;
 }
 
+std::shared_ptr<const Identity> Access::find(Uuid id, Millis now) const {
+  const std::shared_lock lock(mutex_);
+  const auto digest = digest_of_.find(id);
+  if (digest == digest_of_.end()) return nullptr;
+  const auto& found = by_digest_.at(digest->second);
+  return found->expires && *found->expires <= now ? nullptr : found;
+}
+
 bool Access::current(const Identity& who, Millis now) const {
+  if (who.session_until && *who.session_until <= now) return false;
   if (who.expires && *who.expires <= now) return false;
   const std::shared_lock lock(mutex_);
   return digest_of_.contains(who.id);

@@ -6,6 +6,7 @@
 // registration is valid for that host's own calls and for the files of the leases it holds.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -29,7 +30,8 @@ struct Identity {
   std::vector<model::Role> roles;
   std::vector<std::string> tenants;  // empty: all
   std::optional<Millis> expires;
-  Uuid id{};  // of the token or host
+  Uuid id{};                                                           // of the token or host
+  std::shared_ptr<const std::atomic<Millis>> session_until = nullptr;  // of a browser that has signed in; wall clock
 
   bool may(model::Role role) const;  // has it, or a higher one
   bool all_tenants() const { return kind == Kind::token && tenants.empty(); }
@@ -51,7 +53,8 @@ class Access {
 
   // The identity that this secret belongs to; nullptr if there is none, or if it has expired.
   std::shared_ptr<const Identity> find(std::string_view secret, Millis now) const;
-  bool current(const Identity& who, Millis now) const;  // neither expired nor revoked
+  std::shared_ptr<const Identity> find(Uuid id, Millis now) const;  // likewise
+  bool current(const Identity& who, Millis now) const;              // neither expired, revoked nor signed out
 
  private:
   void put(std::string sha256, Identity identity);

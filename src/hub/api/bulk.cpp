@@ -44,12 +44,28 @@ struct BulkCall {
   wire::FilterShape shape;
   Narrowed filter;
   bool dry_run = false;
+  bool background = false;  // answer as soon as it is sure to be done
 };
 
+// RFC 7240: Prefer: respond-async, wait=10
+bool prefers_async(const http::Request& request) {
+  std::string_view list = request.headers.get("Prefer").value_or("");
+  while (!list.empty()) {
+    auto one = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(one.size() + 1, list.size()));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    if (one.substr(0, one.find_first_of("; ")) == "respond-async") return true;
+  }
+  return false;
+}
+
 awaitable<Result<BulkCall>> read_bulk(Call& call, bool reason_is_condition) {
-  if (auto ok = only_parameters(call.request.query, {"dryRun"}); !ok) co_return ok.error();
-  const auto dry_run = flag_parameter(call.request.query, "dryRun");
+  const auto& query = call.request.query;
+  if (auto ok = only_parameters(query, {"dryRun", "background"}); !ok) co_return ok.error();
+  const auto dry_run = flag_parameter(query, "dryRun");
   if (!dry_run) co_return dry_run.error();
+  const auto background = flag_parameter(query, "background");
+  if (!background) co_return background.error();
   auto shape = co_await read_filter(call);
   if (!shape) co_return shape.error();
   if (is_empty(*shape) && !(reason_is_condition && shape->reason))
@@ -61,6 +77,7 @@ awaitable<Result<BulkCall>> read_bulk(Call& call, bool reason_is_condition) {
   bulk.filter = std::move(*filter);
   bulk.shape = std::move(*shape);
   bulk.dry_run = *dry_run;
+  bulk.background = query.get("background") ? *background : prefers_async(call.request);
   co_return bulk;
 }
 
@@ -96,10 +113,69 @@ http::Response done_response(const engine::BulkDone& done) {
   return json_response(200, body);
 }
 
+// Of work in the background: what the engine tells of it goes to `all`, and that it has begun to who waits for that.
+struct Begun {
+  std::shared_ptr<BulkWork> all;
+  http::Promise<Result<Uuid>> promise;
+  BulkWork::Work work;
+  const Clock& clock;
+  bool begun = false;
+
+  void heard(Uuid id, std::int64_t done) {
+    if (begun) return all->progressed(id, done);
+    begun = true;
+    work.id = id;
+    all->begin(work);
+    promise.set(id);
+  }
+  void ended(Result<std::int64_t> count) {
+    if (!begun) return promise.set(count ? fail(Code::internal, "it has ended before it began") : count.error());
+    all->ended(work.id, std::move(count), clock.wall());
+  }
+};
+
+http::Response begun_response(const BulkWork::Work& work) {
+  auto response = json_response(202, json::object{{"operation", operation_json(work)}});
+  response.headers.emplace_back("Location", "/v1/operations/" + work.id.str());
+  return response;
+}
+
+template <class Verb>
+awaitable<Answered> begin_many(Call& call, Verb verb, std::string_view name) {
+  BulkWork::Work work;
+  work.verb = name;
+  work.owner = call.who.id;
+  work.tenants = call.who.tenants;
+  work.started_at = call.api.clock.wall();
+  http::Promise<Result<Uuid>> promise;
+  auto future = promise.future();
+  auto begun = std::make_shared<Begun>(call.api.bulk_work, promise, work, call.api.clock);
+  promise = http::Promise<Result<Uuid>>();
+  verb.watch = [begun](Uuid id, std::int64_t done) { begun->heard(id, done); };
+  engine::Answer<engine::BulkDone> answer = [begun](Result<engine::BulkDone> done) {
+    begun->ended(done ? Result<std::int64_t>(done->count) : Result<std::int64_t>(done.error()));
+  };
+  call.api.engine.ask(std::move(verb), std::move(answer));
+  begun.reset();
+  const auto id = co_await answer_of(std::move(future));
+  if (!id) co_return id.error();
+  work.id = *id;
+  co_return begun_response(work);
+}
+
+template <class Verb>
+awaitable<Answered> change_many(Call& call, Verb verb, bool background, std::string_view name) {
+  if (background) co_return co_await begin_many(call, std::move(verb), name);
+  const auto done = co_await ask_engine(call, std::move(verb));
+  if (!done) co_return done.error();
+  co_return done_response(*done);
+}
+
 // A verb on ended jobs: on failed ones, unless the filter names others of `fitting`.
 struct Ended {
   std::vector<model::JobState> fitting;
   bool store::JobFilter::*meant;  // the condition that a dry run adds, to count only what would change
+  std::string_view verb;
 };
 
 template <class Verb>
@@ -123,10 +199,8 @@ awaitable<Answered> change_ended(Call& call, Ended what) {
     if (!counted) co_return counted.error();
     co_return count_response(counted->count, true, filter.reason ? json::object() : reasons_json(counted->by_reason));
   }
-  const Verb verb{call.who.caller(), filter};
-  const auto done = co_await ask_engine(call, verb);
-  if (!done) co_return done.error();
-  co_return done_response(*done);
+  Verb verb{call.who.caller(), filter};
+  co_return co_await change_many(call, std::move(verb), bulk->background, what.verb);
 }
 
 }  // namespace
@@ -152,19 +226,18 @@ awaitable<Answered> cancel_jobs(Call& call) {
     if (!counted) co_return counted.error();
     co_return count_response(counted->count, true);
   }
-  const engine::CancelWhere verb{call.who.caller(), filter, what};
-  const auto done = co_await ask_engine(call, verb);
-  if (!done) co_return done.error();
-  co_return done_response(*done);
+  engine::CancelWhere verb{call.who.caller(), filter, what};
+  co_return co_await change_many(call, std::move(verb), bulk->background, "cancel");
 }
 
 awaitable<Answered> redrive_jobs(Call& call) {
   using enum model::JobState;
-  return change_ended<engine::RedriveWhere>(call, {{finished, failed, cancelled}, &store::JobFilter::redrivable});
+  return change_ended<engine::RedriveWhere>(call,
+                                            {{finished, failed, cancelled}, &store::JobFilter::redrivable, "redrive"});
 }
 
 awaitable<Answered> dismiss_jobs(Call& call) {
-  return change_ended<engine::DismissWhere>(call, {{model::JobState::failed}, &store::JobFilter::open});
+  return change_ended<engine::DismissWhere>(call, {{model::JobState::failed}, &store::JobFilter::open, "dismiss"});
 }
 
 }  // namespace geres::hub::api

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/line_quota.h"
 #include "base/log.h"
+#include "base/public_url.h"
 #include "base/uuid.h"
 #include "base/worker_pool.h"
 #include "http/message.h"
@@ -19,9 +20,11 @@
 #include "hub/api/batch_names.h"
 #include "hub/api/brake.h"
 #include "hub/api/broken_uploads.h"
+#include "hub/api/bulk_work.h"
 #include "hub/api/memory_budget.h"
 #include "hub/api/problem.h"
 #include "hub/api/readiness.h"
+#include "hub/api/sessions.h"
 #include "hub/api/turns.h"
 #include "hub/engine/engine.h"
 #include "hub/engine/snapshot.h"
@@ -58,6 +61,8 @@ struct About {
 };
 
 class Metrics;
+class Live;
+class Page;
 
 // Makes ids for calls that have none: a number for this life of the hub, and one for the call.
 struct RequestIds {
@@ -102,7 +107,12 @@ struct Api {
   const Readiness* readiness = nullptr;        // set before the first request
   const events::Chronicle* chronicle = nullptr;
   std::size_t metrics_tenants = 20;  // how many have series of their own
-  std::string default_tenant = {};   // the tenant of a job that names none, unless the token decides; empty: none
+  PublicUrl public_url = {};
+  Sessions* sessions = nullptr;  // set before the first request, like what follows
+  Live* live = nullptr;
+  const Page* page = nullptr;
+  std::shared_ptr<BulkWork> bulk_work = std::make_shared<BulkWork>();  // the engine tells it, to its end
+  std::string default_tenant = {};  // the tenant of a job that names none, unless the token decides; empty: none
 };
 
 struct Call {
@@ -187,6 +197,7 @@ awaitable<Result<JobGlance>> glance_at_job(Call& call, Uuid id);
 std::optional<JobGlance> find_job(Api& api, Uuid id);  // whoever asks; blocking
 awaitable<json::object> show_job(Call& call, const model::Job& job);
 json::object show_job_here(Api& api, const model::Job& job);  // may block, so on a worker thread
+json::object caller_json(const Api& api, const Identity& who);
 // The tenant that is used where none is named; empty: none.
 std::string tenant_left_out(const Api& api, const Identity& who);
 // Reserves memory for an answer that is about to be made, or was made. tooManyRequests if there is none now.

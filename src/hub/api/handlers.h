@@ -117,6 +117,7 @@ awaitable<Answered> replay_webhook(Call& call);
 
 // system.cpp
 awaitable<Answered> get_root(Call& call);
+awaitable<Answered> get_asset(Call& call);
 awaitable<Answered> get_openapi(Call& call);
 awaitable<Answered> get_errors(Call& call);
 awaitable<Answered> get_healthz(Call& call);
@@ -124,6 +125,8 @@ awaitable<Answered> get_readyz(Call& call);
 awaitable<Answered> get_metrics(Call& call);
 awaitable<Answered> get_info(Call& call);
 awaitable<Answered> get_status(Call& call);
+// Of one tenant; empty: of all that the caller sees.
+awaitable<Result<json::object>> status_of(Call& call, std::string tenant);
 
 // legacy.cpp: the GeRes2 face
 awaitable<Answered> legacy_post_job(Call& call);
@@ -135,5 +138,18 @@ awaitable<Answered> legacy_cancel_batch(Call& call);
 awaitable<Answered> legacy_get_job(Call& call);
 awaitable<Answered> legacy_list_jobs(Call& call);
 awaitable<Answered> legacy_list_batches(Call& call);
+
+// session_calls.cpp
+awaitable<Answered> post_session(Call& call);
+awaitable<Answered> get_session(Call& call);
+awaitable<Answered> delete_session(Call& call);
+awaitable<Answered> post_session_code(Call& call);
+
+// live.cpp
+awaitable<Answered> open_live(Call& call);
+
+// operations.cpp
+awaitable<Answered> get_operation(Call& call);
+json::object operation_json(const BulkWork::Work& work);
 
 }  // namespace geres::hub::api

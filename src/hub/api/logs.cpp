@@ -2,6 +2,9 @@
 // GET /v1/jobs/{id}/log: what an attempt wrote, as it is or as it grows.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "base/bytes.h"
 #include "hub/api/handlers.h"
 #include "hub/api/query.h"
@@ -19,12 +22,15 @@ struct LogView {
   const Identity& who;  // lives with the request
   logs::LogName log;
   std::int64_t offset = 0;
+  std::int64_t until = std::numeric_limits<std::int64_t>::max();  // where to end though there is more
 };
 
 // Sends everything there is now. False: the reader has gone.
 awaitable<bool> send_rest(LogView& view, http::StreamWriter& out) {
   while (true) {
-    auto read = [&view] { return view.api.logs.read(view.log, view.offset, kPiece); };
+    const auto most = std::min(std::int64_t(kPiece), view.until - view.offset);
+    if (most <= 0) co_return true;
+    auto read = [&view, most] { return view.api.logs.read(view.log, view.offset, std::size_t(most)); };
     const auto piece = co_await http::run_on(view.api.pool, read);
     if (!piece) throw std::runtime_error(piece.error().message);  // so that the answer is cut short, and seen to be
     if (piece->empty()) co_return true;
@@ -70,17 +76,22 @@ Result<logs::Stream> stream_parameter(const http::Query& query) {
 
 awaitable<Answered> get_log(Call& call) {
   const auto& query = call.request.query;
-  if (auto ok = only_parameters(query, {"attempt", "stream", "tail", "offset", "follow"}); !ok) co_return ok.error();
+  if (auto ok = only_parameters(query, {"attempt", "stream", "tail", "offset", "limit", "follow"}); !ok)
+    co_return ok.error();
   const auto attempt = number_parameter(query, "attempt", 1, 1'000'000'000);
   if (!attempt) co_return attempt.error();
   const auto tail = number_parameter(query, "tail", 0, 1'000'000'000);
   if (!tail) co_return tail.error();
   const auto offset = number_parameter(query, "offset", 0, std::numeric_limits<std::int64_t>::max());
   if (!offset) co_return offset.error();
+  const auto limit = number_parameter(query, "limit", 1, std::numeric_limits<std::int64_t>::max());
+  if (!limit) co_return limit.error();
   const auto stream = stream_parameter(query);
   if (!stream) co_return stream.error();
   const auto following = flag_parameter(query, "follow");
   if (!following) co_return following.error();
+  if (*limit && *following)
+    co_return fail(Code::badValue, "a log that is followed has no last byte", "limit", "leave out limit or follow");
   const auto id = job_id(call);
   if (!id) co_return id.error();
   const auto job = co_await glance_at_job(call, *id);
@@ -96,6 +107,7 @@ awaitable<Answered> get_log(Call& call) {
   const auto begins = co_await blocking(call, begin);
   if (!begins) co_return begins.error();
   view->offset = *tail ? *begins : offset->value_or(0);
+  if (*limit && **limit < view->until - view->offset) view->until = view->offset + **limit;
   http::Response response;
   response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");

@@ -26,6 +26,7 @@ constexpr std::array kTable{
   ProblemKind{Code::emptyFilter, 400, 400, "The filter is empty", "give at least one condition, and none that is empty, so that nothing is changed by accident"},
   ProblemKind{Code::unauthenticated, 401, 401, "No valid token", "send `Authorization: Bearer TOKEN`; the admin token lies in DATA/admin.token"},
   ProblemKind{Code::forbidden, 403, 403, "The token may not do this", "ask an admin for a token with that role or tenant"},
+  ProblemKind{Code::foreignOrigin, 403, 403, "A web page of another origin makes this call", "open the hub's own page; behind a proxy, start the hub with --public-url"},
   ProblemKind{Code::notFound, 404, 404, "There is no such thing", "check the id or name"},
   ProblemKind{Code::methodNotAllowed, 405, 405, "This method is not allowed here", "the header Allow lists those that are"},
   ProblemKind{Code::unknownTenant, 422, 422, "There is no such tenant", "check its name; an admin's token makes a new one"},

@@ -111,6 +111,14 @@ constexpr std::array kRoutes{
   Route{get,     "/openapi.yaml",                  Needs::nothing,   get_openapi},
   Route{get,     "/errors",                        Needs::nothing,   get_errors},
   Route{get,     "/",                              Needs::nothing,   get_root},
+  Route{get,     "/assets/{path...}",              Needs::nothing,   get_asset},
+  // people in browsers
+  Route{get,     "/v1/live",                       Needs::viewer,    open_live, false, true},
+  Route{get,     "/v1/operations/{id}",            Needs::viewer,    get_operation},
+  Route{post,    "/v1/session",                    Needs::nothing,   post_session},
+  Route{get,     "/v1/session",                    Needs::token,     get_session},
+  Route{delete_, "/v1/session",                    Needs::token,     delete_session},
+  Route{post,    "/v1/session/codes",              Needs::token,     post_session_code},
   // the GeRes2 face
   Route{post,    "/api/jobcontrol/jobs",                      Needs::submitter, legacy_post_job,    kLegacy},
   Route{post,    "/api/jobcontrol/jobs/list",                 Needs::submitter, legacy_post_jobs,   kLegacy},

@@ -7,8 +7,11 @@
 
 #include "base/log.h"
 #include "http/cors.h"
+#include "http/encoding.h"
 #include "http/websocket.h"
+#include "hub/api/browser.h"
 #include "hub/api/metrics.h"
+#include "hub/api/page.h"
 #include "hub/api/routes.h"
 #include "hub/store/store.h"
 
@@ -23,24 +26,27 @@ Error not_known() {
   return fail(Code::unauthenticated, "the token is not known or has expired");
 }
 
-std::string address_of(const http::Request& request) {
-  return std::string(request.peer.substr(0, request.peer.rfind(':')));
+// Guessing is hopeless, but must not keep the hub or its log busy.
+Error guessed(Api& api, const http::Request& request, Error error) {
+  if (api.brakes.guesses.take(address_of(request), api.clock.monotonic())) return error;
+  return fail(Code::tooManyRequests, "too many calls with tokens that are not known from this address");
 }
 
 Result<IdentityPtr> identify(Api& api, const Route& route, const http::Request& request) {
   const auto header = request.headers.get("Authorization");
   const auto query = route.token_in_query ? request.query.get("access_token") : std::nullopt;
-  if (!header && !query)
+  if (!header && !query) {
+    auto who = signed_in(api, request);
+    if (who && *who) return who;
+    if (!who) return who.error().code == Code::unauthenticated ? guessed(api, request, who.error()) : who.error();
     return fail(Code::unauthenticated, "the header Authorization is missing", {},
                 route.token_in_query ? "Authorization: Bearer TOKEN, or access_token=TOKEN in the query" : "");
+  }
   const auto secret = header ? bearer_of(*header) : *query;
   if (secret.empty()) return fail(Code::unauthenticated, "the header Authorization has no bearer token");
   auto identity = api.access.find(secret, api.clock.wall());
   if (identity) return identity;
-  // Guessing is hopeless, but must not keep the hub or its log busy.
-  if (!api.brakes.guesses.take(address_of(request), api.clock.monotonic()))
-    return fail(Code::tooManyRequests, "too many calls with tokens that are not known from this address");
-  return not_known();
+  return guessed(api, request, not_known());
 }
 
 // Applies the operator's rates. Hosts are exempt, because their reports must not wait.
@@ -288,10 +294,11 @@ void watch_unread(Api& api, const http::Unread& unread, http::Response& answer) 
 }
 
 // Browsers let any page open a WebSocket to any server, and leave the check to the server (RFC 6455, 10.2).
-awaitable<http::Response> guard_websocket(std::shared_ptr<const std::vector<std::string>> origins,
+awaitable<http::Response> guard_websocket(const Api& api, std::shared_ptr<const std::vector<std::string>> origins,
                                           http::Request& request, const http::Handler& next) {
-  if (http::wants_websocket(request) && http::foreign_page(request, *origins))
-    co_return problem(fail(Code::forbidden, "a page of another origin opens this WebSocket", "Origin",
+  if (http::wants_websocket(request) && http::foreign_page(request, *origins) &&
+      made_by(api.public_url, request) != From::own_page)
+    co_return problem(fail(Code::foreignOrigin, "a page of another origin opens this WebSocket", "Origin",
                            "start the hub with --cors-origin and the page's origin"));
   co_return co_await next(request);
 }
@@ -310,6 +317,12 @@ http::Cors cors_for(std::vector<std::string> origins) {
   return cors;
 }
 
+// Their answers are small, waited for, or files; and what they are is for their protocol to say.
+bool is_hosts_call(const http::Request& request) {
+  const auto* identity = std::any_cast<IdentityPtr>(&request.attachment);
+  return identity != nullptr && (*identity)->kind == Identity::Kind::host;
+}
+
 }  // namespace
 
 http::Router make_router(Api& api, std::vector<std::string> cors_origins) {
@@ -320,10 +333,14 @@ http::Router make_router(Api& api, std::vector<std::string> cors_origins) {
         [&api, &route](http::Request& request) { return serve(api, route, request); },
         route.legacy ? http::Spelling::as_aspnet : http::Spelling::exact);
   router.around(
-      [origins = std::make_shared<const std::vector<std::string>>(cors_origins)](
-          http::Request& request, const http::Handler& next) { return guard_websocket(origins, request, next); });
+      [&api, origins = std::make_shared<const std::vector<std::string>>(cors_origins)](
+          http::Request& request, const http::Handler& next) { return guard_websocket(api, origins, request, next); });
+  if (!api.page->empty()) router.around(api.page->around());
+  router.around(http::validate_answers(api.pool, is_hosts_call));
+  router.around(http::compress_answers(api.pool, is_hosts_call));
   if (!cors_origins.empty()) router.around(http::share_with(cors_for(std::move(cors_origins))));
   router.around([&api](http::Request& request, const http::Handler& next) { return watch(api, request, next); });
+  if (!api.public_url.segments.empty()) router.around(take_prefix_off(api.public_url));
   router.around_unread(
       [&api](const http::Unread& unread, http::Response& answer) { watch_unread(api, unread, answer); });
   return router;

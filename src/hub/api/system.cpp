@@ -9,6 +9,7 @@
 #include "hub/api/embedded.h"
 #include "hub/api/handlers.h"
 #include "hub/api/metrics.h"
+#include "hub/api/page.h"
 #include "hub/api/query.h"
 #include "metrics/page.h"
 #include "model/job.h"
@@ -41,17 +42,6 @@ http::Response word(unsigned status, std::string_view text) {
 store::Totals visible(store::Totals totals, const Identity& who) {
   std::erase_if(totals.by_tenant, [&](const auto& entry) { return !who.sees(entry.first); });
   return totals;
-}
-
-json::value caller_json(const Api& api, const Identity& who) {
-  json::array roles, tenants;
-  for (const auto role : who.roles) roles.push_back(json::value(role_name(role)));
-  for (const auto& tenant : who.tenants) tenants.push_back(json::value(std::string_view(tenant)));
-  json::object caller{
-      {"name", std::string_view(who.name)}, {"roles", std::move(roles)}, {"tenants", std::move(tenants)}};
-  if (const auto tenant = tenant_left_out(api, who); !tenant.empty())
-    caller.emplace("tenant", std::string_view(tenant));
-  return caller;
 }
 
 // Hosts that need attention, by reason: the first few names, and how many there are.
@@ -169,7 +159,24 @@ Readiness::Now readiness(const Api& api) {
 
 }  // namespace
 
+json::object caller_json(const Api& api, const Identity& who) {
+  json::array roles, tenants;
+  for (const auto role : who.roles) roles.push_back(json::value(role_name(role)));
+  for (const auto& tenant : who.tenants) tenants.push_back(json::value(std::string_view(tenant)));
+  json::object caller{
+      {"name", std::string_view(who.name)}, {"roles", std::move(roles)}, {"tenants", std::move(tenants)}};
+  if (const auto tenant = tenant_left_out(api, who); !tenant.empty())
+    caller.emplace("tenant", std::string_view(tenant));
+  return caller;
+}
+
+awaitable<Answered> get_asset(Call& call) {
+  if (auto found = call.api.page->asset(call.request, "assets/" + call.capture("path"))) co_return std::move(*found);
+  co_return fail(Code::notFound, "the page has no such file");
+}
+
 awaitable<Answered> get_root(Call& call) {
+  if (!call.api.page->empty()) co_return call.api.page->index(call.request);
   std::string html(kPageStart);
   html +=
       "<title>GeRes</title><h1>GeRes</h1><p>This is a hub: it takes jobs, hands them to hosts and keeps what came of "
@@ -256,6 +263,8 @@ awaitable<Answered> get_info(Call& call) {
     body.emplace("files", files_json(call.api.blobs));
     if (call.api.publisher != nullptr) body.emplace("amqp", amqp_json(*call.api.publisher, call.api.teller->log()));
   }
+  if (const auto& own = call.api.public_url; !call.api.page->empty())
+    body.emplace("page", std::string_view(own.origin + own.base()));
   body.emplace("store", std::move(store));
   body.emplace("caller", caller_json(call.api, call.who));
   co_return json_response(200, body);
@@ -263,7 +272,12 @@ awaitable<Answered> get_info(Call& call) {
 
 awaitable<Answered> get_status(Call& call) {
   if (auto ok = only_parameters(call.request.query, {"tenant"}); !ok) co_return ok.error();
-  const auto tenant = text_parameter(call.request.query, "tenant");
+  const auto body = co_await status_of(call, text_parameter(call.request.query, "tenant"));
+  if (!body) co_return body.error();
+  co_return json_response(200, *body);
+}
+
+awaitable<Result<json::object>> status_of(Call& call, std::string tenant) {
   const auto tenants = tenant.empty() ? call.who.tenants : std::vector{tenant};
   const bool some = tenant.empty() || call.who.sees(tenant);
   const auto fleet = co_await fleet_now(call);
@@ -294,7 +308,7 @@ awaitable<Answered> get_status(Call& call) {
       {"oldestWaiting", std::move(oldest)},
       {"hosts", hosts_summary(call.who, **fleet)}};
   if (!now.takes_jobs) body.emplace("why", std::string_view(now.why));
-  co_return json_response(200, body);
+  co_return body;
 }
 
 }  // namespace geres::hub::api

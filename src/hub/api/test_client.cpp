@@ -38,11 +38,12 @@ void record(const std::string& method, const std::string& path, const Reply& rep
   const char* file = std::getenv("GERES_TEST_RECORD");
   if (file == nullptr) return;
   const auto type = reply.headers.find("content-type");
+  const bool shown = reply.body.size() < 1'000'000 && !reply.headers.contains("content-encoding");
   const json::object line{{"method", std::string_view(method)},
                           {"path", std::string_view(path)},
                           {"status", reply.status},
                           {"type", std::string_view(type == reply.headers.end() ? "" : type->second)},
-                          {"body", std::string_view(reply.body.size() < 1'000'000 ? reply.body : "")}};
+                          {"body", std::string_view(shown ? reply.body : "")}};
   const std::lock_guard lock(mutex);
   static std::ofstream lines(file, std::ios::trunc);
   lines << boost::json::serialize(line) << std::endl;

@@ -19,6 +19,7 @@ struct OpenFetch {
 struct OpenOperation {
   Answer<BulkDone> answer;
   BulkDone done;  // so far
+  BulkWatch watch = {};
 };
 
 struct Desk {

@@ -306,6 +306,7 @@ void Engine::settle(Tick& tick) {
     const auto waiter = desk.operations.find(slice.operation);
     if (waiter == desk.operations.end()) continue;
     waiter->second.done.add(slice.done);
+    if (waiter->second.watch) waiter->second.watch(slice.operation, waiter->second.done.count);
     if (!slice.last) continue;
     waiter->second.answer(std::move(waiter->second.done));
     desk.operations.erase(waiter);

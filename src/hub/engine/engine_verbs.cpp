@@ -235,10 +235,11 @@ class OperationCommand final : public Command {
   OperationCommand(Verb verb, Answer<BulkDone> answer) : verb_(std::move(verb)), answer_(std::move(answer)) {}
   void apply(Tick& tick) override { started_.emplace(run(tick, verb_)); }
   void settle(Tick& tick) override {
-    if (*started_)
-      tick.round.desk.operations[**started_] = {std::move(answer_), {}};
-    else
-      answer_(started_->error());
+    if (!*started_) return answer_(started_->error());
+    BulkWatch watch;
+    if constexpr (requires { verb_.watch; }) watch = std::move(verb_.watch);
+    if (watch) watch(**started_, 0);
+    tick.round.desk.operations[**started_] = {std::move(answer_), {}, std::move(watch)};
   }
   void fail(const Error& error) override { answer_(error); }
 

@@ -101,24 +101,31 @@ struct DismissJob {  // unknownJob, notEnded, conflict
   Uuid job;
 };
 
+// Hears of an operation once it is stored, so that it will be done whatever happens to the hub (`done` is 0), and after
+// each of its slices. On the engine's thread: be quick.
+using BulkWatch = std::function<void(Uuid operation, std::int64_t done)>;
+
 // Of many jobs. The answer comes after the last slice.
 struct CancelWhere {
   using Out = BulkDone;
   Caller caller;
   store::JobFilter filter;
   CancelWhat what;
+  BulkWatch watch = {};
 };
 
 struct RedriveWhere {
   using Out = BulkDone;
   Caller caller;
   store::JobFilter filter;
+  BulkWatch watch = {};
 };
 
 struct DismissWhere {
   using Out = BulkDone;
   Caller caller;
   store::JobFilter filter;
+  BulkWatch watch = {};
 };
 
 // ---- batches, tenants, packages, tokens ----

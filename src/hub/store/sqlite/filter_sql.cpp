@@ -2,6 +2,8 @@
 #include "hub/store/sqlite/filter_sql.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 
 #include "hub/store/sqlite/json_columns.h"
 
@@ -22,8 +24,8 @@ bool few(Database& database, const std::string& table) {
                          ")") <= kFewRows;
 }
 
-// The small tables that hold the jobs of these states; empty if one of them is large.
-std::vector<std::string> small_tables(Database& database, const std::vector<model::JobState>& states) {
+// The small tables that hold the jobs of these states; nullopt if some stand in none.
+std::optional<std::vector<std::string>> tables_of(Database& database, const std::vector<model::JobState>& states) {
   std::vector<std::string> tables;
   const auto need = [&](const char* table) {
     if (std::find(tables.begin(), tables.end(), table) == tables.end()) tables.emplace_back(table);
@@ -32,10 +34,65 @@ std::vector<std::string> small_tables(Database& database, const std::vector<mode
     if (state == model::JobState::ready) need("ready");
     if (state == model::JobState::scheduled) need("scheduled");
     if (state == model::JobState::leased || state == model::JobState::running) need("lease");
-    if (state == model::JobState::blocked) return {};
+    if (state == model::JobState::blocked && database.number("SELECT 1 FROM batch_count WHERE s1 > 0 LIMIT 1") != 0)
+      return std::nullopt;
   }
-  const bool all_small = std::all_of(tables.begin(), tables.end(), [&](auto& table) { return few(database, table); });
-  return all_small ? tables : std::vector<std::string>();
+  return tables;
+}
+
+// From the first to the last row of some jobs; 0, 0 if there are none.
+struct Span {
+  Seq first = 0, last = 0;
+  void add(Seq from, Seq to) {
+    first = first == 0 ? from : std::min(first, from);
+    last = std::max(last, to);
+  }
+};
+
+// The table is in the order of lane, priority, seq: a look at both ends of each priority, however many jobs wait.
+Span span_of_ready(Database& database) {
+  constexpr int kLooksMax = 4'000;
+  auto priority_after = database.cached(
+      "SELECT lane, priority, seq FROM ready WHERE lane = ? AND priority > ? ORDER BY priority, seq LIMIT 1");
+  auto lane_after =
+      database.cached("SELECT lane, priority, seq FROM ready WHERE lane > ? ORDER BY lane, priority, seq LIMIT 1");
+  auto last = database.cached("SELECT seq FROM ready WHERE lane = ? AND priority = ? ORDER BY seq DESC LIMIT 1");
+  Span span;
+  auto lane = std::numeric_limits<std::int64_t>::min(), priority = lane;
+  for (int looks = 0; looks < kLooksMax; ++looks) {
+    for (auto* statement : {&priority_after, &lane_after, &last}) statement->reset();
+    auto* next = &priority_after;
+    if (!next->bind(lane, priority).step()) {
+      next = &lane_after;
+      if (!next->bind(lane).step()) return span;
+    }
+    lane = next->integer(0), priority = next->integer(1);
+    last.bind(lane, priority).step();
+    span.add(next->integer(2), last.integer(0));
+  }
+  auto all = database.cached("SELECT min(seq), max(seq) FROM ready");
+  if (all.step()) span.add(all.integer(0), all.integer(1));
+  return span;
+}
+
+Span span_of(Database& database, const std::vector<std::string>& tables) {
+  Span span;
+  for (const auto& table : tables) {
+    if (table == "ready") {
+      if (const auto ready = span_of_ready(database); ready.last != 0) span.add(ready.first, ready.last);
+      continue;
+    }
+    const auto last = database.number("SELECT max(seq) FROM " + table);
+    if (last != 0) span.add(database.number("SELECT min(seq) FROM " + table), last);
+  }
+  return span;
+}
+
+std::string bound(const char* function, const std::vector<std::string>& bounds) {
+  if (bounds.size() == 1) return bounds.front();
+  std::string all;
+  for (const auto& one : bounds) all += (all.empty() ? "" : ", ") + one;
+  return std::string(function) + "(" + all + ")";
 }
 
 // Whether a time can be that of an id.
@@ -62,8 +119,8 @@ std::string tenants_value(const std::vector<std::string>& tenants) {
   return tenants.size() == 1 ? tenants.front() : names_text(tenants);
 }
 
-FilterSql::FilterSql(Database& database, const JobFilter& filter) {
-  choose_walk(database, filter);
+FilterSql::FilterSql(Database& database, const JobFilter& filter, bool near) {
+  choose_walk(database, filter, near);
   walk_from_ = from_ + " ";
   from_ += " LEFT JOIN lease l ON l.seq = j.seq ";
   add_places(filter);
@@ -81,7 +138,27 @@ void FilterSql::add(const std::string& condition, bool walked) {
   selective_ = selective_ || !walked;
 }
 
-void FilterSql::choose_walk(Database& database, const JobFilter& filter) {
+// True: a walk of these states' own rows is chosen.
+bool FilterSql::choose_open(Database& database, const JobFilter& filter, bool near) {
+  const auto tables = tables_of(database, filter.states);
+  if (!tables) return false;
+  if (std::all_of(tables->begin(), tables->end(), [&](const auto& table) { return few(database, table); })) {
+    std::string rows;
+    for (const auto& table : *tables)
+      rows += (rows.empty() ? "SELECT seq FROM " : " UNION ALL SELECT seq FROM ") + table;
+    if (rows.empty()) rows = "SELECT 0 AS seq WHERE 0";
+    from_ = " FROM (" + rows + ") h CROSS JOIN job j ON j.seq = h.seq";
+    walks_ = Walk::few;
+    return true;
+  }
+  if (!near) return false;
+  const auto span = span_of(database, *tables);
+  lows_.push_back(parameter(span.first));
+  highs_.push_back(parameter(span.last));
+  return false;
+}
+
+void FilterSql::choose_walk(Database& database, const JobFilter& filter, bool near) {
   if (!filter.ids.empty()) {
     std::vector<std::int64_t> seqs;
     for (const Uuid id : filter.ids) seqs.push_back(id.seq());
@@ -90,16 +167,7 @@ void FilterSql::choose_walk(Database& database, const JobFilter& filter) {
     walks_ = Walk::few;
     return;
   }
-  if (only_open(filter.states)) {
-    std::string rows;
-    for (const auto& table : small_tables(database, filter.states))
-      rows += (rows.empty() ? "SELECT seq FROM " : " UNION ALL SELECT seq FROM ") + table;
-    if (!rows.empty()) {
-      from_ = " FROM (" + rows + ") h CROSS JOIN job j ON j.seq = h.seq";
-      walks_ = Walk::few;
-      return;
-    }
-  }
+  if (only_open(filter.states) && choose_open(database, filter, near)) return;
   const bool one_state = filter.states.size() == 1 || (filter.states.empty() && filter.reason);
   const auto state = filter.states.size() == 1 ? filter.states.front() : model::JobState::failed;
   if (filter.batch && *filter.batch) {
@@ -157,14 +225,24 @@ void FilterSql::add_texts(const JobFilter& filter) {
   // had gone back.
   if (filter.submitted_after) {
     add("j.submitted_at >= " + parameter(*filter.submitted_after));
-    if (in_ids(*filter.submitted_after)) walk_ += " AND j.seq >= " + parameter(*filter.submitted_after << 16);
+    if (in_ids(*filter.submitted_after)) lows_.push_back(parameter(*filter.submitted_after << 16));
   }
   if (filter.submitted_before) {
     add("j.submitted_at < " + parameter(*filter.submitted_before));
     if (in_ids(*filter.submitted_before))
-      walk_ +=
-          " AND j.seq < max(" + parameter(*filter.submitted_before << 16) + ", (SELECT last_backdated + 1 FROM meta))";
+      highs_.push_back("max(" + parameter((*filter.submitted_before << 16) - 1) +
+                       ", (SELECT last_backdated FROM meta))");
   }
+}
+
+std::string FilterSql::range(const std::string& low, const std::string& high) const {
+  auto lows = lows_, highs = highs_;
+  if (!low.empty()) lows.push_back(low);
+  if (!high.empty()) highs.push_back(high);
+  std::string condition;
+  if (!lows.empty()) condition += " AND j.seq >= " + bound("max", lows);
+  if (!highs.empty()) condition += " AND j.seq <= " + bound("min", highs);
+  return condition;
 }
 
 void FilterSql::bind(Statement& statement) const {

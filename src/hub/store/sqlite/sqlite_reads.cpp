@@ -89,17 +89,16 @@ std::string in_order(const Page& page) {
 }
 
 // The rows after ?1, and up to ?2 if there is a last one.
-std::string within(const Page& page, Seq last) {
-  std::string condition;
-  if (page.after != 0) condition += page.ascending ? " AND j.seq > ?1" : " AND j.seq < ?1";
-  if (last != 0) condition += page.ascending ? " AND j.seq <= ?2" : " AND j.seq >= ?2";
-  return condition;
+std::string within(const FilterSql& sql, const Page& page, Seq last) {
+  const std::string up_to = last != 0 ? "?2" : "";
+  if (page.ascending) return sql.range(page.after != 0 ? "?1 + 1" : "", up_to);
+  return sql.range(up_to, page.after != 0 ? "?1 - 1" : "");
 }
 
 // The last row of a walk that looks at no more than it may; 0 if it comes to its end before.
 Seq last_looked_at(Database& database, const FilterSql& sql, const Page& page) {
   if (page.looked_max == 0 || !sql.selective()) return 0;
-  auto rows = database.prepare("SELECT j.seq" + sql.walk_from() + "WHERE " + sql.walk() + within(page, 0) +
+  auto rows = database.prepare("SELECT j.seq" + sql.walk_from() + "WHERE " + sql.walk() + within(sql, page, 0) +
                                in_order(page) + " LIMIT 1 OFFSET ?3");
   rows.put(1, page.after);
   rows.put(3, page.looked_max - 1);
@@ -221,10 +220,10 @@ std::optional<JobAsOf> SqliteReads::job_as_of(Uuid id) {
 
 JobPage SqliteReads::jobs(const JobFilter& filter, const Page& page) {
   return read([&](Database& database) {
-    const FilterSql sql(database, filter);
+    const FilterSql sql(database, filter, true);
     const Seq last = last_looked_at(database, sql, page);
     auto rows = database.prepare((page.slim ? "SELECT " GERES_JOB_COLUMNS_SLIM : "SELECT " GERES_JOB_COLUMNS) +
-                                 sql.from() + "WHERE " + sql.walk() + " AND " + sql.fits() + within(page, last) +
+                                 sql.from() + "WHERE " + sql.walk() + " AND " + sql.fits() + within(sql, page, last) +
                                  in_order(page) + " LIMIT ?3");
     rows.put(1, page.after);
     rows.put(2, last);
@@ -247,10 +246,10 @@ JobPage SqliteReads::jobs(const JobFilter& filter, const Page& page) {
 
 Counted SqliteReads::count(const JobFilter& filter, const Page& page) {
   return read([&](Database& database) {
-    const FilterSql sql(database, filter);
+    const FilterSql sql(database, filter, true);
     const Seq last = last_looked_at(database, sql, page);
     auto rows = database.prepare("SELECT CASE WHEN j.state = 6 THEN j.reason END, count(*)" + sql.from() + "WHERE " +
-                                 sql.walk() + " AND " + sql.fits() + within(page, last) + " GROUP BY 1");
+                                 sql.walk() + " AND " + sql.fits() + within(sql, page, last) + " GROUP BY 1");
     rows.put(1, page.after);
     rows.put(2, last);
     sql.bind(rows);

@@ -13,6 +13,7 @@
 #include "hub/store/sqlite/migrate.h"
 #include "hub/store/sqlite/reader.h"
 #include "hub/store/sqlite/recording_vfs.h"
+#include "hub/store/sqlite/sqlite_reads.h"
 #include "hub/store/with_jobs.h"
 
 namespace geres::hub::store::sqlite {
@@ -445,6 +446,114 @@ TEST_F(SqliteFile, AReadThatTakesTooLongIsEnded) {
             }),
             Failure::refused);
   EXPECT_EQ(store->reads().event_range(), std::pair(EventNo(0), EventNo(0)));  // and the connection is fine
+}
+
+// Counts what SQLite does, so that a look at each row of a large table shows on any machine.
+class Work {
+ public:
+  explicit Work(const std::filesystem::path& file)
+      : database_(file, SQLITE_OPEN_READWRITE, ""), reads_(pool_, &database_, file) {
+    const auto count = [](void* steps) { return ++*static_cast<std::int64_t*>(steps), 0; };
+    sqlite3_progress_handler(database_.handle(), 1, count, &steps_);
+  }
+  std::int64_t of(const std::function<void(Reads&)>& read) {
+    steps_ = 0;
+    read(reads_);
+    return steps_;
+  }
+
+ private:
+  std::int64_t steps_ = 0;
+  Database database_;
+  ReadPool pool_{[]() -> std::unique_ptr<Database> { return nullptr; }, 1, 0};
+  SqliteReads reads_;
+};
+
+class ManyEnded : public SqliteFile {
+ protected:
+  static constexpr int kEnded = 40'000;  // before and after those that wait
+  static constexpr std::int64_t kBounded = 3 * kEnded;
+
+  void insert(Store& store, int n, model::JobState state) {
+    Changes changes;
+    for (int i = 0; i < n; ++i) {
+      auto job = new_job();
+      job.status.state = state;
+      job.status.submitted_at = std::int64_t(job.id.high >> 16);
+      if (state == model::JobState::ready) changes.ready.push_back({1 + i % 3, i % 2, job.id.seq()});
+      changes.jobs.push_back(std::move(job));
+    }
+    store.begin();
+    store.apply(changes);
+    store.commit(++tick);
+  }
+
+  // The ids that the first page has, and the work it was.
+  std::int64_t work(const JobFilter& filter, bool ascending, std::size_t expected) {
+    return counter->of([&](Reads& reads) {
+      const auto page = reads.jobs(filter, {.limit = 1, .ascending = ascending});
+      EXPECT_EQ(page.jobs.size(), expected);
+    });
+  }
+
+  void SetUp() override {
+    store = open_sqlite(file);
+    insert(*store, kEnded, model::JobState::finished);
+    insert(*store, 10'010, model::JobState::ready);
+    insert(*store, kEnded, model::JobState::finished);
+    counter.emplace(file);
+  }
+
+  std::unique_ptr<Store> store;
+  std::optional<Work> counter;
+};
+
+TEST_F(ManyEnded, WhatWaitsIsFoundWithoutALookAtWhatHasEnded) {
+  EXPECT_GT(work({.name = "nobody's"}, true, 0), kBounded) << "the measure itself";
+  for (const bool ascending : {true, false}) {
+    EXPECT_LT(work({.states = {model::JobState::ready}}, ascending, 1), kBounded);
+    EXPECT_LT(work({.tenants = {"acme"}, .states = {model::JobState::ready}}, ascending, 1), kBounded);
+    EXPECT_LT(work({.states = {model::JobState::blocked}}, ascending, 0), kBounded);
+    EXPECT_LT(work({.states = {model::JobState::ready, model::JobState::blocked}}, ascending, 1), kBounded);
+  }
+  EXPECT_LT(counter->of([](Reads& reads) {
+    const LaneNo lanes[] = {1, 2, 3};
+    EXPECT_TRUE(reads.oldest_ready({}, lanes));
+  }),
+            1'000);
+}
+
+// Pages of what waits are those of a walk through all, also where one begins in their middle.
+TEST_F(ManyEnded, PagesOfWhatWaitsAreWhole) {
+  for (const bool ascending : {true, false}) {
+    Page page{.limit = 4'000, .ascending = ascending};
+    std::size_t found = 0;
+    do {
+      const auto part = store->reads().jobs({.states = {model::JobState::ready}}, page);
+      found += part.jobs.size();
+      page.after = part.next;
+    } while (page.after != 0);
+    EXPECT_EQ(found, 10'010u);
+  }
+}
+
+// However deep, and however many pages in.
+TEST_F(ManyEnded, SubmittedBeforeLooksAtNoNewerJob) {
+  const auto first = store->reads().jobs({}, {.limit = 1, .ascending = true}).jobs.at(0);
+  Changes changes;
+  changes.jobs.push_back(new_job());
+  changes.jobs[0].id = ids.next(1'800'000'000'000);
+  changes.jobs[0].status.submitted_at = 1'800'000'000'000;
+  store->begin();
+  store->apply(changes);
+  store->commit(++tick);
+  EXPECT_LT(work({.submitted_before = 1'700'000'000'000}, false, 0), 1'000);
+  EXPECT_LT(work({.submitted_after = 1'800'000'000'000}, true, 1), 1'000);
+  EXPECT_LT(counter->of([&](Reads& reads) {
+    const Page page{.limit = 1, .after = first.id.seq() + 2, .ascending = false};
+    reads.jobs({.submitted_before = 1'750'000'000'000}, page);
+  }),
+            1'000);
 }
 
 }  // namespace

@@ -146,7 +146,7 @@ void cap_durations(Database& database, Millis engine_now) {
 Store::Slice slice(Database& database, const JobFilter& filter, Seq after, Seq bound, std::size_t scan) {
   const FilterSql sql(database, filter);
   auto rows = database.prepare("SELECT j.seq, j.lo, (" + sql.fits() + ")" + sql.from() + "WHERE " + sql.walk() +
-                               " AND j.seq > ?1 AND j.seq <= ?2 ORDER BY j.seq LIMIT ?3");
+                               sql.range("?1 + 1", "?2") + " ORDER BY j.seq LIMIT ?3");
   rows.bind(after, bound, scan + 1);
   sql.bind(rows);
   Store::Slice found;

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls that a browser makes for somebody who has signed in. Browsers send a cookie along with whatever any page asks
+// of a server, so it counts only for calls that the hub's own page makes: those say so in headers that no page can set.
+#pragma once
+
+#include <string>
+
+#include "hub/api/call.h"
+
+namespace geres::hub::api {
+
+enum class From { own_page, foreign_page, unsaid };
+From made_by(const PublicUrl& own, const http::Request& request);
+
+// The peer, without its port.
+std::string address_of(const http::Request& request);
+
+std::string cookie_name(const PublicUrl& own);
+std::string session_cookie(const PublicUrl& own, std::string_view secret);  // Set-Cookie; of no secret: removes it
+
+// Who has signed in; nullptr: no cookie was sent. foreignOrigin: it does not count for this call. unauthenticated: it
+// is over.
+Result<std::shared_ptr<const Identity>> signed_in(Api& api, const http::Request& request);
+
+}  // namespace geres::hub::api

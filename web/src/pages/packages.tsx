@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// What jobs run: packages with their versions.
+import { all, enc, type Package, send } from '../api';
+import { useData } from '../data';
+import { gap } from '../live';
+import { ask } from '../parts/ask';
+import { Ago, Command, Empty, Head, Part, useTitle } from '../parts/basic';
+import { query } from '../route';
+import { word } from '../search';
+import { can } from '../session';
+import { many, size } from '../time';
+
+export default function Packages() {
+  useTitle('Packages');
+  const data = useData('packages' + gap.value, (signal) => all<Package>('v1/packages', 5000, signal), 15e3),
+    commands = query.value.get('commands') === 'true';
+  const groups = new Map<string, Package[]>();
+  for (const one of data.value?.items ?? [])
+    if (commands || !one.name.startsWith('cmd-'))
+      groups.set(one.tenant + '/' + one.name, [...(groups.get(one.tenant + '/' + one.name) ?? []), one]);
+  const hidden = (data.value?.items ?? []).filter((one) => one.name.startsWith('cmd-')).length;
+  const remove = (one: Package): void =>
+    ask({
+      title: `Delete version ${one.version} of ${one.name}?`,
+      verb: 'Delete',
+      danger: true,
+      command: `geres package delete ${word(one.tenant)} ${word(one.name)} --version ${one.version}`,
+      done: data.again,
+      text: <p>Refused while a job that has not ended needs it.</p>,
+      act: async () => {
+        await send('DELETE', `v1/packages/${enc(one.tenant)}/${enc(one.name)}?version=${one.version}`);
+        return undefined;
+      },
+    });
+  return (
+    <section>
+      <Head title="Packages" note={data.value && `${many(groups.size, 'package')}${data.value.more ? ', the first 5,000 versions' : ''}`} />
+      {hidden > 0 && (
+        <p>
+          {commands ? (
+            <a href="packages">Leave out what was packed for single commands</a>
+          ) : (
+            <>
+              <span class="dim">
+                {many(hidden, 'package')} made for single commands {hidden === 1 ? 'is' : 'are'} left out.
+              </span>{' '}
+              <a href="packages?commands=true">Show</a>
+            </>
+          )}
+        </p>
+      )}
+      <Part data={data}>
+        {() =>
+          groups.size === 0 ? (
+            <Empty>
+              No packages. <Command line="geres package push TENANT DIRECTORY" />
+            </Empty>
+          ) : (
+            [...groups.values()].map((versions) => {
+              const [newest] = [...versions].sort((a, b) => b.version - a.version);
+              return (
+                <section class="card" key={newest.tenant + newest.name} aria-labelledby={`p-${newest.tenant}-${newest.name}`}>
+                  <h2 id={`p-${newest.tenant}-${newest.name}`}>
+                    {newest.name} <span class="dim">of {newest.tenant}</span>
+                  </h2>
+                  <p class="dim">
+                    Types:{' '}
+                    {newest.types.length
+                      ? newest.types.map((type, i) => (
+                          <>
+                            {i > 0 && ', '}
+                            <a href={'jobs?q=' + enc(`type:${type} tenant:${newest.tenant}`)}>{type}</a>
+                          </>
+                        ))
+                      : 'known to its library'}
+                    {newest.open && newest.types.length > 0 ? ', and others' : ''}
+                  </p>
+                  <table class="stack">
+                    <thead>
+                      <tr>
+                        <th scope="col">Version</th>
+                        <th scope="col" class="r">
+                          Size
+                        </th>
+                        <th scope="col">SHA-256</th>
+                        <th scope="col" class="r">
+                          Pushed
+                        </th>
+                        {can('submitter') && (
+                          <th scope="col">
+                            <span class="hidden">Actions</span>
+                          </th>
+                        )}
+                      </tr>
+                    </thead>
+                    <tbody>
+                      {versions
+                        .sort((a, b) => b.version - a.version)
+                        .map((one) => (
+                          <tr key={one.version}>
+                            <td data-name="Version">{one.version}</td>
+                            <td data-name="Size" class="r">
+                              {size(one.size)}
+                            </td>
+                            <td data-name="SHA-256">
+                              <code title={one.sha256}>{one.sha256.slice(0, 16)}</code>
+                            </td>
+                            <td data-name="Pushed" class="r dim">
+                              <Ago of={one.createdAt} />
+                            </td>
+                            {can('submitter') && (
+                              <td class="buttons">
+                                <button
+                                  type="button"
+                                  class="small"
+                                  aria-label={`Delete version ${one.version} of ${one.name}`}
+                                  onClick={() => remove(one)}
+                                >
+                                  Delete…
+                                </button>
+                              </td>
+                            )}
+                          </tr>
+                        ))}
+                    </tbody>
+                  </table>
+                </section>
+              );
+            })
+          )
+        }
+      </Part>
+      <Command line="geres package list" />
+    </section>
+  );
+}
