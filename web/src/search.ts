@@ -188,10 +188,12 @@ export function toFlags(terms: Term[]): string {
 const quoted = (value: string): string => (/[\s"]/.test(value) ? `"${value.replaceAll('"', '')}"` : value);
 export const print = (terms: Pick<Term, 'key' | 'value'>[]): string => terms.map((t) => `${t.key}:${quoted(t.value)}`).join(' ');
 
+const SAME: Record<string, string> = { submittedAfter: 'since', submittedBefore: 'until' };
+
 /** The search line of an address: `q`, and besides it the hub's own filters by name. */
 export function fromAddress(query: URLSearchParams): string {
   const more = [...query]
-    .filter(([key, value]) => value && ((key in KEYS && key !== 'tag.') || key.startsWith('tag.')))
-    .map(([key, value]) => ({ key, value }));
+    .map(([key, value]) => ({ key: SAME[key] ?? key, value }))
+    .filter(({ key, value }) => value && ((key in KEYS && key !== 'tag.') || key.startsWith('tag.')));
   return [query.get('q') ?? '', print(more)].filter(Boolean).join(' ').trim();
 }

@@ -57,6 +57,7 @@ test('search: as a query, as a filter, as flags', () => {
     " --state failed --name 'it'\\''s' --tag k=v --since 2h --oldest",
   );
   assert.equal(fromAddress(new URLSearchParams('q=type:A&state=failed&group=x')), 'type:A state:failed');
+  assert.equal(fromAddress(new URLSearchParams('submittedAfter=2026-01-01T00:00:00Z&limit=5')), 'since:2026-01-01T00:00:00Z');
 });
 
 test('durations, spans and sizes', () => {
