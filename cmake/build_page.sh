@@ -9,5 +9,6 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --no-audit --no-fund ||
     { echo "the page's packages cannot be had from npm: ./dev build --no-web builds without the page" >&2; exit 1; }
 fi
-GERES_WEB_OUT=$built npm run --silent build
+# Without the check of types, which is a test's and needs those of the API's client.
+GERES_WEB_OUT=$built npx --no-install vite build --logLevel warn
 node "$here/embed_page.mjs" "$built" "$out"

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/new_file.h"
 #include "base/origin.h"
+#include "base/public_url.h"
 #include "base/sha256.h"
 #include "base/similar.h"
 #include "base/uuid.h"
@@ -200,6 +201,46 @@ TEST(HubAddress, NeedsNoSchemeWhereAPortIsNamed) {
     EXPECT_FALSE(names_server(other)) << other;
   for (const std::string same : {"http://hub", "https://hub:1", "there", "there/", "", ":80", "a:b", "ftp://x:21"})
     EXPECT_EQ(hub_address(same), same);
+}
+
+TEST(PublicUrl, IsWhereBrowsersFindAHub) {
+  const auto root = parse_public_url("https://jobs.example").value();
+  EXPECT_EQ(root.origin, "https://jobs.example");
+  EXPECT_EQ(root.base(), "/");
+  EXPECT_TRUE(root.secure());
+  EXPECT_EQ(parse_public_url("https://jobs.example/").value().base(), "/");
+  const auto below = parse_public_url("http://10.0.0.1:8080/ops/geres").value();
+  EXPECT_EQ(below.origin, "http://10.0.0.1:8080");
+  EXPECT_EQ(below.base(), "/ops/geres/");
+  EXPECT_FALSE(below.secure());
+  EXPECT_EQ(parse_public_url("http://[::1]:8080/ops/geres/").value().base(), "/ops/geres/");
+  for (const std::string wrong : {"",
+                                  "jobs.example",
+                                  "/ops",
+                                  "ftp://a.example",
+                                  "https://",
+                                  "https:///x",
+                                  "https://A.example",
+                                  "https://a.example:443",
+                                  "https://u@a.example",
+                                  "https://a.example?x",
+                                  "https://a.example/?x",
+                                  "https://a.example/#x",
+                                  "https://a.example//",
+                                  "https://a.example/x//y",
+                                  "https://a.example/..",
+                                  "https://a.example/x/./y",
+                                  "https://a.example/a b",
+                                  "https://a.example/%61",
+                                  "https://a.example/\"",
+                                  "https://a.example/v1",
+                                  "https://a.example/assets/x"}) {
+    const auto url = parse_public_url(wrong);
+    EXPECT_FALSE(url) << wrong;
+    if (!url) {
+      EXPECT_FALSE(url.error().message.empty()) << wrong;
+    }
+  }
 }
 
 }  // namespace

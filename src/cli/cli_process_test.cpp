@@ -790,6 +790,38 @@ TEST_F(Cli, ShowsATokensSecretOnStandardOutputOnly) {
   EXPECT_EQ(hub_.asked()[0].body, R"({"name":"ci","roles":["submitter"],"tenants":["demo"]})");
 }
 
+TEST_F(Cli, NamesThePageOfAThing) {
+  const std::string id = kId;
+  hub_.answer("GET /v1/info", 200, R"({"version":"1","page":"/"})");
+  EXPECT_EQ(run({"job", "show", id, "--web"}).out, hub_.url() + "/jobs/" + id + "\n");
+  EXPECT_EQ(run({"hosts", "--web"}).out, hub_.url() + "/hosts\n");
+  EXPECT_EQ(run({"status", "--web"}).out, hub_.url() + "/\n");
+  EXPECT_EQ(run_on_terminal({"job", "list", "--web"}).out, hub_.url() + "/jobs\r\n") << "without a desktop";
+  EXPECT_EQ(run({"job", "list", "--web", "--output", "json"}).out, "{\"page\":\"" + hub_.url() + "/jobs\"}\n");
+}
+
+TEST_F(Cli, NamesThePageBehindAProxy) {
+  hub_.answer("GET /v1/info", 200, R"({"version":"1","page":"https://jobs.example/ops/"})");
+  EXPECT_EQ(run({"job", "list", "--web"}).out, "https://jobs.example/ops/jobs\n");
+}
+
+TEST_F(Cli, PrintsALinkThatSignsIn) {
+  hub_.answer("GET /v1/info", 200, R"({"version":"1","page":"https://jobs.example/"})");
+  hub_.answer("POST /v1/session/codes", 201, R"({"code":"c0de","expires":"2026-01-01T00:00:00Z"})");
+  EXPECT_EQ(run({"web"}).out, "https://jobs.example/#login=c0de\n");
+  EXPECT_THAT(run({"web", "--output", "json"}).out, HasSubstr(R"("link":"https://jobs.example/#login=c0de")"));
+}
+
+TEST_F(Cli, SaysThatAHubHasNoPage) {
+  hub_.answer("GET /v1/info", 200, R"({"version":"1"})");
+  for (const auto& words : std::vector<std::vector<std::string>>{{"web"}, {"hosts", "--web"}}) {
+    const auto ran = run(words);
+    EXPECT_EQ(ran.exit, 1);
+    EXPECT_EQ(ran.out, "");
+    EXPECT_THAT(ran.err, HasSubstr("this hub has no page"));
+  }
+}
+
 TEST_F(Cli, NamesADataDirectoryThatCannotBeWritten) {
   replace_file(home_.path() / "file", "");
   const auto ran = run({"up", "--data", (home_.path() / "file/data").string()});

@@ -275,7 +275,7 @@ std::vector<Command> completion_commands() {
                         "geres completion zsh > ~/.zfunc/_geres",
                         "geres completion fish > ~/.config/fish/completions/geres.fish"},
            .run = print_adaptor,
-           .group = Group::admin,
+           .group = Group::hidden,  // the last line of the help has it
            .arguments_min = 1,
            .arguments_max = 1,
            .live = Live::shells,

@@ -81,7 +81,8 @@ std::string top_help(bool colour) {
   text += paint("Everyday", Colour::bold, colour) + "\n" + group_lines(Group::everyday);
   text += paint("Fleet", Colour::bold, colour) + "\n" + group_lines(Group::fleet);
   text += paint("Admin", Colour::bold, colour) + "\n" + group_lines(Group::admin);
-  return text + "First steps: geres help first-job      More: geres help <command>, exit-codes, environment, states\n";
+  return text +
+         "First: geres help first-job  More: geres help <command>, completion, exit-codes, environment, states\n";
 }
 
 std::string command_help(const Command& command, bool colour) {

@@ -5,9 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
-
-#include "base/duration.h"
 
 namespace geres::cli {
 namespace {
@@ -20,20 +19,20 @@ bool has_display() {
   return set("DISPLAY") || set("WAYLAND_DISPLAY");
 }
 
-// False: there is no program for it, or it failed.
-bool open_with_desktop(const std::string& url) {
+// Left to itself: some desktops' programs end only with the browser. Whether it worked nobody can tell.
+void open_with_desktop(const std::string& url) {
   const pid_t child = ::fork();
-  if (child < 0) return false;
+  if (child < 0) return;
   if (child == 0) {
+    ::setsid();
+    if (::fork() != 0) ::_exit(0);
     const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     for (const int stream : {0, 1, 2}) ::dup2(nowhere, stream);
     ::execlp("xdg-open", "xdg-open", url.c_str(), nullptr);
     ::_exit(127);
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) return false;
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 // A link with which a browser is signed in as whoever asks. Printed and not opened: on a command line every user of the
@@ -56,7 +55,7 @@ int web(Context& context) {
 }  // namespace
 
 Flag web_flag() {
-  return {.name = "web", .help = "show it on the hub's page: in a browser, or else its address"};
+  return {.name = "web", .help = "open the hub's page of it in a browser, and print its address"};
 }
 
 std::string page_url(Context& context) {
@@ -70,10 +69,12 @@ std::string page_url(Context& context) {
 int show_in_browser(Context& context, const std::string& path) {
   const auto url = page_url(context) + path;
   const auto& look = context.output.look;
-  if (look.json)
+  if (look.json) {
     context.output.json(json::object{{"page", std::string_view(url)}});
-  else if (!look.out_terminal || !has_display() || !open_with_desktop(url))
-    context.output.line(url);
+    return kDone;
+  }
+  if (look.out_terminal && has_display()) open_with_desktop(url);
+  context.output.line(url);
   return kDone;
 }
 

@@ -150,7 +150,9 @@ TEST_F(SessionApiTest, ACookieCountsForTheHubsOwnPageAlone) {
     typed.emplace_back("Content-Type", "application/json");
     const auto written = nobody().post("/v1/jobs", spec(), with(mine, typed));
     EXPECT_EQ(written.status, one.writes ? 201 : 403) << written;
-    if (!one.writes) EXPECT_EQ(written.code(), "foreignOrigin");
+    if (!one.writes) {
+      EXPECT_EQ(written.code(), "foreignOrigin");
+    }
     // A token counts as before: no page of a stranger has it.
     EXPECT_EQ(ours.post("/v1/jobs", spec(), with(mine, typed)).status, 201);
   }

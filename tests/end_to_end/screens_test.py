@@ -18,11 +18,12 @@ DOCUMENT = ROOT / "docs/screens.md"
 BLOCK = re.compile(r"^```(live)?\n\$ (.*?)\n(.*?)^```$", re.M | re.S)
 FIX = "--fix" in sys.argv
 # What another machine has otherwise.
+PAGE = re.compile(r"^  Page .*\n( {5,}.*\n)*", re.M)  # of a hub that was built with one
 MACHINE = re.compile(r"^  (Host|Isolation) .*(\n {5,}.*)*$", re.M)
 
 
 def shape(screen):
-    text = MACHINE.sub(r"  \1", screen)
+    text = MACHINE.sub(r"  \1", PAGE.sub("", screen))
     text = re.sub(r"^.* progressed .*\n", "", text, flags=re.M)  # as often as there is time to tell
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "UUID", text)
     text = re.sub(r"(…|@|cmd-|job (?:log|files|show|redrive) )[0-9a-f]{8}…?", r"\1ID", text)

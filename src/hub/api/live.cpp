@@ -126,7 +126,8 @@ class Watcher {
     filter.hosts = false;
     filter.jobs = watched_;
     const auto older = std::exchange(jobs_, watched_.empty() ? nullptr : follow(std::move(filter)));
-    if (older) read_on(*older, [&](const store::EventRow& event) { changed_.push_back(event.subject); });
+    if (older && !read_on(*older, [&](const store::EventRow& event) { changed_.push_back(event.subject); }))
+      changed_ = watched_;
     std::erase_if(changed_, [&](Uuid job) { return !std::binary_search(watched_.begin(), watched_.end(), job); });
   }
 
@@ -147,14 +148,16 @@ class Watcher {
     new_jobs_ = wanted ? follow(std::move(filter)) : nullptr;
   }
 
-  // What has come, without waiting for the store: a reader that is behind has missed it.
+  // What has come. False: some of it only the store has, which this thread must not wait for.
   template <class Take>
-  static void read_on(events::Reader& reader, Take take) {
+  static bool read_on(events::Reader& reader, Take take) {
     while (!reader.behind()) {
       const auto page = reader.read(kEventsAtOnce);
       for (const auto& told : page.events) take(told.row());
-      if (!page.more || page.gap_until) return;
+      if (page.gap_until) return false;
+      if (!page.more) return true;
     }
+    return false;
   }
 
   // False: the client takes nothing more.
@@ -209,6 +212,8 @@ class Watcher {
 
   void look_at_jobs(std::vector<std::string>& messages) {
     if (changed_.empty()) return;
+    std::sort(changed_.begin(), changed_.end());
+    changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
     store::JobFilter filter;
     filter.tenants = call_.who.tenants;
     filter.ids = std::exchange(changed_, {});
