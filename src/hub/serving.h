@@ -17,9 +17,9 @@
 #include "hub/api/call.h"
 #include "hub/api/live.h"
 #include "hub/api/metrics.h"
-#include "hub/logs/archived_logs.h"
 #include "hub/api/page.h"
 #include "hub/api/sessions.h"
+#include "hub/logs/archived_logs.h"
 #include "hub/serving_options.h"
 
 namespace geres::hub {

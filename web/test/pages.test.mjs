@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each page in both themes and on a phone: its headline, what axe finds, that nothing sticks out, and its picture.
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import { axe, close, end, fleet, open, PAGES, settled } from './page.mjs';
+import { after, before, test } from 'node:test';
+import { axe, close, control, end, fleet, open, PAGES, settled } from './page.mjs';
 
+before(() => control('sicken'));
 after(end);
 
 const LOOKS = [

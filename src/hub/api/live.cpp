@@ -135,8 +135,8 @@ class Watcher {
     log_grows_.reset();
     log_ = std::move(log);
     if (log_)
-      log_grows_.emplace(
-          api_.feed.subscribe(log_->name.job, events::Feed::changed | events::Feed::log, [rung = rung_] { (*rung)(); }));
+      log_grows_.emplace(api_.feed.subscribe(log_->name.job, events::Feed::changed | events::Feed::log,
+                                             [rung = rung_] { (*rung)(); }));
   }
 
   void watch_new(bool wanted) {

@@ -48,7 +48,7 @@ export default function Jobs() {
           rounds.current++;
         }
         cursors.current.push({ cursor, first: page.items[0]?.id ?? '' });
-        setRows((old) => (cursor ? [...old, ...page.items.filter((job) => !old.some((had) => had.id === job.id))] : page.items));
+        setRows((old) => (cursor ? [...old, ...page.items] : page.items));
         setNext(page.next);
         setProblem(undefined);
         setTook(performance.now() - begun);
