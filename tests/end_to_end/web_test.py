@@ -101,7 +101,7 @@ class WebTest(unittest.TestCase):
         control = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Control)
         control.test, cls.control = cls, control
         threading.Thread(target=control.serve_forever, daemon=True).start()
-        cls.page = {"url": cls.url, "hub": fleet.url, "tokens": tokens, "jobs": jobs, "control": f"http://127.0.0.1:{control.server_port}/",
+        cls.page = {"url": cls.url, "hub": fleet.url, "byHub": cls.server is None, "tokens": tokens, "jobs": jobs, "control": f"http://127.0.0.1:{control.server_port}/",
                     "dist": str(cls.dist), "chromium": CHROMIUM, "shots": os.environ.get("GERES_PAGE_SHOTS", "")}
 
     @classmethod
