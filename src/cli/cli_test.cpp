@@ -20,6 +20,7 @@
 #include "cli/progress_view.h"
 #include "cli/scaler_words.h"
 #include "cli/terminal_filter.h"
+#include "cli/top.h"
 
 namespace geres::cli {
 namespace {
@@ -679,6 +680,61 @@ TEST(Bars, ShowWhatHasBecomeOfTheJobs) {
   lines = scene_lines(scene, places, 80, 24, false, 0);
   EXPECT_THAT(places, ElementsAre("a", "d", "c"));
   EXPECT_THAT(lines[1], HasSubstr("█████░░░░░   50 %"));
+}
+
+TopScene busy_hub() {
+  TopScene scene;
+  scene.hub = "http://hub:8080";
+  scene.now = 1'700'000'100'000;
+  scene.status = json::parse(R"({"takesJobs":true,"jobs":{"running":9,"ready":3},"lastHour":{"finished":5,"failed":2},
+    "hosts":{"live":1,"slots":4,"busy":4,"lost":1,"names":{"lost":["old"]}},"failed":{"error":2},
+    "oldestWaiting":{"id":"0192f0c4-7d3a-7001-8f2e-0123456789ab","type":"Render","since":"2023-11-14T22:13:20Z"}})")
+                     .value();
+  scene.why = "no host has gpu=a100";
+  for (int i = 0; i < 9; ++i)
+    scene.running.push_back(
+        wire::job_view(json::object{{"id", "r" + std::to_string(i)}, {"state", "running"}, {"type", "Render"}}));
+  for (int i = 0; i < 5; ++i)
+    scene.failed.push_back(wire::job_view(json::object{
+        {"id", "f" + std::to_string(i)}, {"state", "failed"}, {"type", "Render"}, {"error", "exit 3: no\nmore"}}));
+  return scene;
+}
+
+TEST(Top, ShowsWhatNeedsSomebodyFirst) {
+  const Output output;
+  const auto lines = top_lines(busy_hub(), 100, 40, output);
+  const auto text = joined(lines, "\n");
+  EXPECT_THAT(lines[0], HasSubstr("http://hub:8080  ok"));
+  EXPECT_THAT(text, HasSubstr("! hosts: 1 lost (old)"));
+  EXPECT_THAT(text, HasSubstr("…456789ab Render waits for 1m 40s: no host has gpu=a100"));
+  EXPECT_THAT(text, HasSubstr("! 2 dead letters: 2 error"));
+  EXPECT_THAT(text, HasSubstr("exit 3: no"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("more")));
+  EXPECT_LT(text.find("NEEDS YOU"), text.find("RUNNING"));
+  EXPECT_LT(text.find("r8"), text.find("FAILED LAST"));
+}
+
+TEST(Top, FitsEachWindow) {
+  Output output;
+  for (const bool colour : {false, true})
+    for (const int width : {20, 40, 80, 200})
+      for (const int height : {4, 10, 24, 60}) {
+        output.look.out_colour = colour;
+        const auto lines = top_lines(busy_hub(), width, height, output);
+        EXPECT_LE(int(lines.size()), height);
+        for (const auto& line : lines) EXPECT_LT(int(display_width(line)), width) << line;
+      }
+  output.look.out_colour = false;
+  EXPECT_THAT(joined(top_lines(busy_hub(), 100, 24, output), "\n"), HasSubstr("f4"))
+      << "what failed last keeps its place";
+}
+
+TEST(Top, SaysThatTheHubIsAway) {
+  auto scene = busy_hub();
+  scene.note = "the hub does not answer";
+  const auto lines = top_lines(scene, 100, 40, Output());
+  EXPECT_THAT(lines[0], HasSubstr("away"));
+  EXPECT_THAT(joined(lines, "\n"), HasSubstr("! the hub does not answer"));
 }
 
 wire::JobView running_at(int percent, int attempt, const char* message = "cutting") {

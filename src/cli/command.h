@@ -98,6 +98,7 @@ std::vector<Command> token_commands();
 std::vector<Command> webhook_commands();
 std::vector<Command> event_commands();
 std::vector<Command> status_commands();
+std::vector<Command> top_commands();
 std::vector<Command> web_commands();
 std::vector<Command> doctor_commands();
 std::vector<Command> completion_commands();

@@ -77,7 +77,7 @@ int show_version(Context& context) {
 
 std::string top_help(bool colour) {
   std::string text = "GeRes runs background jobs: hand in a program, watch it, get its results.\n";
-  text += "Usage: geres <command> [<flag>...]   also: run ps jobs logs show why cancel\n\n";
+  text += "Usage: geres <command> [<flag>...]   also: run ps jobs logs show why cancel web\n\n";
   text += paint("Everyday", Colour::bold, colour) + "\n" + group_lines(Group::everyday);
   text += paint("Fleet", Colour::bold, colour) + "\n" + group_lines(Group::fleet);
   text += paint("Admin", Colour::bold, colour) + "\n" + group_lines(Group::admin);

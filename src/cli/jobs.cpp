@@ -78,9 +78,16 @@ std::string jobs_table(const json::array& jobs, const Look& look, Millis now) {
   return table.text(look, terminal_width(1));
 }
 
+// The page reads the API's own filters.
+std::string in_address(const client::Query& query) {
+  std::string text;
+  for (const auto& [name, value] : query) text += (text.empty() ? "?" : "&") + name + "=" + client::escaped(value);
+  return text;
+}
+
 int list_jobs(Context& context) {
-  if (context.has("web")) return show_in_browser(context, "jobs");
   auto query = filter_query(context);
+  if (context.has("web")) return show_in_browser(context, "jobs" + in_address(query));
   const auto limit = context.integer("limit").value_or(kListed);
   if (limit < 1) usage_error("--limit is at least 1", {}, "--limit 100", "--limit");
   query.emplace_back("limit", std::to_string(std::min<std::int64_t>(limit, 1'000)));

@@ -6,6 +6,7 @@
 #include "cli/job_filter.h"
 #include "cli/job_words.h"
 #include "cli/progress_view.h"
+#include "cli/status_words.h"
 #include "cli/web.h"
 
 namespace geres::cli {
@@ -46,6 +47,8 @@ json::value gather(Context& context) {
   return json::object{{"jobs", jobs}, {"hosts", hosts}};
 }
 
+}  // namespace
+
 std::string jobs_line(const json::value& status, const Output& output) {
   const auto& jobs = member_of(status, "jobs");
   const auto running = number_of(jobs, "running") + number_of(jobs, "leased");
@@ -58,6 +61,8 @@ std::string jobs_line(const json::value& status, const Output& output) {
           paint(grouped(failed) + " failed", failed > 0 ? Colour::red : Colour::none, output.look.out_colour);
   return text + (hour.is_object() ? " in the last hour" : "");
 }
+
+namespace {
 
 // " (h1, h2, h3 and 4 more)", or nothing: the names of these hosts.
 std::string names_of(const json::value& hosts, const char* kind, std::int64_t count) {
@@ -74,7 +79,8 @@ std::string names_of(const json::value& hosts, const char* kind, std::int64_t co
   return " (" + text + ")";
 }
 
-// Why hosts get no jobs, worst first.
+}  // namespace
+
 std::string trouble_words(const json::value& hosts, const Output& output) {
   std::string text;
   for (const auto& [kind, colour] :
@@ -99,6 +105,8 @@ std::string hosts_line(const json::value& hosts, const std::string& url, const O
          std::to_string(number_of(hosts, "busy")) + " busy" + (trouble.empty() ? "" : ", " + trouble) +
          (all_rest ? ": " + paint("nothing can start", Colour::red, output.look.out_colour) + "      geres hosts" : "");
 }
+
+namespace {
 
 void show(Context& context, const json::value& info, const json::value& status) {
   auto& output = context.output;

@@ -133,6 +133,28 @@ std::string fit(std::string_view text, std::size_t width) {
   return std::string(text.substr(0, at)) + "…";
 }
 
+std::string fit_painted(const std::string& line, std::size_t width) {
+  std::string out;
+  std::size_t used = 0;
+  bool painted = false;
+  for (std::size_t at = 0; at < line.size();) {
+    if (line[at] == '\x1b') {
+      const auto end = line.find('m', at);
+      out += line.substr(at, end - at + 1);
+      painted = true;
+      at = end + 1;
+      continue;
+    }
+    std::size_t end = at + 1;
+    while (end < line.size() && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) ++end;
+    used += display_width(std::string_view(line).substr(at, end - at));
+    if (used > width) return out + (painted ? "\x1b[0m" : "");
+    out += line.substr(at, end - at);
+    at = end;
+  }
+  return out;
+}
+
 std::string pad(std::string_view text, std::size_t width, bool right) {
   const auto have = display_width(text);
   const std::string space(width > have ? width - have : 0, ' ');

@@ -25,8 +25,9 @@ std::string escaped_name(std::string_view name);
 // Breaks lines between words where they would be wider than `width`; all but the first begin with `indent`.
 std::string wrapped(std::string_view text, std::size_t width, std::string_view indent);
 
-std::size_t display_width(std::string_view text);           // columns on a terminal; colours take none
-std::string fit(std::string_view text, std::size_t width);  // cut with "…"
+std::size_t display_width(std::string_view text);                     // columns on a terminal; colours take none
+std::string fit(std::string_view text, std::size_t width);            // cut with "…"
+std::string fit_painted(const std::string& line, std::size_t width);  // the same for a line with colours in it
 std::string pad(std::string_view text, std::size_t width, bool right = false);
 
 std::string short_id(std::string_view id);                  // "…b2f41c77"; other text as it is

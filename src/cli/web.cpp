@@ -85,7 +85,7 @@ std::vector<Command> web_commands() {
            .examples = {"geres web"},
            .flags = {},
            .run = web,
-           .group = Group::everyday}};
+           .group = Group::hidden}};  // the head of the help has it
 }
 
 }  // namespace geres::cli

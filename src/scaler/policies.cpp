@@ -80,7 +80,8 @@ class MessageWaitingTime final : public Policy {
     const bool late = demand.oldest_wait > wait_ && demand.runnable.jobs > 0;
     if (late) wanted = std::max(wanted, load.hosts.ready + 1);
     return {wanted,
-            fmt::format("{} jobs wait, the oldest {} of {}{}", demand.runnable.jobs,
+            fmt::format("{} {}, the oldest {} of {}{}", demand.runnable.jobs,
+                        demand.runnable.jobs == 1 ? "job waits" : "jobs wait",
                         format_duration(demand.oldest_wait / 1000 * 1000), format_duration(wait_), assumed(demand))};
   }
 

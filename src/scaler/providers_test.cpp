@@ -301,6 +301,8 @@ TEST_F(LocalTest, DoesNotTakeALaterProcessForItsHost) {
   const auto name = local->order({"r1", 1, "t"}).value().instances.at(0);
   const auto directory = join_.data / "machines" / name;
   const auto pid = pids().at(name);
+  // What still writes there would keep the directory from being removed.
+  ASSERT_TRUE(comes_true([&] { return read_file_if(directory / "host.log").value_or("") == "begun\n"; }));
   auto facts = json::parse(read_file(directory / "machine.json")).value().as_object();
   facts["started"] = 1;
   replace_file(directory / "machine.json", boost::json::serialize(facts));
