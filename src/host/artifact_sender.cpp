@@ -45,6 +45,18 @@ std::string digest_of(const Fd& fd, std::int64_t from, std::int64_t bytes) {
   return digest.hex();
 }
 
+// Of the file, these bytes.
+HubCall link_call(const wire::LinkShape& link, const ArtifactFile& file, std::int64_t from, std::int64_t bytes) {
+  HubCall call;
+  call.method = "PUT";
+  call.other = link.url;
+  call.headers.assign(link.headers.begin(), link.headers.end());
+  call.upload_fd = file.fd;
+  call.upload_from = from;
+  call.upload_bytes = bytes;
+  return call;
+}
+
 // The store says that it has an object of that name already.
 bool there_already(const HubAnswer& answer) {
   return answer.status == 412 || answer.status == 409;
@@ -98,18 +110,6 @@ void ArtifactSender::planned(const TransferPtr& transfer, const HubAnswer& answe
   transfer->part_bytes = plan->partBytes;
   transfer->moved_at = clock_.monotonic();
   next_part(transfer);
-}
-
-// The link's bytes are the whole file or a part of it.
-HubCall link_call(const wire::LinkShape& link, const ArtifactFile& file, std::int64_t from, std::int64_t bytes) {
-  HubCall call;
-  call.method = "PUT";
-  call.other = link.url;
-  call.headers.assign(link.headers.begin(), link.headers.end());
-  call.upload_fd = file.fd;
-  call.upload_from = from;
-  call.upload_bytes = bytes;
-  return call;
 }
 
 void ArtifactSender::send_whole(const TransferPtr& transfer, const wire::LinkShape& link) {
