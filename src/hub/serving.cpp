@@ -55,6 +55,7 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
            .reads = store.reads(),
            .blobs = blobs,
            .pool = pool_,
+           .carriers = carriers_,
            .explainer = explainer_,
            .walker = walker_,
            .clock = clock,
@@ -182,6 +183,7 @@ void Serving::stop() {
   watcher_.stop();
   if (archived_) archived_->stop();
   pool_.stop();
+  carriers_.stop();
   explainer_.stop();
   purges_.stop();
   chronicle_.sum_up_all();

@@ -49,6 +49,8 @@ class Serving {
   std::string url() const { return server_ ? server_->url() : std::string(); }
 
  private:
+  // At once, each waiting for tens of milliseconds where a store is far away; one costs a stack.
+  static constexpr unsigned kCarriers = 16;
   std::unique_ptr<logs::LogStore> open_logs(store::Store& store, const std::shared_ptr<objects::ObjectStore>& objects);
   void give_memory_back();
 
@@ -64,7 +66,7 @@ class Serving {
   api::BatchNames batch_names_;
   api::Metrics metrics_;
   api::Readiness readiness_;
-  WorkerPool pool_, explainer_{1}, walker_{1};
+  WorkerPool pool_, carriers_{kCarriers}, explainer_{1}, walker_{1};
   WorkerPool purges_{1};  // removes old logs, gives memory back, looks jobs up: away from those who wait for reads
   std::optional<events::Teller> teller_;  // once the log's name is known
   signalr::Connections signalr_;

@@ -76,6 +76,7 @@ struct Api {
   store::Reads& reads;
   packages::Blobs& blobs;
   WorkerPool& pool;
+  WorkerPool& carriers;   // for bytes on their way to and from where they are kept, which may be far away
   WorkerPool& explainer;  // one thread, because explanations are long work and must not take all processors
   WorkerPool& walker;     // one thread, for long walks through the store
   const Clock& clock;
@@ -175,6 +176,12 @@ constexpr std::size_t kParseHereMax = 256 * 1024;  // longer bodies are parsed o
 template <class Work>
 auto blocking(Call& call, Work work) -> awaitable<std::invoke_result_t<Work&>> {
   return http::run_on(call.api.pool, std::move(work));
+}
+
+// The same for what may have to wait for a store elsewhere, so that reads of our own never do.
+template <class Work>
+auto carried(Call& call, Work work) -> awaitable<std::invoke_result_t<Work&>> {
+  return http::run_on(call.api.carriers, std::move(work));
 }
 
 // ---- out

@@ -98,7 +98,7 @@ awaitable<Answered> begin_lease_upload(Call& call) {
   const auto lease = lease_of(call);
   if (!lease) co_return not_current();
   auto begin = [&] { return call.api.blobs.begin_direct(lease->tenant, shape->sha256, std::uint64_t(shape->size)); };
-  const auto direct = co_await blocking(call, begin);
+  const auto direct = co_await carried(call, begin);
   if (!direct) co_return direct.error();
   wire::UploadPlan plan;
   if (*direct) {
@@ -122,7 +122,7 @@ awaitable<Answered> link_lease_part(Call& call) {
   auto sign = [&] {
     return call.api.blobs.link_part(lease->tenant, call.capture("sha256"), shape->upload, shape->number, shape->sha256);
   };
-  const auto link = co_await blocking(call, sign);
+  const auto link = co_await carried(call, sign);
   if (!link) co_return link.error();
   co_return secret_response(json::write(shape_of(*link)));
 }
@@ -139,7 +139,7 @@ awaitable<Answered> end_lease_upload(Call& call) {
     return call.api.blobs.end_direct(lease->tenant, call.capture("sha256"), std::uint64_t(shape->size), shape->upload,
                                      parts);
   };
-  const auto blob = co_await blocking(call, end);
+  const auto blob = co_await carried(call, end);
   if (!blob) co_return blob.error();
   co_return stored_response(*blob);
 }

@@ -167,7 +167,7 @@ class Watcher {
       rung_->news = false;
       look_at_ = now + kLookEvery;
       auto look = [this] { return this->look(); };
-      const auto messages = co_await http::run_on(api_.pool, look);
+      const auto messages = co_await http::run_on(api_.carriers, look);
       for (const auto& text : messages)
         if (!co_await socket_.send(text)) co_return false;
     }

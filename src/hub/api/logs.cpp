@@ -31,7 +31,7 @@ awaitable<bool> send_rest(LogView& view, http::StreamWriter& out) {
     const auto most = std::min(std::int64_t(kPiece), view.until - view.offset);
     if (most <= 0) co_return true;
     auto read = [&view, most] { return view.api.logs.read(view.log, view.offset, std::size_t(most)); };
-    const auto piece = co_await http::run_on(view.api.pool, read);
+    const auto piece = co_await http::run_on(view.api.carriers, read);
     if (!piece) throw std::runtime_error(piece.error().message);  // so that the answer is cut short, and seen to be
     if (piece->empty()) co_return true;
     if (!co_await out.write(*piece)) co_return false;
@@ -104,7 +104,7 @@ awaitable<Answered> get_log(Call& call) {
                                         logs::LogName{*id, int(attempt->value_or(job->attempt)), *stream});
   // A log that cannot be reached is told now; once the answer has begun it could only be cut short.
   auto begin = [&] { return *tail ? call.api.logs.tail_offset(view->log, **tail) : call.api.logs.size(view->log); };
-  const auto begins = co_await blocking(call, begin);
+  const auto begins = co_await carried(call, begin);
   if (!begins) co_return begins.error();
   view->offset = *tail ? *begins : offset->value_or(0);
   if (*limit && **limit < view->until - view->offset) view->until = view->offset + **limit;

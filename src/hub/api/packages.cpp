@@ -133,7 +133,7 @@ awaitable<Answered> sync_packages(Call& call) {
     co_return fail(Code::notSupported, "this hub looks for packages in no store", {},
                    "geres hub --import-layout azure:ACCOUNT/jobprocessorfiles/{tenant}/{package}.zip");
   auto look = [&] { return call.api.import->sync(); };
-  const auto round = co_await blocking(call, look);
+  const auto round = co_await carried(call, look);
   if (!round) co_return round.error();
   json::array taken, given, refused;
   for (const auto& version : round->taken) taken.push_back(wire::package_json(version));

@@ -73,7 +73,7 @@ awaitable<Result<std::unique_ptr<packages::Upload>>> receive(Call& call, const s
 
 awaitable<Result<packages::Blob>> commit(Call& call, packages::Upload& upload, const std::string& expected_sha256) {
   auto end = [&] { return upload.commit(expected_sha256); };
-  co_return co_await blocking(call, end);
+  co_return co_await carried(call, end);
 }
 
 namespace {
@@ -96,7 +96,7 @@ std::optional<objects::Link> link_to(Call& call, const std::string& tenant, cons
 awaitable<Answered> send_blob(Call& call, const std::string& tenant, const std::string& sha256,
                               const std::string& name) {
   auto look = [&] { return link_to(call, tenant, sha256, name); };
-  if (const auto link = co_await blocking(call, look)) {
+  if (const auto link = co_await carried(call, look)) {
     http::Response elsewhere;
     elsewhere.status = 307;
     elsewhere.headers.emplace_back("Location", link->url);
@@ -105,7 +105,7 @@ awaitable<Answered> send_blob(Call& call, const std::string& tenant, const std::
     co_return elsewhere;
   }
   auto open = [&] { return call.api.blobs.open(tenant, sha256); };
-  auto blob = co_await blocking(call, open);
+  auto blob = co_await carried(call, open);
   if (!blob) co_return blob.error();
   http::Response response;
   response.file = http::FileBody{std::make_shared<Fd>(std::move(blob->fd)), 0, blob->size};
