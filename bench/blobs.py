@@ -111,7 +111,7 @@ def upload(place):
     with Fleet() as fleet:
         fleet.hub(*place.options, env={**fleet.environment(), **place.env})
         pid = fleet.processes[0].popen.pid
-        size = int((OPTIONS.gib if not place.gate else min(OPTIONS.gib, 1)) * 1024) << 20
+        size = int((min(OPTIONS.gib, 1) if place.name == "radosgw" else OPTIONS.gib) * 1024) << 20
         fleet.call("PUT", "/v1/files/demo", b"warm")
         pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
         idle = memory(pid, "VmRSS")
