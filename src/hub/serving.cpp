@@ -17,6 +17,7 @@ namespace {
 
 constexpr Millis kLookEvery = 1'000;  // at the disks
 constexpr Millis kArchiveEvery = 60'000;
+constexpr unsigned kCarriers = 16;  // each waits for tens of milliseconds, and costs a stack of what limits allow
 constexpr std::int64_t kLogEndBytes = 4'096;  // a host's words, after what it kept, that there was more
 constexpr std::size_t kFilesOfOurOwn = 200;   // descriptors that are not clients': the store's, uploads, logs
 
@@ -55,7 +56,7 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
            .reads = store.reads(),
            .blobs = blobs,
            .pool = pool_,
-           .carriers = carriers_,
+           .carriers = objects ? carriers_.emplace(kCarriers) : pool_,
            .explainer = explainer_,
            .walker = walker_,
            .clock = clock,
@@ -183,7 +184,7 @@ void Serving::stop() {
   watcher_.stop();
   if (archived_) archived_->stop();
   pool_.stop();
-  carriers_.stop();
+  if (carriers_) carriers_->stop();
   explainer_.stop();
   purges_.stop();
   chronicle_.sum_up_all();

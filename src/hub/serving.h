@@ -49,8 +49,6 @@ class Serving {
   std::string url() const { return server_ ? server_->url() : std::string(); }
 
  private:
-  // At once, each waiting for tens of milliseconds where a store is far away; one costs a stack.
-  static constexpr unsigned kCarriers = 16;
   std::unique_ptr<logs::LogStore> open_logs(store::Store& store, const std::shared_ptr<objects::ObjectStore>& objects);
   void give_memory_back();
 
@@ -66,7 +64,8 @@ class Serving {
   api::BatchNames batch_names_;
   api::Metrics metrics_;
   api::Readiness readiness_;
-  WorkerPool pool_, carriers_{kCarriers}, explainer_{1}, walker_{1};
+  WorkerPool pool_, explainer_{1}, walker_{1};
+  std::optional<WorkerPool> carriers_;  // where a store is far away; else pool_ carries as well
   WorkerPool purges_{1};  // removes old logs, gives memory back, looks jobs up: away from those who wait for reads
   std::optional<events::Teller> teller_;  // once the log's name is known
   signalr::Connections signalr_;
