@@ -572,6 +572,11 @@ std::string gathered(const std::string& upload) {
   return "geres.parts/" + upload;
 }
 
+// Who brings the parts says which upload they are of. No other name may become a part of a path here.
+bool is_upload(std::string_view upload) {
+  return upload.size() == 32 && std::all_of(upload.begin(), upload.end(), [](char c) { return hex_digit(c) >= 0; });
+}
+
 std::string block_id(std::size_t number) {
   return to_base64(fmt::format("{:08}", number));
 }
@@ -582,6 +587,7 @@ Result<std::string> AzureStore::begin_parts(const std::string&) {
 
 std::optional<Link> AzureStore::link_part(const std::string&, const std::string& upload, int number,
                                           const LinkWish& wish) {
+  if (!is_upload(upload)) return std::nullopt;
   auto link = signed_link(gathered(upload), "w", wish);
   if (link) link->url += "&comp=block&blockid=" + escaped(block_id(std::size_t(number)));
   return link;
@@ -589,6 +595,7 @@ std::optional<Link> AzureStore::link_part(const std::string&, const std::string&
 
 Result<void> AzureStore::end_parts(const std::string& key, const std::string& upload,
                                    const std::vector<UploadedPart>& parts) {
+  if (!is_upload(upload)) return fail(Code::badValue, "this names no upload in parts");
   std::string blocks;
   for (std::size_t number = 1; number <= parts.size(); ++number) blocks += "<Latest>" + block_id(number) + "</Latest>";
   const auto answer = send(block_list(gathered(upload), blocks));

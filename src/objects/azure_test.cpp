@@ -69,6 +69,19 @@ struct KeyFixture {
 };
 INSTANTIATE_TYPED_TEST_SUITE_P(AzureKey, ObjectStoreContract, KeyFixture);
 
+// A host says which upload its parts are of. Else that name would lead to objects of others.
+TEST(AzureParts, AreOfAnUploadAndOfNothingElse) {
+  KeyFixture fixture;
+  const auto store = fixture.open();
+  ASSERT_TRUE(put(*store, "acme/theirs", "theirs"));
+  for (const std::string wrong : {"../acme/theirs", "", "x", "%2e%2e/acme/theirs"}) {
+    EXPECT_EQ(store->end_parts("acme/large", wrong, {}).error().code, Code::badValue) << wrong;
+    EXPECT_FALSE(store->link_part("acme/large", wrong, 1, {.sha256 = sha256_hex("x")})) << wrong;
+    EXPECT_EQ(get(*store, "acme/theirs").value(), "theirs") << wrong;
+  }
+  EXPECT_FALSE(store->find("acme/large").value());
+}
+
 std::string base64url(const std::string& text) {
   std::string out;
   for (const char c : to_base64(text))
