@@ -176,7 +176,7 @@ std::string start(hub::Hub& hub, const HubSettings& settings) {
   } catch (const hub::CannotStart& error) {
     const auto flag = flag_of(error.option);
     std::string hint = "geres doctor";
-    if (error.option == "serving.http.port")
+    if (error.option == "serving.http.listen")
       hint = "--listen 127.0.0.1:" + std::to_string(settings.port + 1) + " and --data DIR, if another hub is to go on";
     else if (error.option == "data_dir")
       hint = "--data DIR, another one, and --listen ADDRESS:PORT, for a hub beside it";
@@ -184,7 +184,7 @@ std::string start(hub::Hub& hub, const HubSettings& settings) {
       hint = flag + " " + error.hint;
     // A good value at another time, or in another place.
     const bool good =
-        error.option == "serving.http.port" || error.option == "data_dir" || error.option.ends_with("ca_file");
+        error.option == "serving.http.listen" || error.option == "data_dir" || error.option.ends_with("ca_file");
     throw Trouble{flag.empty() || good ? cli::kFailed : cli::kUsage,
                   "the hub does not start: " + (flag.empty() ? "" : flag + ": ") + error.what(),
                   {},

@@ -92,6 +92,7 @@ void Tokens::fetch() {
   transport::Call call;
   call.method = "POST";
   call.other = oauth_->token_url;
+  call.elsewhere = true;
   call.content_type = "application/x-www-form-urlencoded";
   call.body = "grant_type=client_credentials";
   if (!oauth_->scope.empty()) *call.body += "&scope=" + transport::escaped(oauth_->scope);

@@ -50,6 +50,7 @@ HubCall link_call(const wire::LinkShape& link, const ArtifactFile& file, std::in
   HubCall call;
   call.method = "PUT";
   call.other = link.url;
+  call.elsewhere = true;
   call.headers.assign(link.headers.begin(), link.headers.end());
   call.upload_fd = file.fd;
   call.upload_from = from;

@@ -3,7 +3,6 @@
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -18,13 +17,12 @@ namespace {
 
 constexpr std::size_t kPiece = 64 * 1024;
 constexpr std::size_t kUnreadMax = 128 * 1024;  // what a client may send ahead while its request is handled
-constexpr std::uint64_t kFilePiece = 1024 * 1024;
-
-bool would_block(int error) {
-  return error == EAGAIN || error == EWOULDBLOCK;
-}
 
 }  // namespace
+
+Connection::Connection(Socket socket, std::shared_ptr<SSL_CTX> tls)
+    : socket_(std::move(socket)),
+      stream_(tls ? Stream(socket_.native_handle(), std::move(tls)) : Stream(socket_.native_handle())) {}
 
 void Connection::consume(std::size_t bytes) {
   consumed_ += bytes;
@@ -52,26 +50,22 @@ Io Connection::receive() {
 
 Io Connection::receive_into(char* to, std::size_t room, std::size_t& got) {
   if (input_ended_ || broken_) return Io::ended;
-  while (true) {
-    const auto count = ::recv(socket_.native_handle(), to, room, MSG_DONTWAIT);
-    if (count > 0) {
-      got = std::size_t(count);
-      return Io::done;
-    }
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && would_block(errno)) return Io::again;
-    input_ended_ = true;
-    return Io::ended;
-  }
+  const Io io = stream_.receive(to, room, got);
+  input_ended_ = io == Io::ended;
+  return io;
 }
 
 void Connection::arm_read() {
   if (read_armed_ || !socket_.is_open()) return;
   read_armed_ = true;
-  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const boost::system::error_code&) {
+  auto seen = [self = shared_from_this()](const boost::system::error_code& = {}) {
     self->read_armed_ = false;
     self->on_readable();
-  });
+  };
+  if (stream_.pending()) return boost::asio::post(socket_.get_executor(), std::move(seen));
+  // Only TLS waits for room when it reads: it has an answer of its own to send.
+  const bool room = stream_.tls() && stream_.wants_room();
+  socket_.async_wait(room ? Socket::wait_write : Socket::wait_read, std::move(seen));
 }
 
 void Connection::on_readable() {
@@ -147,40 +141,34 @@ awaitable<Io> Connection::writable(Pace& pace) {
 }
 
 Io Connection::send_now(std::string_view& bytes) {
-  while (!bytes.empty()) {
-    if (broken_) return Io::ended;
-    const auto count = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (count >= 0)
-      bytes.remove_prefix(std::size_t(count));
-    else if (would_block(errno))
-      return Io::again;
-    else if (errno != EINTR)
-      return Io::ended;
-  }
-  return Io::done;
+  return broken_ ? Io::ended : stream_.send(bytes);
 }
 
 awaitable<bool> Connection::send(std::string_view bytes, Pace& pace) {
   while (true) {
     Io io = send_now(bytes);
-    if (io == Io::again) io = co_await writable(pace);
+    if (io == Io::again)
+      io = co_await writable(pace);
+    else if (io == Io::done && !bytes.empty())
+      co_await yield();
     if (io != Io::done) co_return false;
     if (bytes.empty()) co_return true;
   }
 }
 
 awaitable<bool> Connection::send_file(int fd, std::uint64_t offset, std::uint64_t length, Pace& pace) {
-  auto at = off_t(offset);
   while (length > 0) {
     if (broken_) co_return false;
-    const auto count = ::sendfile(socket_.native_handle(), fd, &at, std::min(length, kFilePiece));
-    if (count > 0) {
-      length -= std::uint64_t(count);
-      if (length > 0) co_await yield();
-    } else if (count < 0 && would_block(errno)) {
+    std::uint64_t count = 0;
+    const Io io = stream_.send_file(fd, offset, length, count);
+    offset += count;
+    length -= count;
+    if (io == Io::again) {
       if (co_await writable(pace) != Io::done) co_return false;
-    } else if (count == 0 || errno != EINTR) {
+    } else if (io == Io::ended || count == 0) {
       co_return false;  // the file is shorter than it was, or unreadable
+    } else if (length > 0) {
+      co_await yield();
     }
   }
   co_return true;
@@ -203,10 +191,11 @@ void Connection::break_off() {
 }
 
 void Connection::shut_sending() {
-  ::shutdown(socket_.native_handle(), SHUT_WR);
+  stream_.end();
 }
 
 void Connection::close() {
+  if (!broken_ && socket_.is_open() && stream_.tls()) stream_.end();
   boost::system::error_code ignored;
   socket_.close(ignored);
 }

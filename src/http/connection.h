@@ -10,18 +10,18 @@
 
 #include "base/clock.h"
 #include "http/pace.h"
+#include "http/stream.h"
 #include "http/suspension.h"
 #include "http/wait.h"
 
 namespace geres::http {
 
-enum class Io { done, again, ended, timedOut };
-
 // One coroutine reads and writes. Derived objects are held by a shared_ptr, which the socket's operations share.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Socket = boost::asio::ip::tcp::socket;
-  explicit Connection(Socket socket) : socket_(std::move(socket)) {}
+  // Speaks TLS if there is a context. Throws std::bad_alloc.
+  Connection(Socket socket, std::shared_ptr<SSL_CTX> tls);
   virtual ~Connection() = default;
 
   bool overdue(Millis now) const {
@@ -39,8 +39,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Io receive();  // what has arrived, up to 64 KiB; appended to unread()
   Io receive_into(char* to, std::size_t room, std::size_t& got);  // requires that unread() is empty
-  awaitable<Io> readable();              // until receive() is worth a try; ends at the deadline
-  Io send_now(std::string_view& bytes);  // removes from `bytes` what was sent
+  awaitable<Io> readable();  // until receive() is worth a try; ends at the deadline
+  // Removes from `bytes` what was sent; `done` with bytes left: call yield() before the rest.
+  Io send_now(std::string_view& bytes);
   awaitable<bool> send(std::string_view bytes, Pace& pace);
   awaitable<bool> send_file(int fd, std::uint64_t offset, std::uint64_t length, Pace& pace);
   awaitable<void> yield();  // gives the loop's other connections their turn
@@ -57,6 +58,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void close();
   bool broken() const { return broken_; }
   Socket& socket() { return socket_; }
+  Stream& stream() { return stream_; }
   void wake_reader();
 
  private:
@@ -68,6 +70,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Io after_wait();
 
   Socket socket_;
+  Stream stream_;
   std::string received_;
   std::size_t consumed_ = 0;
   Suspension parked_;

@@ -18,8 +18,32 @@
 #include <thread>
 
 #include "http/server.h"
+#include "tls/authority.h"
+#include "tls/openssl.h"
 
 namespace geres::http {
+
+// The same tests are built twice.
+#ifdef GERES_TEST_TLS
+inline constexpr bool kTls = true;
+#else
+inline constexpr bool kTls = false;
+#endif
+
+// An authority of this process, and the certificate of all its servers.
+struct TestIdentity {
+  TemporaryDirectory directory;
+  tls::Authority authority = tls::Authority::open(directory.path(), SystemClock().wall()).value();
+  tls::ServerFiles files = authority.server_files({"127.0.0.1", "localhost"}, SystemClock().wall()).value();
+  static const TestIdentity& get() {
+    static const TestIdentity one;
+    return one;
+  }
+  static std::shared_ptr<tls::ServerContext> context() {
+    const auto& files = get().files;
+    return std::make_shared<tls::ServerContext>(files, tls::load_server_identity(files, SystemClock().wall()).value());
+  }
+};
 
 using testing::HasSubstr;
 using testing::Not;
@@ -52,22 +76,26 @@ class Client {
 
   // False: the server has closed the connection.
   bool send(std::string_view bytes) {
+    shake_hands();
     while (!bytes.empty()) {
-      const auto sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent < 0) return false;
+      const auto sent = ssl_ ? SSL_write(ssl_.get(), bytes.data(), int(std::min<std::size_t>(bytes.size(), 1 << 20)))
+                             : ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
       bytes.remove_prefix(std::size_t(sent));
     }
     return true;
   }
   bool readable_within(int ms) {
+    if (ssl_ && SSL_pending(ssl_.get()) > 0) return true;
     pollfd poll_for{fd_.get(), POLLIN, 0};
     return ::poll(&poll_for, 1, ms) > 0;
   }
   // More bytes. Empty: the end, or nothing came in time.
   std::string more() {
+    shake_hands();
     if (!readable_within(kPatienceMs)) return ADD_FAILURE() << "nothing came; so far: " << got_, "";
     char buffer[64 * 1024];
-    const auto count = ::recv(fd_.get(), buffer, sizeof buffer, 0);
+    const auto count = ssl_ ? SSL_read(ssl_.get(), buffer, sizeof buffer) : ::recv(fd_.get(), buffer, sizeof buffer, 0);
     return count > 0 ? std::string(buffer, std::size_t(count)) : "";
   }
   std::string read_until(std::string_view mark) {
@@ -106,7 +134,11 @@ class Client {
     send(bytes);
     return response();
   }
-  void half_close() { ::shutdown(fd_.get(), SHUT_WR); }
+  void half_close() {
+    shake_hands();
+    if (ssl_) SSL_shutdown(ssl_.get());
+    ::shutdown(fd_.get(), SHUT_WR);
+  }
   void close() { fd_.reset(); }
   void reset() {
     const linger hard{1, 0};
@@ -115,7 +147,23 @@ class Client {
   }
 
  private:
+  // With the first word. A server that has no room for a client ends the handshake, as it ends a plain connection.
+  void shake_hands() {
+    if (!kTls || ssl_) return;
+    static const std::unique_ptr<SSL_CTX, tls::Freed<SSL_CTX_free>> context = [] {
+      ::signal(SIGPIPE, SIG_IGN);
+      std::unique_ptr<SSL_CTX, tls::Freed<SSL_CTX_free>> made(SSL_CTX_new(TLS_client_method()));
+      SSL_CTX_load_verify_file(made.get(), TestIdentity::get().authority.certificate_file().c_str());
+      SSL_CTX_set_verify(made.get(), SSL_VERIFY_PEER, nullptr);
+      return made;
+    }();
+    ssl_.reset(SSL_new(context.get()));
+    SSL_set_fd(ssl_.get(), fd_.get());
+    SSL_connect(ssl_.get());
+  }
+
   Fd fd_;
+  std::unique_ptr<SSL, tls::Freed<SSL_free>> ssl_;
   std::string got_;
 };
 
@@ -195,6 +243,7 @@ class Http : public testing::Test {
                                                                                  : "broken");
       co_return ok(answer ? *answer : "none");
     });
+    if (kTls) options_.listen.front().tls = true, options_.tls = TestIdentity::context();
     server_.emplace(options_, router_);
     server_->start();
   }

@@ -456,18 +456,18 @@ TEST_F(Http, SurvivesAClientThatLeavesADownload) {
 }
 
 TEST_F(Http, ListensOnIpv6) {
-  options_.address = "::1";
+  options_.listen.front().address = "::1";
   try {
     start();
   } catch (const std::system_error&) {
     GTEST_SKIP() << "no IPv6 here";
   }
-  EXPECT_EQ(server_->url(), "http://[::1]:" + std::to_string(server_->port()));
+  EXPECT_EQ(server_->url(), std::string(kTls ? "https" : "http") + "://[::1]:" + std::to_string(server_->port()));
 }
 
 TEST_F(Http, TellsThatAnAddressIsTaken) {
   start();
-  options_.port = server_->port();
+  options_.listen.front().port = server_->port();
   Server second(options_, router_);
   EXPECT_THROW(second.start(), std::system_error);
 }

@@ -5,15 +5,27 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 
+namespace geres::tls {
+class ServerContext;
+}
+
 namespace geres::http {
 
-struct Options {
+struct ListenAt {
   std::string address = "127.0.0.1";  // numeric, IPv4 or IPv6
   std::uint16_t port = 0;             // 0: the kernel picks
+  bool tls = false;                   // with Options::tls
+};
+
+struct Options {
+  std::vector<ListenAt> listen = {ListenAt()};  // at least one
+  std::shared_ptr<tls::ServerContext> tls;      // for those that speak it
   unsigned threads = 1;
   std::size_t header_bytes_max = 16 * 1024;  // request line and all headers
   std::size_t headers_max = 100;

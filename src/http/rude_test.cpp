@@ -457,7 +457,7 @@ TEST_F(Rude, AcceptsAgainWhenDescriptorsAreFree) {
     filler.push_back(std::move(fd));
   }
   Client client(*server_, std::move(early));
-  client.send(get("/hello"));
+  if (!kTls) client.send(get("/hello"));  // with TLS it would wait for the other hand
   const auto cpu = [] {
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
@@ -468,7 +468,7 @@ TEST_F(Rude, AcceptsAgainWhenDescriptorsAreFree) {
   EXPECT_FALSE(client.readable_within(500)) << "nobody could accept";
   EXPECT_LT(cpu() - spent, 200) << "it spins";
   ::setrlimit(RLIMIT_NOFILE, &before);
-  EXPECT_THAT(client.response(), testing::EndsWith("hello"));
+  EXPECT_THAT(kTls ? client.ask(get("/hello")) : client.response(), testing::EndsWith("hello"));
 }
 
 }  // namespace

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "http/loop.h"
 #include "http/session.h"
+#include "tls/server_context.h"
 
 namespace geres::http {
 
@@ -81,7 +82,7 @@ class ServerLoop final : public Loop {
   }
 
   // The rest runs on the loop's thread.
-  void serve(int fd, bool ipv6, std::string peer, bool refuse) {
+  void serve(int fd, bool ipv6, std::string peer, bool tls, bool refuse) {
     tcp::socket socket(context_);
     boost::system::error_code error;
     socket.assign(ipv6 ? tcp::v6() : tcp::v4(), fd, error);
@@ -89,7 +90,8 @@ class ServerLoop final : public Loop {
       ::close(fd);
       return census_.remove();
     }
-    auto session = std::make_shared<Session>(std::move(socket), std::move(peer), options_, router_);
+    auto context = tls ? options_.tls->current() : nullptr;
+    auto session = std::make_shared<Session>(std::move(socket), std::move(context), std::move(peer), options_, router_);
     if (refuse && end_an_idle_one()) refuse = false;
     const auto place = sessions_.insert(sessions_.end(), session.get());
     if (finishing_) session->finish();
@@ -204,9 +206,9 @@ class ServerLoop final : public Loop {
 // Accepts clients and deals them out to the loops in turn. On the first loop's thread.
 class Acceptor final : private Timed {
  public:
-  Acceptor(const Options& options, std::vector<std::unique_ptr<ServerLoop>>& loops, Census& census)
-      : options_(options), loops_(loops), census_(census), socket_(loops[0]->context()) {
-    const tcp::endpoint endpoint(asio::ip::make_address(options.address), options.port);
+  Acceptor(const ListenAt& at, const Options& options, std::vector<std::unique_ptr<ServerLoop>>& loops, Census& census)
+      : options_(options), tls_(at.tls), loops_(loops), census_(census), socket_(loops[0]->context()) {
+    const tcp::endpoint endpoint(asio::ip::make_address(at.address), at.port);
     socket_.open(endpoint.protocol());
     socket_.set_option(tcp::acceptor::reuse_address(true));
     socket_.bind(endpoint);
@@ -268,8 +270,9 @@ class Acceptor final : private Timed {
     const bool refuse = number > options_.connections_max;
     const bool ipv6 = address.ss_family == AF_INET6;
     ServerLoop& loop = *loops_[next_++ % loops_.size()];
-    if (&loop == loops_[0].get()) return loop.serve(fd, ipv6, peer_name(address), refuse);
-    loop.post([&loop, fd, ipv6, peer = peer_name(address), refuse] { loop.serve(fd, ipv6, peer, refuse); });
+    if (&loop == loops_[0].get()) return loop.serve(fd, ipv6, peer_name(address), tls_, refuse);
+    loop.post(
+        [&loop, fd, ipv6, peer = peer_name(address), tls = tls_, refuse] { loop.serve(fd, ipv6, peer, tls, refuse); });
   }
 
   static std::string peer_name(const sockaddr_storage& address) {
@@ -285,6 +288,7 @@ class Acceptor final : private Timed {
   }
 
   const Options& options_;
+  const bool tls_;
   std::vector<std::unique_ptr<ServerLoop>>& loops_;
   Census& census_;
   tcp::acceptor socket_;
@@ -303,22 +307,35 @@ class Server::Impl {
     if (!loops_.empty()) return;
     for (unsigned i = 0; i < std::max(options_.threads, 1u); ++i)
       loops_.push_back(std::make_unique<ServerLoop>(options_, router_, census_));
-    try {
-      acceptor_.emplace(options_, loops_, census_);
-    } catch (const boost::system::system_error& error) {
-      loops_.clear();
-      throw CannotListen(std::error_code(error.code()),
-                         "cannot listen on " + options_.address + " port " + std::to_string(options_.port));
+    std::vector<std::string> urls;
+    for (const auto& at : options_.listen) {
+      try {
+        acceptors_.push_back(std::make_unique<Acceptor>(at, options_, loops_, census_));
+      } catch (const boost::system::system_error& error) {
+        acceptors_.clear();
+        loops_.clear();
+        throw CannotListen(std::error_code(error.code()),
+                           "cannot listen on " + at.address + " port " + std::to_string(at.port));
+      }
+      urls.push_back(url_of(at, acceptors_.back()->port()));
     }
-    port_ = acceptor_->port();
+    port_ = acceptors_.front()->port();
+    {
+      const std::lock_guard urls_lock(urls_mutex_);
+      urls_ = std::move(urls);
+    }
     for (auto& loop : loops_) loop->start();
-    loops_[0]->post([this] { acceptor_->begin(); });
+    loops_[0]->post([this] {
+      for (auto& acceptor : acceptors_) acceptor->begin();
+    });
   }
 
   void stop(Millis deadline) {
     const std::lock_guard lock(mutex_);
     if (loops_.empty()) return;
-    loops_[0]->post([this] { acceptor_->close(); });
+    loops_[0]->post([this] {
+      for (auto& acceptor : acceptors_) acceptor->close();
+    });
     for (auto& loop : loops_) loop->post([&loop] { loop->finish(); });
     if (!census_.wait_for_none(deadline)) {
       for (auto& loop : loops_) loop->post([&loop] { loop->break_off(); });
@@ -326,7 +343,7 @@ class Server::Impl {
     }
     for (auto& loop : loops_) loop->post([&loop] { loop->end(); });
     for (auto& loop : loops_) loop->join();
-    acceptor_.reset();
+    acceptors_.clear();
     loops_.clear();
   }
 
@@ -334,11 +351,23 @@ class Server::Impl {
   const Router router_;
   std::atomic<std::uint16_t> port_ = 0;
   Census census_;
+  std::vector<std::string> urls() const {
+    const std::lock_guard lock(urls_mutex_);
+    return urls_;
+  }
 
  private:
+  static std::string url_of(const ListenAt& at, std::uint16_t port) {
+    const bool ipv6 = at.address.find(':') != std::string::npos;
+    return (at.tls ? "https://" : "http://") + (ipv6 ? "[" + at.address + "]" : at.address) + ":" +
+           std::to_string(port);
+  }
+
   std::mutex mutex_;  // start and stop
+  mutable std::mutex urls_mutex_;
+  std::vector<std::string> urls_;
   std::vector<std::unique_ptr<ServerLoop>> loops_;
-  std::optional<Acceptor> acceptor_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
 };
 
 Server::Server(Options options, Router router) : impl_(std::make_unique<Impl>(std::move(options), std::move(router))) {}
@@ -359,10 +388,8 @@ std::uint16_t Server::port() const {
   return impl_->port_;
 }
 
-std::string Server::url() const {
-  const std::string& host = impl_->options_.address;
-  const bool ipv6 = host.find(':') != std::string::npos;
-  return "http://" + (ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port());
+std::vector<std::string> Server::urls() const {
+  return impl_->urls();
 }
 
 std::size_t Server::connections() const {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "http/options.h"
 #include "http/router.h"
@@ -31,10 +32,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  void start();                // listens from then on; throws CannotListen
-  void stop(Millis deadline);  // may be repeated; any thread but the server's own
-  std::uint16_t port() const;  // the real one, after start()
-  std::string url() const;     // "http://127.0.0.1:41234"
+  void start();                           // listens from then on; throws CannotListen
+  void stop(Millis deadline);             // may be repeated; any thread but the server's own
+  std::uint16_t port() const;             // the real one of the first that it listens at, after start()
+  std::vector<std::string> urls() const;  // of all: "http://127.0.0.1:41234", "https://0.0.0.0:8443"
+  std::string url() const { return urls().front(); }
   std::size_t connections() const;
 
  private:

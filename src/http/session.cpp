@@ -21,8 +21,9 @@ constexpr std::size_t kOneWriteMax = 256 * 1024;  // head and body are sent in o
 
 awaitable<void> Session::run(std::shared_ptr<Session> self) {
   try {
-    while (co_await self->next_bytes())
-      if (!co_await self->serve_one()) break;
+    if (co_await self->shake_hands())
+      while (co_await self->next_bytes())
+        if (!co_await self->serve_one()) break;
   } catch (const ServerStopped&) {
   } catch (const std::exception& trouble) {
     log::error("http: connection of {} ended: {}", self->peer_, trouble.what());
@@ -36,7 +37,7 @@ awaitable<void> Session::refuse(std::shared_ptr<Session> self) {
   refusal.error = fail(Code::unavailable, "too many connections");
   Headers none;
   try {
-    co_await self->answer_refusal(std::move(refusal), std::move(none));
+    if (co_await self->shake_hands()) co_await self->answer_refusal(std::move(refusal), std::move(none));
   } catch (const std::exception&) {
   }
   self->close();
@@ -48,6 +49,31 @@ void Session::finish() {
     wake_reader();
   else
     cancel(Why::stopping);
+}
+
+// At once done where there is no TLS. False: the client is no client.
+awaitable<bool> Session::shake_hands() {
+  if (!stream().tls()) co_return true;
+  deadline(Loop::now() + options_.header_time_max);
+  for (bool first = true;; first = false) {
+    idle_ = true;
+    const Io came = finishing_ ? Io::ended : co_await readable();
+    idle_ = false;
+    if (came != Io::done) co_return false;
+    if (first && stream().speaks_plainly()) break;
+    const Io io = stream().shake_hands();
+    if (io == Io::done) co_return no_deadline(), true;
+    if (io == Io::ended) co_return false;
+  }
+  stream().be_plain();
+  no_deadline();
+  Refusal refusal;
+  refusal.status = 400;
+  refusal.error = fail(Code::badRequest, "this port speaks HTTPS, and this was plain HTTP", {},
+                       "call it with https:// instead of http://");
+  Headers none;
+  co_await answer_refusal(std::move(refusal), std::move(none));
+  co_return false;
 }
 
 // False: there is no further request.
@@ -184,7 +210,8 @@ awaitable<void> Session::become_websocket(const RequestHead& head, Response& res
   std::function<void()> gone = [self = std::static_pointer_cast<Session>(shared_from_this())] {
     self->cancel(Why::clientGone);
   };
-  co_await run_websocket(socket(), std::move(received), limits, std::move(response.websocket), std::move(gone));
+  co_await run_websocket(socket(), stream(), std::move(received), limits, std::move(response.websocket),
+                         std::move(gone));
 }
 
 bool Session::may_keep_alive(const RequestHead& head, const Response& response) const {
@@ -202,8 +229,8 @@ awaitable<void> Session::answer_refusal(Refusal refusal, Headers headers) {
 }
 
 awaitable<bool> Session::send_all(std::string_view bytes) {
-  Io io = send_now(bytes);
-  if (io == Io::done) co_return true;
+  const Io io = send_now(bytes);
+  if (io == Io::done && bytes.empty()) co_return true;
   if (io == Io::ended) co_return false;
   co_return co_await send(bytes, answer_pace_);
 }

@@ -14,8 +14,8 @@ namespace geres::http {
 
 class Session final : public Connection, private Body, private Cancellation, private StreamWriter {
  public:
-  Session(Socket socket, std::string peer, const Options& options, const Router& router)
-      : Connection(std::move(socket)), options_(options), router_(router), peer_(std::move(peer)) {}
+  Session(Socket socket, std::shared_ptr<SSL_CTX> tls, std::string peer, const Options& options, const Router& router)
+      : Connection(std::move(socket), std::move(tls)), options_(options), router_(router), peer_(std::move(peer)) {}
 
   static awaitable<void> run(std::shared_ptr<Session> self);     // never throws
   static awaitable<void> refuse(std::shared_ptr<Session> self);  // instead of run: 503
@@ -35,6 +35,7 @@ class Session final : public Connection, private Body, private Cancellation, pri
   };
   enum class Head { read, refused, gone };
 
+  awaitable<bool> shake_hands();
   awaitable<bool> next_bytes();
   awaitable<bool> serve_one();
   awaitable<Head> read_head(RequestHead& head, Refusal& refusal);

@@ -2,6 +2,7 @@
 #include "http/websocket.h"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/compose.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <type_traits>
 
 #include "base/log.h"
 #include "http/suspension.h"
@@ -38,11 +40,109 @@ bool names_token(std::string_view list, std::string_view token) {
   return false;
 }
 
+// The connection as Beast wants it: the socket is waited for, the stream moves the bytes.
+class Layer {
+ public:
+  using executor_type = Socket::executor_type;
+  Layer(Socket& socket, Stream& stream) : socket_(socket), stream_(stream) {}
+  executor_type get_executor() { return socket_.get_executor(); }
+
+  template <class Buffers, class Token>
+  auto async_read_some(const Buffers& buffers, Token&& token) {
+    return asio::async_compose<Token, void(error_code, std::size_t)>(Step<Read>{*this, Read{first_of(buffers)}}, token,
+                                                                     socket_);
+  }
+  template <class Buffers, class Token>
+  auto async_write_some(const Buffers& buffers, Token&& token) {
+    return asio::async_compose<Token, void(error_code, std::size_t)>(Step<Write>{*this, Write{first_of(buffers)}},
+                                                                     token, socket_);
+  }
+  // Says that nothing more will be sent, and swallows what still comes.
+  template <class Token>
+  auto async_end(Token&& token) {
+    stream_.end();
+    return asio::async_compose<Token, void(error_code, std::size_t)>(Step<Swallow>{*this, Swallow{}}, token, socket_);
+  }
+  void break_off() { ::shutdown(socket_.native_handle(), SHUT_RDWR); }
+
+ private:
+  // The first that is not empty: one at a time is what "some" allows.
+  template <class Buffers>
+  static auto first_of(const Buffers& buffers) {
+    auto at = asio::buffer_sequence_begin(buffers);
+    const auto end = asio::buffer_sequence_end(buffers);
+    using Buffer = std::conditional_t<std::is_convertible_v<decltype(*at), asio::mutable_buffer>, asio::mutable_buffer,
+                                      asio::const_buffer>;
+    for (; at != end; ++at)
+      if (const Buffer buffer(*at); buffer.size() > 0) return buffer;
+    return Buffer();
+  }
+
+  struct Read {
+    asio::mutable_buffer to;
+    Io go(Stream& stream, std::size_t& moved) {
+      return to.size() == 0 ? Io::done : stream.receive(static_cast<char*>(to.data()), to.size(), moved);
+    }
+    bool for_room(const Stream& stream) const { return stream.tls() && stream.wants_room(); }
+  };
+  struct Write {
+    asio::const_buffer from;
+    Io go(Stream& stream, std::size_t& moved) {
+      std::string_view bytes(static_cast<const char*>(from.data()), from.size());
+      const Io io = stream.send(bytes);
+      moved = from.size() - bytes.size();
+      return io == Io::again && moved > 0 ? Io::done : io;
+    }
+    static bool for_room(const Stream&) { return true; }
+  };
+  struct Swallow {
+    static Io go(Stream& stream, std::size_t& moved) {
+      thread_local char piece[4096];
+      Io io = Io::done;
+      while (io == Io::done) io = stream.receive(piece, sizeof piece, moved);
+      moved = 0;
+      return io == Io::ended ? Io::done : io;
+    }
+    bool for_room(const Stream& stream) const { return stream.tls() && stream.wants_room(); }
+  };
+  // Tries, and waits for the socket in between. Never ends within the call that began it.
+  template <class Way>
+  struct Step {
+    Layer& layer;
+    Way way;
+    bool begun = false;
+    template <class Self>
+    void operator()(Self& self, error_code error = {}) {
+      if (!std::exchange(begun, true)) return asio::post(layer.get_executor(), std::move(self));
+      if (error) return self.complete(error, 0);
+      std::size_t moved = 0;
+      const Io io = way.go(layer.stream_, moved);
+      if (io == Io::done) return self.complete({}, moved);
+      if (io == Io::ended) return self.complete(asio::error::eof, 0);
+      const auto kind = way.for_room(layer.stream_) ? Socket::wait_write : Socket::wait_read;
+      layer.socket_.async_wait(kind, std::move(self));
+    }
+  };
+
+  Socket& socket_;
+  Stream& stream_;
+};
+
+// Beast finds these two by their argument.
+template <class Handler>
+void async_teardown(beast::role_type, Layer& layer, Handler&& handler) {
+  layer.async_end(
+      [handler = std::forward<Handler>(handler)](error_code error, std::size_t) mutable { handler(error); });
+}
+[[maybe_unused]] void beast_close_socket(Layer& layer) {
+  layer.break_off();
+}
+
 // Shared with the coroutine that reads, which may end after the handler has.
 class BeastWebSocket final : public WebSocket, public std::enable_shared_from_this<BeastWebSocket> {
  public:
-  BeastWebSocket(Socket& socket, const WebSocketLimits& limits, std::function<void()> gone)
-      : stream_(socket), gone_(std::move(gone)) {
+  BeastWebSocket(Layer layer, const WebSocketLimits& limits, std::function<void()> gone)
+      : stream_(layer), gone_(std::move(gone)) {
     beast::websocket::stream_base::timeout times{};
     times.handshake_timeout = std::chrono::milliseconds(limits.handshake);
     times.idle_timeout = std::chrono::milliseconds(limits.idle);
@@ -124,7 +224,7 @@ class BeastWebSocket final : public WebSocket, public std::enable_shared_from_th
     }
   }
 
-  beast::websocket::stream<Socket&> stream_;
+  beast::websocket::stream<Layer> stream_;
   std::function<void()> gone_;
   std::function<void()> ring_;
   std::deque<std::string> waiting_;
@@ -139,9 +239,9 @@ bool wants_websocket(const Request& request) {
          names_token(request.headers.get("Upgrade").value_or(""), "websocket");
 }
 
-awaitable<void> run_websocket(Socket& socket, std::string head, WebSocketLimits limits,
+awaitable<void> run_websocket(Socket& socket, Stream& stream, std::string head, WebSocketLimits limits,
                               std::function<awaitable<void>(WebSocket&)> handler, std::function<void()> gone) {
-  auto websocket = std::make_shared<BeastWebSocket>(socket, limits, std::move(gone));
+  auto websocket = std::make_shared<BeastWebSocket>(Layer(socket, stream), limits, std::move(gone));
   if (!co_await websocket->accept(head)) co_return;
   asio::co_spawn(socket.get_executor(), BeastWebSocket::read(websocket), asio::detached);
   std::exception_ptr trouble;

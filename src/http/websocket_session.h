@@ -5,6 +5,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include "http/stream.h"
 #include "http/websocket.h"
 
 namespace geres::http {
@@ -17,7 +18,8 @@ struct WebSocketLimits {
 
 // Answers the handshake in `head` (the request's head and whatever was received after it), runs `handler`, closes.
 // Calls `gone` when the client has gone or closed. `stalled_max` limits how long a send may take.
-awaitable<void> run_websocket(boost::asio::ip::tcp::socket& socket, std::string head, WebSocketLimits limits,
-                              std::function<awaitable<void>(WebSocket&)> handler, std::function<void()> gone);
+awaitable<void> run_websocket(boost::asio::ip::tcp::socket& socket, Stream& stream, std::string head,
+                              WebSocketLimits limits, std::function<awaitable<void>(WebSocket&)> handler,
+                              std::function<void()> gone);
 
 }  // namespace geres::http

@@ -429,9 +429,9 @@ TEST_F(ApiTest, WhatCannotStartStartsNothing) {
   const HubDirectory other;
   auto beside = options;
   beside.data_dir = other.path();
-  beside.serving.http.port = std::uint16_t(std::stoi(url.substr(url.rfind(':') + 1)));
-  EXPECT_EQ(fault(beside), "serving.http.port");
-  beside.serving.http.port = 0;
+  beside.serving.http.listen.front().port = std::uint16_t(std::stoi(url.substr(url.rfind(':') + 1)));
+  EXPECT_EQ(fault(beside), "serving.http.listen");
+  beside.serving.http.listen.front().port = 0;
   auto wrong = beside;
   wrong.amqp.access = {"amqps://broker/events", "me", "", ""};
   EXPECT_EQ(fault(wrong), "amqp.access.password");

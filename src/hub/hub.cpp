@@ -122,7 +122,7 @@ void Hub::Parts::start(const HubOptions& options, const std::filesystem::path& t
     serving.start(leading.sender(), leading.publisher(), import.get());
     if (import) import->start(options.import_every);
   } catch (const http::CannotListen& error) {
-    throw CannotStart("serving.http.port", error.what());
+    throw CannotStart("serving.http.listen", error.what());
   }
 }
 

@@ -48,7 +48,7 @@ struct HubOptions {
   // Called once, on the engine's thread, when the store cannot be trusted any more: say so, stop, exit non-zero.
   std::function<void(const std::string&)> on_fatal;
 
-  HubOptions() { serving.http.port = 8080, serving.http.threads = 0; }
+  HubOptions() { serving.http.listen.front().port = 8080, serving.http.threads = 0; }
 };
 
 class Hub {

@@ -84,7 +84,8 @@ class HubDirectory {
 class HubTest : public testing::Test {
  protected:
   HubTest() {
-    options.data_dir = directory.path() / "data", options.serving.http.port = 0, options.serving.http.threads = 2;
+    options.data_dir = directory.path() / "data", options.serving.http.listen.front().port = 0,
+    options.serving.http.threads = 2;
   }
 
   void SetUp() override {

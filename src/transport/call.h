@@ -36,6 +36,8 @@ struct Call {
   std::string method = "GET";
   std::string path;   // "/v1/jobs", segments escaped
   std::string other;  // a whole URL instead of Options::hub and path, which then need not be the hub's
+  bool elsewhere =
+      false;  // `other` is a link to a store of files: trusted by the system's authorities as well, not by pin
   Query query;
   std::optional<std::string> body;
   std::string content_type = "application/json";  // empty: `headers` contains it

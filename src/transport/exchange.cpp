@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/exchange.h"
 
+#include <openssl/ssl.h>
+
 #include <fmt/format.h>
 #include <sys/socket.h>
 
@@ -82,7 +84,11 @@ std::string escaped(std::string_view segment) {
 }
 
 Try::Try(CURL* easy, const Call& call, const Options& options)
-    : easy_(easy), call_(call), options_(options), url_(target(options.hub, call)) {
+    : easy_(easy),
+      call_(call),
+      options_(options),
+      url_(target(options.hub, call)),
+      server_check_(call.elsewhere || !options.ca_file.empty() ? std::string() : options.ca_pin) {
   hear();
   set_network();
   set_time_limits();
@@ -122,14 +128,19 @@ void Try::set_network() {
   curl_easy_setopt(easy_, CURLOPT_TCP_KEEPINTVL, 5L);
   if (options_.http1) curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, long(CURL_HTTP_VERSION_1_1));
   if (!options_.proxies || loopback(url_)) curl_easy_setopt(easy_, CURLOPT_PROXY, "");
-  if (!options_.ca_file.empty()) curl_easy_setopt(easy_, CURLOPT_CAINFO, options_.ca_file.c_str());
-  if (options_.trust) {
-    curl_easy_setopt(easy_, CURLOPT_SSL_CTX_FUNCTION, &Try::trust);
-    curl_easy_setopt(easy_, CURLOPT_SSL_CTX_DATA, this);
-  }
+  set_tls();
   if (!call_.refuse) return;
   curl_easy_setopt(easy_, CURLOPT_OPENSOCKETFUNCTION, &Try::open_socket);
   curl_easy_setopt(easy_, CURLOPT_OPENSOCKETDATA, this);
+}
+
+void Try::set_tls() {
+  curl_easy_setopt(easy_, CURLOPT_SSL_CTX_FUNCTION, &Try::set_trust);
+  curl_easy_setopt(easy_, CURLOPT_SSL_CTX_DATA, this);
+  if (!options_.ca_file.empty() && !call_.elsewhere) curl_easy_setopt(easy_, CURLOPT_CAINFO, options_.ca_file.c_str());
+  if (options_.certificate.empty() || call_.elsewhere) return;
+  curl_easy_setopt(easy_, CURLOPT_SSLCERT, options_.certificate.c_str());
+  curl_easy_setopt(easy_, CURLOPT_SSLKEY, options_.key.c_str());
 }
 
 void Try::set_time_limits() {
@@ -152,8 +163,14 @@ curl_socket_t Try::open_socket(void* to, curlsocktype purpose, curl_sockaddr* ad
   return CURL_SOCKET_BAD;
 }
 
-CURLcode Try::trust(CURL*, void* context, void* to) {
-  return static_cast<Try*>(to)->options_.trust(context) ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+CURLcode Try::set_trust(CURL*, void* context, void* to) {
+  auto& self = *static_cast<Try*>(to);
+  auto* const tls = static_cast<SSL_CTX*>(context);
+  if (self.options_.trust && !self.options_.trust(context)) return CURLE_SSL_CACERT_BADFILE;
+  const bool more = self.call_.elsewhere && !self.options_.ca_file.empty();
+  if (more && SSL_CTX_load_verify_file(tls, self.options_.ca_file.c_str()) != 1) return CURLE_SSL_CACERT_BADFILE;
+  self.server_check_.watch(tls);
+  return CURLE_OK;
 }
 
 void Try::add_header(const std::string& header) {
@@ -252,6 +269,14 @@ std::size_t Try::take_header(char* data, std::size_t, std::size_t n, void* to) {
   return n;
 }
 
+// Who was called is in the message, because it may be a link that the hub gave.
+Error Try::untrusted() {
+  const auto begin = url_.find("://") + 3;
+  const auto host = url_.substr(begin, url_.find_first_of("/?", begin) - begin);
+  if (auto why = server_check_.refusal(host)) return std::move(*why);
+  return fail(Code::unavailable, network_[0] != 0 ? network_ : "the certificates that were to be used cannot be read");
+}
+
 Failure Try::broken(CURLcode code) {
   Failure failure{Failure::Kind::unreachable, 0, {}, nullptr};
   failure.error = fail(Code::unavailable, curl_easy_strerror(code));
@@ -264,7 +289,7 @@ Failure Try::broken(CURLcode code) {
     failure.kind = Failure::Kind::foreign, failure.status = status();
     failure.error = fail(Code::tooLarge, too_large_);
   }
-  if (of_trust(code)) failure.kind = Failure::Kind::untrusted;
+  if (of_trust(code)) failure.kind = Failure::Kind::untrusted, failure.error = untrusted();
   if (failure.error.message == curl_easy_strerror(code)) failure.network = network_;
   return failure;
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "tls/trust.h"
 #include "transport/call.h"
 #include "transport/failure.h"
 #include "transport/loop.h"
@@ -37,7 +38,9 @@ class Try {
   void set_body();
   void hear();
   static curl_socket_t open_socket(void* to, curlsocktype purpose, curl_sockaddr* address);
-  static CURLcode trust(CURL*, void* context, void* to);
+  static CURLcode set_trust(CURL*, void* context, void* to);
+  void set_tls();
+  Error untrusted();
   void set_network();
   void set_time_limits();
   unsigned status() const;
@@ -56,6 +59,7 @@ class Try {
   std::unique_ptr<curl_slist, Free> headers_;
   std::optional<Upload> upload_;
   std::string url_;
+  tls::ServerCheck server_check_;
   bool got_bytes_ = false;
   bool enough_ = false;
   bool headed_ = false;    // the caller has seen the headers

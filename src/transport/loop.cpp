@@ -305,6 +305,7 @@ bool Loop::follows(Exchange& exchange, const Failure& failure, bool got_bytes) c
   exchange.linked->headers.clear();
   exchange.linked->token.clear();
   exchange.linked->follow = false;
+  exchange.linked->elsewhere = true;
   const auto tag = failure.headers.find("etag");
   exchange.digest = tag == failure.headers.end() ? "" : tag->second.substr(1, 64);
   exchange.taken.emplace();

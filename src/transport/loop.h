@@ -19,7 +19,9 @@ namespace geres::transport {
 
 struct Options {
   std::string hub = "http://127.0.0.1:8080";
-  std::filesystem::path ca_file;  // empty: the system's
+  std::filesystem::path ca_file;           // empty: see ca_pin
+  std::string ca_pin;                      // of the hub's key or its authority's, see tls/trust.h; empty: the system's
+  std::filesystem::path certificate, key;  // what this client shows, PEM; read anew for each connection; empty: nothing
   Millis connect_time_max = 3'000;
   Millis answer_time_max = 30'000;  // of a call without a file that is not a long wait
   Millis patience = 30'000;         // for how long a call that may be repeated is tried again while the hub is away
