@@ -73,7 +73,7 @@ host::Options host_options(const HostSettings& settings) {
   host::Options options;
   options.hub_url = settings.hub;
   options.token = settings.token;
-  options.ca_file = settings.ca_file;
+  options.trust = settings.trust;
   options.name = settings.name;
   options.slots = settings.slots;
   options.memory = settings.memory;
@@ -108,6 +108,11 @@ host::Options host_options(const HostSettings& settings) {
   return options;
 }
 
+bool is_for_this_machine(const HubSettings::Listen& at) {
+  return !at.tls &&
+         (at.address == "0.0.0.0" || at.address == "::" || at.address == "::1" || at.address.starts_with("127."));
+}
+
 hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   hub::HubOptions options;
   options.data_dir = settings.data;
@@ -119,8 +124,13 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.new_admin_token = settings.new_admin_token;
   options.engine.lease = settings.lease;
   auto& serving = options.serving;
-  serving.http.address = settings.address;
-  serving.http.port = settings.port;
+  serving.http.listen.clear();
+  for (const auto& at : settings.listen) serving.http.listen.push_back({at.address, at.port, at.tls});
+  // What runs here comes in clear and by loopback, whatever names the certificate is for.
+  const bool here = std::any_of(settings.listen.begin(), settings.listen.end(), is_for_this_machine);
+  if (!here) serving.http.listen.push_back({"127.0.0.1", 0, false});
+  options.tls.files = {settings.tls_certificate, settings.tls_key, settings.tls_client_ca};
+  options.tls.self_signed = settings.tls_self_signed;
   serving.http.connections_max = settings.connections;
   if (settings.client_patience > 0) serving.http.wait_for_clients(settings.client_patience);
   serving.report_every = settings.report_every;
@@ -164,6 +174,10 @@ std::string flag_of(const std::string& option) {
       {"amqp.access.user", "--amqp-user"},
       {"amqp.access.password", "--amqp-password-file"},
       {"amqp.access.ca_file", "--amqp-ca"},
+      {"tls-cert", "--tls-cert"},
+      {"tls-key", "--tls-key"},
+      {"tls-client-ca", "--tls-client-ca"},
+      {"tls-self-signed", "--tls-self-signed"},
   };
   const auto flag = kFlags.find(option);
   return flag != kFlags.end() ? flag->second : std::string();
@@ -177,14 +191,15 @@ std::string start(hub::Hub& hub, const HubSettings& settings) {
     const auto flag = flag_of(error.option);
     std::string hint = "geres doctor";
     if (error.option == "serving.http.listen")
-      hint = "--listen 127.0.0.1:" + std::to_string(settings.port + 1) + " and --data DIR, if another hub is to go on";
+      hint = "--listen 127.0.0.1:" + std::to_string(settings.listen.front().port + 1) +
+             " and --data DIR, if another hub is to go on";
     else if (error.option == "data_dir")
       hint = "--data DIR, another one, and --listen ADDRESS:PORT, for a hub beside it";
     else if (!error.hint.empty())
       hint = flag + " " + error.hint;
     // A good value at another time, or in another place.
-    const bool good =
-        error.option == "serving.http.listen" || error.option == "data_dir" || error.option.ends_with("ca_file");
+    const bool good = error.option == "serving.http.listen" || error.option == "data_dir" ||
+                      error.option.ends_with("ca_file") || error.option.starts_with("tls-");
     throw Trouble{flag.empty() || good ? cli::kFailed : cli::kUsage,
                   "the hub does not start: " + (flag.empty() ? "" : flag + ": ") + error.what(),
                   {},
@@ -202,6 +217,14 @@ std::string callable(std::string url, const std::string& machine = {}) {
     if (const auto at = url.find(any); at != std::string::npos)
       url.replace(at, std::string_view(any).size(), machine.empty() ? local : "//" + machine + ":");
   return url;
+}
+
+// Where what runs on this machine calls the hub.
+std::string local_url(const hub::Hub& hub) {
+  for (const auto& url : hub.urls())
+    if (const auto here = callable(url); here.starts_with("http://127.") || here.starts_with("http://[::1]"))
+      return here;
+  return callable(hub.url());
 }
 
 std::string token_of(const std::filesystem::path& file) {
@@ -274,9 +297,17 @@ std::string page_words(hub::Hub& hub, const std::string& url, const HubSettings&
 std::vector<std::pair<std::string, std::string>> hub_rows(const hub::Hub& hub, const std::string& url,
                                                           const HubSettings& settings) {
   std::vector<std::pair<std::string, std::string>> rows{
-      {"API", url + "      token in " + cli::home_short(hub.admin_token_file().string()) + " (used by itself)"},
+      {"API", url + "      token in " + cli::home_short(hub.admin_token_file().string()) + " (used by itself)"}};
+  const auto all = hub.urls();
+  for (std::size_t i = 1; i < std::min(all.size(), settings.listen.size()); ++i) rows.emplace_back("", all[i]);
+  if (const auto pin = hub.ca_pin(); !pin.empty()) {
+    rows.emplace_back("CA", pin + "   clients: --ca-pin or GERES_CA_PIN");
+    rows.emplace_back("", cli::home_short(hub.ca_file().string()) + "   or this file: --ca, curl --cacert");
+  }
+  const std::vector<std::pair<std::string, std::string>> more{
       {"Metrics", url + "/metrics"},
       {"Store", cli::home_short(hub.store_file().string()) + "  (SQLite, every answer is on disk)"}};
+  rows.insert(rows.end(), more.begin(), more.end());
   if (!settings.amqp.empty()) rows.emplace_back("Events", "published to " + settings.amqp);
   return rows;
 }
@@ -373,16 +404,22 @@ void end_local_hosts(const std::filesystem::path& data, StopSignals& signals, Mi
 
 int run_hub(const HubSettings& settings, const LogSettings& logging) {
   take_own_limits(0);
+  hub::Hub* running = nullptr;
   StopSignals signals;
+  signals.on_hangup([&] {
+    if (running != nullptr) running->reload();
+  });
   log::start("hub", log::Format::automatic, logging.level);
   Fatal fatal;
   hub::Hub hub(hub_options(settings, fatal));
   const auto url = start(hub, settings);
+  running = &hub;
   auto rows = hub_rows(hub, url, settings);
   if (hub.has_page()) rows.emplace(rows.begin(), "Page", page_words(hub, callable(url), settings, false));
-  rows.emplace_back("Next",
-                    "on each worker, with a token of the role host: geres host --hub " + callable(url, machine_name()));
-  const auto scaler = bring_scaler(hub, callable(url), settings, logging);
+  rows.emplace_back("Next", "on each worker, with a token of the role host: geres host --hub " +
+                                callable(url, machine_name()) +
+                                (hub.ca_pin().empty() ? "" : " --ca-pin " + hub.ca_pin()));
+  const auto scaler = bring_scaler(hub, local_url(hub), settings, logging);
   add_pool_row(rows, settings);
   if (!logging.quiet) cli::print_block("a hub", rows, "Ctrl-C stops it; hosts go on and come back.");
   while (!signals.wait(200) && !fatal.get())
@@ -407,14 +444,15 @@ std::unique_ptr<http::Server> serve_figures(const HostSettings& settings, const 
     co_return http::text_response(200, metrics::kContentType, host.metrics());
   });
   http::Options options;
-  std::tie(options.address, options.port) = *settings.metrics;
+  auto& at = options.listen.front();
+  std::tie(at.address, at.port) = *settings.metrics;
   options.connections_max = 64;
   auto server = std::make_unique<http::Server>(options, std::move(router));
   try {
     server->start();
   } catch (const std::system_error& trouble) {
     throw Trouble{cli::kFailed,
-                  "cannot listen on " + options.address + ":" + std::to_string(options.port),
+                  "cannot listen on " + at.address + ":" + std::to_string(at.port),
                   trouble.code().message(),
                   "another address: --metrics 127.0.0.1:0 takes any port",
                   {},
@@ -469,10 +507,10 @@ int run_scaler(const cli::ScalerSettings& settings, const LogSettings& logging) 
   StopSignals signals;
   log::start("scaler", log::Format::automatic, logging.level);
   const auto program = std::filesystem::read_symlink("/proc/self/exe");
-  const scaler::Join join{settings.hub, settings.ca_file, settings.data, program.string()};
+  const scaler::Join join{settings.hub, settings.trust, settings.data, program.string()};
   const SystemClock clock;
   std::atomic<bool> stop = false;
-  scaler::HttpHub hub({settings.hub, settings.ca_file, settings.token}, stop);
+  scaler::HttpHub hub({settings.hub, settings.trust, settings.token}, stop);
   scaler::Scaler::Options options;
   options.holder = holder ? *holder : machine_name() + ":" + std::to_string(::getpid()) + ":" + random_hex(4);
   options.make_decider = [&](const scaler::Pool& pool) {
@@ -502,10 +540,14 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
     auto error = prepared.error();
     if (error.message.starts_with("another host uses"))
       error.hint = "it is up already: geres status. For a second one: --data DIR --listen 127.0.0.1:" +
-                   std::to_string(hub_settings.port + 1);
+                   std::to_string(hub_settings.listen.front().port + 1);
     stop_on(error);
   }
   StopSignals signals;
+  hub::Hub* running = nullptr;
+  signals.on_hangup([&] {
+    if (running != nullptr) running->reload();
+  });
   log::start("geres", log::Format::automatic, logging.level);
   Fatal fatal;
   auto own_hub = hub_options(hub_settings, fatal);
@@ -513,7 +555,8 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
   own_hub.serving.default_tenant = "default";
   hub::Hub hub(std::move(own_hub));
   const auto url = callable(start(hub, hub_settings));
-  options.hub_url = url;
+  options.hub_url = local_url(hub);
+  running = &hub;
   options.token = token_of(hub.admin_token_file());
   host::JobHost host(options, std::move(*prepared));
   host.start();
@@ -526,7 +569,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
     if (hub.has_page()) rows.emplace(rows.begin(), "Page", page_words(hub, url, hub_settings, true));
     rows.emplace_back("Host", host_words(host_settings, host));
     rows.emplace_back("Isolation", isolation_words(options, host));
-    const auto scaler = bring_scaler(hub, url, hub_settings, logging);
+    const auto scaler = bring_scaler(hub, local_url(hub), hub_settings, logging);
     add_pool_row(rows, hub_settings);
     rows.emplace_back("Next", next_words(hub_settings, url));
     if (!logging.quiet && !end.ended())

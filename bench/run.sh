@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs the benchmarks one after the other: ./dev bench [hub|events|store|engine|scheduler|runner|fairness|web|fleet|blobs|peers]
+# Runs the benchmarks one after the other: ./dev bench [hub|events|store|engine|scheduler|runner|fairness|web|fleet|blobs|tls|peers]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "machine: $(nproc) cores, $(awk -F': ' '/model name/{print $2; exit}' /proc/cpuinfo), kernel $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)"

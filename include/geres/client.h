@@ -62,7 +62,10 @@ struct Options {
   std::filesystem::path token_file = {};  // read again when it changes
   std::string token = {};
 
-  std::filesystem::path ca_file = {};  // certificates to trust, PEM; empty: the system's
+  std::filesystem::path ca_file = {};  // certificates to trust, PEM; empty: by ca_pin
+  // Of the hub's key or its authority's, "sha256:HEX" as a hub prints it. Empty: $GERES_CA or $GERES_CA_PIN, else the
+  // system's authorities.
+  std::string ca_pin = {};
   milliseconds connect_timeout{3'000};
   milliseconds answer_timeout{30'000};  // of a call that moves no file and waits for nothing
   milliseconds patience{30'000};        // how long calls are repeated while the hub is away

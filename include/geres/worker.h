@@ -142,7 +142,9 @@ struct Options {
   std::string hub = {};                   // "https://geres.example.org"; empty: $GERES_HUB, else http://127.0.0.1:8080
   std::string token = {};                 // empty: the file, else $GERES_TOKEN
   std::filesystem::path token_file = {};  // read again whenever the worker registers
-  std::filesystem::path ca_file = {};     // certificates to trust, PEM; empty: the system's
+  std::filesystem::path ca_file = {};     // certificates to trust, PEM; empty: by ca_pin
+  std::string ca_pin =
+      {};  // of the hub's key or its authority's, "sha256:HEX"; empty: $GERES_CA or $GERES_CA_PIN, else the system's
 
   // What the hub knows it by, unique among the hosts that live. Empty: drawn, <machine>-<pid>-<random>.
   std::string name = {};

@@ -81,6 +81,16 @@ const std::vector<Flag>& remote_flags() {
        .value = "TOKEN",
        .help = "who asks (default: the token that geres up keeps for its user)",
        .environment = "GERES_TOKEN"},
+      {.name = "ca",
+       .value = "FILE",
+       .help = "https: trust these authorities (default: the system's)",
+       .environment = "GERES_CA",
+       .live = Live::files,
+       .elsewhere = {"cacert"}},
+      {.name = "ca-pin",
+       .value = "PIN",
+       .help = "https: trust the key that the hub shows when it starts",
+       .environment = "GERES_CA_PIN"},
   };
   return flags;
 }

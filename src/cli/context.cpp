@@ -200,11 +200,38 @@ std::string Context::called_hub() const {
   return url;
 }
 
+tls::Trust Context::trust() const {
+  const auto file = value_as_typed("ca-file").value_or(value_or("ca", ""));
+  const auto pin = value_or("ca-pin", "");
+  const bool file_typed = words.has("ca") || words.has("ca-file");
+  if (file_typed && words.has("ca-pin"))
+    usage_error("--ca and --ca-pin do not go together", "the hub is trusted by one of them", "leave out --ca-pin",
+                "--ca-pin");
+  // What was typed goes before what the environment says.
+  tls::Trust trust{file, pin};
+  if (words.has("ca-pin")) trust.ca_file.clear();
+  if (!trust.ca_file.empty()) trust.pin.clear();
+  if (const auto ok = tls::check_trust(trust); !ok)
+    usage_error("--" + ok.error().field + ": " + ok.error().message, {},
+                "--" + ok.error().field + " " + ok.error().hint, "--" + ok.error().field);
+  if (!trust.ca_file.empty() || !trust.pin.empty()) return trust;
+  const auto left = left_token();
+  std::error_code ignored;
+  const auto own = left.file.parent_path() / "tls" / "ca.pem";
+  if (left.belongs_to(hub_url()) && std::filesystem::exists(own, ignored)) trust.ca_file = own;
+  return trust;
+}
+
 client::Client& Context::hub() {
   if (client_) return *client_;
   client::Options options;
   options.hub = called_hub();
   options.token = find_token(*this);
+  if (options.hub.starts_with("https://")) {
+    const auto whom = trust();
+    options.ca_file = whom.ca_file;
+    options.ca_pin = whom.pin;
+  }
   options.stop = &interrupted();
   client_ = std::make_unique<client::Client>(std::move(options));
   return *client_;
@@ -227,6 +254,9 @@ Trouble Context::trouble_of(const client::Failure& failure) {
     return {kUnreachable, "no hub at " + hub_url() + " (from " + hub_source() + ")", error.message,
             local ? "start one: geres up" : "look at the address, or start one here: geres up", "unreachable"};
   }
+  if (failure.kind == Kind::untrusted)
+    return {kUnreachable, error.message, "the hub's address is " + hub_url() + " (from " + hub_source() + ")",
+            error.hint, "untrusted"};
   if (failure.kind == Kind::foreign) {
     const bool refused = failure.status == 401 || failure.status == 403;
     return {refused ? kNotAllowed : kFailed,

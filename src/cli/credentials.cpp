@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/credentials.h"
 
+#include <algorithm>
+#include <sstream>
 #include <system_error>
 
 #include "base/file.h"
@@ -42,6 +44,19 @@ bool is_every_address(std::string_view host) {
   return host == "0.0.0.0" || host == "[::]";
 }
 
+bool is_at(const Place& asked, const Place& own) {
+  if (asked.scheme != own.scheme || asked.port != own.port) return false;
+  return asked.host == own.host || (is_loopback(asked.host) && (is_loopback(own.host) || is_every_address(own.host)));
+}
+
+std::vector<std::string> lines_of(const std::filesystem::path& file) {
+  std::vector<std::string> lines;
+  std::istringstream text(read_file_if(file).value_or(""));
+  for (std::string line; std::getline(text, line);)
+    if (!line.empty()) lines.push_back(line.substr(0, line.find('\r')));
+  return lines;
+}
+
 std::string first_line(const std::filesystem::path& file) {
   const auto text = read_file_if(file).value_or("");
   return text.substr(0, text.find_first_of("\r\n"));
@@ -54,16 +69,16 @@ bool LeftToken::belongs_to(std::string_view url) const {
   if (asked.host.empty()) return false;
   // A hub that left no address is most likely at the default place; any other port may be anybody's.
   if (hub.empty()) return asked.scheme == "http" && is_loopback(asked.host) && asked.port == "8080";
-  const auto own = place_of(hub);
-  if (asked.scheme != own.scheme || asked.port != own.port) return false;
-  return asked.host == own.host || (is_loopback(asked.host) && (is_loopback(own.host) || is_every_address(own.host)));
+  return is_at(asked, place_of(hub)) ||
+         std::any_of(also.begin(), also.end(), [&](const auto& other) { return is_at(asked, place_of(other)); });
 }
 
 LeftToken read_left_token(const std::filesystem::path& data) {
-  LeftToken left{data / "admin.token", {}, {}};
+  LeftToken left{data / "admin.token", {}, {}, {}};
   try {
     left.token = first_line(left.file);
-    left.hub = first_line(data / "admin.hub");
+    left.also = lines_of(data / "admin.hub");
+    if (!left.also.empty()) left.hub = left.also.front(), left.also.erase(left.also.begin());
   } catch (const std::system_error&) {
     left.token.clear();
   }

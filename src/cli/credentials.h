@@ -6,13 +6,15 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace geres::cli {
 
 struct LeftToken {
-  std::filesystem::path file;  // where the token is, or would be
-  std::string token;           // empty: there is none, or it cannot be read
-  std::string hub;             // the address of its hub; empty if a hub before 0.2 left none
+  std::filesystem::path file;     // where the token is, or would be
+  std::string token;              // empty: there is none, or it cannot be read
+  std::string hub;                // the address of its hub; empty if a hub before 0.2 left none
+  std::vector<std::string> also;  // further addresses of it
   bool belongs_to(std::string_view url) const;
   std::string owner() const { return hub.empty() ? "another hub" : hub; }
 };

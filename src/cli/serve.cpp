@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <ctime>
 
@@ -16,6 +17,7 @@ sigset_t stop_set() {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -52,7 +54,13 @@ bool StopSignals::wait(Millis timeout) {
   for (;;) {
     const auto left = std::max<Millis>(end - clock.monotonic(), 0);
     const timespec time{std::time_t(left / 1'000), long(left % 1'000) * 1'000'000};
-    if (::sigtimedwait(&set, nullptr, &time) > 0) return true;
+    const int signal = ::sigtimedwait(&set, nullptr, &time);
+    // A service is told to read its files again; whoever started it in a terminal has closed that.
+    if (signal == SIGHUP && on_hangup_ && ::isatty(STDERR_FILENO) == 0) {
+      on_hangup_();
+      continue;
+    }
+    if (signal > 0) return true;
     if (errno != EINTR || left == 0) return false;
   }
 }

@@ -15,15 +15,22 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/public_url.h"
+#include "tls/trust.h"
 
 namespace geres::cli {
 
 struct HubSettings {
-  std::filesystem::path data;         // exists, and is writable
-  std::string address = "127.0.0.1";  // numeric
-  std::uint16_t port = 8080;
-  std::string store;  // empty: DATA/geres.db
-  std::string blobs;  // empty: DATA/blobs
+  std::filesystem::path data;  // exists, and is writable
+  struct Listen {
+    std::string address = "127.0.0.1";  // numeric
+    std::uint16_t port = 8080;
+    bool tls = false;
+  };
+  std::vector<Listen> listen = {Listen()};              // at least one
+  std::string tls_certificate, tls_key, tls_client_ca;  // files; empty: none
+  bool tls_self_signed = false;                         // by an authority of the hub's own
+  std::string store;                                    // empty: DATA/geres.db
+  std::string blobs;                                    // empty: DATA/blobs
   std::int64_t blob_cache = std::int64_t(1) << 30;
   Millis logs_rest = 60'000;
   std::string import_layout;  // empty: nowhere
@@ -55,7 +62,7 @@ struct HostSettings {
   std::filesystem::path data;  // the host's own directory
   std::string hub;             // empty for `up`, which brings its own hub
   std::string token;
-  std::string ca_file;
+  tls::Trust trust;
   std::string name;  // empty: the machine's
   int slots = 1;
   std::int64_t memory = 0;
@@ -79,8 +86,8 @@ struct HostSettings {
 
 struct ScalerSettings {
   std::string hub;
-  std::string token;           // role operator, of no tenant
-  std::string ca_file;         // empty: the system's
+  std::string token;  // role operator, of no tenant
+  tls::Trust trust;
   std::filesystem::path data;  // exists, and is writable; hosts that are started here have their directories there
 };
 
@@ -162,6 +169,12 @@ class StopSignals {
   StopSignals();  // from main, before the first thread
   // True: a signal has come, now or earlier. False: the time is up.
   bool wait(Millis timeout);
+  // Called by wait() at a SIGHUP, which then is no signal to stop; but where a terminal shows our words, that was
+  // closed.
+  void on_hangup(std::function<void()> call) { on_hangup_ = std::move(call); }
+
+ private:
+  std::function<void()> on_hangup_;
 };
 
 }  // namespace geres::cli

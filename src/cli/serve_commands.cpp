@@ -60,6 +60,52 @@ std::pair<std::string, std::uint16_t> listen_of(const std::string& flag, const s
   return {address, std::uint16_t(std::stoi(port_text))};
 }
 
+HubSettings::Listen hub_listen_of(const std::string& text) {
+  HubSettings::Listen at;
+  std::string_view rest = text;
+  for (const auto& [scheme, tls] : {std::pair<std::string_view, bool>("https://", true), {"http://", false}})
+    if (rest.starts_with(scheme)) rest.remove_prefix(scheme.size()), at.tls = tls;
+  while (rest.ends_with('/')) rest.remove_suffix(1);
+  std::tie(at.address, at.port) = listen_of("listen", std::string(rest));
+  return at;
+}
+
+bool on_loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1";
+}
+
+void read_listening(Context& context, HubSettings& settings) {
+  auto all = context.values("listen");
+  if (const auto other = context.value("listen"); all.empty() && other) all.push_back(*other);  // the environment's
+  if (!all.empty()) settings.listen.clear();
+  for (const auto& text : all) settings.listen.push_back(hub_listen_of(text));
+  settings.tls_certificate = context.value_or("tls-cert", "");
+  settings.tls_key = context.value_or("tls-key", "");
+  settings.tls_self_signed = context.has("tls-self-signed");
+  const bool tls = std::any_of(settings.listen.begin(), settings.listen.end(), [](const auto& at) { return at.tls; });
+  if (settings.tls_certificate.empty() != settings.tls_key.empty())
+    usage_error("--tls-cert and --tls-key belong together", "a certificate is of no use without its key",
+                "--tls-cert FILE --tls-key FILE, both in PEM", settings.tls_key.empty() ? "--tls-key" : "--tls-cert");
+  if (settings.tls_self_signed && !settings.tls_certificate.empty())
+    usage_error("--tls-self-signed and --tls-cert do not go together", "one is for those who have no certificate",
+                "leave out --tls-self-signed", "--tls-self-signed");
+  const bool has_certificate = settings.tls_self_signed || !settings.tls_certificate.empty();
+  if (tls && !has_certificate)
+    usage_error("--listen https://… needs a certificate", {},
+                "--tls-self-signed, for one of the hub's own; or --tls-cert FILE --tls-key FILE", "--listen");
+  if (!tls && has_certificate)
+    usage_error("there is a certificate, but nothing listens with TLS", {}, "--listen https://0.0.0.0:8443",
+                "--listen");
+  for (const auto& at : settings.listen)
+    if (!at.tls && !on_loopback(at.address) && !context.has("plain-http"))
+      usage_error(
+          "--listen " + at.address + ":" + std::to_string(at.port) + " would send tokens over the network in clear",
+          "plain HTTP is for this machine itself",
+          "--listen https://" + at.address + ":" + std::to_string(at.port) +
+              " --tls-self-signed; or --plain-http, where a proxy or the network keeps others out",
+          "--plain-http");
+}
+
 constexpr Millis kLeaseMin = 2'000, kLeaseMax = 24 * 3'600'000;
 constexpr Millis kReportEveryMin = 200, kReportEveryMax = 15'000;
 
@@ -200,7 +246,7 @@ void read_scaling(Context& context, HubSettings& settings) {
 
 HubSettings hub_settings(Context& context) {
   HubSettings settings;
-  std::tie(settings.address, settings.port) = listen_of("listen", context.value_or("listen", "127.0.0.1:8080"));
+  read_listening(context, settings);
   settings.store = context.value_or("store", "");
   if (settings.store.starts_with("postgres"))
     usage_error("a PostgreSQL store is not available yet in this version", {}, "--store sqlite:FILE", "--store");
@@ -305,7 +351,7 @@ int hub(Context& context) {
 int host(Context& context) {
   auto settings = host_settings(context);
   settings.hub = context.called_hub();
-  settings.ca_file = context.value_or("ca-file", "");
+  settings.trust = context.trust();
   if (const auto metrics = context.value("metrics")) settings.metrics = listen_of("metrics", *metrics);
   settings.token = context.hub().transport().options().token;
   if (settings.token.empty())
@@ -327,7 +373,7 @@ int host(Context& context) {
 int scaler(Context& context) {
   ScalerSettings settings;
   settings.hub = context.called_hub();
-  settings.ca_file = context.value_or("ca-file", "");
+  settings.trust = context.trust();
   settings.token = context.hub().transport().options().token;
   if (settings.token.empty())
     throw Trouble{kNotAllowed, "a scaler needs a token with the role operator",
@@ -353,9 +399,24 @@ std::vector<Flag> hub_flags() {
       data_flag(),
       {.name = "listen",
        .value = "ADDRESS",
-       .help = "address and port (default 127.0.0.1:8080)",
+       .help = "address and port, with https:// for TLS (default 127.0.0.1:8080)",
        .environment = "GERES_LISTEN",
+       .many = true,
        .elsewhere = {"port", "address", "bind", "host"}},
+      {.name = "tls-cert",
+       .value = "FILE",
+       .help = "the certificate, with those that lead to its authority",
+       .environment = "GERES_TLS_CERT",
+       .live = Live::files},
+      {.name = "tls-key",
+       .value = "FILE",
+       .help = "its key, without a passphrase",
+       .environment = "GERES_TLS_KEY",
+       .live = Live::files},
+      {.name = "tls-self-signed",
+       .help = "a certificate by an authority of the hub's own, which clients trust by its pin"},
+      {.name = "plain-http",
+       .help = "listen without TLS for other machines, too: a proxy or the network keeps others out"},
       {.name = "store", .value = "STORE", .help = "sqlite:FILE (default DATA/geres.db)"},
       {.name = "connections", .value = "N", .help = "clients held at a time (default 20000)", .kind = Kind::integer},
       {.name = "new-admin-token", .help = "make one if DATA/admin.token is lost"},
@@ -527,8 +588,8 @@ std::vector<Command> serve_commands() {
       {.path = "up",
        .sentence = "Start everything on this machine: a hub with its store, and a host that runs jobs",
        .usage = {"[--data <directory>] [--listen <address>] [--slots <n>] [<flag>...]"},
-       .examples = {"geres up", "geres up --data /srv/geres --slots 8", "geres up --listen 0.0.0.0:8080",
-                    "geres up --pool 0..4"},
+       .examples = {"geres up", "geres up --data /srv/geres --slots 8",
+                    "geres up --listen https://0.0.0.0:8443 --tls-self-signed", "geres up --pool 0..4"},
        .flags = together(hub_flags(), host_flags()),
        .run = up,
        .group = Group::everyday,
@@ -536,7 +597,8 @@ std::vector<Command> serve_commands() {
       {.path = "hub",
        .sentence = "Start a hub alone; hosts join it from other machines",
        .usage = {"[--data <directory>] [--listen <address>] [<flag>...]"},
-       .examples = {"geres hub --listen 0.0.0.0:8080", "geres hub --cors-origin https://app.example",
+       .examples = {"geres hub --listen https://0.0.0.0:8443 --tls-self-signed",
+                    "geres hub --cors-origin https://app.example",
                     "geres hub --data /srv/geres --store sqlite:/srv/fast/geres.db"},
        .flags = hub_flags(),
        .run = hub,
@@ -545,10 +607,10 @@ std::vector<Command> serve_commands() {
       {.path = "host",
        .sentence = "Run jobs of a hub on this machine",
        .usage = {"--hub <url> [--slots <n>] [--label <name>=<value>...] [<flag>...]"},
-       .examples = {"geres host --hub http://10.0.0.5:8080 --slots 8",
+       .examples = {"geres host --hub https://10.0.0.5:8443 --slots 8",
                     "geres host --label gpu=a100 --tenant demo --drain 1m"},
        .flags = together(together({data_flag()}, host_flags()),
-                         {{.name = "ca-file", .value = "FILE", .help = "https: trust these authorities"},
+                         {{.name = "ca-file", .value = "FILE", .help = "the same as --ca"},
                           {.name = "pool",
                            .value = "POOL",
                            .help = "with --instance: the machine of a scaler's pool that this is",
@@ -570,9 +632,9 @@ std::vector<Command> serve_commands() {
       {.path = "scaler run",
        .sentence = "Keep a hub's pools at what their policies want; of several, one acts and the others wait",
        .usage = {"--hub <url> [--data <directory>] [<flag>...]"},
-       .examples = {"geres scaler run --hub http://10.0.0.5:8080"},
+       .examples = {"geres scaler run --hub https://10.0.0.5:8443"},
        .flags = {data_flag(),
-                 {.name = "ca-file", .value = "FILE", .help = "https: trust these authorities"},
+                 {.name = "ca-file", .value = "FILE", .help = "the same as --ca"},
                  {.name = "log",
                   .value = "LEVEL",
                   .help = "what is logged",

@@ -7,6 +7,7 @@
 
 #include "base/origin.h"
 #include "base/uuid.h"
+#include "tls/trust.h"
 
 namespace geres::client {
 namespace {
@@ -26,9 +27,11 @@ std::string hub_of(const Options& options) {
 transport::Options transport_options(const Options& options) {
   transport::Options to;
   to.hub = hub_of(options);
-  to.ca_file = options.ca_file;
-  if (std::error_code trouble; !to.ca_file.empty() && !std::filesystem::is_regular_file(to.ca_file, trouble))
-    throw std::invalid_argument("there is no CA file " + to.ca_file.string());
+  const auto trust = tls::or_environment({options.ca_file, options.ca_pin});
+  if (const auto ok = tls::check_trust(trust); !ok)
+    throw std::invalid_argument(ok.error().message + "; right is: " + ok.error().hint);
+  to.ca_file = trust.ca_file;
+  to.ca_pin = trust.pin;
   to.connect_time_max = options.connect_timeout.count();
   to.answer_time_max = options.answer_timeout.count();
   to.patience = options.patience.count();

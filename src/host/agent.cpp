@@ -42,7 +42,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
       pool_(kPoolThreads),
       cleaners_(1),
       sweepers_(kSweepers),
-      link_({options_.hub_url, options_.ca_file}, clock_),
+      link_({options_.hub_url, options_.trust}, clock_),
       runner_(std::move(prepared.runner)),
       users_(std::move(prepared.users)),
       workspaces_(options_.data / "work", options_.data / "host.lock"),

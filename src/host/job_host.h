@@ -27,6 +27,7 @@
 #include "host/job_users.h"
 #include "host/runner_client/runner_client.h"
 #include "package/archive.h"
+#include "tls/trust.h"
 
 namespace geres::host {
 
@@ -37,7 +38,7 @@ enum class Isolation { none, user, sandbox };
 struct Options {
   std::string hub_url;  // "http://127.0.0.1:8080"
   std::string token;    // with the role host
-  std::string ca_file;  // for https, instead of the system's authorities
+  tls::Trust trust;     // for https
   std::string name;     // unique among the hub's hosts; empty: the machine's
   int slots = 1;
   std::map<std::string, std::string> labels;

@@ -50,6 +50,7 @@ bool foreign_page(const Request& request, const std::vector<std::string>& origin
   if (scheme == std::string_view::npos) return true;  // the origin "null": a file or a sandboxed frame
   const auto host = request.headers.get("Host").value_or("");
   const auto page = origin->substr(scheme + 3);
+  if (request.tls && origin->substr(0, scheme) == "http") return true;  // anybody on the way may have written that page
   const auto same = [](char a, char b) { return std::tolower(std::uint8_t(a)) == std::tolower(std::uint8_t(b)); };
   return !std::equal(page.begin(), page.end(), host.begin(), host.end(), same);
 }

@@ -75,6 +75,7 @@ struct Request {
   Query query;
   Headers headers;
   std::string_view peer;  // "192.0.2.1:41234"
+  bool tls = false;       // nobody on the way can read it
   Body& body;
   // Pass it to waits that should end when the client goes away or the server stops. A client that shuts down its
   // sending side counts as gone.

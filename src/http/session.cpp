@@ -160,6 +160,7 @@ awaitable<bool> Session::serve_one() {
   request.target = head.target;
   request.headers = std::move(head.headers);
   request.peer = peer_;
+  request.tls = stream().tls();
 
   Response response = co_await handle(request);
   if (response.websocket) {

@@ -65,8 +65,25 @@ LeadingOptions leading_options(const HubOptions& options) {
   return to;
 }
 
-ServingOptions serving_options(const HubOptions& options) {
+// Null where nothing is served over TLS.
+std::unique_ptr<TlsUpkeep> open_tls(const HubOptions& options, const Clock& clock) {
+  std::vector<std::string> listening;
+  for (const auto& at : options.serving.http.listen)
+    if (at.tls) listening.push_back(at.address);
+  if (listening.empty()) return nullptr;
+  auto names = names_of_machine(listening);
+  const auto& own = options.serving.public_url.origin;
+  if (const auto scheme = own.find("://"); scheme != std::string::npos) {
+    auto host = own.substr(scheme + 3);
+    host = host.starts_with('[') ? host.substr(1, host.find(']') - 1) : host.substr(0, host.find(':'));
+    if (std::find(names.begin(), names.end(), host) == names.end()) names.push_back(host);
+  }
+  return std::make_unique<TlsUpkeep>(options.tls, options.data_dir / "tls", std::move(names), clock);
+}
+
+ServingOptions serving_options(const HubOptions& options, const TlsUpkeep* tls) {
   auto to = options.serving;
+  if (tls != nullptr) to.http.tls = tls->context(), to.ca_pin = tls->ca_pin();
   to.data_dir = options.data_dir;
   to.store_kind = "sqlite";
   to.store_file = store_place(options);
@@ -84,16 +101,19 @@ ServingOptions serving_options(const HubOptions& options) {
 struct Hub::Parts {
   explicit Parts(const HubOptions& options)
       : data_lock(lock_data_directory(options.data_dir)),
+        tls(open_tls(options, clock)),
         store(store::open_sqlite(store_place(options))),
         tail(store->reads()),
         leading(*store, tail, clock, leading_options(options)),
         blob_index(leading.engine(), store->reads()),
         place(open_blob_place(options, blob_index, store->reads(), clock)),
-        serving(leading.engine(), *store, *place.blobs, place.objects, tail, clock, serving_options(options)),
+        serving(leading.engine(), *store, *place.blobs, place.objects, tail, clock,
+                serving_options(options, tls.get())),
         import(open_package_import(options, *place.blobs, leading.engine(), store->reads(), clock)) {}
 
   Fd data_lock;
   SystemClock clock;
+  std::unique_ptr<TlsUpkeep> tls;
   std::unique_ptr<store::Store> store;
   events::Tail tail;
   Leading leading;
@@ -120,6 +140,7 @@ void Hub::Parts::start(const HubOptions& options, const std::filesystem::path& t
   make_admin_token(token_file, options.new_admin_token, leading.engine(), store->reads());
   try {
     serving.start(leading.sender(), leading.publisher(), import.get());
+    if (tls) tls->start();
     if (import) import->start(options.import_every);
   } catch (const http::CannotListen& error) {
     throw CannotStart("serving.http.listen", error.what());
@@ -153,7 +174,9 @@ std::string Hub::start() {
   try {
     parts->start(options_, admin_token_file());
     // Beside the token: whose it is. The command line sends it there and nowhere else.
-    replace_file(options_.data_dir / "admin.hub", parts->serving.url() + "\n", 0600);
+    std::string own;
+    for (const auto& one : parts->serving.urls()) own += one + "\n";
+    replace_file(options_.data_dir / "admin.hub", own, 0600);
   } catch (...) {
     parts->stop(0);
     throw;
@@ -178,7 +201,23 @@ void Hub::stop(Millis deadline) {
 }
 
 std::string Hub::url() const {
-  return parts_ ? parts_->serving.url() : std::string();
+  return parts_ ? parts_->serving.urls().front() : std::string();
+}
+
+std::vector<std::string> Hub::urls() const {
+  return parts_ ? parts_->serving.urls() : std::vector<std::string>();
+}
+
+std::string Hub::ca_pin() const {
+  return parts_ && parts_->tls ? parts_->tls->ca_pin() : std::string();
+}
+
+std::filesystem::path Hub::ca_file() const {
+  return options_.data_dir / "tls" / "ca.pem";
+}
+
+void Hub::reload() {
+  if (parts_ && parts_->tls) parts_->tls->reload();
 }
 
 bool Hub::has_pools() const {

@@ -21,6 +21,7 @@
 #include "hub/cannot_start.h"
 #include "hub/engine/options.h"
 #include "hub/serving_options.h"
+#include "hub/tls_upkeep.h"
 #include "hub/webhooks/options.h"
 
 namespace geres::hub {
@@ -43,7 +44,9 @@ struct HubOptions {
   webhooks::Options webhooks;
   std::vector<std::string> webhook_allow;  // networks and hosts that webhooks may call though they are not public
   amqp::Options amqp;                      // of no address: events are published to none
-  ServingOptions serving;                  // data_dir, store_kind, store_file and disk_low follow from the above
+  // data_dir, store_kind, store_file, disk_low and what is about TLS follow from the above and the next.
+  ServingOptions serving;
+  TlsOptions tls;  // for what serving.http.listen has with TLS
 
   // Called once, on the engine's thread, when the store cannot be trusted any more: say so, stop, exit non-zero.
   std::function<void(const std::string&)> on_fatal;
@@ -63,6 +66,11 @@ class Hub {
   std::string start();
   void stop(Millis deadline = 1'500);  // may be repeated; any thread but the hub's own
   std::string url() const;
+  std::vector<std::string> urls() const;  // of all that it listens at
+  std::string ca_pin() const;             // of the hub's own authority; empty: it has none
+  std::filesystem::path ca_file() const;  // its certificate, if there is a pin
+  // Takes up what has changed in files that may change while it runs: certificates. All or nothing; the log says which.
+  void reload();
   bool has_page() const;       // a web page was compiled in
   std::string sign_in_code();  // signs one browser in as the admin, once, soon; empty: its token is not here
   bool has_pools() const;      // whether there is something for a scaler to do; false where the store does not answer

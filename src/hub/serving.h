@@ -46,7 +46,7 @@ class Serving {
   void stop();
   bool has_page() const { return !page_.empty(); }
   std::string sign_in_code(const std::string& token);  // empty: nobody's token
-  std::string url() const { return server_ ? server_->url() : std::string(); }
+  std::vector<std::string> urls() const { return server_ ? server_->urls() : std::vector<std::string>(); }
 
  private:
   std::unique_ptr<logs::LogStore> open_logs(store::Store& store, const std::shared_ptr<objects::ObjectStore>& objects);

@@ -17,7 +17,8 @@ constexpr Millis kTurn = 100;
 transport::Options options_of(const HttpHub::Options& options) {
   transport::Options transport;
   transport.hub = options.url;
-  transport.ca_file = options.ca_file;
+  transport.ca_file = options.trust.ca_file;
+  transport.ca_pin = options.trust.pin;
   transport.answer_time_max = kAnswerMax;
   transport.patience = 0;  // the next evaluation asks again, from what is then true
   transport.wait_for_first = false;

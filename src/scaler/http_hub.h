@@ -7,6 +7,7 @@
 #include <string>
 
 #include "scaler/hub.h"
+#include "tls/trust.h"
 #include "transport/loop.h"
 
 namespace geres::scaler {
@@ -15,7 +16,7 @@ class HttpHub final : public Hub {
  public:
   struct Options {
     std::string url;
-    std::filesystem::path ca_file;
+    tls::Trust trust;
     std::string token;  // of the role operator, bound to no tenant
   };
 

@@ -172,7 +172,8 @@ void LocalProvider::start(Kept& machine, const Order& order) {
   if (pool_.what.memory_bytes > 0) add("--memory", std::to_string(pool_.what.memory_bytes));
   for (const auto& [name, value] : pool_.what.labels) add("--label", name + "=" + value);
   for (const auto& tenant : pool_.what.tenants) add("--tenant", tenant);
-  if (!join_.ca_file.empty()) add("--ca-file", join_.ca_file);
+  if (!join_.trust.ca_file.empty()) add("--ca", join_.trust.ca_file.string());
+  if (!join_.trust.pin.empty()) add("--ca-pin", join_.trust.pin);
   program.environment = plain_environment();
   program.environment["GERES_TOKEN"] = order.join_token;
   program.environment["GERES_POOL"] = pool_.name;

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "scaler/pool.h"
+#include "tls/trust.h"
 
 namespace geres::scaler {
 
@@ -87,7 +88,7 @@ class Provider {
 // Where the machines of a pool are to register.
 struct Join {
   std::string hub;  // URL
-  std::string ca_file;
+  tls::Trust trust;
   std::filesystem::path data;  // of the scaler: hosts of this machine have their directories there
   std::string program;         // geres
 };

@@ -52,6 +52,7 @@ std::shared_ptr<SSL_CTX> new_context() {
   // An idle connection holds no buffers; see http/stream.cpp for the other two.
   SSL_CTX_set_mode(to, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_num_tickets(to, 1);
+  SSL_CTX_set_session_cache_mode(to, SSL_SESS_CACHE_OFF);  // clients keep their tickets, we keep nothing
   constexpr std::string_view kSessions = "geres";
   SSL_CTX_set_session_id_context(to, reinterpret_cast<const unsigned char*>(kSessions.data()), kSessions.size());
   SSL_CTX_set_alpn_select_cb(to, choose_protocol, nullptr);

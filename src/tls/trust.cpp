@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <ctime>
+#include <cstdlib>
 
 #include "tls/openssl.h"
 
@@ -23,6 +23,15 @@ bool too_weak(int trouble) {
 }
 
 }  // namespace
+
+Trust or_environment(Trust given) {
+  const auto said = [](const char* name) {
+    const char* text = std::getenv(name);
+    return std::string(text == nullptr ? "" : text);
+  };
+  if (!given.ca_file.empty() || !given.pin.empty()) return given;
+  return {said("GERES_CA"), said("GERES_CA_PIN")};
+}
 
 Result<void> check_trust(const Trust& trust) {
   if (!trust.ca_file.empty()) {

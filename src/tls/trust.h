@@ -24,6 +24,9 @@ struct Trust {
   std::string pin;                // used without ca_file; empty: the system's authorities
 };
 
+// What was given, else what GERES_CA and GERES_CA_PIN say.
+Trust or_environment(Trust given);
+
 // What is wrong with it (field "ca" or "ca-pin"), as far as it can be known without a server.
 Result<void> check_trust(const Trust& trust);
 

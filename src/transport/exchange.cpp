@@ -284,6 +284,11 @@ Failure Try::broken(CURLcode code) {
     failure.error = fail(Code::unavailable, "'" + call_.upload.string() + "' became shorter while it was sent");
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
     failure.error = fail(Code::badValue, "'" + url_ + "' is not an http or https address");
+  if (code == CURLE_SSL_CONNECT_ERROR)
+    failure.error =
+        fail(Code::unavailable, std::string_view(network_).find("wrong version number") != std::string_view::npos
+                                    ? "what answers there speaks no TLS; is it http:// instead of https://?"
+                                    : network_);
   if (!refused_.empty()) failure.error = fail(Code::forbidden, refused_);
   if (!too_large_.empty()) {
     failure.kind = Failure::Kind::foreign, failure.status = status();

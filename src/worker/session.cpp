@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/json.h"
+#include "tls/trust.h"
 #include "wire/api/job_view.h"
 
 namespace geres::worker {
@@ -30,7 +31,9 @@ Millis stop_before(Millis ttl) {
 Session::Session(Settings settings, Handlers handlers)
     : settings_(std::move(settings)),
       handlers_(std::move(handlers)),
-      link_({settings_.hub, settings_.options.ca_file.string(), "geres-worker/" GERES_VERSION}, clock_),
+      link_({settings_.hub, tls::or_environment({settings_.options.ca_file, settings_.options.ca_pin}),
+             "geres-worker/" GERES_VERSION},
+            clock_),
       crew_(settings_.options.concurrency, handlers_, clock_, [this] { link_.post([] {}); }),
       member_(link_, clock_, kNameTakenMax, *this, reports_),
       reports_(member_, held_,

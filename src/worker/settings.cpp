@@ -19,6 +19,7 @@
 #include "host/link/membership.h"
 #include "host/link/remembered.h"
 #include "model/names.h"
+#include "tls/trust.h"
 
 namespace geres::worker {
 namespace {
@@ -103,8 +104,8 @@ Settings settings_of(Options options) {
   for (const auto& tenant : options.tenants) check_name(tenant, "tenant name");
   to.name = options.name.empty() ? drawn_name() : options.name;
   check_name(to.name, "host name");
-  if (std::error_code trouble; !options.ca_file.empty() && !std::filesystem::is_regular_file(options.ca_file, trouble))
-    wrong("there is no CA file " + options.ca_file.string(), "Options::ca_file: certificates in PEM");
+  if (const auto ok = tls::check_trust(tls::or_environment({options.ca_file, options.ca_pin})); !ok)
+    wrong(ok.error().message, "Options::ca_file: certificates in PEM; or Options::ca_pin: sha256: and 64 hex digits");
   if (!options.token_file.empty() && options.token.empty() && read_token(options).empty())
     wrong("no token can be read from " + options.token_file.string(), "Options::token_file");
   to.state = open_state(options, to.last_id);

@@ -156,7 +156,7 @@ class Fleet:
         def address():
             if not process.alive():
                 raise AssertionError(f"{process.name} ended: {process.text()}")
-            found = re.search(r"API\s+(http://\S+)", process.out.read_text())
+            found = re.search(r"API\s+(https?://\S+)", process.out.read_text())
             return found and found.group(1)
         return wait_until(address, f"{process.name} announces its address")
 
@@ -169,6 +169,8 @@ class Fleet:
     def hub(self, *options, preexec=None, address="127.0.0.1", env=None):
         """A hub alone. Started again it keeps its port, so that hosts find it."""
         listen = self.url.removeprefix("http://") if self.url else f"{address}:{quiet_port(address)}"
+        if not address.startswith("127.") and "--plain-http" not in options:
+            options = (*options, "--plain-http")
         process = Process(self, "hub", ["hub", "--data", self.data, "--listen", listen, *options],
                           preexec=preexec, env=env)
         self.url = self._announced(process)

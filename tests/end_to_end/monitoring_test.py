@@ -74,7 +74,7 @@ class Rules(unittest.TestCase):
 
     def test_a_live_hub_tells_what_is_documented_and_what_the_rules_need(self):
         with Fleet() as fleet:
-            fleet.hub()
+            fleet.hub("--listen", "https://127.0.0.1:0", "--tls-self-signed")
             fleet.host("h", "--slots", "2")
             fleet.push_shell()
             fleet.ended(fleet.shell("true"))

@@ -73,7 +73,8 @@ HubAnswer read(transport::Answer<transport::Reply> got) {
 transport::Options loop_options(const HubLink::Options& options) {
   transport::Options to;
   to.hub = options.url;
-  to.ca_file = options.ca_file;
+  to.ca_file = options.trust.ca_file;
+  to.ca_pin = options.trust.pin;
   to.agent = options.agent;
   to.connect_time_max = 5'000;
   to.answer_time_max = kAnswerTimeMax;

@@ -15,6 +15,7 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "tls/trust.h"
 #include "transport/loop.h"
 
 namespace geres::host {
@@ -53,7 +54,7 @@ class HubLink {
  public:
   struct Options {
     std::string url;
-    std::string ca_file;
+    tls::Trust trust;
     std::string agent = "geres-host/" GERES_VERSION;  // the User-Agent
   };
 

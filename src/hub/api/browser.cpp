@@ -59,6 +59,15 @@ Result<void> counts(const PublicUrl& own, const http::Request& request) {
   return {};
 }
 
+// Whether the browser came by TLS, to the hub itself or to a proxy before it.
+bool secure(const PublicUrl& own, const http::Request& request) {
+  return request.tls || own.secure();
+}
+
+std::string cookie_name(const PublicUrl& own, const http::Request& request) {
+  return secure(own, request) && own.segments.empty() ? "__Host-geres" : "geres";
+}
+
 }  // namespace
 
 From made_by(const PublicUrl& own, const http::Request& request) {
@@ -74,17 +83,14 @@ std::string address_of(const http::Request& request) {
   return std::string(request.peer.substr(0, request.peer.rfind(':')));
 }
 
-std::string cookie_name(const PublicUrl& own) {
-  return own.secure() && own.segments.empty() ? "__Host-geres" : "geres";
-}
-
-std::string session_cookie(const PublicUrl& own, std::string_view secret) {
-  return fmt::format("{}={}; Path={}; Max-Age={}; HttpOnly; SameSite=Lax{}", cookie_name(own), secret, own.base(),
-                     secret.empty() ? 0 : Sessions::kLifeMax / 1'000, own.secure() ? "; Secure" : "");
+std::string session_cookie(const PublicUrl& own, const http::Request& request, std::string_view secret) {
+  return fmt::format("{}={}; Path={}; Max-Age={}; HttpOnly; SameSite=Lax{}", cookie_name(own, request), secret,
+                     own.base(), secret.empty() ? 0 : Sessions::kLifeMax / 1'000,
+                     secure(own, request) ? "; Secure" : "");
 }
 
 Result<std::shared_ptr<const Identity>> signed_in(Api& api, const http::Request& request) {
-  const auto secrets = cookies_named(request.headers, cookie_name(api.public_url));
+  const auto secrets = cookies_named(request.headers, cookie_name(api.public_url, request));
   if (secrets.empty()) return nullptr;
   if (auto ok = counts(api.public_url, request); !ok) return ok.error();
   for (const auto secret : secrets)  // hubs on other ports of this machine share the name

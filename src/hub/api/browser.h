@@ -15,8 +15,8 @@ From made_by(const PublicUrl& own, const http::Request& request);
 // The peer, without its port.
 std::string address_of(const http::Request& request);
 
-std::string cookie_name(const PublicUrl& own);
-std::string session_cookie(const PublicUrl& own, std::string_view secret);  // Set-Cookie; of no secret: removes it
+// Set-Cookie, in the answer to `request`; of no secret: removes it.
+std::string session_cookie(const PublicUrl& own, const http::Request& request, std::string_view secret);
 
 // Who has signed in; nullptr: no cookie was sent. foreignOrigin: it does not count for this call. unauthenticated: it
 // is over.

@@ -39,6 +39,7 @@
 #include "hub/signalr/connections.h"
 #include "hub/store/reads.h"
 #include "hub/webhooks/sender.h"
+#include "tls/server_context.h"
 
 namespace geres::hub::api {
 
@@ -109,7 +110,9 @@ struct Api {
   const events::Chronicle* chronicle = nullptr;
   std::size_t metrics_tenants = 20;  // how many have series of their own
   PublicUrl public_url = {};
-  Sessions* sessions = nullptr;  // set before the first request, like what follows
+  std::shared_ptr<tls::ServerContext> tls = {};  // null: nothing is served over TLS
+  std::string ca_pin = {};                       // of the hub's own authority; empty: it has none
+  Sessions* sessions = nullptr;                  // set before the first request, like what follows
   Live* live = nullptr;
   const Page* page = nullptr;
   std::shared_ptr<BulkWork> bulk_work = std::make_shared<BulkWork>();  // the engine tells it, to its end

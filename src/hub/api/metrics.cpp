@@ -312,6 +312,9 @@ std::string Metrics::text(const Now& now) const {
     page.gauge("geres_worker_queue_length", "File and database reads waiting for a thread",
                double(now.waiting_readers));
     page.counter("geres_reads_refused_total", "Calls whose read of the store took too long, or failed", reads_refused);
+    if (now.certificate_until)
+      page.gauge("geres_tls_certificate_expires_timestamp_seconds",
+                 "Until when the hub's certificate is valid, since 1970", double(*now.certificate_until));
     if (now.backup_at)
       page.gauge("geres_backup_last_success_timestamp_seconds", "When the last backup was made, since 1970",
                  double(*now.backup_at));

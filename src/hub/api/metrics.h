@@ -53,8 +53,9 @@ class Metrics {
     std::size_t signalr = 0;
     std::int64_t store_bytes = 0;
     std::int64_t store_wal_bytes = 0;
-    std::optional<std::int64_t> backup_at;  // seconds since 1970, of the last complete one
-    std::int64_t hosts_lost = 0;            // since the hub started
+    std::optional<std::int64_t> certificate_until;  // seconds since 1970
+    std::optional<std::int64_t> backup_at;          // seconds since 1970, of the last complete one
+    std::int64_t hosts_lost = 0;                    // since the hub started
     engine::SnapshotPtr fleet;
     Readiness::Now readiness;
     const webhooks::Figures* webhooks = nullptr;

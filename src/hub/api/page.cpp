@@ -57,7 +57,7 @@ http::awaitable<http::Response> without_prefix(const PublicUrl& own, http::Reque
 
 }  // namespace
 
-Page::Page(std::span<const PageFile> files, const PublicUrl& own) {
+Page::Page(std::span<const PageFile> files, const PublicUrl& own, bool strict) : strict_(strict) {
   for (const auto& file : files) files_[file.path] = &file;
   if (files_.empty()) return;
   const auto found = files_.find("index.html");
@@ -101,6 +101,7 @@ http::Response Page::index(const http::Request& request) const {
   auto response = answer(request, index_);
   response.headers.emplace_back("Cache-Control", "no-cache");
   response.headers.emplace_back("Content-Security-Policy", kPolicy);
+  if (strict_ && request.tls) response.headers.emplace_back("Strict-Transport-Security", "max-age=31536000");
   return response;
 }
 

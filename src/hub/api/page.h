@@ -27,7 +27,8 @@ class Page {
   // Those compiled in; empty where this program was built without.
   static std::span<const PageFile> built_in();
 
-  Page(std::span<const PageFile> files, const PublicUrl& own);
+  // `strict`: browsers that came by TLS shall never come by anything else, to no port of this name.
+  Page(std::span<const PageFile> files, const PublicUrl& own, bool strict = false);
   bool empty() const { return files_.empty(); }
   http::Response index(const http::Request& request) const;
   std::optional<http::Response> asset(const http::Request& request, std::string_view path) const;
@@ -40,6 +41,7 @@ class Page {
   };
   static http::Response answer(const http::Request& request, const Body& body);
 
+  const bool strict_;
   std::map<std::string_view, const PageFile*> files_;
   std::string index_gzip_, index_etag_;  // with another <base>
   Body index_;

@@ -65,7 +65,7 @@ awaitable<Answered> post_session(Call& call) {
   log::event(log::Level::info, "signed in",
              {{"token", (*who)->name}, {"peer", call.request.peer}, {"requestId", call.request.id}});
   auto response = session_response(api, 201, *opened.who);
-  response.headers.emplace_back("Set-Cookie", session_cookie(api.public_url, opened.secret));
+  response.headers.emplace_back("Set-Cookie", session_cookie(api.public_url, call.request, opened.secret));
   co_return response;
 }
 
@@ -84,7 +84,7 @@ awaitable<Answered> delete_session(Call& call) {
   call.api.sessions->close(call.who);
   http::Response response;
   response.status = 204;
-  response.headers.emplace_back("Set-Cookie", session_cookie(call.api.public_url, {}));
+  response.headers.emplace_back("Set-Cookie", session_cookie(call.api.public_url, call.request, {}));
   co_return response;
 }
 

@@ -224,6 +224,7 @@ awaitable<Answered> get_metrics(Call& call) {
     now.totals = visible(call.api.reads.totals(), call.who);
     now.store_bytes = call.api.reads.size_bytes();
     now.store_wal_bytes = log_bytes(call.api.about);
+    if (call.api.tls) now.certificate_until = call.api.tls->certificate().until / 1'000;
     now.backup_at = backup_seconds(call.api.about);
     if (!fleet) return;
     if (const auto job = engine::oldest_ready(*fleet, call.who.tenants, call.api.reads))
@@ -245,6 +246,14 @@ awaitable<Answered> get_metrics(Call& call) {
   co_return http::text_response(200, metrics::kContentType, call.api.metrics.text(now));
 }
 
+json::object tls_json(const Api& api) {
+  const auto certificate = api.tls->certificate();
+  json::object tls{{"names", json::write(certificate.names)},
+                   {"until", std::string_view(format_time(certificate.until))}};
+  if (!api.ca_pin.empty()) tls.emplace("caPin", std::string_view(api.ca_pin));
+  return tls;
+}
+
 awaitable<Answered> get_info(Call& call) {
   if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
   const auto& about = call.api.about;
@@ -263,6 +272,7 @@ awaitable<Answered> get_info(Call& call) {
     body.emplace("files", files_json(call.api.blobs));
     if (call.api.publisher != nullptr) body.emplace("amqp", amqp_json(*call.api.publisher, call.api.teller->log()));
   }
+  if (call.api.tls) body.emplace("tls", tls_json(call.api));
   if (const auto& own = call.api.public_url; !call.api.page->empty())
     body.emplace("page", std::string_view(own.origin + own.base()));
   body.emplace("store", std::move(store));
