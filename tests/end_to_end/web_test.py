@@ -186,6 +186,9 @@ class WebTest(unittest.TestCase):
     def test_live(self):
         self.try_in_browser("live")
 
+    def test_choices(self):
+        self.try_in_browser("choices")
+
     def test_walks(self):
         self.try_in_browser("walks")
 
