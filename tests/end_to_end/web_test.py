@@ -129,12 +129,12 @@ class WebTest(unittest.TestCase):
 
     @classmethod
     def served(cls):
-        """By the hub itself where it has the page, else by the server that the page is made with."""
+        """By the hub itself where it has the page, else, or with GERES_PAGE_DEV=1, by the server that the page is made with."""
         asked = urllib.request.Request(fleet_url(cls.fleet), headers={"Accept": "text/html"})
         text = urllib.request.urlopen(asked).read().decode()
         cls.dist = built(cls.fleet.directory / "web")
         cls.server, cls.url = None, fleet_url(cls.fleet)
-        if 'id="app"' in text:
+        if 'id="app"' in text and not os.environ.get("GERES_PAGE_DEV"):
             return
         token = cls.fleet.data / "admin.token"
         cls.server = subprocess.Popen(["node", WEB / "dev/serve.mjs", "--hub", cls.fleet.url, "--token-file", token, "--port", "0", "--dir", cls.dist],
@@ -185,6 +185,9 @@ class WebTest(unittest.TestCase):
 
     def test_live(self):
         self.try_in_browser("live")
+
+    def test_choices(self):
+        self.try_in_browser("choices")
 
     def test_walks(self):
         self.try_in_browser("walks")

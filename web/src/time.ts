@@ -39,19 +39,20 @@ export function span(ms: number): string {
 const since = (text?: string): number => Date.parse(text ?? '');
 export const between = (from?: string, to?: string): string => span(since(to) - since(from));
 
+const rough = (s: number): string =>
+  s < 60 ? s + ' s' : s < 3600 ? Math.floor(s / 60) + ' min' : s < 86400 ? Math.floor(s / 3600) + ' h' : Math.floor(s / 86400) + ' d';
+
 export function ago(text: string | undefined, at = now.value): string {
   const s = Math.floor((at - since(text)) / 1e3);
   if (Number.isNaN(s)) return '–';
   if (s < -1) return 'in ' + span(-s * 1e3);
-  return s < 1
-    ? 'now'
-    : s < 60
-      ? s + ' s ago'
-      : s < 3600
-        ? Math.floor(s / 60) + ' min ago'
-        : s < 86400
-          ? Math.floor(s / 3600) + ' h ago'
-          : Math.floor(s / 86400) + ' d ago';
+  return s < 1 ? 'now' : rough(s) + ' ago';
+}
+
+/** Of what is to happen: that it is late is no age of it. */
+export function due(text: string | undefined, at = now.value): string {
+  const s = Math.floor((at - since(text)) / 1e3);
+  return s >= 1 ? 'due since ' + rough(s) : 'due ' + ago(text, at);
 }
 
 export function at(text: string | undefined): string {

@@ -115,6 +115,38 @@ test('everything that can be pressed is reached by Tab, in view and with a focus
   await close(page);
 });
 
+test('tables: keys go from row to row, to the same place in each', async () => {
+  const page = await open();
+  const place = () =>
+    page.evaluate(() => {
+      const row = document.activeElement.closest('tbody tr');
+      return row && [[...row.parentElement.children].indexOf(row), document.activeElement.localName, row.parentElement.children.length];
+    });
+  await page.at('dead');
+  await settled(page);
+  await page.getByRole('table').getByRole('link').first().focus();
+  const [, , rows] = await place();
+  assert.ok(rows > 2, `${rows} kinds`);
+  for (const [key, row] of [
+    ['j', 1],
+    ['ArrowDown', 2],
+    ['k', 1],
+    ['End', rows - 1],
+    ['ArrowDown', rows - 1],
+    ['Home', 0],
+    ['ArrowUp', 0],
+  ]) {
+    await page.keyboard.press(key);
+    assert.deepEqual(await place(), [row, 'a', rows], key);
+  }
+  await page.at('tenants');
+  await settled(page);
+  await page.getByRole('button', { name: 'Change acme' }).focus();
+  await page.keyboard.press('j');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Change', 'from button to button');
+  await close(page);
+});
+
 test('help, and single letters turned off', async () => {
   const page = await open();
   await page.keyboard.press('?');

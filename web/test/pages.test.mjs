@@ -2,7 +2,7 @@
 // Each page in both themes and on a phone: its headline, what axe finds, that nothing sticks out, and its picture.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { axe, close, control, end, fleet, open, PAGES, settled } from './page.mjs';
+import { api, axe, close, control, end, fleet, open, PAGES, settled } from './page.mjs';
 
 before(() => control('sicken'));
 after(end);
@@ -102,6 +102,24 @@ test('an unknown filter is answered with the nearest, and nothing is asked of th
   await page.keyboard.press('Enter');
   await page.getByRole('link', { name: 'IMG_3' }).waitFor();
   assert.equal(await page.getByRole('row').count(), 2);
+  await close(page);
+});
+
+test('a list that is longer than a page', async () => {
+  for (let i = 0; i < 101; i++)
+    await api('v1/batches', fleet.tokens.admin, { method: 'POST', body: JSON.stringify({ name: `paged-${i}`, tenant: 'demo' }) });
+  const page = await open();
+  await page.at('batches');
+  await settled(page);
+  const first = await page.getByRole('table').innerText();
+  assert.equal(await page.getByRole('row').count(), 101);
+  await page.getByRole('link', { name: 'Next page' }).click();
+  await page.getByRole('link', { name: 'First page' }).waitFor();
+  const names = async () => (await page.getByRole('table').innerText()).match(/paged-\d+|photos/g);
+  await page.waitForFunction((text) => document.querySelector('table').innerText !== text, first);
+  for (const name of await names()) assert.ok(!first.includes(name + '\t'), `${name} is on one page alone`);
+  await page.getByRole('link', { name: 'First page' }).click();
+  await page.getByRole('link', { name: 'First page' }).waitFor({ state: 'detached' });
   await close(page);
 });
 

@@ -13,7 +13,7 @@ globalThis.setInterval = (...words) => setInterval(...words).unref();
 globalThis.document = { hidden: true, documentElement: { dataset: {} } };
 const load = async (name) => (await runnerImport(new URL(`../src/${name}.ts`, import.meta.url).pathname, { logLevel: 'silent' })).module;
 const { distance, fromAddress, nearest, parse, print, toFilter, toFlags, toQuery } = await load('search');
-const { duration, size, span } = await load('time');
+const { ago, due, duration, size, span } = await load('time');
 const { firstLine, groupsOf } = await load('groups');
 
 test('search: words, quotes, tags, bare words', () => {
@@ -67,6 +67,17 @@ test('durations, spans and sizes', () => {
   assert.equal(span(36e5), '1 h');
   assert.equal(span(NaN), '–');
   assert.equal(size(1536), '1.5 KiB');
+});
+
+test('what is to happen, and what should have', () => {
+  const at = Date.parse('2026-01-01T12:00:00Z'),
+    later = (s) => new Date(at + s * 1e3).toISOString();
+  assert.equal(ago(later(-36), at), '36 s ago');
+  assert.equal(due(later(-36), at), 'due since 36 s');
+  assert.equal(due(later(-219), at), 'due since 3 min');
+  assert.equal(due(later(219), at), 'due in 3 min 39 s');
+  assert.equal(due(later(0), at), 'due now');
+  assert.equal(due('', at), 'due –');
 });
 
 test('failures that differ in numbers and ids alone are one kind', () => {

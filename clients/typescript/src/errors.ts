@@ -36,6 +36,34 @@ export class Unreachable extends Error {
   }
 }
 
+/** The hub's certificate is not one that this client is to trust: nothing was sent. Asking again does not help. */
+export class Untrusted extends Unreachable {
+  override readonly name: string = "Untrusted";
+  constructor(
+    url: string,
+    readonly what: string,
+    readonly expected: string,
+    readonly came: string,
+    readonly hint: string,
+    options?: ErrorOptions,
+  ) {
+    super(url, `${what}. Expected: ${expected}. Came: ${came}. ${hint}`, options);
+  }
+}
+
+/** An option that cannot be used; the message begins with its name. */
+export class BadOption extends Error {
+  override readonly name: string = "BadOption";
+}
+
+/** `tokenSource` gave no token: whatever it threw is the `cause`. */
+export class NoToken extends Error {
+  override readonly name: string = "NoToken";
+  constructor(why: string, options?: ErrorOptions) {
+    super(`tokenSource gave no token: ${why}`, options);
+  }
+}
+
 /** A JSON object or list; undefined: the text is something else. */
 export function structureOf(text: string): object | undefined {
   try {

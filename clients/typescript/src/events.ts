@@ -3,7 +3,7 @@
 // The stream comes back by itself and reads on where it was.
 import type { components } from "./schema.js";
 import { Foreign, GeresError, structureOf } from "./errors.js";
-import { type Http, Passing, piecesOf, type Query, sleep, Watch } from "./http.js";
+import { type Http, isFinal, Passing, piecesOf, type Query, sleep, Watch } from "./http.js";
 
 export type GeresEvent = components["schemas"]["Event"];
 
@@ -95,7 +95,7 @@ export async function* readEvents(http: Http, filter: EventFilter, silence = 45_
     } catch (trouble) {
       // A stream that breaks is opened anew; what the hub refuses, it would refuse again.
       if (signal?.aborted) return;
-      if (trouble instanceof GeresError && trouble.status < 500) throw trouble;
+      if (isFinal(trouble) && !(trouble instanceof GeresError && trouble.status >= 500)) throw trouble;
       if (trouble instanceof Passing) asked = trouble.pause;
     } finally {
       watch.end();

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // One call to the hub: the token, the query, JSON both ways, a limit to how long an answer may take, and repeating what
 // may be repeated.
-import { errorOf, Foreign, GeresError, structureOf, Unreachable } from "./errors.js";
+import { BadOption, errorOf, Foreign, GeresError, NoToken, structureOf, Unreachable, Untrusted } from "./errors.js";
+import { type TokenSource, Tokens } from "./tokens.js";
+import { certificateTrouble, environment, type Trust, type TrustOptions, trustOf, type Wanted, wantedTrust } from "./trust.js";
 
-export interface Options {
+export interface Options extends TrustOptions {
   /** Where the hub is; default `GERES_HUB`, else http://127.0.0.1:8080. */
   url?: string;
   /** The bearer token; default `GERES_TOKEN`. */
   token?: string;
+  /**
+   * Instead of `token`: gives the bearer token before the first call, when two thirds of its life are over, and once
+   * when the hub refuses it (401).
+   */
+  tokenSource?: TokenSource;
   /**
    * How long the hub may take for its whole answer, in milliseconds; default 30 s. A log or a file may take longer, but
    * no piece of it; a wait may take its own time as well, and an upload what its size takes.
@@ -37,9 +44,6 @@ const longestPoll = 30_000;
 const waitSlack = 2_000; // for the answer to a wait whose time is over
 const slowestUpload = 16; // bytes a millisecond
 const passingStatus = [408, 429, 502, 503, 504]; // 502 and 504 come from a proxy that cannot reach the hub
-
-declare const process: { env: Record<string, string | undefined> } | undefined;
-const environment = (name: string) => (typeof process === "undefined" ? undefined : process.env[name]);
 
 /** Ends a try that takes too long, or that its caller gives up. */
 export class Watch {
@@ -83,14 +87,19 @@ export class Passing {
 
 export class Http {
   readonly url: string;
-  readonly token: string;
+  readonly tokens: Tokens;
   readonly answerTimeout: number;
   private readonly patience: number;
+  private readonly wanted: Wanted;
+  private trusted: Promise<Trust | undefined> | undefined;
 
   constructor(options: Options) {
     const address = options.url ?? environment("GERES_HUB") ?? "127.0.0.1:8080";
     this.url = (/^[^/]+:\d+(\/|$)/.test(address) ? "http://" + address : address).replace(/\/+$/, "");
-    this.token = options.token ?? environment("GERES_TOKEN") ?? "";
+    if (options.token !== undefined && options.tokenSource)
+      throw new BadOption("tokenSource: not beside `token`; one of the two says who calls");
+    this.tokens = new Tokens(options.token ?? environment("GERES_TOKEN"), options.tokenSource);
+    this.wanted = wantedTrust(this.url, options);
     this.answerTimeout = Math.min(options.answerTimeout ?? 30_000, 2 ** 30); // from 2^31 on, timers ring at once
     this.patience = options.patience ?? 30_000;
   }
@@ -119,9 +128,16 @@ export class Http {
     });
   }
 
-  /** One try, up to the head of a good answer. Whatever this throws but `GeresError` may pass by itself. */
+  /** Who is trusted; undefined: whom the system trusts. */
+  trust(): Promise<Trust | undefined> {
+    return (this.trusted ??= trustOf(this.url, this.wanted));
+  }
+
+  /**
+   * One try, up to the head of a good answer. Whatever this throws that is not final (`isFinal`) may pass by itself.
+   */
   async open(call: Call, watch: Watch, wait = 0): Promise<Response> {
-    const headers: Record<string, string> = { Authorization: `Bearer ${this.token}`, ...call.headers };
+    const headers: Record<string, string> = { ...call.headers };
     const init: RequestInit = { method: call.method, headers, signal: watch.signal };
     if (call.json !== undefined) {
       headers["Content-Type"] = "application/json";
@@ -131,7 +147,7 @@ export class Http {
       init.body = call.body as unknown as BodyInit;
     }
     const query = call.waitUntil === undefined ? call.query : { ...call.query, wait: `${wait}ms` };
-    const answer = await fetch(this.address(call.path, query), init);
+    const answer = await this.authorized(this.address(call.path, query), headers, init, watch);
     if (answer.ok) return answer;
     const error = errorOf(this.url, answer.status, await answer.text());
     if (!passingStatus.includes(answer.status)) throw error;
@@ -139,6 +155,41 @@ export class Http {
     const undone = error instanceof GeresError && !["unknown", "foreign"].includes(error.code);
     const after = Number(answer.headers.get("Retry-After")) || 0;
     throw new Passing(error, undone, Math.min(after, 10) * 1_000);
+  }
+
+  private async authorized(to: string, headers: Record<string, string>, init: RequestInit, watch: Watch): Promise<Response> {
+    for (let again = true; ; again = false) {
+      const token = await unless(watch.signal, this.tokens.current());
+      headers.Authorization = `Bearer ${token}`;
+      const answer = await this.reach(to, init);
+      if (answer.status !== 401 || !again || !(await unless(watch.signal, this.tokens.another(token)))) return answer;
+      await answer.body?.cancel();
+    }
+  }
+
+  private async reach(to: string, init: RequestInit): Promise<Response> {
+    const trust = await this.trust();
+    if (trust) return trust.fetch(to, init);
+    try {
+      return await fetch(to, init);
+    } catch (trouble) {
+      throw (await certificateTrouble(this.url, trouble)) ?? trouble;
+    }
+  }
+
+  /** For those who are only told that there is no connection: is it for the hub's certificate? */
+  async distrust(): Promise<Untrusted | undefined> {
+    if (!this.url.startsWith("https:")) return undefined;
+    const watch = new Watch();
+    watch.start(this.answerTimeout);
+    try {
+      await (await this.reach(this.address("/healthz"), { signal: watch.signal })).body?.cancel();
+    } catch (trouble) {
+      if (trouble instanceof Untrusted) return trouble;
+    } finally {
+      watch.end();
+    }
+    return undefined;
   }
 
   /** What `read` makes of the answer. An answer that breaks while it is read counts as none. */
@@ -154,7 +205,7 @@ export class Http {
         return await read(await this.open(call, watch, wait), watch);
       } catch (caught) {
         call.signal?.throwIfAborted();
-        if (caught instanceof GeresError) throw caught;
+        if (isFinal(caught)) throw caught;
         trouble =
           caught instanceof Passing
             ? caught
@@ -200,6 +251,20 @@ export async function* piecesOf(answer: Response, watch: Watch, silence: number)
   } finally {
     await reader.cancel().catch(() => undefined);
   }
+}
+
+/** Asking again would not help: the hub has refused, it is not the one that is trusted, or there is nothing to ask with. */
+export const isFinal = (trouble: unknown): boolean =>
+  [GeresError, Untrusted, NoToken, BadOption].some((kind) => trouble instanceof kind);
+
+/** The promise, or why the signal ended the wait for it. */
+function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 /** fetch itself only says that it failed; why is hidden in it. */

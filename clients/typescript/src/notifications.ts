@@ -5,6 +5,7 @@ import { type HubConnection, HubConnectionBuilder, HttpTransportType, LogLevel }
 import type { components } from "./schema.js";
 import { Unreachable } from "./errors.js";
 import { type Http, Watch } from "./http.js";
+import { systemSignalr } from "./trust.js";
 
 /** A job as events show it: as GET /v1/jobs/{id}, without parameters and inputs. */
 export type JobNews = Partial<components["schemas"]["Job"]> & { id: string };
@@ -32,36 +33,37 @@ export class Notifications {
   }
 
   static async open(http: Http, listener: Listener, transport?: HttpTransportType): Promise<Notifications> {
-    const builder = new HubConnectionBuilder()
-      .withUrl(`${http.url}/hubs/jobs`, {
-        accessTokenFactory: () => http.token,
-        timeout: http.answerTimeout,
-        ...(transport === undefined ? {} : { transport }),
-      })
-      .withAutomaticReconnect({
-        nextRetryDelayInMilliseconds: (retry) => Math.min(100 * 2 ** retry.previousRetryCount, 5_000),
-      })
-      .configureLogging(LogLevel.None);
-    const connection = builder.build();
-    connection.on("JobStarted", (job: JobNews) => listener.started?.(job));
-    connection.on("JobProgressed", (job: JobNews, progress: Progress) => listener.progressed?.(job, progress));
-    connection.on("JobCompleted", (job: JobNews) => listener.completed?.(job));
-    const watch = new Watch();
-    watch.start(http.answerTimeout);
-    const late = new Promise<never>((_, reject) => {
-      const end = () => reject(new Unreachable(http.url, (watch.signal.reason as Error).message));
-      watch.signal.addEventListener("abort", end);
-    });
-    try {
-      // A WebSocket that nobody answers has no limit of its own.
-      await Promise.race([connection.start(), late]);
-    } catch (trouble) {
-      void connection.stop();
-      throw trouble;
-    } finally {
-      watch.end();
+    const trust = (await http.trust())?.signalr();
+    const secure = trust?.options ?? (await systemSignalr(http.url));
+    for (let again = true; ; again = false) {
+      let token = await http.tokens.current();
+      const accessTokenFactory = async () => (token = await http.tokens.current());
+      const connection = new HubConnectionBuilder()
+        .withUrl(`${http.url}/hubs/jobs`, {
+          accessTokenFactory,
+          timeout: http.answerTimeout,
+          ...secure,
+          ...(transport === undefined ? {} : { transport }),
+        })
+        .withAutomaticReconnect({
+          nextRetryDelayInMilliseconds: (retry) => Math.min(100 * 2 ** retry.previousRetryCount, 5_000),
+        })
+        .configureLogging(LogLevel.None)
+        .build();
+      connection.on("JobStarted", (job: JobNews) => listener.started?.(job));
+      connection.on("JobProgressed", (job: JobNews, progress: Progress) => listener.progressed?.(job, progress));
+      connection.on("JobCompleted", (job: JobNews) => listener.completed?.(job));
+      try {
+        await started(connection, http);
+        return new Notifications(connection);
+      } catch (trouble) {
+        void connection.stop();
+        // SignalR makes words of what it was thrown.
+        const refused = / 401\b|'401'|Unauthorized/.test((trouble as Error).message);
+        if (again && refused && (await http.tokens.another(token))) continue;
+        throw trust?.trouble() ?? (await http.distrust()) ?? trouble;
+      }
     }
-    return new Notifications(connection);
   }
 
   /** Told at once if the job has started or ended, then live. Rejects if there is no such job to be seen. */
@@ -80,5 +82,20 @@ export class Notifications {
   }
   async close(): Promise<void> {
     await this.connection.stop();
+  }
+}
+
+/** A WebSocket that nobody answers has no limit of its own. */
+async function started(connection: HubConnection, http: Http): Promise<void> {
+  const watch = new Watch();
+  watch.start(http.answerTimeout);
+  const late = new Promise<never>((_, reject) => {
+    const end = () => reject(new Unreachable(http.url, (watch.signal.reason as Error).message));
+    watch.signal.addEventListener("abort", end);
+  });
+  try {
+    await Promise.race([connection.start(), late]);
+  } finally {
+    watch.end();
   }
 }

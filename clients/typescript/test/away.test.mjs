@@ -53,7 +53,7 @@ async function unreachableAfter(promise) {
 
 for (const [name, stuck] of Object.entries({ "never answers": never, "stalls within its answer": stalled })) {
   test(`a hub that ${name} is noticed`, () =>
-    withHub([stuck], { answerTimeout: 200, patience: 150 }, async (geres, asked) => {
+    withHub([stuck], { answerTimeout: 600, patience: 150 }, async (geres, asked) => {
       const whole = [() => geres.job("j"), () => geres.submit({}), () => geres.redrive("j")];
       const inPieces = [() => geres.log("j"), () => geres.file("j", "f")];
       for (const call of [...whole, ...inPieces]) assert.ok((await unreachableAfter(call())) >= 100);

@@ -208,3 +208,18 @@ test("notifications tell of what was and what comes", async () => {
     await live.close();  // an open connection would keep a failed test from ending
   }
 });
+
+test("the live stream asks its source for another token when the first is refused", async () => {
+  const tokens = ["geres_of-nobody", process.env.GERES_TOKEN];
+  const given = [];
+  const client = new Geres({ tokenSource: () => (given.push(tokens[given.length] ?? "none"), given.at(-1)) });
+  const { id } = await geres.submit(shell("true"));
+  let tell;
+  const told = new Promise((resolve) => (tell = resolve));
+  const live = await client.notifications({ completed: tell });
+  await live.subscribeToJob(id);
+  assert.equal((await told).id, id);
+  await live.close();
+  assert.deepEqual(given, tokens);
+  await assert.rejects(new Geres({ tokenSource: () => "geres_of-nobody" }).notifications({}), /401/);
+});

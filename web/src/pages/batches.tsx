@@ -4,15 +4,33 @@ import { useEffect, useState } from 'preact/hooks';
 import { type Batch, enc, get, type Page } from '../api';
 import { useData } from '../data';
 import { gap } from '../live';
-import { Ago, Command, Empty, Head, Part, State, useTitle } from '../parts/basic';
+import { Ago, Command, Head, Part, State, useTitle } from '../parts/basic';
 import { go, path, query, withQuery } from '../route';
 import { many } from '../time';
 import { One, Bar, total, ended } from '../parts/batch';
+import { type Column, Table } from '../parts/table';
 
 export default function Batches() {
   const [, id, name] = path.value;
   return id ? <One key={id + name} id={name ?? id} /> : <List />;
 }
+
+const COLUMNS: Column<Batch>[] = [
+  {
+    name: 'Batch',
+    of: (batch) => (
+      <a href={'batches/' + enc(batch.id)}>
+        <b>{batch.name}</b>
+      </a>
+    ),
+  },
+  { name: 'Tenant', of: (batch) => batch.tenant ?? 'all' },
+  { name: 'State', of: (batch) => <State of={batch.paused ? 'paused' : batch.state} /> },
+  { name: 'Jobs', of: (batch) => <Bar batch={batch} /> },
+  { name: 'Done', right: true, of: (batch) => (total(batch) ? `${Math.floor((100 * ended(batch)) / total(batch))} %` : '–') },
+  { name: 'Priority', right: true, of: (batch) => batch.priority },
+  { name: 'Made', right: true, kind: 'dim', of: (batch) => <Ago of={batch.createdAt} /> },
+];
 
 function List() {
   useTitle('Batches');
@@ -57,80 +75,23 @@ function List() {
       </form>
       <section class="card" aria-label="Batches">
         <Part data={data}>
-          {(page) =>
-            page.items.length === 0 ? (
-              <Empty>
-                {state || wanted ? (
+          {(page) => (
+            <Table
+              rows={page.items}
+              keyOf={(batch) => batch.id}
+              columns={COLUMNS}
+              page={{ cursor, next: page.next }}
+              empty={
+                state || wanted ? (
                   <>
                     None fits. <a href="batches">All batches</a>
                   </>
                 ) : (
                   'No batches.'
-                )}
-              </Empty>
-            ) : (
-              <>
-                <table class="stack">
-                  <thead>
-                    <tr>
-                      <th scope="col">Batch</th>
-                      <th scope="col">Tenant</th>
-                      <th scope="col">State</th>
-                      <th scope="col">Jobs</th>
-                      <th scope="col" class="r">
-                        Done
-                      </th>
-                      <th scope="col" class="r">
-                        Priority
-                      </th>
-                      <th scope="col" class="r">
-                        Made
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {page.items.map((batch) => (
-                      <tr key={batch.id}>
-                        <td>
-                          <a href={'batches/' + enc(batch.id)}>
-                            <b>{batch.name}</b>
-                          </a>
-                        </td>
-                        <td data-name="Tenant">{batch.tenant ?? 'all'}</td>
-                        <td data-name="State">
-                          <State of={batch.paused ? 'paused' : batch.state} />
-                        </td>
-                        <td data-name="Jobs">
-                          <Bar batch={batch} />
-                        </td>
-                        <td data-name="Done" class="r">
-                          {total(batch) ? `${Math.floor((100 * ended(batch)) / total(batch))} %` : '–'}
-                        </td>
-                        <td data-name="Priority" class="r">
-                          {batch.priority}
-                        </td>
-                        <td data-name="Made" class="r dim">
-                          <Ago of={batch.createdAt} />
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-                <p>
-                  {cursor && (
-                    <a class="button" href={withQuery({ cursor: undefined })}>
-                      First page
-                    </a>
-                  )}{' '}
-                  {page.next && (
-                    <a class="button" href={withQuery({ cursor: page.next })}>
-                      Next page
-                    </a>
-                  )}
-                </p>
-              </>
-            )
-          }
+                )
+              }
+            />
+          )}
         </Part>
       </section>
       <Command line={`geres batch list`} />

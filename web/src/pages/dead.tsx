@@ -7,13 +7,47 @@ import { problemFrom, useData } from '../data';
 import { FIELDS, few, type Group, groupsOf, nameOf } from '../groups';
 import { useKey } from '../keys';
 import { gap } from '../live';
-import { Ago, Command, Copy, Empty, Head, Part, shortId, Trouble, useTitle } from '../parts/basic';
+import { Ago, Command, Copy, Head, Part, shortId, Trouble, useTitle } from '../parts/basic';
+import { type Column, Table } from '../parts/table';
 import { go, query, withQuery } from '../route';
 import { parse, print, toFlags, toQuery } from '../search';
 import { can } from '../session';
 import { many, num } from '../time';
 
 const STEP = 1000;
+
+const kinds = (chosen?: Group): Column<Group>[] => [
+  {
+    name: 'First line of the error',
+    of: (group) => (
+      <a href={withQuery({ group: group === chosen ? undefined : nameOf(group.key) })} aria-current={group === chosen ? 'true' : undefined}>
+        <code>{group.text}</code>
+      </a>
+    ),
+  },
+  { name: 'Reason', of: (group) => group.reason },
+  { name: 'Types', kind: 'dim', of: (group) => few(group.types) },
+  { name: 'Tenants', kind: 'dim', of: (group) => few(group.tenants) },
+  { name: 'Hosts', kind: 'dim', of: (group) => few(group.hosts) },
+  { name: 'First', right: true, kind: 'dim', of: (group) => <Ago of={group.first} /> },
+  { name: 'Newest', right: true, kind: 'dim', of: (group) => <Ago of={group.last} /> },
+  { name: 'Jobs', right: true, of: (group) => <b>{num(group.jobs.length)}</b> },
+];
+
+const JOBS: Column<Job>[] = [
+  {
+    name: 'Job',
+    of: (job) => (
+      <>
+        <a href={'jobs/' + job.id}>{job.name || shortId(job.id)}</a> <span class="dim">{job.type}</span>
+      </>
+    ),
+  },
+  { name: 'Error', heading: 'Its error', of: (job) => <code>{job.error ?? '–'}</code> },
+  { name: 'Host', of: (job) => (job.host ? <a href={'hosts?host=' + enc(job.host)}>{job.host}</a> : '–') },
+  { name: 'Attempts', right: true, of: (job) => job.attempt },
+  { name: 'Ended', right: true, kind: 'dim', of: (job) => <Ago of={job.finishedAt} /> },
+];
 
 export default function Dead() {
   useTitle('Dead letters');
@@ -70,73 +104,23 @@ export default function Dead() {
       )}
       <section class="card" aria-label="Kinds of failure">
         <Part data={data} rows={6}>
-          {() =>
-            groups.length === 0 ? (
-              <Empty>
-                {filters.length ? (
+          {() => (
+            <Table
+              rows={groups.slice(0, 200)}
+              keyOf={(group) => group.key}
+              columns={kinds(chosen)}
+              shown={(group) => group === chosen}
+              empty={
+                filters.length ? (
                   <>
                     None fits. <a href="dead">All dead letters</a>
                   </>
                 ) : (
                   'No dead letters: nothing has failed that is not settled.'
-                )}
-              </Empty>
-            ) : (
-              <table class="stack">
-                <thead>
-                  <tr>
-                    <th scope="col">First line of the error</th>
-                    <th scope="col">Reason</th>
-                    <th scope="col">Types</th>
-                    <th scope="col">Tenants</th>
-                    <th scope="col">Hosts</th>
-                    <th scope="col" class="r">
-                      First
-                    </th>
-                    <th scope="col" class="r">
-                      Newest
-                    </th>
-                    <th scope="col" class="r">
-                      Jobs
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {groups.slice(0, 200).map((group) => (
-                    <tr key={group.key} class={group === chosen ? 'shown' : ''}>
-                      <td>
-                        <a
-                          href={withQuery({ group: group === chosen ? undefined : nameOf(group.key) })}
-                          aria-current={group === chosen ? 'true' : undefined}
-                        >
-                          <code>{group.text}</code>
-                        </a>
-                      </td>
-                      <td data-name="Reason">{group.reason}</td>
-                      <td data-name="Types" class="dim">
-                        {few(group.types)}
-                      </td>
-                      <td data-name="Tenants" class="dim">
-                        {few(group.tenants)}
-                      </td>
-                      <td data-name="Hosts" class="dim">
-                        {few(group.hosts)}
-                      </td>
-                      <td data-name="First" class="r dim">
-                        <Ago of={group.first} />
-                      </td>
-                      <td data-name="Newest" class="r dim">
-                        <Ago of={group.last} />
-                      </td>
-                      <td data-name="Jobs" class="r">
-                        <b>{num(group.jobs.length)}</b>
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            )
-          }
+                )
+              }
+            />
+          )}
         </Part>
         {next !== undefined && (
           <p>
@@ -253,40 +237,7 @@ function Chosen({ group, again }: { group: Group; again: () => void }) {
           <Copy text={ids.join('\n')} label="Copy ids" />
         </div>
       )}
-      <table class="stack">
-        <thead>
-          <tr>
-            <th scope="col">Job</th>
-            <th scope="col">Its error</th>
-            <th scope="col">Host</th>
-            <th scope="col" class="r">
-              Attempts
-            </th>
-            <th scope="col" class="r">
-              Ended
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {group.jobs.slice(0, 10).map((job) => (
-            <tr key={job.id}>
-              <td>
-                <a href={'jobs/' + job.id}>{job.name || shortId(job.id)}</a> <span class="dim">{job.type}</span>
-              </td>
-              <td data-name="Error">
-                <code>{job.error ?? '–'}</code>
-              </td>
-              <td data-name="Host">{job.host ? <a href={'hosts?host=' + enc(job.host)}>{job.host}</a> : '–'}</td>
-              <td data-name="Attempts" class="r">
-                {job.attempt}
-              </td>
-              <td data-name="Ended" class="r dim">
-                <Ago of={job.finishedAt} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table rows={group.jobs.slice(0, 10)} keyOf={(job) => job.id} columns={JOBS} />
       {group.jobs.length > 10 && <p class="dim">The newest 10.</p>}
     </section>
   );

@@ -5,7 +5,7 @@ import { all, enc, type Host, send } from '../api';
 import { useData } from '../data';
 import { gap } from '../live';
 import { ask } from '../parts/ask';
-import { Ago, Command, Empty, Head, Part, Pairs, shortId, State, useTitle } from '../parts/basic';
+import { Ago, Command, Due, Empty, Head, Part, Pairs, shortId, State, useTitle } from '../parts/basic';
 import { query, withQuery } from '../route';
 import { word } from '../search';
 import { can } from '../session';
@@ -110,7 +110,7 @@ function One({ host, marked, again }: { host: Host; marked: boolean; again: () =
           {host.health.nextTestAt && (
             <>
               {' '}
-              Next test <Ago of={host.health.nextTestAt} />.
+              Next test <Due of={host.health.nextTestAt} />.
             </>
           )}
         </p>

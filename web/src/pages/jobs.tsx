@@ -2,18 +2,21 @@
 // All jobs that fit a search. What is in view is followed; what is new is counted and comes in when one asks for it.
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { askAll, askIds, canAll, type Verb } from '../actions';
-import { enc, get, type Job, type Page, type Problem } from '../api';
+import { get, type Job, type Page, type Problem } from '../api';
 import { problemFrom } from '../data';
 import { useKey } from '../keys';
 import { countAnew, gap, newJobs, useWatch } from '../live';
 import { Command, Copy, Empty, Head, Skeleton, Trouble, useTitle } from '../parts/basic';
 import { Grid } from '../parts/grid';
+import { columnsFor } from '../parts/job_columns';
+import { ListChoices, listAt } from '../parts/list_choices';
 import { Search } from '../parts/search';
 import { go, query } from '../route';
 import { fromAddress, parse, print, toFlags, toQuery } from '../search';
 import { can } from '../session';
 import { many, num } from '../time';
 import { useNews, Pills } from '../parts/rows';
+import { columns as kept } from '../views';
 
 const FIELDS = 'id,state,tenant,type,name,batchName,attempt,host,error,reason,submittedAt,readyAt,startedAt,finishedAt,version,progress';
 const PAGE = 200;
@@ -22,7 +25,12 @@ const VERBS: Verb[] = ['redrive', 'cancel', 'dismiss'];
 export default function Jobs() {
   useTitle('Jobs');
   const text = fromAddress(query.value),
-    found = useMemo(() => parse(text), [text]);
+    found = useMemo(() => parse(text), [text]),
+    given = query.value.get('columns')?.split(',');
+  const chosen = found.terms.filter((term) => term.key === 'state').flatMap((term) => term.value.split(',')),
+    failed = chosen.length === 1 && chosen[0] === 'failed',
+    columns = columnsFor(given ?? kept.value, failed);
+  const fields = [FIELDS, ...columns.flatMap((column) => column.needs ?? [])].join();
   const [rows, setRows] = useState<Job[]>([]),
     [next, setNext] = useState<string>(),
     [problem, setProblem] = useState<Problem>();
@@ -40,7 +48,7 @@ export default function Jobs() {
         begun = performance.now();
       setBusy(true);
       try {
-        const page = await readPage(text, cursor);
+        const page = await readPage(text, fields, cursor);
         if (mine !== turn.current) return;
         if (!cursor) {
           cursors.current = [];
@@ -57,7 +65,7 @@ export default function Jobs() {
       }
       if (mine === turn.current) setBusy(false);
     },
-    [text],
+    [text, fields],
   );
 
   useEffect(() => {
@@ -69,7 +77,7 @@ export default function Jobs() {
       turn.current++;
       setBusy(false);
     } else void read('');
-  }, [text]);
+  }, [text, fields]);
   useEffect(() => {
     if (next !== undefined && !busy && !problem && view[1] > rows.length - 60) void read(next);
   }, [view[1], next, busy, problem]);
@@ -96,15 +104,14 @@ export default function Jobs() {
     for (const [i, page] of cursors.current.entries()) if (rows.findIndex((job) => job.id === page.first) <= view[0]) first = i;
     const page = cursors.current[first];
     if (page)
-      readPage(text, page.cursor).then(
+      readPage(text, fields, page.cursor).then(
         (fresh) => fresh.items.forEach(take),
         () => {},
       );
   }, [gap.value]);
 
-  const chosen = found.terms.filter((term) => term.key === 'state').flatMap((term) => term.value.split(','));
   const others = found.terms.filter((term) => term.key !== 'state'),
-    search = (line: string): void => go('jobs' + (line ? '?q=' + enc(line) : ''));
+    search = (line: string): void => go(listAt(line, given));
   const allFit = (verb: Verb): void => askAll(verb, found.terms, () => setPicked(new Set()));
   const selected = (verb: Verb): void => {
     if (picked.size) askIds(verb, [...picked], () => setPicked(new Set()));
@@ -129,11 +136,14 @@ export default function Jobs() {
         }
       />
       <Search text={text} found={found} known={known} onSend={search} />
-      <Pills
-        chosen={chosen}
-        others={others.map((term) => [term.key, term.value])}
-        onPick={(state) => search(print([...others, ...(state ? [{ key: 'state', value: state }] : [])]))}
-      />
+      <div class="above-list">
+        <Pills
+          chosen={chosen}
+          others={others.map((term) => [term.key, term.value])}
+          onPick={(state) => search(print([...others, ...(state ? [{ key: 'state', value: state }] : [])]))}
+        />
+        <ListChoices search={text} given={given} failed={failed} />
+      </div>
       {problem && <Trouble problem={problem} again={() => void read(rows.length ? (next ?? '') : '')} />}
       <div class="bulk" role="region" aria-label="What to do">
         {picked.size > 0 ? (
@@ -177,7 +187,7 @@ export default function Jobs() {
           rows={rows}
           more={next !== undefined}
           busy={busy}
-          wideError={chosen.length === 1 && chosen[0] === 'failed'}
+          columns={columns}
           picked={picked}
           selectable={can('submitter')}
           onView={(first, last) => setView([first, last])}
@@ -217,9 +227,9 @@ const fits = (verb: Verb, states: string[]): boolean =>
       ? states.includes('failed')
       : states.some((s) => ['finished', 'failed', 'cancelled'].includes(s)));
 
-function readPage(text: string, cursor: string): Promise<Page<Job>> {
+function readPage(text: string, fields: string, cursor: string): Promise<Page<Job>> {
   const query = toQuery(parse(text).terms);
-  query.set('fields', FIELDS);
+  query.set('fields', fields);
   query.set('limit', String(PAGE));
   if (cursor) query.set('cursor', cursor);
   return get<Page<Job>>('v1/jobs?' + query);

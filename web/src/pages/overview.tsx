@@ -8,6 +8,7 @@ import { Ago, Empty, Head, Part, Skeleton, Trouble, useTitle } from '../parts/ba
 import { caller } from '../session';
 import { many, now, num, short, span } from '../time';
 import { Needs } from '../parts/needs';
+import { type Column, Table } from '../parts/table';
 
 export default function Overview() {
   useTitle('Overview');
@@ -78,50 +79,28 @@ const Tile = ({ to, name, value, note, bad }: { to: string; name: string; value:
   </a>
 );
 
+const FAILS: Column<Group>[] = [
+  {
+    name: 'First line of the error',
+    kind: 'text',
+    of: (group) => (
+      <a href={'dead?group=' + nameOf(group.key)}>
+        <code>{group.text}</code>
+      </a>
+    ),
+  },
+  { name: 'Reason', of: (group) => group.reason },
+  { name: 'Types', kind: 'dim', of: (group) => few(group.types) },
+  { name: 'Hosts', kind: 'dim', of: (group) => few(group.hosts) },
+  { name: 'Newest', right: true, kind: 'dim', of: (group) => <Ago of={group.last} /> },
+  { name: 'Jobs', right: true, of: (group) => <b>{num(group.jobs.length)}</b> },
+];
+
 function Fails({ groups, more, read }: { groups: Group[]; more: boolean; read: number }) {
   if (!groups.length) return <Empty>No dead letters.</Empty>;
   return (
     <>
-      <table class="stack">
-        <thead>
-          <tr>
-            <th scope="col">First line of the error</th>
-            <th scope="col">Reason</th>
-            <th scope="col">Types</th>
-            <th scope="col">Hosts</th>
-            <th scope="col" class="r">
-              Newest
-            </th>
-            <th scope="col" class="r">
-              Jobs
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {groups.slice(0, 8).map((group) => (
-            <tr key={group.key}>
-              <td class="text">
-                <a href={'dead?group=' + nameOf(group.key)}>
-                  <code>{group.text}</code>
-                </a>
-              </td>
-              <td data-name="Reason">{group.reason}</td>
-              <td data-name="Types" class="dim">
-                {few(group.types)}
-              </td>
-              <td data-name="Hosts" class="dim">
-                {few(group.hosts)}
-              </td>
-              <td data-name="Newest" class="r dim">
-                <Ago of={group.last} />
-              </td>
-              <td data-name="Jobs" class="r">
-                <b>{num(group.jobs.length)}</b>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table rows={groups.slice(0, 8)} keyOf={(group) => group.key} columns={FAILS} />
       <p class="dim">
         {more ? `Of the newest ${num(read)} dead letters. ` : ''}
         <a href="dead">All dead letters</a>

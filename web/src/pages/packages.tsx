@@ -5,10 +5,27 @@ import { useData } from '../data';
 import { gap } from '../live';
 import { ask } from '../parts/ask';
 import { Ago, Command, Empty, Head, Part, useTitle } from '../parts/basic';
+import { type Column, Table } from '../parts/table';
 import { query } from '../route';
 import { word } from '../search';
 import { can } from '../session';
 import { many, size } from '../time';
+
+const columns = (remove: (one: Package) => void): (Column<Package> | false)[] => [
+  { name: 'Version', label: 'Version', of: (one) => one.version },
+  { name: 'Size', right: true, of: (one) => size(one.size) },
+  { name: 'SHA-256', of: (one) => <code title={one.sha256}>{one.sha256.slice(0, 16)}</code> },
+  { name: 'Pushed', right: true, kind: 'dim', of: (one) => <Ago of={one.createdAt} /> },
+  can('submitter') && {
+    name: 'Actions',
+    kind: 'buttons',
+    of: (one) => (
+      <button type="button" class="small" aria-label={`Delete version ${one.version} of ${one.name}`} onClick={() => remove(one)}>
+        Delete…
+      </button>
+    ),
+  },
+];
 
 export default function Packages() {
   useTitle('Packages');
@@ -75,55 +92,7 @@ export default function Packages() {
                       : 'known to its library'}
                     {newest.open && newest.types.length > 0 ? ', and others' : ''}
                   </p>
-                  <table class="stack">
-                    <thead>
-                      <tr>
-                        <th scope="col">Version</th>
-                        <th scope="col" class="r">
-                          Size
-                        </th>
-                        <th scope="col">SHA-256</th>
-                        <th scope="col" class="r">
-                          Pushed
-                        </th>
-                        {can('submitter') && (
-                          <th scope="col">
-                            <span class="hidden">Actions</span>
-                          </th>
-                        )}
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {versions
-                        .sort((a, b) => b.version - a.version)
-                        .map((one) => (
-                          <tr key={one.version}>
-                            <td data-name="Version">{one.version}</td>
-                            <td data-name="Size" class="r">
-                              {size(one.size)}
-                            </td>
-                            <td data-name="SHA-256">
-                              <code title={one.sha256}>{one.sha256.slice(0, 16)}</code>
-                            </td>
-                            <td data-name="Pushed" class="r dim">
-                              <Ago of={one.createdAt} />
-                            </td>
-                            {can('submitter') && (
-                              <td class="buttons">
-                                <button
-                                  type="button"
-                                  class="small"
-                                  aria-label={`Delete version ${one.version} of ${one.name}`}
-                                  onClick={() => remove(one)}
-                                >
-                                  Delete…
-                                </button>
-                              </td>
-                            )}
-                          </tr>
-                        ))}
-                    </tbody>
-                  </table>
+                  <Table rows={versions.sort((a, b) => b.version - a.version)} keyOf={(one) => one.version} columns={columns(remove)} />
                 </section>
               );
             })

@@ -8,6 +8,7 @@ import { gap } from '../live';
 import { ask } from '../parts/ask';
 import { Ago, Command, Empty, Head, Pairs, Part, State, useTitle } from '../parts/basic';
 import { Chart, type Mark } from '../parts/chart';
+import { type Column, Table } from '../parts/table';
 import { go, query, withQuery } from '../route';
 import { word } from '../search';
 import { duration, many, num } from '../time';
@@ -151,46 +152,15 @@ function One({ pool, again }: { pool: Pool; again: () => void }) {
       <section class="card" aria-labelledby="decisions">
         <h2 id="decisions">Decisions</h2>
         <Part data={decisions}>
-          {(page) =>
-            page.items.length ? (
-              <table class="stack">
-                <thead>
-                  <tr>
-                    <th scope="col">When</th>
-                    <th scope="col" class="r">
-                      Wanted
-                    </th>
-                    <th scope="col" class="r">
-                      There
-                    </th>
-                    <th scope="col">Why</th>
-                    <th scope="col">Done</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {page.items.slice(0, 200).map((one) => (
-                    <tr key={one.id} id={'decision-' + one.id}>
-                      <td>
-                        <Ago of={one.at} />
-                        {one.times > 1 && <small class="dim"> and {many(one.times - 1, 'time')} more</small>}
-                      </td>
-                      <td data-name="Wanted" class="r">
-                        {one.wanted}
-                        {one.raw !== one.wanted && <small class="dim"> of {one.raw}</small>}
-                      </td>
-                      <td data-name="There" class="r">
-                        {one.actual}
-                      </td>
-                      <td data-name="Why">{one.reason ?? '–'}</td>
-                      <td data-name="Done">{changes(one)}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            ) : (
-              <Empty>No decisions in this time.</Empty>
-            )
-          }
+          {(page) => (
+            <Table
+              rows={page.items.slice(0, 200)}
+              keyOf={(one) => one.id}
+              idOf={(one) => 'decision-' + one.id}
+              columns={DECISIONS}
+              empty="No decisions in this time."
+            />
+          )}
         </Part>
         <Command line={`geres scaler decisions --pool ${word(pool.name)}`} />
       </section>
@@ -208,6 +178,31 @@ const changes = (one: Decision): string => {
   const what = parts(one).map(([name, n]) => `${name} ${n}`);
   return (what.join(', ') || 'nothing') + (one.outcome && one.outcome !== 'ok' ? `: ${one.outcome}` : '');
 };
+
+const DECISIONS: Column<Decision>[] = [
+  {
+    name: 'When',
+    of: (one) => (
+      <>
+        <Ago of={one.at} />
+        {one.times > 1 && <small class="dim"> and {many(one.times - 1, 'time')} more</small>}
+      </>
+    ),
+  },
+  {
+    name: 'Wanted',
+    right: true,
+    of: (one) => (
+      <>
+        {one.wanted}
+        {one.raw !== one.wanted && <small class="dim"> of {one.raw}</small>}
+      </>
+    ),
+  },
+  { name: 'There', right: true, of: (one) => one.actual },
+  { name: 'Why', of: (one) => one.reason ?? '–' },
+  { name: 'Done', of: changes },
+];
 
 function Drawn({ samples, decisions, pool }: { samples: LoadSample[]; decisions: Decision[]; pool: Pool }) {
   const [over, setOver] = useState<Mark>();

@@ -5,92 +5,80 @@ import { all, enc, type Problem, send, type Tenant, type Token } from '../api';
 import { problemFrom, useData } from '../data';
 import { gap } from '../live';
 import { ask } from '../parts/ask';
-import { Ago, Command, Copy, Empty, Head, Part, Trouble, useTitle } from '../parts/basic';
+import { Ago, Command, Copy, Head, Part, Trouble, useTitle } from '../parts/basic';
+import { type Column, Table } from '../parts/table';
 import { word } from '../search';
 import { can } from '../session';
 import { many, num, size } from '../time';
+
+const limit = (n: number): string => (n ? num(n) : 'none');
+const tenantColumns = (edited: string | undefined, setEdited: (name?: string) => void): Column<Tenant>[] => [
+  {
+    name: 'Tenant',
+    of: (one) => (
+      <a href={'jobs?q=' + enc('tenant:' + one.name)}>
+        <b>{one.name}</b>
+      </a>
+    ),
+  },
+  { name: 'Weight', right: true, of: (one) => one.weight },
+  { name: 'At a time', right: true, of: (one) => limit(one.maxRunning) },
+  { name: 'Queued at most', right: true, of: (one) => limit(one.maxQueued) },
+  { name: 'Memory a job', right: true, of: (one) => (one.maxMemoryPerJob ? size(one.maxMemoryPerJob) : 'none') },
+  { name: 'Keeps', right: true, of: (one) => one.keepFinished ?? 'as the hub' },
+  {
+    name: 'Actions',
+    kind: 'buttons',
+    of: (one) =>
+      can('operator') && (
+        <button
+          type="button"
+          class="small"
+          aria-expanded={edited === one.name}
+          aria-label={`Change ${one.name}`}
+          onClick={() => setEdited(edited === one.name ? undefined : one.name)}
+        >
+          Change
+        </button>
+      ),
+  },
+];
+
+const tokenColumns = (remove: (one: Token) => void): Column<Token>[] => [
+  { name: 'Token', of: (one) => <b>{one.name}</b> },
+  { name: 'May', of: (one) => one.roles.join(', ') },
+  { name: 'For', of: (one) => one.tenants.join(', ') || 'all tenants' },
+  { name: 'Made', right: true, kind: 'dim', of: (one) => <Ago of={one.createdAt} /> },
+  { name: 'Expires', right: true, of: (one) => (one.expires ? <Ago of={one.expires} /> : 'never') },
+  {
+    name: 'Actions',
+    kind: 'buttons',
+    of: (one) => (
+      <button type="button" class="small danger" aria-label={`Withdraw ${one.name}`} onClick={() => remove(one)}>
+        Withdraw…
+      </button>
+    ),
+  },
+];
 
 export default function Tenants() {
   useTitle('Tenants and tokens');
   const data = useData('tenants' + gap.value, (signal) => all<Tenant>('v1/tenants', 5000, signal), 15e3),
     [edited, setEdited] = useState<string>();
-  const limit = (n: number): string => (n ? num(n) : 'none');
   return (
     <section>
       <Head title="Tenants and tokens" note={data.value && many(data.value.items.length, 'tenant')} />
       <section class="card" aria-labelledby="tenants">
         <h2 id="tenants">Tenants</h2>
         <Part data={data}>
-          {(page) =>
-            page.items.length === 0 ? (
-              <Empty>None is known yet. One becomes known with its first job, or when its share is set.</Empty>
-            ) : (
-              <table class="stack">
-                <thead>
-                  <tr>
-                    <th scope="col">Tenant</th>
-                    <th scope="col" class="r">
-                      Weight
-                    </th>
-                    <th scope="col" class="r">
-                      At a time
-                    </th>
-                    <th scope="col" class="r">
-                      Queued at most
-                    </th>
-                    <th scope="col" class="r">
-                      Memory a job
-                    </th>
-                    <th scope="col" class="r">
-                      Keeps
-                    </th>
-                    <th scope="col">
-                      <span class="hidden">Actions</span>
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {page.items.map((one) => (
-                    <tr key={one.name}>
-                      <td>
-                        <a href={'jobs?q=' + enc('tenant:' + one.name)}>
-                          <b>{one.name}</b>
-                        </a>
-                      </td>
-                      <td data-name="Weight" class="r">
-                        {one.weight}
-                      </td>
-                      <td data-name="At a time" class="r">
-                        {limit(one.maxRunning)}
-                      </td>
-                      <td data-name="Queued at most" class="r">
-                        {limit(one.maxQueued)}
-                      </td>
-                      <td data-name="Memory a job" class="r">
-                        {one.maxMemoryPerJob ? size(one.maxMemoryPerJob) : 'none'}
-                      </td>
-                      <td data-name="Keeps" class="r">
-                        {one.keepFinished ?? 'as the hub'}
-                      </td>
-                      <td class="buttons">
-                        {can('operator') && (
-                          <button
-                            type="button"
-                            class="small"
-                            aria-expanded={edited === one.name}
-                            aria-label={`Change ${one.name}`}
-                            onClick={() => setEdited(edited === one.name ? undefined : one.name)}
-                          >
-                            Change
-                          </button>
-                        )}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            )
-          }
+          {(page) => (
+            <Table
+              rows={page.items}
+              keyOf={(one) => one.name}
+              columns={tenantColumns(edited, setEdited)}
+              empty="None is known yet. One becomes known with its first job, or when its share is set."
+            />
+          )}
         </Part>
         {edited && data.value && (
           <Change
@@ -169,50 +157,7 @@ function Tokens() {
   return (
     <section class="card" aria-labelledby="tokens">
       <h2 id="tokens">Tokens</h2>
-      <Part data={data}>
-        {(page) => (
-          <table class="stack">
-            <thead>
-              <tr>
-                <th scope="col">Token</th>
-                <th scope="col">May</th>
-                <th scope="col">For</th>
-                <th scope="col" class="r">
-                  Made
-                </th>
-                <th scope="col" class="r">
-                  Expires
-                </th>
-                <th scope="col">
-                  <span class="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {page.items.map((one) => (
-                <tr key={one.id}>
-                  <td>
-                    <b>{one.name}</b>
-                  </td>
-                  <td data-name="May">{one.roles.join(', ')}</td>
-                  <td data-name="For">{one.tenants.join(', ') || 'all tenants'}</td>
-                  <td data-name="Made" class="r dim">
-                    <Ago of={one.createdAt} />
-                  </td>
-                  <td data-name="Expires" class="r">
-                    {one.expires ? <Ago of={one.expires} /> : 'never'}
-                  </td>
-                  <td class="buttons">
-                    <button type="button" class="small danger" aria-label={`Withdraw ${one.name}`} onClick={() => remove(one)}>
-                      Withdraw…
-                    </button>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        )}
-      </Part>
+      <Part data={data}>{(page) => <Table rows={page.items} keyOf={(one) => one.id} columns={tokenColumns(remove)} />}</Part>
       <Make again={data.again} />
       <Command line="geres token list" />
     </section>

@@ -3,10 +3,37 @@
 import { all, type Delivery, enc, get, type Page, type Webhook } from '../api';
 import { useData } from '../data';
 import { gap } from '../live';
-import { Command, Empty, Head, Part, State, useTitle } from '../parts/basic';
+import { Command, Head, Part, State, useTitle } from '../parts/basic';
+import { type Column, Table } from '../parts/table';
 import { query, withQuery } from '../route';
 import { many } from '../time';
 import { One, nameOf } from '../parts/webhook';
+
+const columns = (chosen?: Webhook): Column<Webhook>[] => [
+  {
+    name: 'Webhook',
+    of: (one) => (
+      <>
+        <a href={withQuery({ webhook: one.id })} aria-current={one === chosen ? 'true' : undefined}>
+          {nameOf(one)}
+        </a>
+        {one.url && one.name && <small class="dim"> {one.url}</small>}
+      </>
+    ),
+  },
+  { name: 'Tenant', of: (one) => one.tenant },
+  {
+    name: 'State',
+    of: (one) => (
+      <>
+        <State of={one.enabled ? 'enabled' : 'disabled'} />
+        {one.reason && <small class="dim"> {one.reason}</small>}
+      </>
+    ),
+  },
+  { name: 'Told of', kind: 'dim', of: (one) => one.types?.join(', ') ?? 'everything' },
+  { name: 'Dead letters', right: true, of: (one) => <DeadCount webhook={one} /> },
+];
 
 export default function Webhooks() {
   useTitle('Webhooks');
@@ -18,50 +45,19 @@ export default function Webhooks() {
       <Head title="Webhooks" note={data.value && many(data.value.items.length, 'webhook')} />
       <section class="card" aria-label="Webhooks">
         <Part data={data}>
-          {(page) =>
-            page.items.length === 0 ? (
-              <Empty>
-                No webhooks. <Command line="geres webhook create https://example.com/hook --type geres.job.failed" />
-              </Empty>
-            ) : (
-              <table class="stack">
-                <thead>
-                  <tr>
-                    <th scope="col">Webhook</th>
-                    <th scope="col">Tenant</th>
-                    <th scope="col">State</th>
-                    <th scope="col">Told of</th>
-                    <th scope="col" class="r">
-                      Dead letters
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {page.items.map((one) => (
-                    <tr key={one.id} class={one === chosen ? 'shown' : ''}>
-                      <td>
-                        <a href={withQuery({ webhook: one.id })} aria-current={one === chosen ? 'true' : undefined}>
-                          {nameOf(one)}
-                        </a>
-                        {one.url && one.name && <small class="dim"> {one.url}</small>}
-                      </td>
-                      <td data-name="Tenant">{one.tenant}</td>
-                      <td data-name="State">
-                        <State of={one.enabled ? 'enabled' : 'disabled'} />
-                        {one.reason && <small class="dim"> {one.reason}</small>}
-                      </td>
-                      <td data-name="Told of" class="dim">
-                        {one.types?.join(', ') ?? 'everything'}
-                      </td>
-                      <td data-name="Dead letters" class="r">
-                        <DeadCount webhook={one} />
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            )
-          }
+          {(page) => (
+            <Table
+              rows={page.items}
+              keyOf={(one) => one.id}
+              columns={columns(chosen)}
+              shown={(one) => one === chosen}
+              empty={
+                <>
+                  No webhooks. <Command line="geres webhook create https://example.com/hook --type geres.job.failed" />
+                </>
+              }
+            />
+          )}
         </Part>
       </section>
       {chosen && <One key={chosen.id} webhook={chosen} again={data.again} />}

@@ -5,7 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Problem } from '../api';
 import { connected } from '../live';
 import { live } from '../settings';
-import { ago, at, now } from '../time';
+import { ago, at, due, now } from '../time';
 
 const SHAPES: Record<string, string> = {
   submitted: 'M12 19V6M7 11l5-5 5 5',
@@ -51,6 +51,13 @@ export const Ago = ({ of }: { of?: string }) =>
   ) : (
     <>–</>
   );
+
+/** When something is to happen, or since when it should have. */
+export const Due = ({ of }: { of: string }) => (
+  <time dateTime={of} title={at(of)}>
+    {due(of, now.value)}
+  </time>
+);
 
 /** Trouble in its place: what, why, what to do, and what to name when asking for help. */
 export function Trouble({ problem, again }: { problem: Problem; again?: () => void }) {

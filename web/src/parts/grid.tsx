@@ -4,14 +4,14 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Job } from '../api';
 import { lettersOn } from '../keys';
 import { go } from '../route';
-import { ago, at, now, span } from '../time';
-import { shortId, State } from './basic';
+import { shortId } from './basic';
+import { type JobColumn, tracks } from './job_columns';
 
 export interface GridProps {
   rows: Job[];
   more: boolean;
   busy: boolean;
-  wideError: boolean;
+  columns: JobColumn[];
   picked: Set<string>;
   selectable: boolean;
   onPick: (ids: string[], on: boolean) => void;
@@ -79,12 +79,12 @@ export function Grid(props: GridProps) {
     else return;
     event.preventDefault();
   };
-  const names = props.wideError
-    ? ['State', 'Type', 'Name', 'Error', 'Tenant', 'Host', 'Ended']
-    : ['State', 'Type', 'Name', 'Tenant', 'Batch', 'Host', 'Waited', 'Ran', 'Submitted'];
+  const { columns } = props,
+    { template, least } = tracks(columns, props.selectable);
   return (
     <div
-      class={'grid' + (props.wideError ? ' errors' : '') + (props.selectable ? '' : ' plain')}
+      class={'grid' + (props.selectable ? '' : ' plain')}
+      style={{ '--tracks': template, '--least': `${least}px` }}
       role="grid"
       aria-label="Jobs"
       aria-rowcount={-1}
@@ -103,9 +103,9 @@ export function Grid(props: GridProps) {
               <span class="hidden">Select</span>
             </span>
           )}
-          {names.map((name) => (
-            <span key={name} role="columnheader" class={'c-' + name.toLowerCase()}>
-              {name}
+          {columns.map((column) => (
+            <span key={column.name} role="columnheader" class={classOf(column)}>
+              {column.name}
             </span>
           ))}
         </div>
@@ -118,7 +118,7 @@ export function Grid(props: GridProps) {
             row={from + i}
             at={from + i === current}
             height={height}
-            names={names}
+            columns={columns}
             picked={picked.has(job.id)}
             selectable={props.selectable}
             onClick={() => setCurrent(from + i)}
@@ -133,19 +133,21 @@ export function Grid(props: GridProps) {
   );
 }
 
+const classOf = (column: JobColumn): string => 'c-' + column.name.toLowerCase() + (column.right ? ' r' : '');
+
 interface RowProps {
   job: Job;
   row: number;
   at: boolean;
   height: number;
-  names: string[];
+  columns: JobColumn[];
   picked: boolean;
   selectable: boolean;
   onClick: () => void;
   onPick: (range: boolean) => void;
 }
 
-function Row({ job, row, at: here, height, names, picked, selectable, onClick, onPick }: RowProps) {
+function Row({ job, row, at: here, height, columns, picked, selectable, onClick, onPick }: RowProps) {
   const title = job.name || shortId(job.id);
   return (
     <div
@@ -176,58 +178,11 @@ function Row({ job, row, at: here, height, names, picked, selectable, onClick, o
           </label>
         </span>
       )}
-      {names.map((name) => (
-        <span key={name} role="gridcell" class={'c-' + name.toLowerCase()}>
-          {cell(name, job, title)}
+      {columns.map((column) => (
+        <span key={column.name} role="gridcell" class={classOf(column)}>
+          {column.of(job)}
         </span>
       ))}
     </div>
   );
-}
-
-function cell(name: string, job: Job, title: string) {
-  const begun = Date.parse(job.startedAt ?? ''),
-    ended = Date.parse(job.finishedAt ?? ''),
-    ready = Date.parse(job.readyAt ?? job.submittedAt ?? '');
-  switch (name) {
-    case 'State':
-      return <State of={job.state} />;
-    case 'Type':
-      return job.type;
-    case 'Name':
-      return (
-        <>
-          <a tabIndex={-1} href={'jobs/' + job.id} title={job.name}>
-            {title}
-          </a>
-          <small>{[job.type, job.tenant, job.error ?? job.batchName].filter(Boolean).join(' · ')}</small>
-        </>
-      );
-    case 'Error':
-      return <span title={job.error}>{job.error ?? '–'}</span>;
-    case 'Tenant':
-      return job.tenant;
-    case 'Batch':
-      return job.batchName ?? '–';
-    case 'Host':
-      return job.host ?? '–';
-    case 'Waited':
-      return span((begun || ended || now.value) - ready);
-    case 'Ran':
-      return begun
-        ? span((ended || now.value) - begun) + (!ended && job.progress?.percent !== undefined ? ` ${job.progress.percent} %` : '')
-        : '–';
-    case 'Ended':
-      return (
-        <time dateTime={job.finishedAt} title={at(job.finishedAt)}>
-          {ago(job.finishedAt)}
-        </time>
-      );
-    default:
-      return (
-        <time dateTime={job.submittedAt} title={at(job.submittedAt)}>
-          {ago(job.submittedAt)}
-        </time>
-      );
-  }
 }

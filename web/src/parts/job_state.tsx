@@ -2,7 +2,7 @@
 // Where a job stands, and why it waits or failed.
 import { enc, get, type Job, type Why } from '../api';
 import { useData } from '../data';
-import { Ago, Command, Part, State } from './basic';
+import { Ago, Due, Command, Part, State } from './basic';
 import { at, num, span } from '../time';
 
 export function Steps({ job }: { job: Job }) {
@@ -26,9 +26,7 @@ export function Steps({ job }: { job: Job }) {
                   {at(text).slice(11)}
                 </time>
               ) : text ? (
-                <>
-                  due <Ago of={text} />
-                </>
+                <Due of={text} />
               ) : (
                 'now'
               )}

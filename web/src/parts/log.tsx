@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an attempt wrote: opens at its end, reads backwards as one scrolls, follows while it runs.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Job, Problem } from '../api';
 import { problemFrom } from '../data';
@@ -12,14 +13,43 @@ import { Command, Empty, Icon, Skeleton, Trouble } from './basic';
 type Stream = 'stdout' | 'stderr';
 const MOST = 4 * 1024 * 1024;
 
+type Tab = Stream | 'both';
+
 export function Log({ job, attempt, running }: { job: Job; attempt: number; running: boolean }) {
-  const [stream, setStream] = useState<Stream>(job.state === 'failed' ? 'stderr' : 'stdout');
+  const [tab, setTab] = useState<Tab>(job.state === 'failed' ? 'stderr' : 'stdout');
+  const tabs = (
+    <div role="group" aria-label="Stream" class="pills">
+      {(['stdout', 'stderr', 'both'] as const).map((name) => (
+        <button type="button" key={name} aria-pressed={name === tab} onClick={() => setTab(name)}>
+          {name}
+        </button>
+      ))}
+    </div>
+  );
+  const of = { job, attempt, running };
   return (
     <section class="card" aria-labelledby="log">
       <h2 id="log">
         Log <span class="dim">of attempt {attempt}</span>
       </h2>
-      <View key={stream} job={job} attempt={attempt} running={running} stream={stream} onStream={setStream} />
+      {tab === 'both' ? (
+        <>
+          <div class="logbar">
+            {tabs}
+            <span class="dim">The hub keeps the two apart and not when each line came: side by side does not mean at the same time.</span>
+          </div>
+          <div class="twin">
+            <div>
+              <View {...of} stream="stdout" lead={<h3>stdout</h3>} every={3000} />
+            </div>
+            <div>
+              <View {...of} stream="stderr" lead={<h3>stderr</h3>} every={1000} />
+            </div>
+          </div>
+        </>
+      ) : (
+        <View key={tab} {...of} stream={tab} lead={tabs} every={3000} />
+      )}
     </section>
   );
 }
@@ -29,13 +59,16 @@ function View({
   attempt,
   running,
   stream,
-  onStream,
+  lead,
+  every,
 }: {
   job: Job;
   attempt: number;
   running: boolean;
   stream: Stream;
-  onStream: (stream: Stream) => void;
+  lead: ComponentChildren;
+  /** How often it is looked at while it may grow: the hub tells of one stream at a time. */
+  every: number;
 }) {
   const [pieces, setPieces] = useState<Piece[]>(),
     [problem, setProblem] = useState<Problem>(),
@@ -90,7 +123,7 @@ function View({
     if (!running) return;
     const timer = setInterval(() => {
       if (!document.hidden && live.value) void more();
-    }, 3000);
+    }, every);
     return () => clearInterval(timer);
   });
   const back = async (most = RANGE): Promise<Piece[] | undefined> => {
@@ -129,13 +162,7 @@ function View({
   return (
     <>
       <div class="logbar">
-        <div role="group" aria-label="Stream" class="pills">
-          {(['stdout', 'stderr'] as const).map((name) => (
-            <button type="button" key={name} aria-pressed={name === stream} onClick={() => onStream(name)}>
-              {name}
-            </button>
-          ))}
-        </div>
+        {lead}
         <label>
           <input
             type="checkbox"

@@ -5,7 +5,8 @@ import { type Delivery, enc, get, type Page, send, type Webhook } from '../api';
 import { useData } from '../data';
 import { gap } from '../live';
 import { ask } from './ask';
-import { Ago, Command, Copy, Empty, Pairs, Part, Tags } from './basic';
+import { Ago, Command, Copy, Pairs, Part, Tags } from './basic';
+import { type Column, Table } from './table';
 import { query, withQuery } from '../route';
 import { word } from '../search';
 import { can } from '../session';
@@ -19,6 +20,28 @@ interface Tested {
 
 export const nameOf = (one: Webhook): string => one.name ?? one.url ?? (one.forJobs ? 'jobs’ own' : one.id);
 const refer = (one: Webhook): string => word(one.name ?? one.id);
+
+const DELIVERIES: Column<Delivery>[] = [
+  {
+    name: 'Event',
+    of: (one) => (
+      <>
+        {one.type?.replace(/^geres\./, '') ?? one.id}
+        {one.subject && <small class="dim"> {one.subject}</small>}
+      </>
+    ),
+  },
+  {
+    name: 'Answer',
+    of: (one) => (
+      <>
+        {one.status ?? ''} {one.error}
+      </>
+    ),
+  },
+  { name: 'Tries', right: true, of: (one) => one.attempts },
+  { name: 'Last', right: true, kind: 'dim', of: (one) => <Ago of={one.triedAt ?? one.at} /> },
+];
 
 export function One({ webhook, again }: { webhook: Webhook; again: () => void }) {
   const kind = query.value.get('kind') === 'pending' ? 'pending' : 'dead';
@@ -176,45 +199,14 @@ export function One({ webhook, again }: { webhook: Webhook; again: () => void })
         </a>
       </div>
       <Part data={data}>
-        {(page) =>
-          page.items.length === 0 ? (
-            <Empty>{kind === 'dead' ? 'No dead letters.' : 'Nothing waits for another try.'}</Empty>
-          ) : (
-            <table class="stack">
-              <thead>
-                <tr>
-                  <th scope="col">Event</th>
-                  <th scope="col">Answer</th>
-                  <th scope="col" class="r">
-                    Tries
-                  </th>
-                  <th scope="col" class="r">
-                    Last
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {page.items.map((one) => (
-                  <tr key={one.id}>
-                    <td>
-                      {one.type?.replace(/^geres\./, '') ?? one.id}
-                      {one.subject && <small class="dim"> {one.subject}</small>}
-                    </td>
-                    <td data-name="Answer">
-                      {one.status ?? ''} {one.error}
-                    </td>
-                    <td data-name="Tries" class="r">
-                      {one.attempts}
-                    </td>
-                    <td data-name="Last" class="r dim">
-                      <Ago of={one.triedAt ?? one.at} />
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          )
-        }
+        {(page) => (
+          <Table
+            rows={page.items}
+            keyOf={(one) => one.id}
+            columns={DELIVERIES}
+            empty={kind === 'dead' ? 'No dead letters.' : 'Nothing waits for another try.'}
+          />
+        )}
       </Part>
       <Command line={`geres webhook deliveries ${refer(webhook)}`} />
     </section>
