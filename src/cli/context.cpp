@@ -208,7 +208,7 @@ tls::Trust Context::trust() const {
     usage_error("--ca and --ca-pin do not go together", "the hub is trusted by one of them", "leave out --ca-pin",
                 "--ca-pin");
   // What was typed goes before what the environment says.
-  tls::Trust trust{file, pin};
+  tls::Trust trust{file, pin, value_or("cert", ""), value_or("key", "")};
   if (words.has("ca-pin")) trust.ca_file.clear();
   if (!trust.ca_file.empty()) trust.pin.clear();
   if (const auto ok = tls::check_trust(trust); !ok)

@@ -28,6 +28,7 @@ struct HubSettings {
   };
   std::vector<Listen> listen = {Listen()};              // at least one
   std::string tls_certificate, tls_key, tls_client_ca;  // files; empty: none
+  std::string host_auth = "secret";                     // secret, mtls or both
   bool tls_self_signed = false;                         // by an authority of the hub's own
   std::string store;                                    // empty: DATA/geres.db
   std::string blobs;                                    // empty: DATA/blobs

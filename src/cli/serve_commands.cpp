@@ -82,6 +82,11 @@ void read_listening(Context& context, HubSettings& settings) {
   settings.tls_certificate = context.value_or("tls-cert", "");
   settings.tls_key = context.value_or("tls-key", "");
   settings.tls_self_signed = context.has("tls-self-signed");
+  settings.tls_client_ca = context.value_or("tls-client-ca", "");
+  settings.host_auth = context.value_or("host-auth", settings.tls_client_ca.empty() ? "secret" : "both");
+  if (settings.host_auth != "secret" && settings.tls_client_ca.empty())
+    usage_error("--host-auth " + settings.host_auth + " needs the authorities of the hosts' certificates", {},
+                "--tls-client-ca FILE", "--host-auth");
   const bool tls = std::any_of(settings.listen.begin(), settings.listen.end(), [](const auto& at) { return at.tls; });
   if (settings.tls_certificate.empty() != settings.tls_key.empty())
     usage_error("--tls-cert and --tls-key belong together", "a certificate is of no use without its key",
@@ -93,6 +98,9 @@ void read_listening(Context& context, HubSettings& settings) {
   if (tls && !has_certificate)
     usage_error("--listen https://… needs a certificate", {},
                 "--tls-self-signed, for one of the hub's own; or --tls-cert FILE --tls-key FILE", "--listen");
+  if (!tls && !settings.tls_client_ca.empty())
+    usage_error("--tls-client-ca is given, but nothing listens with TLS", {}, "--listen https://0.0.0.0:8443",
+                "--tls-client-ca");
   if (!tls && has_certificate)
     usage_error("there is a certificate, but nothing listens with TLS", {}, "--listen https://0.0.0.0:8443",
                 "--listen");
@@ -413,6 +421,16 @@ std::vector<Flag> hub_flags() {
        .help = "its key, without a passphrase",
        .environment = "GERES_TLS_KEY",
        .live = Live::files},
+      {.name = "tls-client-ca",
+       .value = "FILE",
+       .help = "hosts show a certificate of these authorities that names them",
+       .environment = "GERES_TLS_CLIENT_CA",
+       .live = Live::files},
+      {.name = "host-auth",
+       .value = "HOW",
+       .help = "with --tls-client-ca: what makes a host (default both)",
+       .kind = Kind::choice,
+       .choices = {"secret", "mtls", "both"}},
       {.name = "tls-self-signed",
        .help = "a certificate by an authority of the hub's own, which clients trust by its pin"},
       {.name = "plain-http",
@@ -611,6 +629,16 @@ std::vector<Command> serve_commands() {
                     "geres host --label gpu=a100 --tenant demo --drain 1m"},
        .flags = together(together({data_flag()}, host_flags()),
                          {{.name = "ca-file", .value = "FILE", .help = "the same as --ca"},
+                          {.name = "cert",
+                           .value = "FILE",
+                           .help = "shown to a hub that asks hosts for a certificate",
+                           .environment = "GERES_CERT",
+                           .live = Live::files},
+                          {.name = "key",
+                           .value = "FILE",
+                           .help = "its key, without a passphrase",
+                           .environment = "GERES_KEY",
+                           .live = Live::files},
                           {.name = "pool",
                            .value = "POOL",
                            .help = "with --instance: the machine of a scaler's pool that this is",

@@ -19,6 +19,10 @@
 #include "base/file.h"
 #include "http/wait.h"
 
+namespace geres::tls {
+struct Certificate;
+}
+
 namespace geres::http {
 
 enum class Method { get, head, post, put, patch, delete_, options, other };
@@ -74,8 +78,9 @@ struct Request {
       path;  // decoded: valid UTF-8, no "/", NUL, "." or ".." in a part; "/a/" ends with an empty part
   Query query;
   Headers headers;
-  std::string_view peer;  // "192.0.2.1:41234"
-  bool tls = false;       // nobody on the way can read it
+  std::string_view peer;                     // "192.0.2.1:41234"
+  bool tls = false;                          // nobody on the way can read it
+  const tls::Certificate* client = nullptr;  // that it has shown, of an authority that the server trusts; null: none
   Body& body;
   // Pass it to waits that should end when the client goes away or the server stops. A client that shuts down its
   // sending side counts as gone.

@@ -62,7 +62,11 @@ awaitable<bool> Session::shake_hands() {
     if (came != Io::done) co_return false;
     if (first && stream().speaks_plainly()) break;
     const Io io = stream().shake_hands();
-    if (io == Io::done) co_return no_deadline(), true;
+    if (io == Io::done) {
+      no_deadline();
+      if (auto shown = stream().client_certificate()) client_ = std::make_unique<tls::Certificate>(std::move(*shown));
+      co_return true;
+    }
     if (io == Io::ended) co_return false;
   }
   stream().be_plain();
@@ -161,6 +165,7 @@ awaitable<bool> Session::serve_one() {
   request.headers = std::move(head.headers);
   request.peer = peer_;
   request.tls = stream().tls();
+  request.client = client_.get();
 
   Response response = co_await handle(request);
   if (response.websocket) {

@@ -68,6 +68,7 @@ class Session final : public Connection, private Body, private Cancellation, pri
   const Options& options_;
   const Router& router_;
   std::string peer_;
+  std::unique_ptr<const tls::Certificate> client_;  // that it has shown
   BodyState body_;
   Pace body_pace_{options_.body_stall_max, options_.bytes_per_second_min};
   Pace answer_pace_{options_.write_stall_max, options_.bytes_per_second_min};

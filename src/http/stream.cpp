@@ -133,6 +133,12 @@ bool Stream::pending() const {
   return ssl_ != nullptr && SSL_pending(ssl_) > 0;
 }
 
+std::optional<tls::Certificate> Stream::client_certificate() const {
+  X509* const shown = ssl_ == nullptr ? nullptr : SSL_get0_peer_certificate(ssl_);
+  if (shown == nullptr || SSL_get_verify_result(ssl_) != X509_V_OK) return std::nullopt;
+  return tls::describe(shown);
+}
+
 void Stream::end() {
   if (ssl_ != nullptr && !failed_ && SSL_is_init_finished(ssl_) != 0) {
     ERR_clear_error();

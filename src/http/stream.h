@@ -5,7 +5,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
+
+#include "tls/certificate.h"
 
 typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;
@@ -41,6 +44,8 @@ class Stream {
   bool pending() const;
   // Whether the receive() or shake_hands() that said `again` waits until more can be sent; else until more has come.
   bool wants_room() const { return wants_room_; }
+
+  std::optional<tls::Certificate> client_certificate() const;  // after the handshake; verified
 
   void end();  // says that nothing more will be sent
 

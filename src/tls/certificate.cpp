@@ -20,6 +20,16 @@ std::string name_text(const X509_NAME* name) {
   return text_of(bio.get());
 }
 
+std::string string_text(const ASN1_STRING* raw) {
+  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(raw)), std::size_t(ASN1_STRING_length(raw))};
+}
+
+std::string common_name_of(const X509_NAME* name) {
+  int last = -1;
+  for (int at = -1; (at = X509_NAME_get_index_by_NID(name, NID_commonName, at)) >= 0;) last = at;
+  return last < 0 ? std::string() : string_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
+}
+
 Millis wall_of(const ASN1_TIME* time) {
   std::tm parts{};
   if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return 0;
@@ -31,10 +41,6 @@ std::string address_text(const ASN1_OCTET_STRING* raw) {
   const int family = ASN1_STRING_length(raw) == 4 ? AF_INET : AF_INET6;
   if (ASN1_STRING_length(raw) != 4 && ASN1_STRING_length(raw) != 16) return {};
   return ::inet_ntop(family, ASN1_STRING_get0_data(raw), text, sizeof text) == nullptr ? "" : text;
-}
-
-std::string string_text(const ASN1_STRING* raw) {
-  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(raw)), std::size_t(ASN1_STRING_length(raw))};
 }
 
 void add_names(X509* from, Certificate& to) {
@@ -60,9 +66,17 @@ std::string pin_of(X509* certificate) {
 
 }  // namespace
 
+std::string host_named(const Certificate& certificate) {
+  constexpr std::string_view kHost = "geres://host/";
+  for (const auto& uri : certificate.uris)
+    if (uri.starts_with(kHost)) return uri.substr(kHost.size());
+  return certificate.common_name;
+}
+
 Certificate describe(X509* certificate) {
   Certificate said;
   said.subject = name_text(X509_get_subject_name(certificate));
+  said.common_name = common_name_of(X509_get_subject_name(certificate));
   said.issuer = name_text(X509_get_issuer_name(certificate));
   said.from = wall_of(X509_get0_notBefore(certificate));
   said.until = wall_of(X509_get0_notAfter(certificate));

@@ -17,6 +17,7 @@ namespace geres::tls {
 
 struct Certificate {
   std::string subject, issuer;     // "CN=hub.example,O=Example"
+  std::string common_name;         // the last one of the subject; empty: it has none
   std::vector<std::string> names;  // the DNS names and addresses that it is for; a common name counts for nothing
   std::vector<std::string> uris;   // "geres://host/NAME" of a host's
   Millis from = 0, until = 0;      // wall clock
@@ -24,6 +25,10 @@ struct Certificate {
 };
 
 Certificate describe(X509* certificate);
+
+// Of which host this is the certificate: the NAME of "geres://host/NAME" among its URIs, else its common name. Empty:
+// of none.
+std::string host_named(const Certificate& certificate);
 
 // "sha256:" and 64 lower-case hex digits: the SHA-256 of a certificate's SubjectPublicKeyInfo, as in RFC 7469.
 bool is_pin(std::string_view text);

@@ -30,7 +30,8 @@ Trust or_environment(Trust given) {
     return std::string(text == nullptr ? "" : text);
   };
   if (!given.ca_file.empty() || !given.pin.empty()) return given;
-  return {said("GERES_CA"), said("GERES_CA_PIN")};
+  given.ca_file = said("GERES_CA"), given.pin = said("GERES_CA_PIN");
+  return given;
 }
 
 Result<void> check_trust(const Trust& trust) {
@@ -41,6 +42,16 @@ Result<void> check_trust(const Trust& trust) {
     return fail(Code::badValue, fmt::format("'{}' is not the pin of a key", trust.pin), "ca-pin",
                 "sha256: and 64 digits 0-9 and a-f, as the hub prints it when it starts");
   }
+  if (trust.certificate.empty() != trust.key.empty())
+    return fail(Code::missingField, "a certificate is of no use without its key, nor a key without its certificate",
+                trust.key.empty() ? "key" : "cert", "FILE, in PEM");
+  if (trust.certificate.empty()) return {};
+  const auto own = read_certificates(trust.certificate);
+  if (!own) return fail(own.error().code, own.error().message, "cert", "a file with this client's certificate in PEM");
+  std::error_code ignored;
+  if (!std::filesystem::exists(trust.key, ignored))
+    return fail(Code::unknownFile, fmt::format("there is no file '{}'", trust.key.string()), "key",
+                "a file with the certificate's key in PEM, without a passphrase");
   return {};
 }
 

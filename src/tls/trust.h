@@ -22,12 +22,14 @@ namespace geres::tls {
 struct Trust {
   std::filesystem::path ca_file;  // PEM; empty: see pin
   std::string pin;                // used without ca_file; empty: the system's authorities
+  // What the client shows of itself to a server that asks, PEM; empty: nothing. Read anew for each connection.
+  std::filesystem::path certificate, key;
 };
 
 // What was given, else what GERES_CA and GERES_CA_PIN say.
 Trust or_environment(Trust given);
 
-// What is wrong with it (field "ca" or "ca-pin"), as far as it can be known without a server.
+// What is wrong with it (field "ca", "ca-pin", "cert" or "key"), as far as it can be known without a server.
 Result<void> check_trust(const Trust& trust);
 
 // Looks at what one server shows, in one handshake. Must outlive the handshake.

@@ -75,6 +75,8 @@ transport::Options loop_options(const HubLink::Options& options) {
   to.hub = options.url;
   to.ca_file = options.trust.ca_file;
   to.ca_pin = options.trust.pin;
+  to.certificate = options.trust.certificate;
+  to.key = options.trust.key;
   to.agent = options.agent;
   to.connect_time_max = 5'000;
   to.answer_time_max = kAnswerTimeMax;
