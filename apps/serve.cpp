@@ -74,6 +74,9 @@ host::Options host_options(const HostSettings& settings) {
   options.hub_url = settings.hub;
   options.token = settings.token;
   options.ca_file = settings.ca_file;
+  options.ca_pin = settings.ca_pin;
+  if (!settings.join_id.empty()) options.join = host::JoinToken{settings.join_id, settings.join_secret};
+  options.renew_secret_every = settings.renew_secret_every;
   options.name = settings.name;
   options.slots = settings.slots;
   options.memory = settings.memory;
@@ -423,7 +426,44 @@ std::unique_ptr<http::Server> serve_figures(const HostSettings& settings, const 
   return server;
 }
 
-int run_host(const HostSettings& settings, const LogSettings& logging) {
+// What the host was told goes before what its data directory knows of an earlier start.
+HostSettings with_kept_secret(HostSettings settings) {
+  const bool joins = !settings.join_id.empty();
+  const auto kept = host::kept_secret(settings.data);
+  if (!kept && !joins) stop_on(kept.error());
+  const auto* own = kept && *kept && !(*kept)->secret.empty() ? &**kept : nullptr;
+  if (own != nullptr && (settings.hub.empty() || settings.hub == own->hub)) {
+    settings.hub = own->hub;
+    if (settings.ca_pin.empty()) settings.ca_pin = own->ca_pin;
+    if (settings.name.empty()) settings.name = own->name;
+    if (settings.name == own->name || joins) return settings;
+    throw Trouble{cli::kUsage,
+                  "this host has joined as '" + own->name + "', not as '" + settings.name + "'",
+                  "its secret is for that name",
+                  "leave --name out, or join anew: geres hosts invite --name " + settings.name,
+                  {},
+                  "--name"};
+  }
+  if (settings.hub.empty()) settings.hub = settings.default_hub;
+  if (joins || !settings.token.empty()) return settings;
+  if (own != nullptr)
+    throw Trouble{cli::kUsage,
+                  "the data directory " + settings.data.string() + " belongs to a host of the hub " + own->hub +
+                      ", not of " + settings.hub,
+                  {},
+                  "another --data, or a join string of that hub (geres hosts invite)",
+                  {},
+                  "--hub"};
+  throw Trouble{
+      cli::kNotAllowed, "a host needs a join string the first time",
+      "none is given, " + settings.data.string() + " holds no secret of an earlier start, and there is no token",
+      "on the hub's machine: geres hosts invite, then here geres host --join STRING; or, for a token that "
+      "many hosts may use: geres token create NAME --role host, then here GERES_TOKEN=TOKEN",
+      "unauthenticated"};
+}
+
+int run_host(const HostSettings& given, const LogSettings& logging) {
+  const auto settings = with_kept_secret(given);
   take_own_limits(settings.slots);
   const auto options = host_options(settings);
   if (options.isolation == host::Isolation::user) open_to_tenants(settings.data.parent_path());

@@ -81,7 +81,9 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
            .sessions = &sessions_,
            .live = &live_,
            .page = &page_,
-           .default_tenant = options.default_tenant} {
+           .default_tenant = options.default_tenant,
+           .own_url = [this] { return url(); },
+           .ca_pin = options.ca_pin} {
   const auto allow = [](auto& brake, double a_second, int burst) { brake.allow(a_second, burst * a_second); };
   allow(api_.brakes.guesses, options.guesses_per_address, 5);
   allow(api_.brakes.tokens, options.calls_per_token, 2);
@@ -132,6 +134,10 @@ void Serving::follow(engine::Engine& engine) {
   engine.on_registry([this](const engine::RegistryNews& news) {
     for (const auto& token : news.tokens) access_.put_token(token);
     for (const auto token : news.tokens_removed) access_.remove_token(token);
+    for (const auto& token : news.join_tokens) access_.put_join_token(token);
+    for (const auto token : news.join_tokens_removed) access_.remove_join_token(token);
+    for (const auto& enrolment : news.enrolments) access_.put_enrolment(enrolment);
+    for (const auto enrolment : news.enrolments_removed) access_.remove_enrolment(enrolment);
     for (const auto& host : news.hosts) access_.put_host(host);
     for (const auto host : news.hosts_removed) access_.forget_host(host, clock_.wall());
     for (const auto host : news.hosts_replaced) access_.remove_host(host);
@@ -145,6 +151,8 @@ void Serving::seed(const engine::Engine& engine) {
   tail_.start(engine.last_event());
   last_hour_.seed(reads.ended_since(clock_.wall() - 3'600'000));
   for (const auto& token : reads.tokens()) access_.put_token(token);
+  for (const auto& token : reads.join_tokens()) access_.put_join_token(token);
+  for (const auto& enrolment : reads.enrolments()) access_.put_enrolment(enrolment);
   const auto hosts = reads.hosts();
   for (const auto& host : hosts) access_.put_host(host);
   chronicle_.seed(hosts);

@@ -40,6 +40,7 @@ struct ServingOptions {
   std::vector<std::string> cors_origins;  // whose web pages may call this hub, as browsers name them
   Millis logs_rest = 60'000;              // after a job's end its log goes to the store of objects, if there is one
   PublicUrl public_url;                   // where browsers find this hub, if not at its own address
+  std::string ca_pin;                     // for hosts that join: what its certificates are known by; empty: nothing
   std::optional<std::span<const api::PageFile>> page;  // instead of the one that was compiled in
   bool access_log = false;                             // log every request; else only those that were refused or failed
 };

@@ -142,14 +142,14 @@ Result<Admission> Enrolments::by_own_secret(const RegisterHost& wanted, model::H
 Result<Admission> Enrolments::by_token(const RegisterHost& wanted, const model::Host& host) const {
   Admission admission;
   admission.replaces = wanted.replaces;
+  const auto owned = owner(host);
   if (wanted.replaces) {
     const auto life = state_.hosts.find(*wanted.replaces);
     const Uuid theirs = life == state_.hosts.end() ? Uuid{} : life->second.row.enrolment;
     if (theirs && !wanted.by_operator) admission.replaces.reset();
     if (theirs && wanted.by_operator) admission.displaces = theirs;
-    if (wanted.by_operator && state_.enrolments.contains(*wanted.replaces)) admission.displaces = wanted.replaces;
+    if (wanted.by_operator && owned == wanted.replaces) admission.displaces = owned;  // it is away
   }
-  const auto owned = owner(host);
   if (owned && owned != admission.displaces) return name_taken(host.name);
   return admission;
 }
