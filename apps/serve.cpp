@@ -74,6 +74,8 @@ host::Options host_options(const HostSettings& settings) {
   options.hub_url = settings.hub;
   options.token = settings.token;
   options.trust = settings.trust;
+  if (!settings.join_id.empty()) options.join = host::JoinToken{settings.join_id, settings.join_secret};
+  options.renew_secret_every = settings.renew_secret_every;
   options.name = settings.name;
   options.slots = settings.slots;
   options.memory = settings.memory;
@@ -279,11 +281,11 @@ bool is_default(const std::filesystem::path& data) {
 }
 
 // A command that works when it is pasted: names what is not where it would be looked for.
-std::string next_words(const HubSettings& settings, const std::string& url) {
+std::string where_words(const HubSettings& settings, const std::string& url) {
   std::string words;
   if (url != "http://127.0.0.1:8080") words += "GERES_HUB=" + url + " ";
   if (!is_default(settings.data)) words += "GERES_DATA=" + cli::shell_quoted(settings.data.string()) + " ";
-  return words + "geres run echo hello";
+  return words;
 }
 
 // With a code that signs a browser in, where the admin's token is here.
@@ -416,9 +418,8 @@ int run_hub(const HubSettings& settings, const LogSettings& logging) {
   running = &hub;
   auto rows = hub_rows(hub, url, settings);
   if (hub.has_page()) rows.emplace(rows.begin(), "Page", page_words(hub, callable(url), settings, false));
-  rows.emplace_back("Next", "on each worker, with a token of the role host: geres host --hub " +
-                                callable(url, machine_name()) +
-                                (hub.ca_pin().empty() ? "" : " --ca-pin " + hub.ca_pin()));
+  rows.emplace_back("Next", where_words(settings, callable(url)) + "geres hosts invite --url " +
+                                callable(url, machine_name()) + "   says how another machine joins");
   const auto scaler = bring_scaler(hub, local_url(hub), settings, logging);
   add_pool_row(rows, settings);
   if (!logging.quiet) cli::print_block("a hub", rows, "Ctrl-C stops it; hosts go on and come back.");
@@ -461,7 +462,44 @@ std::unique_ptr<http::Server> serve_figures(const HostSettings& settings, const 
   return server;
 }
 
-int run_host(const HostSettings& settings, const LogSettings& logging) {
+// What the host was told goes before what its data directory knows of an earlier start.
+HostSettings with_kept_secret(HostSettings settings) {
+  const bool joins = !settings.join_id.empty();
+  const auto kept = host::kept_secret(settings.data);
+  if (!kept && !joins) stop_on(kept.error());
+  const auto* own = kept && *kept && !(*kept)->secret.empty() ? &**kept : nullptr;
+  if (own != nullptr && (settings.hub.empty() || settings.hub == own->hub)) {
+    settings.hub = own->hub;
+    if (settings.trust.ca_file.empty() && settings.trust.pin.empty()) settings.trust.pin = own->ca_pin;
+    if (settings.name.empty()) settings.name = own->name;
+    if (settings.name == own->name || joins) return settings;
+    throw Trouble{cli::kUsage,
+                  "this host has joined as '" + own->name + "', not as '" + settings.name + "'",
+                  "its secret is for that name",
+                  "leave --name out, or join anew: geres hosts invite --name " + settings.name,
+                  {},
+                  "--name"};
+  }
+  if (settings.hub.empty()) settings.hub = settings.default_hub;
+  if (joins || !settings.token.empty()) return settings;
+  if (own != nullptr)
+    throw Trouble{cli::kUsage,
+                  "the data directory " + settings.data.string() + " belongs to a host of the hub " + own->hub +
+                      ", not of " + settings.hub,
+                  {},
+                  "another --data, or a join string of that hub (geres hosts invite)",
+                  {},
+                  "--hub"};
+  throw Trouble{
+      cli::kNotAllowed, "a host needs a join string the first time",
+      "none is given, " + settings.data.string() + " holds no secret of an earlier start, and there is no token",
+      "on the hub's machine: geres hosts invite, then here geres host --join STRING; or, for a token that "
+      "many hosts may use: geres token create NAME --role host, then here GERES_TOKEN=TOKEN",
+      "unauthenticated"};
+}
+
+int run_host(const HostSettings& given, const LogSettings& logging) {
+  const auto settings = with_kept_secret(given);
   take_own_limits(settings.slots);
   const auto options = host_options(settings);
   if (options.isolation == host::Isolation::user) open_to_tenants(settings.data.parent_path());
@@ -571,7 +609,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
     rows.emplace_back("Isolation", isolation_words(options, host));
     const auto scaler = bring_scaler(hub, local_url(hub), hub_settings, logging);
     add_pool_row(rows, hub_settings);
-    rows.emplace_back("Next", next_words(hub_settings, url));
+    rows.emplace_back("Next", where_words(hub_settings, url) + "geres run echo hello");
     if (!logging.quiet && !end.ended())
       cli::print_block("everything on this machine", rows, "Ctrl-C drains and stops.");
     while (!stopped && !end.ended() && !fatal.get()) {

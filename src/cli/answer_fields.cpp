@@ -18,6 +18,7 @@ std::span<const std::string> answer_fields(const std::string& schema) {
       {"Host", {"id",     "name",     "address", "state",   "mode",        "slots",        "busy",   "memory",
                 "labels", "packages", "types",   "tenants", "containment", "isolation",    "limits", "health",
                 "pool",   "instance", "by",      "why",     "joinedAt",    "lastReportAt", "running"}},
+      {"Invite", {"id", "name", "tenants", "uses", "usesLeft", "expires", "createdAt", "createdBy"}},
       {"Machine", {"pool", "instance", "state", "request", "zone", "orderedAt", "readyAt", "goneAt", "reason", "host"}},
       {"Package", {"tenant", "name", "version", "sha256", "size", "types", "open", "createdAt"}},
       {"SyncedPackages", {"seen", "taken", "given", "refused"}},

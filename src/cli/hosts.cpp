@@ -153,13 +153,94 @@ int change(Context& context, const std::string& verb, const std::string& done) {
   return kDone;
 }
 
+int invite(Context& context) {
+  json::object body;
+  if (const auto name = context.value("name")) body["name"] = *name;
+  json::array tenants;
+  for (const auto& given : context.values("tenant"))
+    for (const auto& tenant : split(given, ',')) tenants.emplace_back(tenant);
+  if (!tenants.empty()) body["tenants"] = tenants;
+  if (const auto ttl = context.value("ttl")) body["ttl"] = *ttl;
+  if (const auto uses = context.integer("uses")) body["uses"] = *uses;
+  if (const auto url = context.value("url")) body["url"] = *url;
+  const auto made = context.ask(context.hub().post("/v1/hosts/invites", body));
+  auto& output = context.output;
+  if (output.look.json) {
+    output.json(made);
+    return kDone;
+  }
+  output.line(text_of(made, "join"));
+  const auto name = clean(text_of(made, "name"));
+  const auto left = time_of(made, "expires").value_or(0) - context.now();
+  const auto uses = number_of(made, "uses");
+  output.hint("within " + format_duration(std::max<Millis>((left + 30'000) / 60'000, 1) * 60'000) +
+              (uses == 1 ? "" : ", on up to " + plural(uses, "machine")) + "      geres host --join " +
+              text_of(made, "join") + (name.empty() ? "" : " --name " + name));
+  output.hint("It goes to " + clean(text_of(made, "hub")) + ", and is shown this once only.");
+  return kDone;
+}
+
+int list_invites(Context& context) {
+  json::array invites;
+  context.ask(context.hub().list("/v1/hosts/invites", {}, [&](const json::value& one) {
+    invites.push_back(one);
+    return true;
+  }));
+  auto& output = context.output;
+  if (output.look.json) {
+    context.show_json(json::object{{"items", invites}}, "Invite");
+    return kDone;
+  }
+  if (invites.empty()) output.hint("nobody is invited      geres hosts invite");
+  if (context.show_fields(invites, "Invite") || invites.empty()) return kDone;
+  Table table({{"NAME", false, true},
+               {"TENANTS", false, true},
+               {"LEFT", true},
+               {"EXPIRES", false, false, 1},
+               {"BY", false, true, 2},
+               {"ID"}});
+  for (const auto& one : invites) {
+    std::vector<std::string> tenants;
+    for (const auto& tenant : items_of(member_of(one, "tenants")))
+      if (tenant.is_string()) tenants.emplace_back(tenant.get_string());
+    const auto name = text_of(one, "name");
+    const auto expires = time_of(one, "expires");
+    table.add({name.empty() ? "any" : name, tenants.empty() ? "all" : joined(tenants, ","),
+               std::to_string(number_of(one, "usesLeft")) + " of " + std::to_string(number_of(one, "uses")),
+               expires ? Cell(ago(*expires, context.now()), text_of(one, "expires")) : Cell(""),
+               text_of(one, "createdBy"), Cell("", text_of(one, "id"))});
+  }
+  output.out(table.text(output.look, terminal_width(1)));
+  return kDone;
+}
+
+int uninvite(Context& context) {
+  const auto id = resolve_named(context, "/v1/hosts/invites", "invitation", context.words.arguments[0]);
+  context.ask(context.hub().remove("/v1/hosts/invites/" + client::escaped(id)));
+  if (context.output.look.json)
+    context.output.json(json::object());
+  else
+    context.output.talk("withdrawn: no more hosts join with it; those that have, stay");
+  return kDone;
+}
+
+int remove(Context& context) {
+  const auto& host = context.words.arguments[0];
+  context.ask(context.hub().remove("/v1/hosts/" + client::escaped(host)));
+  if (context.output.look.json)
+    context.output.json(json::object());
+  else
+    context.output.talk("host " + clean(host) + " is removed: its secret is refused from now on");
+  return kDone;
+}
+
 }  // namespace
 
 std::vector<Command> host_commands() {
   return {
       {.path = "hosts",
        .sentence = "List hosts; take one out of service and back",
-       .usage = {"", "{drain | resume} <host>"},
+       .usage = {"", "{drain | resume | remove} <host>"},
        .examples = {"geres hosts", "geres hosts drain laptop"},
        .flags = {web_flag()},
        .run = list,
@@ -169,6 +250,41 @@ std::vector<Command> host_commands() {
        .usage = {"<host>"},
        .examples = {"geres hosts drain laptop"},
        .run = [](Context& c) { return change(c, "drain", "drains: it finishes what it runs and starts nothing new"); },
+       .arguments_min = 1,
+       .arguments_max = 1,
+       .live = Live::hosts},
+      {.path = "hosts invite",
+       .sentence = "Make a string with which another machine joins as a host; it is printed this once only",
+       .usage = {"[--name <name>] [--tenant <tenant>...] [--ttl <time>] [--uses <n>] [--url <url>]"},
+       .examples = {"geres hosts invite --name rack7", "geres hosts invite --tenant demo --uses 20 --ttl 1d"},
+       .flags =
+           {{.name = "name", .value = "NAME", .help = "for the host of this name (default: any)"},
+            {.name = "tenant",
+             .value = "T",
+             .help = "for jobs of this tenant only (default: all that the token has)",
+             .many = true,
+             .live = Live::tenants},
+            {.name = "ttl", .value = "TIME", .help = "how long it may be used (default 1h)", .kind = Kind::duration},
+            {.name = "uses", .value = "N", .help = "how many hosts may join (default 1)", .kind = Kind::integer},
+            {.name = "url", .value = "URL", .help = "where the hosts find this hub (default: where it is known)"}},
+       .run = invite},
+      {.path = "hosts invites",
+       .sentence = "List the invitations that are open",
+       .usage = {""},
+       .examples = {"geres hosts invites"},
+       .run = list_invites},
+      {.path = "hosts uninvite",
+       .sentence = "Withdraw an invitation",
+       .usage = {"<id>"},
+       .examples = {"geres hosts uninvite 01977c1e-0000-7000-8000-000000000000"},
+       .run = uninvite,
+       .arguments_min = 1,
+       .arguments_max = 1},
+      {.path = "hosts remove",
+       .sentence = "Forget a host that has joined: its secret is refused from then on",
+       .usage = {"<host>"},
+       .examples = {"geres hosts remove laptop"},
+       .run = remove,
        .arguments_min = 1,
        .arguments_max = 1,
        .live = Live::hosts},

@@ -62,8 +62,11 @@ struct HubSettings {
 struct HostSettings {
   std::filesystem::path data;  // the host's own directory
   std::string hub;             // empty for `up`, which brings its own hub
+  std::string default_hub;     // where none is named: unless its data directory knows one
   std::string token;
   tls::Trust trust;
+  std::string join_id, join_secret;  // of a join token; empty: none
+  Millis renew_secret_every = 7 * 86'400'000LL;
   std::string name;  // empty: the machine's
   int slots = 1;
   std::int64_t memory = 0;

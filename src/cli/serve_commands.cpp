@@ -14,6 +14,7 @@
 #include "cli/context.h"
 #include "cli/serve.h"
 #include "model/names.h"
+#include "wire/api/join_string.h"
 
 namespace geres::cli {
 
@@ -356,18 +357,60 @@ int hub(Context& context) {
   return context.services.hub(settings, log_settings(context));
 }
 
+// From the flag, a file or the environment. A file is better where others can read command lines.
+std::optional<wire::JoinString> join_of(Context& context) {
+  auto text = context.value("join");
+  const char* flag = "--join";
+  if (const auto file = context.value("join-file")) {
+    if (context.words.has("join"))
+      usage_error("--join and --join-file are both given", {}, "one of them", "--join-file");
+    flag = "--join-file";
+    try {
+      text = read_file(*file);
+    } catch (const std::system_error& error) {
+      cannot("the --join-file '" + *file + "' cannot be read", error.code().message(),
+             "--join-file FILE, with what 'geres hosts invite' printed", flag);
+    }
+  }
+  if (!text) return std::nullopt;
+  auto join = wire::parse_join_string(*text);
+  if (!join) usage_error(join.error().message, {}, join.error().hint, flag);
+  return *join;
+}
+
+std::string without_slash(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
+void read_membership(Context& context, HostSettings& settings) {
+  const auto join = join_of(context);
+  const bool named = context.hub_source() != "the default";
+  if (named) settings.hub = without_slash(context.called_hub());
+  settings.default_hub = without_slash(context.called_hub());
+  settings.trust = context.trust();
+  if (!join) {
+    settings.token = context.hub().transport().options().token;
+    return;
+  }
+  if (named && settings.hub != join->hub)
+    usage_error(
+        "the join string is for the hub " + join->hub + ", but " + context.hub_source() + " names " + settings.hub, {},
+        "leave the hub out: the string names it", "--hub");
+  settings.hub = join->hub;
+  const bool chosen = context.value("ca") || context.value("ca-pin") || context.words.has("ca-file");
+  if (!chosen && !join->ca_pin.empty()) settings.trust.ca_file.clear(), settings.trust.pin = join->ca_pin;
+  settings.join_id = join->id;
+  settings.join_secret = join->secret;
+}
+
 int host(Context& context) {
   auto settings = host_settings(context);
-  settings.hub = context.called_hub();
-  settings.trust = context.trust();
+  read_membership(context, settings);
+  settings.renew_secret_every = *parse_duration(context.value_or("renew-secret", "7d"));
+  if (settings.renew_secret_every < 100)
+    usage_error("--renew-secret is 100ms or longer", {}, "--renew-secret 7d", "--renew-secret");
   if (const auto metrics = context.value("metrics")) settings.metrics = listen_of("metrics", *metrics);
-  settings.token = context.hub().transport().options().token;
-  if (settings.token.empty())
-    throw Trouble{kNotAllowed, "a host needs a token with the role host",
-                  "none is given, and none was left here for " + settings.hub + " in " +
-                      (data_directory() / "admin.token").string(),
-                  "on the hub's machine: geres token create NAME --role host, then here GERES_TOKEN=TOKEN",
-                  "unauthenticated"};
   settings.data = data_of(context) / "host";
   settings.pool = context.value_or("pool", "");
   settings.instance = context.value_or("instance", "");
@@ -624,11 +667,24 @@ std::vector<Command> serve_commands() {
        .remote = false},
       {.path = "host",
        .sentence = "Run jobs of a hub on this machine",
-       .usage = {"--hub <url> [--slots <n>] [--label <name>=<value>...] [<flag>...]"},
-       .examples = {"geres host --hub https://10.0.0.5:8443 --slots 8",
+       .usage = {"--join <string> [--slots <n>] [--label <name>=<value>...] [<flag>...]",
+                 "--hub <url> [--slots <n>] [--label <name>=<value>...] [<flag>...]"},
+       .examples = {"geres host --join-file join.txt --slots 8", "geres host --hub https://10.0.0.5:8443 --slots 8",
                     "geres host --label gpu=a100 --tenant demo --drain 1m"},
        .flags = together(together({data_flag()}, host_flags()),
-                         {{.name = "ca-file", .value = "FILE", .help = "the same as --ca"},
+                         {{.name = "join",
+                           .value = "STRING",
+                           .help = "what 'geres hosts invite' printed; after the first start it is not needed",
+                           .environment = "GERES_JOIN"},
+                          {.name = "join-file",
+                           .value = "FILE",
+                           .help = "the same, from a file, which command lines do not show",
+                           .live = Live::files},
+                          {.name = "renew-secret",
+                           .value = "TIME",
+                           .help = "how often a host that has joined changes its secret (default 7d)",
+                           .kind = Kind::duration},
+                          {.name = "ca-file", .value = "FILE", .help = "the same as --ca"},
                           {.name = "cert",
                            .value = "FILE",
                            .help = "shown to a hub that asks hosts for a certificate",

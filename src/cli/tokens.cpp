@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands under "geres token". The secret of a new token is printed once, to standard output, and nowhere else.
+#include <algorithm>
+
 #include "cli/context.h"
 #include "cli/job_words.h"
 #include "cli/named.h"
@@ -12,6 +14,12 @@ std::string words_of(const json::value& list) {
   for (const auto& word : items_of(list))
     if (word.is_string()) words.emplace_back(word.get_string());
   return joined(words, ",");
+}
+
+// Any number of hosts may join with it, where an invitation is for so many.
+bool registers_hosts(const json::value& token) {
+  const auto& roles = items_of(member_of(token, "roles"));
+  return std::any_of(roles.begin(), roles.end(), [](const auto& role) { return role == "host"; });
 }
 
 int create(Context& context) {
@@ -56,6 +64,7 @@ int list(Context& context) {
   Table table({{"NAME", false, true},
                {"ROLES"},
                {"TENANTS", false, true},
+               {"USE", false, false, 3},
                {"EXPIRES", false, false, 1},
                {"CREATED", false, false, 2},
                {"ID"}});
@@ -63,6 +72,7 @@ int list(Context& context) {
     const auto expires = time_of(token, "expires"), created = time_of(token, "createdAt");
     const auto tenants = words_of(member_of(token, "tenants"));
     table.add({text_of(token, "name"), words_of(member_of(token, "roles")), tenants.empty() ? "all" : tenants,
+               registers_hosts(token) ? Cell("reusable", Colour::yellow) : Cell(""),
                expires ? Cell(ago(*expires, context.now()), text_of(token, "expires")) : Cell("never"),
                created ? Cell(ago(*created, context.now()), text_of(token, "createdAt"), Colour::grey) : Cell(""),
                id_cell(text_of(token, "id"))});

@@ -57,6 +57,9 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
                });
              }}),
       name_(options_.name.empty() ? machine_name() : options_.name),
+      secret_({options_.data, options_.hub_url, options_.trust.pin, name_, options_.token, options_.join,
+               options_.renew_secret_every},
+              clock_),
       member_(link_, clock_, kNameTakenMax, *this, reporter_),
       packages_(
           [&] {
@@ -104,7 +107,7 @@ Agent::~Agent() {
 // ---- membership
 
 std::string Agent::bearer() const {
-  return member_.membership() ? member_.membership()->secret : std::string();
+  return member_.membership() ? *member_.membership()->secret : std::string();
 }
 
 void Agent::start() {
@@ -141,6 +144,10 @@ wire::RegisterHost Agent::registration() const {
   body.memory = {options_.memory > 0 ? options_.memory : machine_memory()};
   body.tenants = options_.tenants;
   body.containment = json::write(runner_->containment()).get_string().c_str();
+  if (auto joining = secret_.joining()) {
+    body.joining = std::move(joining->id);
+    body.change = joining->change;
+  }
   return body;
 }
 
@@ -163,6 +170,7 @@ std::string Agent::limits() const {
 }
 
 void Agent::joined() {
+  if (auto kept = secret_.joined(*member_.membership()->secret); !kept) return finish(kept.error());
   try {
     remember_id(options_.data, member_.last_id());
   } catch (const std::exception& trouble) {
@@ -180,8 +188,7 @@ void Agent::refused(Refusal why, const std::string& problem) {
       return finish(fail(Code::hostAlive, "the name '" + name_ + "' is taken: " + problem, "name",
                          "give this host another name with --name"));
     case Refusal::token:
-      return finish(fail(Code::unauthenticated, "the hub refuses this host: " + problem, {},
-                         "a token with the role host is needed"));
+      return finish(fail(Code::unauthenticated, "the hub refuses this host: " + problem, {}, secret_.advice()));
     case Refusal::request:
       return finish(fail(Code::badRequest, "the hub refuses this host: " + problem));
   }
@@ -209,6 +216,7 @@ void Agent::turn() {
   if (finished_) return;
   if (member_.stopping()) stop_step();
   if (finished_) return;
+  renew_secret();
   start_waiting();
   if (attempts_.empty() && std::exchange(must_register_, false)) member_.join();
   const bool takes_jobs = !member_.stopping() && member_.mode() == model::HostMode::run && runner_works_ &&

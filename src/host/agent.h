@@ -4,6 +4,7 @@
 //
 //   agent.cpp            registering, leases, what the hub tells
 //   agent_attempts.cpp   the steps of one attempt
+//   agent_secret.cpp     by which it is known to the hub
 //   agent_stop.cpp       the end
 #pragma once
 
@@ -26,6 +27,7 @@
 #include "host/leftovers.h"
 #include "host/link/hub_link.h"
 #include "host/link/member.h"
+#include "host/own_secret.h"
 #include "host/reporter.h"
 #include "host/resting.h"
 #include "package/manifest.h"
@@ -63,7 +65,10 @@ class Agent : private Member::Owner {
   std::string instance() const override { return options_.instance; }
   std::string limits() const override;
   std::optional<std::string> rests() const;
-  std::string token() const override { return options_.token; }
+  std::string token() const override { return secret_.bearer(); }
+  bool has_another_token(const std::string& problem) override;
+  void renew_secret();
+  void secret_renewed(const HubAnswer& answer);
   void joined() override;
   void refused(Refusal why, const std::string& problem) override;
   void gone() override;
@@ -153,6 +158,9 @@ class Agent : private Member::Owner {
   Resting resting_;
 
   std::string name_;
+  mutable OwnSecret secret_;
+  bool renewing_ = false;
+  Millis renew_not_before_ = 0;  // monotonic
   Member member_;
   bool must_register_ = false;  // register again as soon as nothing of the lost membership is left
 

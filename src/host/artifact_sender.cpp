@@ -84,7 +84,7 @@ struct ArtifactSender::Transfer {
 HubCall ArtifactSender::hub_call(const Transfer& transfer, const std::string& rest) {
   HubCall call;
   call.path = "/v1/hosts/" + transfer.membership.id + "/leases/" + transfer.file.lease + rest;
-  call.token = transfer.membership.secret;
+  call.token = *transfer.membership.secret;
   return call;
 }
 

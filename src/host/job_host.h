@@ -25,6 +25,7 @@
 #include "base/file.h"
 #include "host/disk_watch.h"
 #include "host/job_users.h"
+#include "host/own_secret.h"
 #include "host/runner_client/runner_client.h"
 #include "package/archive.h"
 #include "tls/trust.h"
@@ -36,10 +37,12 @@ namespace geres::host {
 enum class Isolation { none, user, sandbox };
 
 struct Options {
-  std::string hub_url;  // "http://127.0.0.1:8080"
-  std::string token;    // with the role host
-  tls::Trust trust;     // for https
-  std::string name;     // unique among the hub's hosts; empty: the machine's
+  std::string hub_url;            // "http://127.0.0.1:8080"
+  std::string token;              // with the role host; not needed with what follows
+  std::optional<JoinToken> join;  // while there is no secret in `data`, or the hub refuses it
+  Millis renew_secret_every = 7 * 86'400'000LL;  // of its own
+  tls::Trust trust;                              // for https
+  std::string name;                              // unique among the hub's hosts; empty: the machine's
   int slots = 1;
   std::map<std::string, std::string> labels;
   std::int64_t memory = 0;  // bytes that jobs may use; 0: what the machine has

@@ -84,7 +84,8 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
            .sessions = &sessions_,
            .live = &live_,
            .page = &page_,
-           .default_tenant = options.default_tenant} {
+           .default_tenant = options.default_tenant,
+           .own_url = [this] { return best_url(); }} {
   const auto allow = [](auto& brake, double a_second, int burst) { brake.allow(a_second, burst * a_second); };
   allow(api_.brakes.guesses, options.guesses_per_address, 5);
   allow(api_.brakes.tokens, options.calls_per_token, 2);
@@ -92,6 +93,13 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
   allow(api_.brakes.addresses, options.calls_per_address, 2);
   api_.large_bodies.on_drained([this] { give_memory_back(); });
   api_.large_answers.on_drained([this] { give_memory_back(); });
+}
+
+// For others: over TLS where that can be had.
+std::string Serving::best_url() const {
+  const auto all = urls();
+  const auto secure = std::find_if(all.begin(), all.end(), [](const auto& one) { return one.starts_with("https://"); });
+  return secure != all.end() ? *secure : all.empty() ? std::string() : all.front();
 }
 
 Serving::~Serving() {
@@ -135,6 +143,10 @@ void Serving::follow(engine::Engine& engine) {
   engine.on_registry([this](const engine::RegistryNews& news) {
     for (const auto& token : news.tokens) access_.put_token(token);
     for (const auto token : news.tokens_removed) access_.remove_token(token);
+    for (const auto& token : news.join_tokens) access_.put_join_token(token);
+    for (const auto token : news.join_tokens_removed) access_.remove_join_token(token);
+    for (const auto& enrolment : news.enrolments) access_.put_enrolment(enrolment);
+    for (const auto enrolment : news.enrolments_removed) access_.remove_enrolment(enrolment);
     for (const auto& host : news.hosts) access_.put_host(host);
     for (const auto host : news.hosts_removed) access_.forget_host(host, clock_.wall());
     for (const auto host : news.hosts_replaced) access_.remove_host(host);
@@ -148,6 +160,8 @@ void Serving::seed(const engine::Engine& engine) {
   tail_.start(engine.last_event());
   last_hour_.seed(reads.ended_since(clock_.wall() - 3'600'000));
   for (const auto& token : reads.tokens()) access_.put_token(token);
+  for (const auto& token : reads.join_tokens()) access_.put_join_token(token);
+  for (const auto& enrolment : reads.enrolments()) access_.put_enrolment(enrolment);
   const auto hosts = reads.hosts();
   for (const auto& host : hosts) access_.put_host(host);
   chronicle_.seed(hosts);

@@ -49,6 +49,7 @@ class Serving {
   std::vector<std::string> urls() const { return server_ ? server_->urls() : std::vector<std::string>(); }
 
  private:
+  std::string best_url() const;
   std::unique_ptr<logs::LogStore> open_logs(store::Store& store, const std::shared_ptr<objects::ObjectStore>& objects);
   void give_memory_back();
 

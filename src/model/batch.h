@@ -106,6 +106,38 @@ struct Host {
   std::string pool, instance;  // the machine that it runs on, where somebody makes those; empty: nobody does
   ModeBy mode_by = ModeBy::operator_;
   std::string mode_reason;  // why it drains or stops; empty: not said
+  Uuid enrolment{};         // whose secret it uses, instead of one that ends with it; nil: it joined with a token
+};
+
+// Lets hosts enrol, so many as it has uses.
+struct JoinToken {
+  Uuid id;
+  std::string sha256;                // of its secret
+  std::string name;                  // of the one host that it is for; empty: any
+  std::vector<std::string> tenants;  // whose jobs its hosts may run; empty: all
+  Millis expires = 0;
+  int uses = 1;
+  int uses_left = 1;
+  std::string created_by;
+  Millis created_at = 0;
+  bool operator==(const JoinToken&) const = default;
+};
+
+// A host that has joined with a join token. It owns its name for its tenants, and comes back by its own secret, also
+// after it was away for long.
+struct Enrolment {
+  Uuid id;
+  std::string name;
+  std::optional<std::vector<std::string>> tenants;  // in order; absent: any
+  std::string secret_sha256;
+  std::string earlier_sha256;  // the secret before, until the new one is used; empty: none
+  Millis earlier_until = 0;    // and until then at most
+  Millis secret_since = 0;
+  Uuid join_token;
+  std::string joining;      // SHA-256 of the random id with which it joined; empty: it has used its secret since
+  std::int64_t change = 0;  // the host's number of the call that gave it this secret: older ones come too late
+  Millis enrolled_at = 0;
+  bool operator==(const Enrolment&) const = default;
 };
 
 }  // namespace geres::model

@@ -21,7 +21,7 @@ constexpr Millis kTakes = 3'000;  // a host whose last request for jobs is older
 }  // namespace
 
 Host::Host(Timeline& timeline, Dice& dice, const Plan& plan, Ledger& ledger, Network& network, Hub& hub, Trace& trace,
-           HostKind kind)
+           Dice& join_dice, HostKind kind)
     : timeline_(timeline),
       dice_(dice),
       plan_(plan),
@@ -30,6 +30,7 @@ Host::Host(Timeline& timeline, Dice& dice, const Plan& plan, Ledger& ledger, Net
       hub_(hub),
       trace_(trace),
       kind_(std::move(kind)),
+      joiner_(join_dice, ledger, hub, kind_.join_token),
       drift_{kind_.rate} {}
 
 void Host::agent(Millis delay, Timeline::Act act) {
@@ -67,6 +68,7 @@ void Host::crash(Millis down) {
   if (!healed_ && dice_.percent(25)) {  // with its disk: another machine takes its place
     last_id_ = {};
     kind_.name += "x";
+    joiner_.lose_disk();
   }
   timeline_.after(down, [this] { boot(); });
 }
@@ -86,6 +88,7 @@ void Host::become(const std::string& instance) {
   powerless_ = false;
   last_id_ = {};
   kind_.name += "n";
+  joiner_.lose_disk();
   kind_.instance = instance;
   boot();
 }
@@ -146,19 +149,30 @@ void Host::enrol() {
   wanted.host.memory = plan_.host_memory;
   if (!kind_.instance.empty()) wanted.host.pool = "pool", wanted.host.instance = kind_.instance;
   if (last_id_) wanted.replaces = last_id_;
+  const auto by = joiner_.proof();
+  wanted.join_token = by.join_token;
+  wanted.joining = by.joining;
+  wanted.change = by.change;
+  if (by.join_token) wanted.host.secret_sha256 = joiner_.draw_secret();
   const auto try_no = ++boots_;
-  network_.up(link, [this, life = life_, try_no, wanted] {
-    hub_.receive([this, life, try_no, wanted](Engine& engine) {
-      engine.ask(wanted, hub_.answer<model::Host>([this, life, try_no, wanted](Result<model::Host>& answer) {
+  const auto tell = [this, life = life_, try_no, by, secret = wanted.host.secret_sha256](Result<model::Host> answer) {
+    network_.down(link, hub_.held_up(), [=, this] {
+      if (life == life_ && try_no == boots_ && up_) agent(0, [=, this] { enrolled(answer, by, secret); });
+    });
+  };
+  network_.up(link, [this, by, wanted, tell] {
+    hub_.receive([this, by, wanted, tell](Engine& engine) mutable {
+      if (!by.secret.empty()) wanted.enrolment = joiner_.admit(engine, by.secret);
+      if (!by.secret.empty() && !wanted.enrolment) return tell(fail(Code::unauthenticated, "not known"));
+      engine.ask(wanted, hub_.answer<model::Host>([this, by, wanted, tell](Result<model::Host>& answer) {
+        if (answer) joiner_.let_in(by);
         if (answer && wanted.replaces) ledger_.hit(Path::host_replaced);
-        if (answer && ledger_.scaling.names_stay && ledger_.scaling.drained_names.contains(kind_.name)) {
+        if (answer && ledger_.scaling.names_stay && ledger_.scaling.drained_names.contains(wanted.host.name)) {
           ledger_.hit(Path::drained_host_came_back);
           if (answer->mode == model::HostMode::run)
-            ledger_.violate("drain", fmt::format("host {} was drained, came back, and takes jobs", kind_.name));
+            ledger_.violate("drain", fmt::format("host {} was drained, came back, and takes jobs", wanted.host.name));
         }
-        network_.down(link, hub_.held_up(), [this, life, try_no, answer] {
-          if (life == life_ && try_no == boots_ && up_) agent(0, [this, answer] { enrolled(answer); });
-        });
+        tell(answer);
       }));
     });
   });
@@ -167,23 +181,48 @@ void Host::enrol() {
   });
 }
 
-void Host::enrolled(const Result<model::Host>& answer) {
+void Host::enrolled(const Result<model::Host>& answer, const Proof& by, const std::string& secret) {
   if (enrolled_) return;
   if (!answer) {
-    if (answer.error().code == Code::hostAlive) ledger_.hit(Path::host_name_taken);
+    const auto code = answer.error().code;
+    if (code == Code::hostAlive) ledger_.hit(Path::host_name_taken);
+    if (joiner_.refused(by, code)) kind_.name += "j";
     ++boots_;
     return agent(500, [this] { enrol(); });
   }
+  joiner_.joined(by, secret);
   enrolled_ = true;
   id_ = last_id_ = answer->id;
   ledger_.sick.host_joined(kind_.name);
   seq_ = 0;
   trace_("host {} is {}", kind_.name, brief(id_));
   report_within(0);
+  // The clock may jump by more than an hour, after which an earlier secret is over.
+  if (joiner_.has_secret() && !plan_.wall_jumps) renew_secret_within(2'000);
   turn();
 }
 
-// The hub does not know this host any more: nothing of its leases may run when it comes back.
+void Host::renew_secret_within(Millis time) {
+  agent(time, [this] { renew_secret(); });
+}
+
+// The new one counts once its answer is here; the next call with it ends the one before.
+void Host::renew_secret() {
+  if (!enrolled_ || healed_) return;
+  const hub::engine::RenewHostSecret verb{id_, joiner_.secret(), joiner_.draw_secret(), joiner_.next_change()};
+  network_.up(link, [this, life = life_, verb] {
+    hub_.receive([this, life, verb](Engine& engine) {
+      if (!joiner_.admit(engine, verb.presented)) return;
+      engine.ask(verb, hub_.answer<bool>([this, life, verb](Result<bool>& done) {
+        network_.down(link, hub_.held_up(), [this, life, verb, good = bool(done)] {
+          if (good && life == life_ && up_) agent(0, [this, verb] { joiner_.renewed(verb.change, verb.sha256); });
+        });
+      }));
+    });
+  });
+  renew_secret_within(1'500);
+}
+
 void Host::gone() {
   if (!enrolled_) return;
   trace_("host {} is not known any more", kind_.name);
@@ -247,8 +286,9 @@ void Host::send_fetch(FetchCall& call) {
       if (one.id == id && one.tries == try_no && one.flying) return &one;
     return nullptr;
   };
-  network_.up(link, [this, life = life_, body, mine] {
-    hub_.receive([this, life, body, mine](Engine& engine) mutable {
+  network_.up(link, [this, life = life_, body, mine, secret = joiner_.secret()] {
+    hub_.receive([this, life, body, mine, secret](Engine& engine) mutable {
+      if (!secret.empty() && !joiner_.admit(engine, secret)) return;  // sent again, with the newer one
       body.received_at = hub_.clock().monotonic();
       trace_("hub takes fetch {} for {} slots", body.fetch_id, body.slots);
       engine.ask(body, hub_.answer<FetchAnswer>([this, life, host = body.host, id = body.fetch_id,

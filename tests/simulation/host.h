@@ -10,6 +10,7 @@
 
 #include "hub/engine/with_jobs.h"
 #include "simulation/hub.h"
+#include "simulation/joiner.h"
 #include "simulation/network.h"
 
 namespace geres::simulation {
@@ -27,12 +28,13 @@ struct HostKind {
   double rate = 1;
   // As hosts of 0.1.0: its fetches name the slots that are free, and it reports also while it holds nothing.
   bool first_version = false;
+  std::optional<Uuid> join_token;
 };
 
 class Host {
  public:
   Host(Timeline& timeline, Dice& dice, const Plan& plan, Ledger& ledger, Network& network, Hub& hub, Trace& trace,
-       HostKind kind);
+       Dice& join_dice, HostKind kind);
 
   void boot();
   bool up() const { return up_; }
@@ -85,7 +87,9 @@ class Host {
   Millis local() const { return drift_.local(timeline_.now()); }
   void agent(Millis delay, Timeline::Act act);  // in this life of it; later when it is frozen
   void enrol();
-  void enrolled(const Result<model::Host>& answer);
+  void enrolled(const Result<model::Host>& answer, const Proof& by, const std::string& secret);
+  void renew_secret_within(Millis time);
+  void renew_secret();
   void gone();
   void turn();
 
@@ -124,6 +128,7 @@ class Host {
   Hub& hub_;
   Trace& trace_;
   HostKind kind_;
+  Joiner joiner_;
   Drift drift_;
 
   bool up_ = false, healed_ = false, powerless_ = false;

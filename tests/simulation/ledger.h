@@ -143,6 +143,11 @@ class Ledger {
     std::set<std::string> drained_names;   // of hosts that come back drained
     bool names_stay = true;                // else a machine of another name may be the same host
   } scaling;
+  struct JoinTokenRecord {
+    int uses = 0;
+    std::set<std::string> joined;  // random ids of hosts
+  };
+  std::map<Uuid, JoinTokenRecord> join_tokens;
   // No lease is current on it then, nor ever again.
   void machine_removed(const std::string& instance, const hub::engine::State& state);
   void holds(Uuid job, int attempt, Millis until);  // a host believes so

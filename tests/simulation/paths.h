@@ -14,7 +14,8 @@ namespace geres::simulation {
   X(hub_killed_inside_commit) X(power_lost) X(power_lost_inside_commit) X(hub_rebooted) X(write_failed) \
   X(sync_failed) X(disk_full) X(commit_slow) X(hub_frozen) X(wall_jumped) X(hub_stopped) X(tick_refused) \
   X(tick_run_one_by_one) X(unknown_had_happened) X(unknown_had_not) X(store_away) X(host_crashed) X(host_frozen) \
-  X(host_replaced) X(host_gone) X(host_drained) X(drained_host_came_back) X(host_left) X(host_name_taken) X(fetch_repeated) \
+  X(host_replaced) X(host_gone) X(host_drained) X(drained_host_came_back) X(host_left) X(host_name_taken) X(host_joined) X(joining_repeated) \
+  X(join_token_used_up) X(came_back_by_its_secret) X(secret_renewed) X(fetch_repeated) \
   X(fetch_same_leases_again) X(lease_came_too_late) X(lease_never_heard) X(lease_ran_out_at_host) \
   X(lease_expired) X(lease_lost_told) X(report_out_of_order) X(stale_refused) X(conflict_refused) \
   X(completion_repeated) X(key_repeated) X(list_key_repeated) X(key_misused) X(list_refused) X(too_many_queued) \

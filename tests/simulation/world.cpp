@@ -18,6 +18,7 @@ constexpr std::uint64_t kStepsMax = 3'000'000;
 constexpr std::uint64_t kStepsBetweenLooks = 16;
 constexpr std::uint64_t kScalerDice = 0x5ca1'e5ca'1e5c'a1e5;
 constexpr std::uint64_t kMemoryDice = 0xb17e'b17e'b17e'b17e;
+constexpr std::uint64_t kJoinDice = 0x3a17'3a17'3a17'3a17;
 constexpr std::int64_t kGiB = 1ll << 30;
 
 }  // namespace
@@ -26,6 +27,7 @@ World::World(std::uint64_t seed, bool traced)
     : dice_(seed),
       scaler_dice_(seed ^ kScalerDice),
       memory_dice_(seed ^ kMemoryDice),
+      join_dice_(seed ^ kJoinDice),
       plan_(dice_),
       scaled_(!plan_.fair && scaler_dice_.percent(25)),
       trace_(timeline_, traced),
@@ -131,7 +133,23 @@ void World::set_up_tenants() {
   while (engine.until_next() == 0) timeline_.step();
 }
 
+// For fewer hosts than are told of it, or for all.
+std::optional<Uuid> World::invitation() {
+  if (!join_dice_.percent(50)) return std::nullopt;
+  hub::engine::Invite verb;
+  verb.token.sha256 = std::string(64, 'd');
+  verb.token.expires = hub_.clock().wall() + 3'600'000;
+  verb.token.uses = int(join_dice_.between(1, plan_.hosts));
+  std::optional<Uuid> token;
+  auto& engine = hub_.engine();
+  engine.ask(verb, [&token](const Result<model::JoinToken>& made) { token = made->id; });
+  while (engine.until_next() == 0) timeline_.step();
+  ledger_.join_tokens[*token].uses = verb.token.uses;
+  return token;
+}
+
 void World::set_up_hosts() {
+  const auto token = invitation();
   for (int i = 0; i <= plan_.hosts; ++i) {
     HostKind kind;
     const bool last = i == plan_.hosts;
@@ -141,8 +159,10 @@ void World::set_up_hosts() {
     kind.first_version = i % 3 == 1;
     if (plan_.needs && (last || dice_.percent(40))) kind.labels = {{"gpu", "yes"}};
     const auto drift = dice_.between(-plan_.drift_permille, plan_.drift_permille);
+    if (!last && join_dice_.percent(80)) kind.join_token = token;
     kind.rate = plan_.hub_rate * (1 + double(drift) / 1'000);
-    hosts_.push_back(std::make_unique<Host>(timeline_, dice_, plan_, ledger_, network_, hub_, trace_, kind));
+    hosts_.push_back(
+        std::make_unique<Host>(timeline_, dice_, plan_, ledger_, network_, hub_, trace_, join_dice_, kind));
   }
 }
 

@@ -34,6 +34,7 @@ class World {
   void set_up();
   void set_up_tenants();
   void set_up_hosts();
+  std::optional<Uuid> invitation();
   void set_up_scalers();
   void set_host_mode(const std::string& host, model::HostMode mode);
   void set_up_trouble();
@@ -48,7 +49,8 @@ class World {
   void last_things();
   Host& any_host() { return *hosts_[dice_.draw(hosts_.size())]; }
 
-  Dice dice_, scaler_dice_, memory_dice_;  // those of their own leave seeds without what they are for as they were
+  Dice dice_, scaler_dice_, memory_dice_,
+      join_dice_;  // those of their own leave seeds without what they are for as they were
   Plan plan_;
   const bool scaled_;
   Timeline timeline_;

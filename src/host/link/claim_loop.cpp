@@ -73,7 +73,7 @@ void ClaimLoop::send(Call& call) {
   wire::Fetch body{call.id, asks ? call.slots : 0, json::Duration{asks ? wait_ : 0}};
   HubCall request;
   request.path = "/v1/hosts/" + membership_->id + "/fetch";
-  request.token = membership_->secret;
+  request.token = *membership_->secret;
   request.body = json::write_text(body);
   request.time_max = body.wait.ms + answer_slack_;
   call.sent = clock_.monotonic();

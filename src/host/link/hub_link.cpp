@@ -160,8 +160,9 @@ void HubLink::send(HubCall call, std::function<void(HubAnswer)> done) {
   }
   if (call.sink || call.uploads()) call.silence_max = kTransferSilenceMax;
   if (call.uploads()) call.content_type = "application/octet-stream";
-  auto take = [done = std::move(done), download, sent_at = clock_.monotonic()](auto got) {
+  auto take = [this, done = std::move(done), download, token = call.token, sent_at = clock_.monotonic()](auto got) {
     auto answer = read(std::move(got));
+    if (answer.status == 401 && token == superseded_) answer.status = 503;
     answer.sent_at = sent_at;
     if (download && answer.status == 200) answer.sha256 = download->digest->hex();
     if (download && !download->trouble.empty()) {

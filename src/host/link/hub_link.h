@@ -67,7 +67,9 @@ class HubLink {
 
   void post(std::function<void()> task);  // any thread; done in order
 
-  // The loop's thread only. Calls back once, on the same thread, unless the link stops before.
+  // The loop's thread only. Calls back once, on the same thread, unless the link stops before. A call with a secret
+  // that has been superseded meanwhile may be refused for that: it is then worth sending again.
+  void supersede(std::string secret) { superseded_ = std::move(secret); }
   void send(HubCall call, std::function<void(HubAnswer)> done);
   void after(Millis delay_ms, std::function<void()> task) { loop_.after(delay_ms, std::move(task)); }
 
@@ -77,6 +79,7 @@ class HubLink {
   const Clock& clock_;
   transport::Loop loop_;
   std::function<void()> turn_;
+  std::string superseded_;
   std::thread thread_;
   std::atomic<std::thread::id> own_;  // set before any other thread can ask
   std::mutex mutex_;

@@ -70,11 +70,18 @@ void Member::refused(const HubAnswer& answer) {
     if (now - name_taken_since_ > name_taken_max_) return owner_.refused(Refusal::nameTaken, problem);
   } else if (!answer.again()) {
     const bool token = answer.status == 401 || answer.status == 403;
+    if (token && owner_.has_another_token(problem)) return join();
     return owner_.refused(token ? Refusal::token : Refusal::request, problem);
   }
   if (tries_ == 1 || tries_ % 20 == 0) owner_.trouble(trouble_of("registration", answer));
   const Millis pause = std::max(answer.retry_after_ms, backoff(tries_, 100, 3'000));
   link_.after(pause, [this] { join(); });
+}
+
+void Member::change_secret(const std::string& secret) {
+  if (!joined_) return;
+  link_.supersede(*joined_->secret);
+  *joined_->secret = secret;
 }
 
 void Member::gone() {

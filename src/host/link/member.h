@@ -27,7 +27,8 @@ class Member {
   class Owner {
    public:
     virtual wire::RegisterHost registration() const = 0;
-    virtual std::string token() const = 0;                // for the registration
+    virtual std::string token() const = 0;                                // for the registration
+    virtual bool has_another_token(const std::string&) { return false; }  // refused for this: token() is another now
     virtual std::string isolation() const { return {}; }  // wire::kIsolationHeader; empty: nothing to say
     virtual std::string limits() const { return {}; }     // wire::kLimitsHeader; likewise
     virtual std::string pool() const { return {}; }       // wire::kPoolHeader, with …
@@ -52,6 +53,7 @@ class Member {
   bool joining() const { return joining_; }                                // the hub's answer is awaited
   const std::optional<Membership>& membership() const { return joined_; }  // nullopt: none, or gone
   const std::string& last_id() const { return last_id_; }                  // of this or an earlier membership
+  void change_secret(const std::string& secret);
   // Of the earlier membership that the next one replaces; "": none.
   void set_last_id(std::string id) { last_id_ = std::move(id); }
 

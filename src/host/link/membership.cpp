@@ -18,7 +18,8 @@ constexpr Millis kDeadlineMarginMin = 500;
 Result<Membership> membership(const HubAnswer& registered) {
   const auto body = json::read_text<wire::Registered>(registered.body, json::Unknown::ignored);
   if (!body) return body.error();
-  return Membership{body->id, body->secret, std::max<Millis>(100, Millis(body->reportSeconds * 1'000)),
+  return Membership{body->id, std::make_shared<std::string>(body->secret),
+                    std::max<Millis>(100, Millis(body->reportSeconds * 1'000)),
                     std::clamp(body->protocol.value_or(1), 1, wire::kProtocol)};
 }
 

@@ -2,6 +2,7 @@
 // A host's identity at its hub, and when its leases end.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -13,7 +14,8 @@ namespace geres::host {
 // This host's identity at the hub.
 struct Membership {
   std::string id;
-  std::string secret;
+  // Shared by all copies, because a host may change it while its calls go on.
+  std::shared_ptr<std::string> secret = std::make_shared<std::string>();
   Millis report_ms = 5'000;
   int protocol = 1;  // the one that host and hub agreed on, at most wire::kProtocol
 

@@ -60,7 +60,7 @@ void ReportLine::pump(const std::string& fetched) {
   report.leaving = flying_goodbye_ = leaving_ && !source_.shortest_lease();
   HubCall call;
   call.path = "/v1/hosts/" + membership_->id + "/report";
-  call.token = membership_->secret;
+  call.token = *membership_->secret;
   call.body = json::write_text(report);
   call.time_max = answer_time();
   due_ = kNever;

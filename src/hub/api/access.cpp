@@ -33,7 +33,61 @@ void Access::put_token(const model::Token& token) {
 }
 
 void Access::put_host(const model::Host& host) {
+  if (host.enrolment) {
+    const std::unique_lock lock(mutex_);
+    const auto enrolled = enrolled_.find(host.enrolment);
+    if (enrolled == enrolled_.end() || enrolled->second.shown == host.id) return;
+    conceal(enrolled->second);
+    enrolled->second.shown = host.id;
+    return show(enrolled->second);
+  }
   put(host.secret_sha256, {Identity::Kind::host, host.name, {}, {}, std::nullopt, host.id});
+}
+
+void Access::put_join_token(const model::JoinToken& token) {
+  Identity identity{Identity::Kind::join, token.name, {}, {}, std::nullopt, token.id};
+  identity.joins_for = token.tenants;
+  put(token.sha256, std::move(identity));
+}
+
+void Access::put_enrolment(const model::Enrolment& enrolment) {
+  const std::unique_lock lock(mutex_);
+  auto& enrolled = enrolled_[enrolment.id];
+  conceal(enrolled);
+  if (!enrolled.shown) enrolled.shown = enrolment.id;
+  enrolled.row = enrolment;
+  show(enrolled);
+}
+
+void Access::remove_enrolment(Uuid id) {
+  const std::unique_lock lock(mutex_);
+  const auto found = enrolled_.find(id);
+  if (found == enrolled_.end()) return;
+  conceal(found->second);
+  enrolled_.erase(found);
+}
+
+void Access::show(Enrolled& enrolled) {
+  const auto& row = enrolled.row;
+  Identity who{Identity::Kind::host, row.name, {}, {}, std::nullopt, enrolled.shown};
+  who.enrolment = row.id;
+  who.joins_for = row.tenants.value_or(std::vector<std::string>());
+  if (!row.earlier_sha256.empty()) {
+    auto earlier = who;
+    earlier.digest = row.earlier_sha256;
+    earlier.expires = row.earlier_until;
+    by_digest_[row.earlier_sha256] = std::make_shared<const Identity>(std::move(earlier));
+  }
+  who.digest = row.secret_sha256;
+  who.unsettled = !row.earlier_sha256.empty();
+  digest_of_[enrolled.shown] = row.secret_sha256;
+  by_digest_[row.secret_sha256] = std::make_shared<const Identity>(std::move(who));
+}
+
+void Access::conceal(Enrolled& enrolled) {
+  by_digest_.erase(enrolled.row.secret_sha256);
+  by_digest_.erase(enrolled.row.earlier_sha256);
+  digest_of_.erase(enrolled.shown);
 }
 
 void Access::remove_token(Uuid token) {
@@ -66,6 +120,8 @@ void Access::remove(Uuid id) {
   const std::unique_lock lock(mutex_);
   const auto found = digest_of_.find(id);
   if (found == digest_of_.end()) return;
+  // The secret of a host that has enrolled outlives it.
+  if (const auto who = by_digest_.find(found->second); who != by_digest_.end() && who->second->enrolment) return;
   by_digest_.erase(found->second);
   digest_of_.erase(found);
 }

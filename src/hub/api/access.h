@@ -3,7 +3,8 @@
 //
 // Roles: an admin may do everything an operator may, an operator everything a submitter may, a submitter everything a
 // viewer may. `host` stands apart: such a token may register hosts and nothing else. The secret that a host gets at
-// registration is valid for that host's own calls and for the files of the leases it holds.
+// registration is valid for that host's own calls and for the files of the leases it holds. A host that has enrolled
+// registers with its secret as well.
 #pragma once
 
 #include <atomic>
@@ -24,7 +25,7 @@
 namespace geres::hub::api {
 
 struct Identity {
-  enum class Kind { nobody, token, host };
+  enum class Kind { nobody, token, host, join };
   Kind kind = Kind::nobody;
   std::string name;  // of the token or host
   std::vector<model::Role> roles;
@@ -32,6 +33,11 @@ struct Identity {
   std::optional<Millis> expires;
   Uuid id{};                                                           // of the token or host
   std::shared_ptr<const std::atomic<Millis>> session_until = nullptr;  // of a browser that has signed in; wall clock
+
+  Uuid enrolment{};                         // of a host with a secret of its own
+  std::vector<std::string> joins_for = {};  // as this one or with a join token: hosts for these tenants; empty: all
+  std::string digest = {};                  // of the secret of such a host
+  bool unsettled = false;                   // the secret before is still good until this one is used
 
   bool may(model::Role role) const;  // has it, or a higher one
   bool all_tenants() const { return kind == Kind::token && tenants.empty(); }
@@ -48,6 +54,10 @@ class Access {
   void remove_token(Uuid token);
   void put_host(const model::Host& host);
   void remove_host(Uuid host);
+  void put_join_token(const model::JoinToken& token);
+  void remove_join_token(Uuid token) { remove(token); }
+  void put_enrolment(const model::Enrolment& enrolment);
+  void remove_enrolment(Uuid enrolment);
   // Its secret goes on for an hour, so that it hears that it is forgotten and joins anew.
   void forget_host(Uuid host, Millis now);
 
@@ -59,9 +69,16 @@ class Access {
  private:
   void put(std::string sha256, Identity identity);
   void remove(Uuid id);
+  struct Enrolled {
+    model::Enrolment row;
+    Uuid shown;  // who its secrets are now: its host, or itself while there was none
+  };
+  void show(Enrolled& enrolled);  // under the lock, as the next
+  void conceal(Enrolled& enrolled);
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<const Identity>> by_digest_;
   std::unordered_map<Uuid, std::string> digest_of_;
+  std::unordered_map<Uuid, Enrolled> enrolled_;
   std::deque<std::pair<Millis, Uuid>> forgotten_;  // hosts, and since when
 };
 

@@ -139,6 +139,8 @@ Error lacks_tenant(const Identity& who, std::string_view tenant, std::string_vie
 }
 
 Error lacks_role(const Identity& who, std::string_view role) {
+  if (who.kind == Identity::Kind::join)
+    return fail(Code::forbidden, "this is a join token, good for registering a host and nothing else");
   if (who.kind == Identity::Kind::host)
     return fail(Code::forbidden, fmt::format("this is the secret of host '{}', good for its own calls only", who.name));
   return fail(Code::forbidden, fmt::format("token '{}' lacks the role {}", who.name, role), {},

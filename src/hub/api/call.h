@@ -117,6 +117,7 @@ struct Api {
   const Page* page = nullptr;
   std::shared_ptr<BulkWork> bulk_work = std::make_shared<BulkWork>();  // the engine tells it, to its end
   std::string default_tenant = {};  // the tenant of a job that names none, unless the token decides; empty: none
+  std::function<std::string()> own_url = {};
 };
 
 struct Call {

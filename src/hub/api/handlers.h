@@ -57,8 +57,14 @@ awaitable<Answered> sync_packages(Call& call);
 // hosts.cpp: for people
 awaitable<Answered> list_hosts(Call& call);
 awaitable<Answered> get_host(Call& call);
+awaitable<Answered> remove_host(Call& call);
 awaitable<Answered> drain_host(Call& call);
 awaitable<Answered> resume_host(Call& call);
+
+// invites.cpp: join tokens
+awaitable<Answered> post_invite(Call& call);
+awaitable<Answered> list_invites(Call& call);
+awaitable<Answered> delete_invite(Call& call);
 
 // pools.cpp: a fleet that sizes itself, for operators
 awaitable<Answered> list_pools(Call& call);
@@ -90,6 +96,7 @@ awaitable<Answered> get_scaler_metric(Call& call);
 
 // host_calls.cpp: for hosts
 awaitable<Answered> register_host(Call& call);
+awaitable<Answered> renew_host_secret(Call& call);
 awaitable<Answered> host_fetch(Call& call);
 awaitable<Answered> host_report(Call& call);
 awaitable<Answered> put_lease_file(Call& call);

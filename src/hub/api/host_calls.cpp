@@ -91,11 +91,15 @@ Result<void> read_machine(Api& api, const Identity& who, const http::Request& re
   if (auto ok = wire::check_mark(*instance, "instance", std::string(wire::kInstanceHeader)); !ok) return ok;
   host.pool = *pool;
   host.instance = *instance;
-  if (who.all_tenants()) return {};
+  const bool by_token = who.kind == Identity::Kind::token;
+  if (by_token ? who.all_tenants() : who.joins_for.empty()) return {};
+  const auto& own = by_token ? who.tenants : who.joins_for;
   const auto row = api.reads.pool(host.pool);
   const auto* tenants = row && row->settings.like.tenants ? &*row->settings.like.tenants : nullptr;
-  if (tenants == nullptr || !std::all_of(tenants->begin(), tenants->end(), [&](const auto& t) { return who.sees(t); }))
-    return fail(Code::forbidden, fmt::format("token '{}' is not for the tenants of pool '{}'", who.name, host.pool), {},
+  if (tenants == nullptr || !std::all_of(tenants->begin(), tenants->end(), [&](const auto& tenant) {
+        return std::find(own.begin(), own.end(), tenant) != own.end();
+      }))
+    return fail(Code::forbidden, fmt::format("'{}' is not for the tenants of pool '{}'", who.name, host.pool), {},
                 "use a token for the pool's tenants");
   return {};
 }
@@ -113,14 +117,18 @@ Result<void> check(const wire::RegisterHost& shape) {
   if (auto ok = model::check_name(shape.name, "host name", "/name"); !ok) return ok;
   if (shape.slots < 1 || shape.slots > kSlotsMax)
     return fail(Code::badValue, fmt::format("{} slots", shape.slots), "/slots", "from 1 to 4096");
+  if (shape.joining && (shape.joining->size() < 16 || shape.joining->size() > 128))
+    return fail(Code::badValue, "this is no random id", "/joining", "16 to 128 characters, drawn by the host");
   if (shape.containment.size() > 64) return fail(Code::tooLarge, "this is too long", "/containment");
   if (auto ok = wire::check_tags(shape.labels, "/labels"); !ok) return ok;
   if (auto ok = check_names(shape.types, "job type", "/types"); !ok) return ok;
   return check_names(shape.tenants, "tenant name", "/tenants");
 }
 
-// A token of certain tenants registers hosts for these tenants only.
+// A token of certain tenants registers hosts for these tenants only. What join tokens and hosts' own secrets are for
+// the engine knows.
 Result<std::optional<std::vector<std::string>>> tenants_of(const Identity& who, const wire::RegisterHost& shape) {
+  if (who.kind != Identity::Kind::token) return shape.tenants;
   if (!shape.tenants) return who.all_tenants() ? std::nullopt : std::optional(who.tenants);
   for (std::size_t i = 0; i < shape.tenants->size(); ++i)
     if (!who.sees((*shape.tenants)[i])) return lacks_tenant(who, (*shape.tenants)[i], fmt::format("/tenants/{}", i));
@@ -133,6 +141,7 @@ Result<std::optional<Uuid>> earlier_life(Api& api, const Identity& who, const wi
   const auto id = parse_uuid(*shape.replaces);
   if (!id)
     return fail(Code::badValue, "this is not a host id", "/replaces", "the id that the earlier registration gave");
+  if (who.kind != Identity::Kind::token) return std::optional(*id);  // whether it is its own the engine knows
   const auto host = api.reads.host(*id);
   if (!host) return std::optional(*id);
   const bool own = who.all_tenants() || (host->tenants && std::all_of(host->tenants->begin(), host->tenants->end(),
@@ -371,7 +380,7 @@ awaitable<Answered> register_host(Call& call) {
   auto shape = co_await host_body<wire::RegisterHost>(call, call.api.limits.spec_bytes);
   if (!shape) co_return shape.error();
   if (auto ok = check(*shape); !ok) co_return ok.error();
-  const std::string secret = new_secret();
+  std::string secret = new_secret();
   engine::RegisterHost what;
   what.host = host_of(*shape, secret, call.request.peer);
   what.host.isolation = std::move(*isolation);
@@ -385,10 +394,34 @@ awaitable<Answered> register_host(Call& call) {
   auto look_at_machine = [&] { return read_machine(call.api, call.who, call.request, what.host); };
   if (auto ok = co_await blocking(call, look_at_machine); !ok) co_return ok.error();
   what.replaces = *replaces;
+  what.by_operator = call.who.may(model::Role::operator_);
+  if (call.who.kind == Identity::Kind::join) what.join_token = call.who.id;
+  if (shape->joining) what.joining = sha256_hex(*shape->joining);
+  what.change = shape->change.value_or(0);
+  // Its own secret stays: an answer that is lost must not lock it out.
+  if (call.who.enrolment) {
+    what.enrolment = call.who.enrolment;
+    secret = bearer_of(call.request.headers.get("Authorization").value_or(""));
+  }
   const auto host = co_await ask_engine(call, std::move(what));
   if (!host) co_return host.error();
+  if (call.who.kind == Identity::Kind::join)
+    note(call, "host joined", {{"host", host->name}, {"hostId", host->id.str()}, {"joinTokenId", call.who.id.str()}});
   const wire::Registered registered{host->id.str(), secret, double(call.api.limits.report_every) / 1'000, *protocol};
   auto response = json_response(201, json::write(registered));
+  response.headers.emplace_back("Cache-Control", "no-store");
+  co_return response;
+}
+
+awaitable<Answered> renew_host_secret(Call& call) {
+  const auto shape = co_await host_body<wire::RenewSecret>(call, call.api.limits.spec_bytes);
+  if (!shape) co_return shape.error();
+  const wire::RenewedSecret renewed{new_secret()};
+  const engine::RenewHostSecret verb{call.who.id, call.who.digest, sha256_hex(renewed.secret), shape->change};
+  const auto done = co_await ask_engine(call, verb);
+  if (!done) co_return done.error();
+  note(call, "host's secret renewed", {{"host", call.who.name}, {"hostId", call.who.id.str()}});
+  auto response = json_response(200, json::write(renewed));
   response.headers.emplace_back("Cache-Control", "no-store");
   co_return response;
 }

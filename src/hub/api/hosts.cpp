@@ -19,10 +19,19 @@ bool sees_host(const Identity& who, const model::Host& host) {
   return std::any_of(host.tenants->begin(), host.tenants->end(), [&](const auto& t) { return who.sees(t); });
 }
 
-// The host serves only tenants that the caller has.
+// All of these tenants are the caller's.
+bool owns(const Identity& who, const std::optional<std::vector<std::string>>& tenants) {
+  return who.all_tenants() ||
+         (tenants && std::all_of(tenants->begin(), tenants->end(), [&](const auto& t) { return who.sees(t); }));
+}
+
 bool owns_host(const Identity& who, const model::Host& host) {
-  return who.all_tenants() || (host.tenants && std::all_of(host.tenants->begin(), host.tenants->end(),
-                                                           [&](const auto& t) { return who.sees(t); }));
+  return owns(who, host.tenants);
+}
+
+Error not_its_tenants(const Identity& who, const std::string& host) {
+  return fail(Code::forbidden, fmt::format("host '{}' works for tenants that token '{}' has not", host, who.name), {},
+              "use a token for all tenants");
 }
 
 json::object show_host(Call& call, const engine::HostInfo& info, Millis last_seen) {
@@ -70,10 +79,7 @@ awaitable<Answered> set_mode(Call& call, model::HostMode mode) {
   }
   if (!found) co_return found.error();
   const auto& host = found->info->host;
-  if (!owns_host(call.who, host))
-    co_return fail(Code::forbidden,
-                   fmt::format("host '{}' works for tenants that token '{}' has not", host.name, call.who.name), {},
-                   "use a token for all tenants");
+  if (!owns_host(call.who, host)) co_return not_its_tenants(call.who, host.name);
   const engine::SetHostMode verb{host.id.str(), mode};
   const auto now = co_await ask_engine(call, verb);
   if (!now) co_return now.error();
@@ -101,6 +107,41 @@ awaitable<Answered> get_host(Call& call) {
   const auto host = co_await find_here(call);
   if (!host) co_return host.error();
   co_return json_response(200, show_host(call, *host->info, host->last_seen));
+}
+
+awaitable<Answered> remove_host(Call& call) {
+  if (auto ok = only_parameters(call.request.query, {}); !ok) co_return ok.error();
+  const auto& text = call.capture("id");
+  const auto id = parse_uuid(text);
+  Uuid wanted{};
+  const auto here = co_await find_here(call);
+  if (here) {
+    const auto& host = here->info->host;
+    if (!owns_host(call.who, host)) co_return not_its_tenants(call.who, host.name);
+    if (!host.enrolment)
+      co_return fail(Code::conflict,
+                     fmt::format("host '{}' has joined with a token, and would be back at once", host.name), {},
+                     "delete its token, and stop it");
+    wanted = host.enrolment;
+  } else if (here.error().code != Code::notFound) {
+    co_return here.error();
+  } else {
+    auto read = [&] { return call.api.reads.enrolments(); };
+    const auto all = co_await blocking(call, read);
+    std::vector<Uuid> ids;
+    for (const auto& one : all)
+      if ((id ? one.id == *id : one.name == text) && owns(call.who, one.tenants)) ids.push_back(one.id);
+    if (ids.empty()) co_return here.error();
+    if (ids.size() > 1) co_return engine::many_hosts(text, ids);
+    wanted = ids[0];
+  }
+  const engine::RemoveEnrolment verb{wanted};
+  const auto done = co_await ask_engine(call, verb);
+  if (!done) co_return done.error();
+  note(call, "host removed", {{"host", text}, {"enrolmentId", wanted.str()}});
+  http::Response response;
+  response.status = 204;
+  co_return response;
 }
 
 awaitable<Answered> drain_host(Call& call) {

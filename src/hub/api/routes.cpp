@@ -63,7 +63,11 @@ constexpr std::array kRoutes{
   Route{get,     "/v1/files/{tenant}/{sha256}",    Needs::download,  get_file},
   // hosts, for people
   Route{get,     "/v1/hosts",                      Needs::viewer,    list_hosts},
+  Route{post,    "/v1/hosts/invites",              Needs::admin,     post_invite},
+  Route{get,     "/v1/hosts/invites",              Needs::admin,     list_invites},
+  Route{delete_, "/v1/hosts/invites/{id}",         Needs::admin,     delete_invite},
   Route{get,     "/v1/hosts/{id}",                 Needs::viewer,    get_host},
+  Route{delete_, "/v1/hosts/{id}",                 Needs::operator_, remove_host},
   Route{post,    "/v1/hosts/{id}/drain",           Needs::operator_, drain_host},
   Route{post,    "/v1/hosts/{id}/resume",          Needs::operator_, resume_host},
   // a fleet that sizes itself
@@ -89,6 +93,7 @@ constexpr std::array kRoutes{
   Route{post,    "/v1/hosts/{id}/retire",                  Needs::operator_, retire_host},
   // hosts, for hosts
   Route{post,    "/v1/hosts",                      Needs::registrar, register_host},
+  Route{post,    "/v1/hosts/{id}/secret",          Needs::host,      renew_host_secret},
   Route{post,    "/v1/hosts/{id}/fetch",           Needs::host,      host_fetch},
   Route{post,    "/v1/hosts/{id}/report",          Needs::host,      host_report},
   Route{put,     "/v1/hosts/{id}/leases/{lease}/files/{path...}", Needs::host, put_lease_file},

@@ -52,7 +52,7 @@ Result<IdentityPtr> identify(Api& api, const Route& route, const http::Request& 
 // Applies the operator's rates. Hosts are exempt, because their reports must not wait.
 Result<void> brake(Api& api, const Identity& who, const http::Request& request) {
   const bool registers = std::find(who.roles.begin(), who.roles.end(), model::Role::host) != who.roles.end();
-  if (who.kind == Identity::Kind::host || registers) return {};
+  if (who.kind == Identity::Kind::host || who.kind == Identity::Kind::join || registers) return {};
   const Millis now = api.clock.monotonic();
   if (!api.brakes.addresses.take(address_of(request), now))
     return fail(Code::tooManyRequests, "this address makes more calls than the operator allows");
@@ -95,6 +95,7 @@ Result<void> allow(const Identity& who, Needs needs, const http::Request& reques
     case Needs::admin:
       return need_role(who, model::Role::admin);
     case Needs::registrar:
+      if (who.kind == Identity::Kind::join || who.enrolment) return {};
       return need_role(who, model::Role::host);
     case Needs::host:
       return need_host(who, request.capture("id"));
@@ -184,6 +185,13 @@ void hold_room(Call& call, http::Response& response) {
   response.held = std::move(call.answer_room);
 }
 
+// The first call with a new secret of a host ends the one before. Should that not be done, the next call does it.
+awaitable<void> settle_secret(Call& call) {
+  const engine::HostSecretUsed verb{call.who.enrolment, call.who.digest};
+  const auto done = co_await ask_engine(call, verb);
+  if (!done) log::warn("the earlier secret of host '{}' is still good: {}", call.who.name, done.error().message);
+}
+
 awaitable<http::Response> serve(Api& api, const Route& route, http::Request& request) {
   IdentityPtr identity;
   if (route.needs != Needs::nothing) {
@@ -198,6 +206,7 @@ awaitable<http::Response> serve(Api& api, const Route& route, http::Request& req
   Call call{api, request, who};
   Answered answer = fail(Code::internal, "");
   try {
+    if (who.unsettled) co_await settle_secret(call);
     answer = ask_again(api, request, identity, co_await route.handle(call));
   } catch (const http::ServerStopped&) {
     throw;

@@ -181,6 +181,18 @@ struct Case {
   std::string row;  // SQL for what the rule must name; empty: not looked at
 };
 
+// For one host, and not used.
+std::string token_row(const std::string& digest) {
+  return "INSERT INTO join_token VALUES(x'00000000000000000000000000000009', " + digest +
+         ", '', '[]', 9, 1, 1, '', 1);";
+}
+
+std::string enrolment_row(int n, const std::string& name) {
+  const auto digit = std::to_string(n);
+  return "INSERT INTO enrolment VALUES(x'0000000000000000000000000000000" + digit + "', '" + name +
+         "', NULL, printf('%064d', " + digit + "), '', 0, 1, x'00000000000000000000000000000009', '', 0, 1);";
+}
+
 std::vector<Case> cases() {
   const std::string ready = kReady, empty = kEmptyLane, night = kNightLane;
   const std::string of_ready = "'seq=' || " + ready;
@@ -254,7 +266,7 @@ std::vector<Case> cases() {
        "INSERT INTO host SELECT " + other_id +
            ", name, secret_sha256, address, slots, memory, labels, types, tenants,"
            " packages, containment, mode, joined_at, isolation,"
-           " memory_held, processes_held, pool, instance, mode_by, mode_reason FROM host WHERE name = 'h'",
+           " memory_held, processes_held, pool, instance, mode_by, mode_reason, NULL FROM host WHERE name = 'h'",
        "'name=''h'''"},
 
       {"reason-misplaced", set("reason = 1", "ready"), of_ready},
@@ -351,6 +363,22 @@ std::vector<Case> cases() {
        ""},
       {"host-without-machine",
        "UPDATE host SET pool = 'cpu', instance = 'm'; INSERT INTO pool VALUES('cpu', 1, '{}', 0, 0, NULL, NULL)", ""},
+      {"join-token-overused", token_row("printf('%064d', 1)") + enrolment_row(1, "own"),
+       "'id=x''00000000000000000000000000000009'''"},
+      {"join-token-damaged", token_row("'short'"), "'id=x''00000000000000000000000000000009'''"},
+      {"enrolment-name-twice", enrolment_row(1, "own") + enrolment_row(2, "own"), "'name=''own'''"},
+      {"enrolment-with-two-hosts",
+       enrolment_row(1, "h") +
+           "UPDATE host SET enrolment = (SELECT id FROM enrolment) WHERE name = 'h'; INSERT INTO host SELECT " +
+           other_id +
+           ", 'h2', secret_sha256, address, slots, memory, labels, types, tenants,"
+           " packages, containment, mode, joined_at, isolation,"
+           " memory_held, processes_held, pool, instance, mode_by, mode_reason, enrolment FROM host WHERE name = 'h'",
+       "'enrolment=x''00000000000000000000000000000001'''"},
+      {"host-of-no-enrolment", "UPDATE host SET enrolment = " + other_id + " WHERE name = 'h'", ""},
+      {"host-in-another-name", enrolment_row(1, "h"), ""},
+      {"enrolment-damaged", enrolment_row(1, "own") + "UPDATE enrolment SET earlier_sha256 = secret_sha256",
+       "'id=x''00000000000000000000000000000001'''"},
       {"machine-of-no-pool", "INSERT INTO machine VALUES('cpu', 'm', 2, NULL, NULL, 1, 1, NULL, NULL)",
        "'pool=''cpu'' AND instance=''m'''"},
       {"machine-damaged", "INSERT INTO machine VALUES('cpu', 'm', 2, NULL, NULL, 1, 1, 1, NULL)",

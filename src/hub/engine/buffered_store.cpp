@@ -22,6 +22,10 @@ void add(RegistryNews& news, const store::Changes& changes) {
   append(news.tokens_removed, changes.tokens_removed);
   append(news.hosts, changes.hosts);
   append(news.hosts_removed, changes.hosts_removed);
+  append(news.join_tokens, changes.join_tokens);
+  append(news.join_tokens_removed, changes.join_tokens_removed);
+  append(news.enrolments, changes.enrolments);
+  append(news.enrolments_removed, changes.enrolments_removed);
   append(news.batches, changes.batches);
   append(news.batches_removed, changes.batches_removed);
 }

@@ -99,6 +99,21 @@ Result<bool> run(Tick& tick, const StoreCursor& v) {
 Result<model::Host> run(Tick& tick, const RegisterHost& v) {
   return tick.hosts.join(v);
 }
+Result<model::JoinToken> run(Tick& tick, const Invite& v) {
+  return tick.enrolments.make_token(v.token);
+}
+Result<bool> run(Tick& tick, const Uninvite& v) {
+  return tick.enrolments.remove_token(v.token);
+}
+Result<bool> run(Tick& tick, const RenewHostSecret& v) {
+  return tick.enrolments.renew(v);
+}
+Result<bool> run(Tick& tick, const HostSecretUsed& v) {
+  return tick.enrolments.secret_used(v.enrolment, v.sha256);
+}
+Result<bool> run(Tick& tick, const RemoveEnrolment& v) {
+  return tick.hosts.remove_enrolment(v.enrolment);
+}
 Result<HostInfo> run(Tick& tick, const SetHostMode& v) {
   return tick.hosts.set_mode(v.host, v.mode);
 }
@@ -199,7 +214,8 @@ template <class Verb>
 constexpr bool kGrows =
     std::is_same_v<Verb, Submit> || std::is_same_v<Verb, RedriveJob> || std::is_same_v<Verb, CreateBatch> ||
     std::is_same_v<Verb, PutTenant> || std::is_same_v<Verb, PutPackage> || std::is_same_v<Verb, CreateToken> ||
-    std::is_same_v<Verb, ClaimBlob> || std::is_same_v<Verb, CreateWebhook> || std::is_same_v<Verb, PutPool>;
+    std::is_same_v<Verb, Invite> || std::is_same_v<Verb, ClaimBlob> || std::is_same_v<Verb, CreateWebhook> ||
+    std::is_same_v<Verb, PutPool>;
 
 // ---- when it is answered --------------------------------------------------------------------------------------------
 
@@ -390,6 +406,11 @@ template void Engine::ask(ReplayWebhook, Answer<std::int64_t>);
 template void Engine::ask(DeliveryNews, Answer<bool>);
 template void Engine::ask(StoreCursor, Answer<bool>);
 template void Engine::ask(RegisterHost, Answer<model::Host>);
+template void Engine::ask(Invite, Answer<model::JoinToken>);
+template void Engine::ask(Uninvite, Answer<bool>);
+template void Engine::ask(RenewHostSecret, Answer<bool>);
+template void Engine::ask(HostSecretUsed, Answer<bool>);
+template void Engine::ask(RemoveEnrolment, Answer<bool>);
 template void Engine::ask(FetchCall, Answer<FetchAnswer>);
 template void Engine::ask(ReportCall, Answer<ReportAnswer>);
 template void Engine::ask(SetHostMode, Answer<HostInfo>);

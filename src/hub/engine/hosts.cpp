@@ -44,6 +44,7 @@ HostState* Hosts::seen(Uuid id) {
   host.last_seen = now_.monotonic;
   host.last_seen_wall = now_.wall;
   host.just_registered = false;
+  if (host.row.enrolment) enrolments_.heard(host.row.enrolment);
   if (std::exchange(host.let_a_lease_run_out, false)) state_.board.touch(host);
   if (host.lost) {
     host.lost = false;
@@ -60,6 +61,17 @@ void Hosts::leave(Uuid id) {
   forget(id);
 }
 
+Result<bool> Hosts::remove_enrolment(Uuid id) {
+  if (!state_.enrolments.contains(id)) return fail(Code::notFound, fmt::format("no host has joined as '{}'", id.str()));
+  if (const auto host = state_.enrolled_hosts.find(id); host != state_.enrolled_hosts.end()) {
+    const Uuid life = host->second;
+    emit_host(EventType::host_left, state_.hosts.at(life));
+    forget(life);
+  }
+  enrolments_.forget(id);
+  return true;
+}
+
 void Hosts::forget(Uuid id) {
   const auto found = state_.hosts.find(id);
   if (found == state_.hosts.end()) return;
@@ -69,6 +81,9 @@ void Hosts::forget(Uuid id) {
       named != state_.host_names.end() && named->second == id)
     state_.host_names.erase(named);
   state_.news.erase(id);
+  if (const auto own = state_.enrolled_hosts.find(row.enrolment);
+      own != state_.enrolled_hosts.end() && own->second == id)
+    state_.enrolled_hosts.erase(own);
   machines_.left(row);
   state_.fleet_changed = true;
   forget_charges(found->second, now_.monotonic);
@@ -79,34 +94,47 @@ void Hosts::forget(Uuid id) {
   state_.hosts.erase(found);
 }
 
+// Of a host that has the name: forgets it, where it is this one or may be replaced.
+Result<void> Hosts::free_name(const HostState& host, const Admission& admission) {
+  const auto same_name = state_.host_names.find({host.row.name, host.row.tenants});
+  if (same_name == state_.host_names.end() || same_name->second == admission.replaces) return {};
+  const auto& other = state_.hosts.at(same_name->second);
+  const bool own = admission.enrolment ? admission.enrolment->id && other.row.enrolment == admission.enrolment->id
+                                       : !other.row.enrolment;
+  if (!own && !admission.takes_over) return name_taken(host.row.name);
+  // One that was never heard of since it joined is this one, whose answer was lost. Of a machine that may be removed
+  // it must be known that it runs nothing, and of a host that is forgotten that is not known.
+  const bool never_heard = (own && other.just_registered) || admission.never_heard;
+  const bool holds_machine = !other.row.instance.empty() && !other.leases.empty();
+  if ((!other.lost && !never_heard) || holds_machine) {
+    if (!own)
+      return fail(Code::hostAlive, fmt::format("a host '{}' is connected already", host.row.name), "/name",
+                  "stop it first; once it is silent this one takes its place");
+    return fail(Code::hostAlive,
+                fmt::format("a host '{}' is connected already, from {}; its last report came {} ms ago", host.row.name,
+                            other.row.address.empty() ? "?" : other.row.address, now_.monotonic - other.last_seen),
+                "/name", "another --name, or stop the other one first");
+  }
+  forget(same_name->second);
+  return {};
+}
+
 Result<model::Host> Hosts::join(const RegisterHost& wanted) {
   HostState host;
   host.row = wanted.host;
-  if (auto& tenants = host.row.tenants) {
-    std::sort(tenants->begin(), tenants->end());
-    tenants->erase(std::unique(tenants->begin(), tenants->end()), tenants->end());
-  }
-  const auto same_name = state_.host_names.find({host.row.name, host.row.tenants});
-  if (same_name != state_.host_names.end() && same_name->second != wanted.replaces) {
-    const auto& other = state_.hosts.at(same_name->second);
-    // One that was never heard of since it joined is this one, whose answer was lost. Of a machine that may be removed
-    // it must be known that it runs nothing, and of a host that is forgotten that is not known.
-    const bool holds_machine = !other.row.instance.empty() && !other.leases.empty();
-    if ((!other.lost && !other.just_registered) || holds_machine)
-      return fail(
-          Code::hostAlive,
-          fmt::format("a host '{}' is connected already, from {}; its last report came {} ms ago", wanted.host.name,
-                      other.row.address.empty() ? "?" : other.row.address, now_.monotonic - other.last_seen),
-          "/name", "another --name, or stop the other one first");
-    forget(same_name->second);
-  }
-  if (wanted.replaces && state_.hosts.contains(*wanted.replaces)) {
+  const auto admission = enrolments_.admit(wanted, host.row);
+  if (!admission) return admission.error();
+  if (auto ok = free_name(host, *admission); !ok) return ok.error();
+  if (const auto replaces = admission->replaces; replaces && state_.hosts.contains(*replaces)) {
     // Its earlier life holds the data directory no more, so nothing of it runs: its attempts are over now.
-    const auto held = state_.hosts.at(*wanted.replaces).leases;
+    const auto held = state_.hosts.at(*replaces).leases;
     for (const auto seq : held) attempts_.end(state_.leases.at(seq), model::Outcome::lost, nullptr);
-    forget(*wanted.replaces);
-    store_.replaced(*wanted.replaces);
+    forget(*replaces);
+    store_.replaced(*replaces);
   }
+  if (admission->displaces)
+    if (const auto theirs = state_.enrolled_hosts.find(*admission->displaces); theirs != state_.enrolled_hosts.end())
+      forget(theirs->second);
   host.row.id = ids_.next(now_.wall);
   host.row.joined_at = now_.wall;
   host.last_seen = host.last_took = now_.monotonic;
@@ -118,6 +146,7 @@ Result<model::Host> Hosts::join(const RegisterHost& wanted) {
     host.row.mode = HostMode::drain;
     host.row.mode_by = model::ModeBy::operator_;
   }
+  enrolments_.enter(*admission, host.row);
   machines_.joined(host.row);
   store_.changes().hosts.push_back(host.row);
   emit_host(EventType::host_joined, host);
@@ -237,6 +266,7 @@ void Hosts::watch() {
     if (host.lost && host.leases.empty() && silent > options_.host_forgotten_after) forgotten.push_back(id);
   }
   for (const auto id : forgotten) forget(id);
+  enrolments_.purge();
 }
 
 }  // namespace geres::hub::engine

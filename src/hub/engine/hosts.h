@@ -3,13 +3,14 @@
 #pragma once
 
 #include "hub/engine/attempts.h"
+#include "hub/engine/enrolments.h"
 #include "hub/engine/machines.h"
 
 namespace geres::hub::engine {
 
 class Hosts {
  public:
-  Hosts(Round& round, EventLog& events, Attempts& attempts, Machines& machines)
+  Hosts(Round& round, EventLog& events, Attempts& attempts, Machines& machines, Enrolments& enrolments)
       : state_(round.state),
         desk_(round.desk),
         store_(round.store),
@@ -19,7 +20,8 @@ class Hosts {
         out_(round.out),
         events_(events),
         attempts_(attempts),
-        machines_(machines) {}
+        machines_(machines),
+        enrolments_(enrolments) {}
 
   Result<model::Host> join(const RegisterHost& host);
   Result<HostInfo> set_mode(const std::string& text, model::HostMode mode);  // by an operator
@@ -27,12 +29,14 @@ class Hosts {
   // The host whose call this is, now known to be alive. Null: it is not registered (any more).
   HostState* seen(Uuid id);
   void leave(Uuid id);  // by its own will
+  Result<bool> remove_enrolment(Uuid id);
 
   void watch();  // a step
 
  private:
   void emit_host(store::EventType type, const HostState& host);
   void forget(Uuid id);
+  Result<void> free_name(const HostState& host, const Admission& admission);
   void keep_drain(const State::HostName& name);
   void forget_drain(const State::HostName& name);
   std::optional<HostInfo> resume_absent(const std::string& name);
@@ -47,6 +51,7 @@ class Hosts {
   EventLog& events_;
   Attempts& attempts_;
   Machines& machines_;
+  Enrolments& enrolments_;
 };
 
 Error host_gone();  // for a call of a host that is not registered any more

@@ -88,7 +88,13 @@ void load_hosts(State& state, store::Image& image, const Now& now) {
     host.just_registered = false;
     if (row.tenants) std::sort(row.tenants->begin(), row.tenants->end());
     state.host_names[{row.name, row.tenants}] = row.id;
+    if (row.enrolment) state.enrolled_hosts[row.enrolment] = row.id;
     host.row = std::move(row);
+  }
+  for (auto& token : image.join_tokens) state.join_tokens[token.id] = std::move(token);
+  for (auto& enrolment : image.enrolments) {
+    state.enrolled_names[{enrolment.name, enrolment.tenants}] = enrolment.id;
+    state.enrolments[enrolment.id] = std::move(enrolment);
   }
   for (auto& drain : image.host_drains) {
     if (drain.tenants) std::sort(drain.tenants->begin(), drain.tenants->end());

@@ -17,11 +17,16 @@ struct RegistryNews {
   std::vector<model::Host> hosts;
   std::vector<Uuid> hosts_removed;
   std::vector<Uuid> hosts_replaced;  // of those: replaced by a host that joined with the same data directory
+  std::vector<model::JoinToken> join_tokens;
+  std::vector<Uuid> join_tokens_removed;
+  std::vector<model::Enrolment> enrolments;
+  std::vector<Uuid> enrolments_removed;
   std::vector<model::Batch> batches;
   std::vector<Uuid> batches_removed;
   bool empty() const {
     return tokens.empty() && tokens_removed.empty() && hosts.empty() && hosts_removed.empty() && batches.empty() &&
-           batches_removed.empty();
+           batches_removed.empty() && join_tokens.empty() && join_tokens_removed.empty() && enrolments.empty() &&
+           enrolments_removed.empty();
   }
 };
 

@@ -183,6 +183,10 @@ struct State {
   // By name and whose jobs it runs: only hosts of one set of tenants may not have the same name.
   using HostName = std::pair<std::string, std::optional<std::vector<std::string>>>;
   std::map<HostName, Uuid> host_names;
+  std::map<Uuid, model::JoinToken> join_tokens;
+  std::map<Uuid, model::Enrolment> enrolments;
+  std::map<HostName, Uuid> enrolled_names;
+  std::map<Uuid, Uuid> enrolled_hosts;     // by enrolment: its host, while there is one
   std::map<HostName, Millis> host_drains;  // by an operator, since when: also of hosts that are away
   std::map<std::pair<std::string, std::string>, std::vector<model::PackageVersion>> packages;  // oldest first
   std::map<Uuid, store::OperationRow> operations;

@@ -40,7 +40,8 @@ struct Tick {
   BlobBook blobs{round};
   Retention retention{round, lanes, book, webhooks};
   Machines machines{round};
-  Hosts hosts{round, events, attempts, machines};
+  Enrolments enrolments{round};
+  Hosts hosts{round, events, attempts, machines, enrolments};
   Fetches fetches{round, hosts};
   Reporting reporting{round, attempts, hosts, fetches};
   Scaling scaling{round, events, hosts, machines, catalogue};

@@ -333,10 +333,52 @@ struct WebhookNews {
 
 // ---- hosts ----
 
-struct RegisterHost {  // hostAlive
+// How a host proves that it may join: by a token with the role host (neither of these), a join token, or the secret
+// that it got for one.
+struct RegisterHost {  // hostAlive, nameTaken, joinTokenUsed, joinTokenExpired, joinTokenOtherName, unauthenticated,
+                       // forbidden
   using Out = model::Host;
-  model::Host host;  // id, secret_sha256 and joined_at are filled in by the engine; secret_sha256 by the caller
+  model::Host host;  // id and joined_at are filled in by the engine; secret_sha256, of a new secret, by the caller
   std::optional<Uuid> replaces;
+  std::optional<Uuid> join_token = {};
+  std::string joining = {};  // SHA-256 of the host's own random id: who repeats it has lost the answer; empty: none
+  std::int64_t change = 0;   // with it: the host's number of this call, which grows
+  std::optional<Uuid> enrolment = {};  // whose secret this is, which then stays as it is
+  bool by_operator = false;            // may replace a host that has enrolled
+};
+
+// A join token: lets hosts enrol. (Those of pools are ordinary tokens with the role host.)
+struct Invite {  // id, uses_left and created_at are filled in; tooMany
+  using Out = model::JoinToken;
+  model::JoinToken token;
+};
+
+// With it no more hosts join; those that have, stay.
+struct Uninvite {  // notFound
+  using Out = bool;
+  Uuid token;
+};
+
+// Both secrets hold until the new one is used, for an hour at most. `presented`: the digest of the one that the caller
+// has now.
+struct RenewHostSecret {  // hostGone, conflict (it joined with a token), unauthenticated
+  using Out = bool;
+  Uuid host;
+  std::string presented;
+  std::string sha256;
+  std::int64_t change = 0;  // the host's number of this call: higher than of those before that gave it a secret
+};
+
+struct HostSecretUsed {  // the one before ends
+  using Out = bool;
+  Uuid enrolment;
+  std::string sha256;
+};
+
+// Its secret ends at once, and what its host holds ends with its leases.
+struct RemoveEnrolment {  // notFound
+  using Out = bool;
+  Uuid enrolment;
 };
 
 struct Granted;  // with_jobs.h

@@ -95,8 +95,10 @@ class Reads {
   virtual std::vector<model::Token> tokens() = 0;
   virtual std::vector<model::Host> hosts() = 0;
   virtual std::optional<model::Host> host(Uuid id) = 0;
-  virtual std::vector<LeaseRow> leases() = 0;          // all current
-  virtual std::vector<model::Webhook> webhooks() = 0;  // with those that are removed
+  virtual std::vector<model::JoinToken> join_tokens() = 0;  // by id
+  virtual std::vector<model::Enrolment> enrolments() = 0;   // likewise
+  virtual std::vector<LeaseRow> leases() = 0;               // all current
+  virtual std::vector<model::Webhook> webhooks() = 0;       // with those that are removed
   // With the type and subject of their events, where those are kept.
   virtual std::vector<ToldDelivery> deliveries(Uuid webhook, DeliveryState state, EventNo after, std::size_t max) = 0;
   // The next to try, by when they are due: (due, webhook, event) after `after`.

@@ -60,7 +60,8 @@ std::size_t Changes::size() const {
          webhooks.size() + webhooks_removed.size() + deliveries.size() + deliveries_removed.size() + cursors.size() +
          pools.size() + pools_removed.size() + machines.size() + intents.size() + decisions.size() +
          load_samples.size() + host_drains.size() + host_drains_removed.size() + scaler.size() + blobs.size() +
-         blobs_removed.size() + jobs_purged.size() + events.size();
+         blobs_removed.size() + join_tokens.size() + join_tokens_removed.size() + enrolments.size() +
+         enrolments_removed.size() + jobs_purged.size() + events.size();
 }
 
 void Changes::clear() {

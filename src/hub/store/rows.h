@@ -337,6 +337,10 @@ struct Changes {
   std::vector<HostDrain> host_drains;           // insert or replace
   std::vector<model::PackageVersion> packages;  // insert or replace
   std::vector<model::PackageVersion> packages_removed;
+  std::vector<model::JoinToken> join_tokens;  // insert or replace
+  std::vector<Uuid> join_tokens_removed;
+  std::vector<model::Enrolment> enrolments;  // insert or replace
+  std::vector<Uuid> enrolments_removed;
   std::vector<model::Token> tokens;  // insert or replace
   std::vector<Uuid> tokens_removed;
   std::vector<model::Job> jobs;  // insert

@@ -64,6 +64,8 @@ struct Image {
   std::vector<LeasedJob> leases;
   std::vector<model::Host> hosts;
   std::vector<HostDrain> host_drains;
+  std::vector<model::JoinToken> join_tokens;
+  std::vector<model::Enrolment> enrolments;
   std::vector<model::PackageVersion> packages;
   std::vector<OperationRow> operations;
   std::vector<model::Webhook> webhooks;

@@ -53,20 +53,56 @@ Result<void> check(const TenantShape& shape) {
   return {};
 }
 
+namespace {
+
+// Absent: all of them.
+Result<void> check_tenants(const std::optional<std::vector<std::string>>& tenants) {
+  if (!tenants) return {};
+  if (tenants->empty())
+    return fail(Code::badValue, "the list of tenants is empty", "/tenants",
+                "name at least one, or leave it out for all");
+  if (tenants->size() > 1'000) return fail(Code::tooMany, "too many tenants", "/tenants", "at most 1000");
+  for (std::size_t i = 0; i < tenants->size(); ++i)
+    if (auto ok = model::check_name((*tenants)[i], "tenant name", "/tenants/" + std::to_string(i)); !ok) return ok;
+  return {};
+}
+
+}  // namespace
+
 Result<void> check(const NewTokenShape& shape, Millis now) {
   if (auto ok = model::check_name(shape.name, "token name", "/name"); !ok) return ok;
   if (shape.roles.empty())
     return fail(Code::missingField, "a token needs a role", "/roles", "admin, operator, submitter, viewer or host");
-  if (shape.tenants && shape.tenants->empty())
-    return fail(Code::badValue, "the list of tenants is empty", "/tenants",
-                "name at least one, or leave it out for all");
-  const auto tenants = shape.tenants.value_or(std::vector<std::string>());
-  if (tenants.size() > 1'000) return fail(Code::tooMany, "too many tenants", "/tenants", "at most 1000");
-  for (std::size_t i = 0; i < tenants.size(); ++i)
-    if (auto ok = model::check_name(tenants[i], "tenant name", "/tenants/" + std::to_string(i)); !ok) return ok;
+  if (auto ok = check_tenants(shape.tenants); !ok) return ok;
   if (shape.expires && shape.expires->at <= now)
     return fail(Code::badValue, "this time has passed", "/expires", "a time to come");
   return {};
+}
+
+Result<void> check(const InviteShape& shape) {
+  constexpr Millis kTtlMin = 60'000, kTtlMax = 30LL * 86'400'000;
+  if (!shape.name.empty())
+    if (auto ok = model::check_name(shape.name, "host name", "/name"); !ok) return ok;
+  if (auto ok = check_tenants(shape.tenants); !ok) return ok;
+  if (shape.ttl.ms < kTtlMin || shape.ttl.ms > kTtlMax)
+    return fail(Code::badValue, "this time does not fit", "/ttl", "from 1m to 30d");
+  if (shape.uses < 1 || shape.uses > 10'000)
+    return fail(Code::badValue, std::to_string(shape.uses) + " uses", "/uses", "from 1 to 10000");
+  if (!shape.name.empty() && shape.uses != 1)
+    return fail(Code::badValue, "there can be only one host with this name", "/uses", "1, or leave the name out");
+  return {};
+}
+
+object invite_json(const model::JoinToken& token) {
+  object to{{"id", text(token.id.str())},
+            {"tenants", list(token.tenants)},
+            {"uses", token.uses},
+            {"usesLeft", token.uses_left},
+            {"expires", text(format_time(token.expires))},
+            {"createdAt", text(format_time(token.created_at))},
+            {"createdBy", text(token.created_by)}};
+  if (!token.name.empty()) to.emplace("name", text(token.name));
+  return to;
 }
 
 object counts_json(const model::StateCounts& counts) {

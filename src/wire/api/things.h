@@ -49,6 +49,17 @@ struct NewTokenShape {
 BOOST_DESCRIBE_STRUCT(NewTokenShape, (), (name, roles, tenants, expires))
 Result<void> check(const NewTokenShape& shape, Millis now);
 
+// POST /v1/hosts/invites
+struct InviteShape {
+  std::string name;                                 // of the one host that it is for; empty: any
+  std::optional<std::vector<std::string>> tenants;  // absent: all
+  json::Duration ttl{3'600'000};
+  int uses = 1;
+  std::string url;  // where the host finds the hub; empty: the hub's public URL, else its own
+};
+BOOST_DESCRIBE_STRUCT(InviteShape, (), (name, tenants, ttl, uses, url))
+Result<void> check(const InviteShape& shape);
+
 // PATCH /v1/jobs/{id}
 struct JobPatchShape {
   std::optional<std::int64_t> priority;
@@ -94,6 +105,7 @@ json::object counts_json(const model::StateCounts& counts);
 json::object tenant_json(const model::Tenant& tenant);
 json::object package_json(const model::PackageVersion& package);
 json::object token_json(const model::Token& token);
+json::object invite_json(const model::JoinToken& token);
 // `running` are the ids of jobs that the reader may see.
 struct HostView {
   bool alive = true;

@@ -48,8 +48,11 @@ struct RegisterHost {
   std::optional<std::vector<std::string>> tenants;  // absent: any the token allows
   std::optional<std::string> replaces;              // id of this host's earlier life: its leases come back at once
   std::string containment;
+  std::optional<std::string> joining;  // with a join token: drawn by the host; with it a lost answer may be asked again
+  std::optional<std::int64_t> change;  // with it: grows with each such call, so that a copy that comes late is known
 };
-BOOST_DESCRIBE_STRUCT(RegisterHost, (), (name, slots, labels, memory, types, packages, tenants, replaces, containment))
+BOOST_DESCRIBE_STRUCT(RegisterHost, (),
+                      (name, slots, labels, memory, types, packages, tenants, replaces, containment, joining, change))
 
 struct Registered {
   std::string id;
@@ -58,6 +61,18 @@ struct Registered {
   std::optional<int> protocol;  // of both sides; only to hosts that have said theirs
 };
 BOOST_DESCRIBE_STRUCT(Registered, (), (id, secret, reportSeconds, protocol))
+
+// POST /v1/hosts/{id}/secret: for a host that has joined with a join token.
+struct RenewSecret {
+  static constexpr std::string_view kRequired[] = {"change"};
+  std::int64_t change = 0;  // grows with each call that asks for a secret, that of the registration included
+};
+BOOST_DESCRIBE_STRUCT(RenewSecret, (), (change))
+
+struct RenewedSecret {
+  std::string secret;  // good from now on; the one before is, too, until this one is used, for an hour at most
+};
+BOOST_DESCRIBE_STRUCT(RenewedSecret, (), (secret))
 
 // POST /v1/hosts/{id}/fetch
 struct Fetch {

@@ -20,6 +20,7 @@ BOARD_HOSTS = "hub/engine/board_hosts.cpp"
 BOARD_LANES = "hub/engine/board_lanes.cpp"
 BATCHES = "hub/engine/batches.cpp"
 BUFFERED_STORE = "hub/engine/buffered_store.cpp"
+ENROLMENTS = "hub/engine/enrolments.cpp"
 EVENT_LOG = "hub/engine/event_log.cpp"
 FETCHES = "hub/engine/fetches.cpp"
 JOB_BOOK = "hub/engine/job_book.cpp"
@@ -239,6 +240,15 @@ BUGS = [
     Bug("refused-patch-takes-the-job-out", JOB_VERBS,
         "      if (!found) return found.error();\n      where", "      if (!found) return book_.take_out(*job), found.error();\n      where",
         "refusal"),
+    # ---- who may join
+    Bug("join-token-without-end", ENROLMENTS, "    --token.uses_left;\n", "", "join audit"),
+    Bug("coming-back-changes-the-secret", ENROLMENTS,
+        "  admission.enrolment->joining.clear();\n",
+        "  admission.enrolment->joining.clear();\n"
+        "  admission.enrolment->secret_sha256 = std::string(64, char('0' + now_.wall % 10));\n"
+        "  admission.writes_enrolment = true;\n", "secret"),
+    Bug("earlier-secret-ends-at-once", ENROLMENTS,
+        "  enrolment.earlier_sha256 = wanted.presented;\n", "", "secret audit"),
     # ---- limits, shares, counters
     Bug("limit-counted-twice", ATTEMPTS,
         "  ++lane.tenant->running;\n", "  lane.tenant->running += 2;\n", "counters I8"),

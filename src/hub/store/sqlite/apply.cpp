@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite/apply.h"
 #include "hub/store/sqlite/blob_rows.h"
+#include "hub/store/sqlite/enrolment_rows.h"
 
 #include <algorithm>
 #include <map>
@@ -177,6 +178,8 @@ void raise_marks(const Changes& changes, HighMarks& marks) {
   for (const auto& batch : changes.batches) marks.id = std::max(marks.id, batch.id.high);
   for (const auto& host : changes.hosts) marks.id = std::max(marks.id, host.id.high);
   for (const auto& token : changes.tokens) marks.id = std::max(marks.id, token.id.high);
+  for (const auto& token : changes.join_tokens) marks.id = std::max(marks.id, token.id.high);
+  for (const auto& enrolment : changes.enrolments) marks.id = std::max(marks.id, enrolment.id.high);
   for (const auto& operation : changes.operations) marks.id = std::max(marks.id, operation.id.high);
   for (const auto& webhook : changes.webhooks) marks.id = std::max(marks.id, webhook.id.high);
   for (const auto& lane : changes.lanes) marks.lane = std::max(marks.lane, lane.no);
@@ -195,6 +198,10 @@ void apply_changes(Database& database, const Changes& changes, HighMarks& marks)
   remove_host_drains(database, changes.host_drains_removed);
   put_host_drains(database, changes.host_drains);
   remove_ids(database, "DELETE FROM host WHERE id=?", changes.hosts_removed);
+  put_join_tokens(database, changes.join_tokens);
+  remove_ids(database, "DELETE FROM join_token WHERE id=?", changes.join_tokens_removed);
+  put_enrolments(database, changes.enrolments);
+  remove_ids(database, "DELETE FROM enrolment WHERE id=?", changes.enrolments_removed);
   put_packages(database, changes.packages);
   remove_packages(database, changes.packages_removed);
   put_tokens(database, changes.tokens);

@@ -139,7 +139,8 @@ Audit audit(Database& database, const AuditOptions& options) {
   Audit audit;
   if (!file_is_sound(database, options, audit)) return audit;
   count(database, audit);
-  for (const auto rules : {place_rules(), history_rules(), event_rules(), webhook_rules(), scaler_rules()})
+  for (const auto rules :
+       {place_rules(), history_rules(), event_rules(), webhook_rules(), scaler_rules(), enrolment_rules()})
     for (const auto& rule : rules) ask(database, rule, options, audit);
   return audit;
 }

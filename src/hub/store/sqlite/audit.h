@@ -21,11 +21,12 @@ struct Rule {
   const char* query;
 };
 
-std::span<const Rule> place_rules();    // where jobs stand: ready, scheduled, leased, lanes, counters
-std::span<const Rule> history_rules();  // attempts, outcomes, keys, files, packages, operations
-std::span<const Rule> webhook_rules();  // and what they were told in vain
-std::span<const Rule> scaler_rules();   // pools, machines and what the scaler has done
-std::span<const Rule> event_rules();    // the log, and that it agrees with the state
+std::span<const Rule> place_rules();      // where jobs stand: ready, scheduled, leased, lanes, counters
+std::span<const Rule> history_rules();    // attempts, outcomes, keys, files, packages, operations
+std::span<const Rule> webhook_rules();    // and what they were told in vain
+std::span<const Rule> enrolment_rules();  // hosts that have joined with a join token
+std::span<const Rule> scaler_rules();     // pools, machines and what the scaler has done
+std::span<const Rule> event_rules();      // the log, and that it agrees with the state
 
 // Sees one committed state. Throws StoreFailed when the file cannot be read at all; damage that is found is reported.
 Audit audit(Database& database, const AuditOptions& options);

@@ -162,7 +162,8 @@ const Rule kRules[] = {
      "SELECT 'id=1', 'the highest id ever is said to start with ' || m.last_id || ', but there is ' || seen.seq"
      " FROM meta m, (SELECT max(seq) AS seq FROM (SELECT max(seq) AS seq FROM job UNION ALL"
      "  SELECT seq_of(max(id)) FROM batch UNION ALL SELECT seq_of(max(id)) FROM host UNION ALL"
-     "  SELECT seq_of(max(id)) FROM token UNION ALL SELECT seq_of(max(id)) FROM operation)) seen"
+     "  SELECT seq_of(max(id)) FROM token UNION ALL SELECT seq_of(max(id)) FROM operation UNION ALL"
+     "  SELECT seq_of(max(id)) FROM join_token UNION ALL SELECT seq_of(max(id)) FROM enrolment)) seen"
      " WHERE m.last_id < seen.seq"},
     {"lane-mark-low", "I8", "meta",
      "SELECT 'id=1', 'the highest lane ever is said to be ' || m.last_lane || ', but there is ' || max(l.no)"

@@ -119,20 +119,20 @@ std::vector<LaneRow> read_lanes(Database& database) {
 
 void put_hosts(Database& database, const std::vector<model::Host>& hosts) {
   if (hosts.empty()) return;
-  auto put = database.cached("INSERT OR REPLACE INTO host VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  auto put = database.cached("INSERT OR REPLACE INTO host VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const auto& h : hosts) {
     const std::string labels = tags_text(h.labels);
     const auto types = names_or_null(h.types), tenants = names_or_null(h.tenants);
     put.bind(h.id, h.name, h.secret_sha256, h.address, h.slots, h.memory, labels, types, tenants, h.packages,
              h.containment, h.mode, h.joined_at, h.isolation, h.memory_held, h.processes_held, h.pool, h.instance,
-             h.mode_by, h.mode_reason)
+             h.mode_by, h.mode_reason, h.enrolment ? std::optional(h.enrolment) : std::nullopt)
         .run();
   }
 }
 
 #define GERES_HOST_COLUMNS                                                                                \
   "id, name, secret_sha256, address, slots, memory, labels, types, tenants, packages, containment, mode," \
-  " joined_at, isolation, memory_held, processes_held, pool, instance, mode_by, mode_reason"
+  " joined_at, isolation, memory_held, processes_held, pool, instance, mode_by, mode_reason, enrolment"
 
 static model::Host host_of(Statement& rows) {
   Columns row(rows);
@@ -157,6 +157,7 @@ static model::Host host_of(Statement& rows) {
   h.instance = row.text();
   h.mode_by = row.as<model::ModeBy>();
   h.mode_reason = row.text();
+  h.enrolment = row.maybe<Uuid>().value_or(Uuid{});
   return h;
 }
 

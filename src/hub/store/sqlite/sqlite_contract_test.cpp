@@ -6,6 +6,7 @@
 #include "hub/store/sqlite/sqlite_store.h"
 #include "hub/store/store_contract_blobs_test.h"
 #include "hub/store/store_contract_cursors_test.h"
+#include "hub/store/store_contract_enrolments_test.h"
 #include "hub/store/store_contract_queue_test.h"
 #include "hub/store/store_contract_reads_test.h"
 #include "hub/store/store_contract_scaler_test.h"

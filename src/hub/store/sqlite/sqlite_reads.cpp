@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "hub/store/sqlite/audit.h"
+#include "hub/store/sqlite/enrolment_rows.h"
 #include "hub/store/sqlite/filter_sql.h"
 #include "hub/store/sqlite/job_rows.h"
 #include "hub/store/sqlite/json_columns.h"
@@ -403,6 +404,14 @@ std::vector<model::PackageVersion> SqliteReads::packages() {
 
 std::vector<model::Token> SqliteReads::tokens() {
   return read(read_tokens);
+}
+
+std::vector<model::JoinToken> SqliteReads::join_tokens() {
+  return read(read_join_tokens);
+}
+
+std::vector<model::Enrolment> SqliteReads::enrolments() {
+  return read(read_enrolments);
 }
 
 std::vector<model::Host> SqliteReads::hosts() {

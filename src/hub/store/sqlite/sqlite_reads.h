@@ -58,6 +58,8 @@ class SqliteReads final : public Reads {
   bool has_tenant(const std::string& name) override;
   std::vector<model::PackageVersion> packages() override;
   std::vector<model::Token> tokens() override;
+  std::vector<model::JoinToken> join_tokens() override;
+  std::vector<model::Enrolment> enrolments() override;
   std::vector<model::Host> hosts() override;
   std::optional<model::Host> host(Uuid id) override;
   std::vector<LeaseRow> leases() override;

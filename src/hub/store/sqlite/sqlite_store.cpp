@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "hub/store/sqlite/apply.h"
 #include "hub/store/sqlite/blob_rows.h"
+#include "hub/store/sqlite/enrolment_rows.h"
 #include "hub/store/sqlite/migrate.h"
 #include "hub/store/sqlite/reader.h"
 #include "hub/store/sqlite/scaler_rows.h"
@@ -368,6 +369,8 @@ class SqliteStore final : public Store {
     image.leases = leased_jobs(*writer_);
     image.hosts = read_hosts(*writer_);
     image.host_drains = read_host_drains(*writer_);
+    image.join_tokens = read_join_tokens(*writer_);
+    image.enrolments = read_enrolments(*writer_);
     image.packages = read_packages(*writer_);
     image.operations = read_operations(*writer_);
     image.webhooks = read_webhooks(*writer_);
