@@ -214,11 +214,15 @@ Mapped map_claims(const AuthConfig& config, const ProviderConfig& provider, cons
 }
 
 Checked<void> check_mapped(const Mapped& mapped) {
-  if (mapped.roles.empty())
-    return refuse(Outcome::no_role, "the token is good, but nothing in it gives a role on this hub");
+  const auto no_role = [&](std::string message, std::string hint = {}) {
+    auto refusal = refuse(Outcome::no_role, std::move(message), std::move(hint));
+    refusal.because = mapped.because;
+    return refusal;
+  };
+  if (mapped.roles.empty()) return no_role("the token is good, but nothing in it gives a role on this hub");
   if (!mapped.all_tenants && mapped.tenants.empty())
-    return refuse(Outcome::no_role, "the token is good and gives a role, but no tenant",
-                  "map a claim to tenants, or name them in a rule (\"tenants\": [\"acme\"], or [\"*\"] for all)");
+    return no_role("the token is good and gives a role, but no tenant",
+                   "map a claim to tenants, or name them in a rule (\"tenants\": [\"acme\"], or [\"*\"] for all)");
   return {};
 }
 
@@ -232,9 +236,10 @@ Subject subject_of(const ProviderConfig& provider, const json::object& claims) {
     if (who.client.empty()) who.client = text_of(claims, name);
   who.application = is_application(claims, who.client);
   const auto plain = readable(provider, claims);
-  const auto end = sha256_hex(provider.name + "\n" + who.subject).substr(0, 8);
+  const auto digest = sha256_hex(provider.name + "\n" + who.subject);
+  who.id = {std::stoull(digest.substr(0, 16), nullptr, 16), std::stoull(digest.substr(16, 16), nullptr, 16)};
   const auto called = who.application ? shown(who.client) : plain.empty() ? shown(who.subject) : plain;
-  who.name = fmt::format("{}:{}#{}", provider.name, utf8_prefix(called, 100), end);
+  who.name = fmt::format("{}:{}#{}", provider.name, utf8_prefix(called, 100), digest.substr(0, 8));
   return who;
 }
 

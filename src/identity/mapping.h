@@ -5,18 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "base/uuid.h"
 #include "identity/auth_config.h"
 #include "identity/refusal.h"
 
 namespace geres::identity {
-
-// One step: what of the configuration looked at which claim, and what came of it.
-struct Because {
-  std::string rule;  // a JSON pointer into the configuration
-  std::string claim, value;
-  std::string gave;  // "submitter", "tenant acme"; empty: nothing
-};
-BOOST_DESCRIBE_STRUCT(Because, (), (rule, claim, value, gave))
 
 struct Mapped {
   std::vector<model::Role> roles;  // the highest first
@@ -37,6 +30,7 @@ struct Subject {
   std::string subject;  // "TID/OID" at Microsoft Entra ID, else `sub`
   std::string client;   // the application that got the token
   bool application = false;
+  Uuid id{};         // for what is counted by caller; follows from provider and subject
   std::string name;  // for people: "entra:ann@example.com#1f3a9c2e", unique because its end follows from the subject
 };
 Subject subject_of(const ProviderConfig& provider, const json::object& claims);

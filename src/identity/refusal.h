@@ -2,12 +2,14 @@
 // Why a token of an identity provider is not taken: an outcome to count, and an error for whoever sent it.
 #pragma once
 
+#include <boost/describe/class.hpp>
 #include <boost/describe/enum.hpp>
 #include <boost/describe/enum_to_string.hpp>
 #include <boost/system/result.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -34,9 +36,18 @@ constexpr std::size_t kOutcomes = std::size_t(Outcome::no_role) + 1;
 
 std::string_view outcome_name(Outcome outcome);  // "noRole"
 
+// One step from claims to rights: what of the configuration looked at which claim, and what came of it.
+struct Because {
+  std::string rule;  // a JSON pointer into the configuration
+  std::string claim, value;
+  std::string gave;  // "submitter", "tenant acme"; empty: nothing
+};
+BOOST_DESCRIBE_STRUCT(Because, (), (rule, claim, value, gave))
+
 struct Refusal {
   Outcome outcome = Outcome::malformed;
   Error error;
+  std::vector<Because> because = {};  // of no_role
 };
 
 template <class T>
