@@ -129,6 +129,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   serving.calls_per_address = settings.calls_per_address;
   serving.cors_origins = settings.cors_origins;
   serving.public_url = settings.public_url;
+  serving.auth_config = settings.auth_config;
   serving.metrics_tenants = settings.metrics_tenants;
   options.webhook_allow = settings.webhook_allow;
   options.webhooks.ca_file = settings.webhook_ca;
@@ -159,6 +160,7 @@ std::string flag_of(const std::string& option) {
       {"webhook_allow", "--webhook-allow"},
       {"webhooks.ca_file", "--webhook-ca"},
       {"serving.cors_origins", "--cors-origin"},
+      {"serving.auth_config", "--auth-config"},
       {"data_dir", "--data"},
       {"amqp.access.url", "--amqp"},
       {"amqp.access.user", "--amqp-user"},

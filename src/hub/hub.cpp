@@ -193,6 +193,10 @@ bool Hub::has_page() const {
   return parts_ && parts_->serving.has_page();
 }
 
+Result<void> Hub::reread_auth_config() {
+  return parts_ ? parts_->serving.reread_auth_config() : Result<void>();
+}
+
 std::string Hub::sign_in_code() {
   const auto secret = parts_ ? read_file_if(admin_token_file()) : std::nullopt;
   return secret ? parts_->serving.sign_in_code(secret->substr(0, secret->find_first_of("\r\n"))) : std::string();

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "hub/api/routes.h"
 #include "hub/backup.h"
+#include "hub/cannot_start.h"
 #include "model/job.h"
 
 namespace geres::hub {
@@ -82,6 +83,8 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
            .live = &live_,
            .page = &page_,
            .default_tenant = options.default_tenant} {
+  verifier_ = open_verifier();
+  access_.verifier = verifier_.get();
   const auto allow = [](auto& brake, double a_second, int burst) { brake.allow(a_second, burst * a_second); };
   allow(api_.brakes.guesses, options.guesses_per_address, 5);
   allow(api_.brakes.tokens, options.calls_per_token, 2);
@@ -111,6 +114,18 @@ std::unique_ptr<logs::LogStore> Serving::open_logs(store::Store& store,
       logs::ArchivedLogs::Options{.rest = options_.logs_rest, .gather = options_.data_dir / "blobs.remote" / "logs"});
   archived_ = archived.get();
   return archived;
+}
+
+std::unique_ptr<identity::Verifier> Serving::open_verifier() const {
+  if (options_.auth_config.empty()) return nullptr;
+  auto config = identity::read_auth_config(options_.auth_config);
+  if (!config) throw CannotStart("serving.auth_config", config.error().message, config.error().hint);
+  return std::make_unique<identity::Verifier>(std::move(*config), identity::Verifier::Options(), clock_);
+}
+
+Result<void> Serving::reread_auth_config() {
+  if (!verifier_) return {};
+  return identity::reread(*verifier_, options_.auth_config);
 }
 
 void Serving::give_memory_back() {
@@ -160,6 +175,7 @@ void Serving::start(webhooks::Sender& sender, const amqp::Publisher* publisher, 
   api_.publisher = publisher;
   server_ =
       std::make_unique<http::Server>(server_options(options_.http), api::make_router(api_, options_.cors_origins));
+  if (verifier_) verifier_->start();
   readiness_.look();
   ready_ = true;
   server_->start();
@@ -182,6 +198,7 @@ void Serving::stop_listening(Millis deadline) {
 
 void Serving::stop() {
   watcher_.stop();
+  if (verifier_) verifier_->stop();
   if (archived_) archived_->stop();
   pool_.stop();
   if (carriers_) carriers_->stop();

@@ -21,6 +21,7 @@
 #include "hub/api/sessions.h"
 #include "hub/logs/archived_logs.h"
 #include "hub/serving_options.h"
+#include "identity/verifier.h"
 
 namespace geres::hub {
 
@@ -46,10 +47,13 @@ class Serving {
   void stop();
   bool has_page() const { return !page_.empty(); }
   std::string sign_in_code(const std::string& token);  // empty: nobody's token
+  // Reads the configuration of identity providers again; what is wrong with it leaves all as it was. Any thread.
+  Result<void> reread_auth_config();
   std::string url() const { return server_ ? server_->url() : std::string(); }
 
  private:
   std::unique_ptr<logs::LogStore> open_logs(store::Store& store, const std::shared_ptr<objects::ObjectStore>& objects);
+  std::unique_ptr<identity::Verifier> open_verifier() const;
   void give_memory_back();
 
   events::Tail& tail_;
@@ -60,6 +64,7 @@ class Serving {
   events::Feed feed_;
   events::LastHour last_hour_;
   events::Chronicle chronicle_;
+  std::unique_ptr<identity::Verifier> verifier_;  // null: no identity provider is trusted
   api::Access access_;
   api::BatchNames batch_names_;
   api::Metrics metrics_;

@@ -22,6 +22,7 @@ namespace geres::hub {
 
 struct ServingOptions {
   http::Options http;                          // threads 0: as many as the machine has cores, at most 4
+  std::filesystem::path auth_config;           // which identity providers are trusted; empty: none
   std::filesystem::path data_dir;              // logs of attempts are in it
   std::string store_kind;                      // as shown: "sqlite"
   std::filesystem::path store_file;            // likewise; its disk is watched

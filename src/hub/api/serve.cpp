@@ -14,6 +14,7 @@
 #include "hub/api/page.h"
 #include "hub/api/routes.h"
 #include "hub/store/store.h"
+#include "identity/verifier.h"
 
 namespace geres::hub::api {
 namespace {
@@ -43,10 +44,42 @@ Result<IdentityPtr> identify(Api& api, const Route& route, const http::Request& 
                 route.token_in_query ? "Authorization: Bearer TOKEN, or access_token=TOKEN in the query" : "");
   }
   const auto secret = header ? bearer_of(*header) : *query;
+  if (is_jwt(secret)) return IdentityPtr();  // identify_provided()
   if (secret.empty()) return fail(Code::unauthenticated, "the header Authorization has no bearer token");
   auto identity = api.access.find(secret, api.clock.wall());
   if (identity) return identity;
   return guessed(api, request, not_known());
+}
+
+// A failed check counts as a guess; that the provider is away, or that somebody known may do nothing here, does not.
+Error refused(Api& api, const http::Request& request, const identity::Refusal& refusal) {
+  const auto known = refusal.outcome == identity::Outcome::away || refusal.outcome == identity::Outcome::no_role;
+  return known ? refusal.error : guessed(api, request, refusal.error);
+}
+
+// Waits only while the provider's keys have to be fetched.
+awaitable<Result<IdentityPtr>> identify_provided(Api& api, http::Request& request) {
+  const auto header = request.headers.get("Authorization");
+  const std::string token(header ? bearer_of(*header) : *request.query.get("access_token"));
+  if (api.access.verifier == nullptr)
+    co_return guessed(api, request,
+                      fail(Code::unauthenticated, "this is an identity provider's token, and this hub trusts none", {},
+                           "start the hub with --auth-config, or use a token that it made"));
+  auto checked = api.access.verifier->check(token);
+  if (!checked) {
+    http::Promise<identity::Checked<identity::CallerPtr>> promise;
+    auto future = promise.future();
+    std::function<void(identity::Checked<identity::CallerPtr>)> then = [promise](auto got) {
+      promise.set(std::move(got));
+    };
+    api.access.verifier->check(token, std::move(then));
+    promise = {};
+    auto got = co_await future.get(request.cancellation);
+    if (!got) co_return fail(Code::unavailable, "the hub is stopping");
+    checked.emplace(std::move(*got));
+  }
+  if (!*checked) co_return refused(api, request, checked->error());
+  co_return identity_of(std::move(**checked));
 }
 
 // Applies the operator's rates. Hosts are exempt, because their reports must not wait.
@@ -82,6 +115,8 @@ Result<void> need_host(const Identity& who, const std::string& id) {
 Result<void> allow(const Identity& who, Needs needs, const http::Request& request) {
   switch (needs) {
     case Needs::nothing:
+      return {};
+    case Needs::caller:
       return {};
     case Needs::token:
       if (who.kind == Identity::Kind::token) return {};
@@ -188,6 +223,7 @@ awaitable<http::Response> serve(Api& api, const Route& route, http::Request& req
   IdentityPtr identity;
   if (route.needs != Needs::nothing) {
     auto found = identify(api, route, request);
+    if (found && !*found) found = co_await identify_provided(api, request);
     if (!found) co_return trouble(found.error(), route.legacy);
     identity = std::move(*found);
     request.attachment = identity;
