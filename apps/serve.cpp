@@ -133,6 +133,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   if (!here) serving.http.listen.push_back({"127.0.0.1", 0, false});
   options.tls.files = {settings.tls_certificate, settings.tls_key, settings.tls_client_ca};
   options.tls.self_signed = settings.tls_self_signed;
+  boost::describe::enum_from_string(settings.host_auth.c_str(), serving.host_auth);
   serving.http.connections_max = settings.connections;
   if (settings.client_patience > 0) serving.http.wait_for_clients(settings.client_patience);
   serving.report_every = settings.report_every;
@@ -141,6 +142,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   serving.calls_per_address = settings.calls_per_address;
   serving.cors_origins = settings.cors_origins;
   serving.public_url = settings.public_url;
+  serving.auth_config = settings.auth_config;
   serving.metrics_tenants = settings.metrics_tenants;
   options.webhook_allow = settings.webhook_allow;
   options.webhooks.ca_file = settings.webhook_ca;
@@ -171,6 +173,7 @@ std::string flag_of(const std::string& option) {
       {"webhook_allow", "--webhook-allow"},
       {"webhooks.ca_file", "--webhook-ca"},
       {"serving.cors_origins", "--cors-origin"},
+      {"serving.auth_config", "--auth-config"},
       {"data_dir", "--data"},
       {"amqp.access.url", "--amqp"},
       {"amqp.access.user", "--amqp-user"},
@@ -464,6 +467,10 @@ std::unique_ptr<http::Server> serve_figures(const HostSettings& settings, const 
 
 // What the host was told goes before what its data directory knows of an earlier start.
 HostSettings with_kept_secret(HostSettings settings) {
+  // A host that shows a certificate is called what that says.
+  if (settings.name.empty() && !settings.trust.certificate.empty())
+    if (const auto shown = tls::read_certificates(settings.trust.certificate); shown)
+      if (const auto name = tls::host_named(shown->front()); model::is_name(name)) settings.name = name;
   const bool joins = !settings.join_id.empty();
   const auto kept = host::kept_secret(settings.data);
   if (!kept && !joins) stop_on(kept.error());
@@ -481,7 +488,7 @@ HostSettings with_kept_secret(HostSettings settings) {
                   "--name"};
   }
   if (settings.hub.empty()) settings.hub = settings.default_hub;
-  if (joins || !settings.token.empty()) return settings;
+  if (joins || !settings.token.empty() || !settings.trust.certificate.empty()) return settings;
   if (own != nullptr)
     throw Trouble{cli::kUsage,
                   "the data directory " + settings.data.string() + " belongs to a host of the hub " + own->hub +

@@ -130,6 +130,16 @@ TEST(Base64, RoundTripsAndIsStrict) {
   for (const char* text : {"Zg=", "Zg", "Z g=", "Zg==Zg==", "Z===", "Zm9v\n"}) EXPECT_FALSE(from_base64(text)) << text;
 }
 
+TEST(Base64Url, HasOneTextForEachBytes) {
+  EXPECT_EQ(from_base64url(""), "");
+  EXPECT_EQ(from_base64url("Zg"), "f");
+  EXPECT_EQ(from_base64url("Zm8"), "fo");
+  EXPECT_EQ(from_base64url("Zm9v"), "foo");
+  EXPECT_EQ(from_base64url("-_-_"), "\xfb\xff\xbf");
+  for (const char* text : {"Z", "Zg==", "Zh", "Zm9", "Zm9vZ", "+/+/", "Zm 9v", "Zm9v\n", "\xc3\xa4"})
+    EXPECT_FALSE(from_base64url(text)) << text;
+}
+
 TEST(Utf8, ReplacesOnlyWhatIsBad) {
   EXPECT_EQ(replace_bad_utf8("a\xffz"), "a\xEF\xBF\xBDz");
   EXPECT_EQ(replace_bad_utf8("grün"), "grün");

@@ -64,6 +64,16 @@ std::optional<std::string> read_file_if(const std::filesystem::path& path) {
   return read_open_file(fd.get(), path);
 }
 
+std::string file_mark(const std::filesystem::path& path) {
+  struct stat about {};
+  if (path.empty() || ::stat(path.c_str(), &about) != 0) return "-";
+  std::string mark;
+  for (const auto part : {std::int64_t(about.st_dev), std::int64_t(about.st_ino), std::int64_t(about.st_size),
+                          std::int64_t(about.st_mtim.tv_sec), std::int64_t(about.st_mtim.tv_nsec)})
+    mark += std::to_string(part) + '.';
+  return mark;
+}
+
 void write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t put = ::write(fd, bytes.data(), bytes.size());

@@ -30,6 +30,9 @@ class Fd {
 
 std::string read_file(const std::filesystem::path& path);                    // the whole file
 std::optional<std::string> read_file_if(const std::filesystem::path& path);  // nullopt if absent
+// Another text once the file is another, or was written again: by device, inode, size and time. "-" if absent. Never
+// throws.
+std::string file_mark(const std::filesystem::path& path);
 void write_all(int fd, std::string_view bytes);
 
 // Written to a file beside it, synced, renamed over it, and the directory synced: readers see the old file or the new

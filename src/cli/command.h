@@ -95,6 +95,7 @@ std::vector<Command> scaler_pool_commands();
 std::vector<Command> scaler_rehearse_commands();
 std::vector<Command> tenant_commands();
 std::vector<Command> token_commands();
+std::vector<Command> auth_commands();
 std::vector<Command> webhook_commands();
 std::vector<Command> event_commands();
 std::vector<Command> status_commands();

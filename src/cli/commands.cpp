@@ -10,11 +10,11 @@ namespace {
 std::vector<Command> gather() {
   std::vector<Command> all;
   for (auto make :
-       {serve_commands,      store_commands, submit_commands,  watch_commands,       job_commands,
-        job_change_commands, batch_commands, package_commands, status_commands,      top_commands,
-        web_commands,        host_commands,  scaler_commands,  scaler_pool_commands, scaler_rehearse_commands,
-        tenant_commands,     token_commands, webhook_commands, event_commands,       doctor_commands,
-        completion_commands, help_commands})
+       {serve_commands,      store_commands,      submit_commands,  watch_commands,       job_commands,
+        job_change_commands, batch_commands,      package_commands, status_commands,      top_commands,
+        web_commands,        host_commands,       scaler_commands,  scaler_pool_commands, scaler_rehearse_commands,
+        tenant_commands,     token_commands,      auth_commands,    webhook_commands,     event_commands,
+        doctor_commands,     completion_commands, help_commands})
     for (auto& command : make()) all.push_back(std::move(command));
   return all;
 }

@@ -43,6 +43,7 @@ struct HubSettings {
   Millis report_every = 0;                                                  // 0: derived from the lease
   std::vector<std::string> cors_origins;                                    // origins whose web pages may call the hub
   PublicUrl public_url;
+  std::filesystem::path auth_config;  // which identity providers are trusted; empty: none
   // How many have series of their own at /metrics.
   std::size_t metrics_tenants = 20;
   std::vector<std::string> webhook_allow;

@@ -278,6 +278,7 @@ HubSettings hub_settings(Context& context) {
     usage_error("--client-patience does not fit", "from 100ms to 10m", "--client-patience 30s", "--client-patience");
   settings.cors_origins = cors_origins(context);
   settings.public_url = public_url(context);
+  settings.auth_config = context.value_or("auth-config", "");
   settings.new_admin_token = context.has("new-admin-token");
   settings.calls_per_token = rate_of(context, "calls-per-token");
   settings.calls_per_tenant = rate_of(context, "calls-per-tenant");
@@ -532,6 +533,10 @@ std::vector<Flag> hub_flags() {
       {.name = "public-url",
        .value = "URL",
        .help = "where browsers find the hub's page, if not at its own address: https://example.com/ops/geres/"},
+      {.name = "auth-config",
+       .value = "FILE",
+       .help = "identity providers whose tokens are taken, and what their claims mean (JSON)",
+       .live = Live::files},
       {.name = "webhook-allow",
        .value = "NET",
        .help = "a private network (10.0.0.0/8) or host that webhooks may call",

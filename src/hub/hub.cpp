@@ -217,7 +217,9 @@ std::filesystem::path Hub::ca_file() const {
 }
 
 void Hub::reload() {
-  if (parts_ && parts_->tls) parts_->tls->reload();
+  if (!parts_) return;
+  if (parts_->tls) parts_->tls->reload();
+  parts_->serving.reread_auth_config();
 }
 
 bool Hub::has_pools() const {
@@ -230,6 +232,10 @@ bool Hub::has_pools() const {
 
 bool Hub::has_page() const {
   return parts_ && parts_->serving.has_page();
+}
+
+Result<void> Hub::reread_auth_config() {
+  return parts_ ? parts_->serving.reread_auth_config() : Result<void>();
 }
 
 std::string Hub::sign_in_code() {

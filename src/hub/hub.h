@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "hub/amqp/options.h"
 #include "hub/cannot_start.h"
 #include "hub/engine/options.h"
@@ -73,7 +74,9 @@ class Hub {
   void reload();
   bool has_page() const;       // a web page was compiled in
   std::string sign_in_code();  // signs one browser in as the admin, once, soon; empty: its token is not here
-  bool has_pools() const;      // whether there is something for a scaler to do; false where the store does not answer
+  // Has a change of the file of identity providers count; what is wrong with it leaves all as it was.
+  Result<void> reread_auth_config();
+  bool has_pools() const;  // whether there is something for a scaler to do; false where the store does not answer
 
   std::filesystem::path admin_token_file() const;
   std::filesystem::path store_file() const;

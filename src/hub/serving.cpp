@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "hub/api/routes.h"
 #include "hub/backup.h"
+#include "hub/cannot_start.h"
 #include "model/job.h"
 
 namespace geres::hub {
@@ -80,12 +82,15 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
            .metrics_tenants = std::min(options.metrics_tenants, api::Metrics::kTenantsMax),
            .public_url = options.public_url,
            .tls = options.http.tls,
+           .host_auth = options.host_auth,
            .ca_pin = options.ca_pin,
            .sessions = &sessions_,
            .live = &live_,
            .page = &page_,
            .default_tenant = options.default_tenant,
            .own_url = [this] { return best_url(); }} {
+  verifier_ = open_verifier();
+  access_.verifier = verifier_.get();
   const auto allow = [](auto& brake, double a_second, int burst) { brake.allow(a_second, burst * a_second); };
   allow(api_.brakes.guesses, options.guesses_per_address, 5);
   allow(api_.brakes.tokens, options.calls_per_token, 2);
@@ -122,6 +127,36 @@ std::unique_ptr<logs::LogStore> Serving::open_logs(store::Store& store,
       logs::ArchivedLogs::Options{.rest = options_.logs_rest, .gather = options_.data_dir / "blobs.remote" / "logs"});
   archived_ = archived.get();
   return archived;
+}
+
+std::unique_ptr<identity::Verifier> Serving::open_verifier() {
+  if (options_.auth_config.empty()) return nullptr;
+  auth_config_mark_ = file_mark(options_.auth_config);
+  auto config = identity::read_auth_config(options_.auth_config);
+  if (!config) throw CannotStart("serving.auth_config", config.error().message, config.error().hint);
+  return std::make_unique<identity::Verifier>(std::move(*config), identity::Verifier::Options(), clock_);
+}
+
+Result<void> Serving::reread_auth_config() {
+  if (!verifier_) return {};
+  const std::lock_guard lock(auth_config_mutex_);
+  auth_config_mark_ = file_mark(options_.auth_config);
+  auto done = identity::reread(*verifier_, options_.auth_config);
+  if (done)
+    log::event(log::Level::info, "the configuration of identity providers was taken up", {});
+  else
+    log::event(log::Level::err, "the configuration of identity providers was not taken up, the old one goes on",
+               {{"error", done.error().message}, {"field", done.error().field}});
+  return done;
+}
+
+void Serving::look_at_auth_config() {
+  if (!verifier_) return;
+  {
+    const std::lock_guard lock(auth_config_mutex_);
+    if (auth_config_mark_ == file_mark(options_.auth_config)) return;
+  }
+  reread_auth_config();
 }
 
 void Serving::give_memory_back() {
@@ -177,6 +212,7 @@ void Serving::start(webhooks::Sender& sender, const amqp::Publisher* publisher, 
   api_.publisher = publisher;
   server_ =
       std::make_unique<http::Server>(server_options(options_.http), api::make_router(api_, options_.cors_origins));
+  if (verifier_) verifier_->start();
   readiness_.look();
   ready_ = true;
   server_->start();
@@ -184,6 +220,7 @@ void Serving::start(webhooks::Sender& sender, const amqp::Publisher* publisher, 
   watcher_.start(kLookEvery, [this] {
     readiness_.look();
     api_.broken_uploads.prune(clock_.monotonic());
+    look_at_auth_config();
     chronicle_.sum_up();
   });
 }
@@ -199,6 +236,7 @@ void Serving::stop_listening(Millis deadline) {
 
 void Serving::stop() {
   watcher_.stop();
+  if (verifier_) verifier_->stop();
   if (archived_) archived_->stop();
   pool_.stop();
   if (carriers_) carriers_->stop();

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "hub/api/sessions.h"
 #include "hub/logs/archived_logs.h"
 #include "hub/serving_options.h"
+#include "identity/verifier.h"
 
 namespace geres::hub {
 
@@ -46,11 +48,16 @@ class Serving {
   void stop();
   bool has_page() const { return !page_.empty(); }
   std::string sign_in_code(const std::string& token);  // empty: nobody's token
+  // Reads the configuration of identity providers again; what is wrong with it leaves all as it was, and the log says so.
+  // Any thread.
+  Result<void> reread_auth_config();
   std::vector<std::string> urls() const { return server_ ? server_->urls() : std::vector<std::string>(); }
 
  private:
   std::string best_url() const;
+  void look_at_auth_config();
   std::unique_ptr<logs::LogStore> open_logs(store::Store& store, const std::shared_ptr<objects::ObjectStore>& objects);
+  std::unique_ptr<identity::Verifier> open_verifier();
   void give_memory_back();
 
   events::Tail& tail_;
@@ -61,6 +68,9 @@ class Serving {
   events::Feed feed_;
   events::LastHour last_hour_;
   events::Chronicle chronicle_;
+  std::unique_ptr<identity::Verifier> verifier_;  // null: no identity provider is trusted
+  std::mutex auth_config_mutex_;
+  std::string auth_config_mark_;  // of the file as it was last read
   api::Access access_;
   api::BatchNames batch_names_;
   api::Metrics metrics_;

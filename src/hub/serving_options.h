@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/public_url.h"
 #include "http/options.h"
+#include "hub/host_auth.h"
 
 namespace geres::hub::api {
 struct PageFile;
@@ -22,6 +23,7 @@ namespace geres::hub {
 
 struct ServingOptions {
   http::Options http;                          // threads 0: as many as the machine has cores, at most 4
+  std::filesystem::path auth_config;           // which identity providers are trusted; empty: none
   std::filesystem::path data_dir;              // logs of attempts are in it
   std::string store_kind;                      // as shown: "sqlite"
   std::filesystem::path store_file;            // likewise; its disk is watched
@@ -40,6 +42,7 @@ struct ServingOptions {
   std::vector<std::string> cors_origins;  // whose web pages may call this hub, as browsers name them
   Millis logs_rest = 60'000;              // after a job's end its log goes to the store of objects, if there is one
   PublicUrl public_url;                   // where browsers find this hub, if not at its own address
+  HostAuth host_auth = HostAuth::secret;
   std::string ca_pin;                     // of the hub's own authority, which signed its certificate; empty: none did
   std::optional<std::span<const api::PageFile>> page;  // instead of the one that was compiled in
   bool access_log = false;                             // log every request; else only those that were refused or failed

@@ -3,23 +3,17 @@
 // with the program.
 #pragma once
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "base/base64.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "objects/http_date.h"
 #include "objects/shared_key.h"
 #include "transport/loop.h"
+#include "transport/server_process_test.h"
 
 namespace geres::objects {
 
@@ -61,40 +55,12 @@ class Azurite {
   }
 
  private:
-  explicit Azurite(std::string flag) {
-    const char* servers = std::getenv("GERES_TEST_SERVERS");
-    if (servers == nullptr) throw std::runtime_error("GERES_TEST_SERVERS is not set: run it by ctest");
-    std::string script = std::string(servers) + "/azurite.py", python = "python3";
-    int in[2], out[2];
-    if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("no pipes");
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    char* words[] = {python.data(), script.data(), flag.empty() ? nullptr : flag.data(), nullptr};
-    const int failed = ::posix_spawnp(&pid_, "python3", &actions, nullptr, words, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    ::close(in[0]), ::close(out[1]);
-    open_ = Fd(in[1]);
-    const Fd told(out[0]);
-    if (failed != 0) throw std::runtime_error("python3 does not start");
-    std::string line;
-    for (char c; ::read(told.get(), &c, 1) == 1 && c != '\n';) line += c;
-    const auto said = json::parse(line);
-    if (!said) throw std::runtime_error("azurite does not start; what it said is above");
-    const auto text = [&](const char* name) {
-      const auto* found = said->get_object().if_contains(name);
-      return found != nullptr ? std::string(found->get_string()) : std::string();
-    };
-    endpoint = text("endpoint"), account = text("account"), key = text("key"), ca_file = text("ca_file");
-  }
-  ~Azurite() {
-    open_.reset();
-    ::waitpid(pid_, nullptr, 0);
+  explicit Azurite(const std::string& flag) : process_("azurite.py", flag) {
+    endpoint = process_.told("endpoint"), account = process_.told("account"), key = process_.told("key");
+    ca_file = process_.told("ca_file");
   }
 
-  Fd open_;  // its standard input
-  pid_t pid_ = -1;
+  transport::ServerProcess process_;
 };
 
 }  // namespace geres::objects

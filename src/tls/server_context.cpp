@@ -2,7 +2,6 @@
 #include "tls/server_context.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <new>
 #include <system_error>
@@ -196,17 +195,7 @@ bool ServerContext::files_changed() const {
 }
 
 std::string ServerContext::marks() const {
-  std::string all;
-  for (const auto& file : {files_.certificate, files_.key, files_.client_ca}) {
-    struct stat about {};
-    if (file.empty() || ::stat(file.c_str(), &about) != 0) {
-      all += "-;";
-      continue;
-    }
-    all += fmt::format("{}.{}.{}.{}.{};", about.st_dev, about.st_ino, about.st_size, about.st_mtim.tv_sec,
-                       about.st_mtim.tv_nsec);
-  }
-  return all;
+  return file_mark(files_.certificate) + ' ' + file_mark(files_.key) + ' ' + file_mark(files_.client_ca);
 }
 
 }  // namespace geres::tls

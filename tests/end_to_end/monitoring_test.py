@@ -86,7 +86,7 @@ class Rules(unittest.TestCase):
             self.assertLess(abs(time.time() - value_of(page, "geres_backup_last_success_timestamp_seconds")), 60)
             self.assertEqual(value_of(page, 'geres_event_lag{reader="webhooks"}'), 0)
             told = names_of(page)
-            absent = {name for name in documented() if name.startswith(("geres_amqp_", "geres_scaler_"))}
+            absent = {name for name in documented() if name.startswith(("geres_amqp_", "geres_identity_", "geres_scaler_"))}
             self.assertEqual(told, documented() - absent, "docs/metrics.md and the hub must agree")
             rules = (MONITORING / "geres.rules.yml").read_text()
             used = set(re.findall(r"\b((?:geres|process)_[a-z_]+)", "\n".join(re.findall(r"expr: (.*)", rules))))

@@ -315,6 +315,74 @@ class TlsTest(unittest.TestCase):
                 self.assertEqual(shown(), "first")
             self.assertTrue(hub.alive())
 
+    def test_hosts_show_certificates(self):
+        with TlsFleet() as fleet:
+            made = Certificates(fleet.directory / "ca")
+            strangers = Certificates(fleet.directory / "strangers")
+            hub = fleet.tls_hub("--tls-self-signed", "--tls-client-ca", made.ca)
+            ca = ("--ca", fleet.data / "tls" / "ca.pem")
+            one, two = made.make("rack1", alt="URI:geres://host/rack1"), made.make("rack2", alt=None)
+            token = json.loads(fleet.cli("token", "create", "racks", "--role", "host", *ca, "--output", "json").stdout)["token"]
+
+            def host(name, pair, *words, given=token):
+                shown = ("--cert", pair[0], "--key", pair[1]) if pair else ()
+                return Process(fleet, name, ["host", "--hub", fleet.url, *ca, "--data", fleet.directory / name, *shown, *words],
+                               env={"GERES_TOKEN": given})
+
+            def refused(process, said):
+                wait_until(lambda: said in process.text() or not process.alive(), f"{said}:\n{process.text()}")
+                self.assertIn(said, process.text())
+                process.terminate()
+
+            def joins(name):
+                wait_until(lambda: name in fleet.cli("hosts", *ca).stdout, f"{name} joins")
+
+            good = host("rack1", one)
+            joins("rack1")
+            done = fleet.cli("run", "--tenant", "demo", *ca, "echo", "with a certificate")
+            self.assertIn("with a certificate", done.stdout)
+            good.terminate()
+            refused(host("bare", None, "--name", "bare"), "certificateRequired")
+            refused(host("other", two, "--name", "other"), "certificateOtherHost")
+            refused(host("stranger", strangers.make("rack3")), "not reached")
+            self.assertTrue(hub.alive())
+            with self.subTest("the secret of one host with the certificate of another"):
+                status, _, answer = self.register(fleet, one, "rack1", token)
+                self.assertEqual(status, 201, answer)
+                mine = json.loads(answer)
+                path = f"/v1/hosts/{mine['id']}/fetch"
+                status, _, answer = self.call_as(fleet, two, path, mine["secret"], b"{}")
+                self.assertEqual((status, json.loads(answer)["code"]), (401, "certificateOtherHost"))
+                status, _, answer = self.call_as(fleet, None, path, mine["secret"], b"{}")
+                self.assertEqual((status, json.loads(answer)["code"]), (401, "certificateRequired"))
+            with self.subTest("a certificate alone"):
+                hub.terminate()
+                hub = fleet.tls_hub("--tls-self-signed", "--tls-client-ca", made.ca, "--host-auth", "mtls")
+                host("rack2", two, given="")
+                joins("rack2")
+                status, _, answer = self.register(fleet, two, "rack9", None)
+                self.assertEqual((status, json.loads(answer)["code"]), (401, "certificateOtherHost"))
+                status, _, answer = self.register(fleet, None, "rack2", None)
+                self.assertEqual(status, 401, answer)
+
+    def call_as(self, fleet, pair, path, secret, body):
+        context = ssl.create_default_context(cafile=fleet.data / "tls" / "ca.pem")
+        if pair:
+            context.load_cert_chain(*pair)
+        connection = http.client.HTTPSConnection(fleet.url.removeprefix("https://"), timeout=60, context=context)
+        headers = {"Content-Type": "application/json", "Geres-Protocol": "3"}
+        if secret:
+            headers["Authorization"] = f"Bearer {secret}"
+        try:
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def register(self, fleet, pair, name, token):
+        return self.call_as(fleet, pair, "/v1/hosts", token, json.dumps({"name": name, "slots": 1}).encode())
+
     def test_a_browser_signs_in_over_tls(self):
         with TlsFleet() as fleet:
             fleet.tls_hub("--tls-self-signed")

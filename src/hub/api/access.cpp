@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/sha256.h"
 #include "base/uuid.h"
+#include "identity/verifier.h"
 
 namespace geres::hub::api {
 
@@ -147,6 +148,7 @@ std::shared_ptr<const Identity> Access::find(Uuid id, Millis now) const {
 bool Access::current(const Identity& who, Millis now) const {
   if (who.session_until && *who.session_until <= now) return false;
   if (who.expires && *who.expires <= now) return false;
+  if (who.provided) return verifier != nullptr && verifier->current(*who.provided, now);
   const std::shared_lock lock(mutex_);
   return digest_of_.contains(who.id);
 }
@@ -157,6 +159,22 @@ std::string_view role_name(model::Role role) {
 
 std::string new_secret() {
   return "geres_" + random_hex(24);
+}
+
+bool is_jwt(std::string_view secret) {
+  return std::count(secret.begin(), secret.end(), '.') >= 2;
+}
+
+std::shared_ptr<const Identity> identity_of(std::shared_ptr<const identity::Caller> caller) {
+  auto who = std::make_shared<Identity>();
+  who->kind = Identity::Kind::token;
+  who->name = caller->who.name;
+  who->roles = caller->rights.roles;
+  if (!caller->rights.all_tenants) who->tenants = caller->rights.tenants;
+  who->expires = caller->ends;
+  who->id = caller->who.id;
+  who->provided = std::move(caller);
+  return who;
 }
 
 std::string_view bearer_of(std::string_view authorization) {

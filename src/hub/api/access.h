@@ -22,6 +22,11 @@
 #include "hub/engine/verbs.h"
 #include "model/batch.h"
 
+namespace geres::identity {
+struct Caller;
+class Verifier;
+}  // namespace geres::identity
+
 namespace geres::hub::api {
 
 struct Identity {
@@ -33,6 +38,7 @@ struct Identity {
   std::optional<Millis> expires;
   Uuid id{};                                                           // of the token or host
   std::shared_ptr<const std::atomic<Millis>> session_until = nullptr;  // of a browser that has signed in; wall clock
+  std::shared_ptr<const identity::Caller> provided = nullptr;          // by an identity provider: all that it says
 
   Uuid enrolment{};                         // of a host with a secret of its own
   std::vector<std::string> joins_for = {};  // as this one or with a join token: hosts for these tenants; empty: all
@@ -64,7 +70,9 @@ class Access {
   // The identity that this secret belongs to; nullptr if there is none, or if it has expired.
   std::shared_ptr<const Identity> find(std::string_view secret, Millis now) const;
   std::shared_ptr<const Identity> find(Uuid id, Millis now) const;  // likewise
-  bool current(const Identity& who, Millis now) const;              // neither expired, revoked nor signed out
+  bool current(const Identity& who, Millis now) const;  // neither expired, revoked, signed out nor mapped otherwise
+  // Set before the first request; null: tokens of identity providers are not taken.
+  identity::Verifier* verifier = nullptr;
 
  private:
   void put(std::string sha256, Identity identity);
@@ -84,6 +92,10 @@ class Access {
 
 std::string_view role_name(model::Role role);  // "operator"
 std::string new_secret();                      // for a token or a host; shown once
+
+// Of an identity provider: three parts, which nothing that the hub makes has.
+bool is_jwt(std::string_view secret);
+std::shared_ptr<const Identity> identity_of(std::shared_ptr<const identity::Caller> caller);
 
 // What follows "Bearer " in an Authorization header; empty if it is something else.
 std::string_view bearer_of(std::string_view authorization);

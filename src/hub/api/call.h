@@ -33,6 +33,7 @@
 #include "hub/events/last_hour.h"
 #include "hub/events/tail.h"
 #include "hub/events/teller.h"
+#include "hub/host_auth.h"
 #include "hub/logs/log_store.h"
 #include "hub/packages/blobs.h"
 #include "hub/packages/package_import.h"
@@ -111,6 +112,7 @@ struct Api {
   std::size_t metrics_tenants = 20;  // how many have series of their own
   PublicUrl public_url = {};
   std::shared_ptr<tls::ServerContext> tls = {};  // null: nothing is served over TLS
+  HostAuth host_auth = HostAuth::secret;
   std::string ca_pin = {};                       // of the hub's own authority; empty: it has none
   Sessions* sessions = nullptr;                  // set before the first request, like what follows
   Live* live = nullptr;

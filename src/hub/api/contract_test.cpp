@@ -20,6 +20,8 @@ std::string_view needs_word(Needs needs) {
   switch (needs) {
     case Needs::nothing:
       return "nothing";
+    case Needs::caller:
+      return "caller";
     case Needs::token:
       return "token";
     case Needs::viewer:

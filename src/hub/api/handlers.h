@@ -152,6 +152,11 @@ awaitable<Answered> get_session(Call& call);
 awaitable<Answered> delete_session(Call& call);
 awaitable<Answered> post_session_code(Call& call);
 
+// auth.cpp: identity providers, and who asks
+awaitable<Answered> get_me(Call& call);
+awaitable<Answered> get_auth(Call& call);
+awaitable<Answered> test_auth(Call& call);
+
 // live.cpp
 awaitable<Answered> open_live(Call& call);
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "hub/api/handlers.h"
+#include "hub/api/host_certificate.h"
 #include "hub/api/query.h"
 #include "hub/engine/with_jobs.h"
 #include "model/names.h"
@@ -380,6 +381,7 @@ awaitable<Answered> register_host(Call& call) {
   auto shape = co_await host_body<wire::RegisterHost>(call, call.api.limits.spec_bytes);
   if (!shape) co_return shape.error();
   if (auto ok = check(*shape); !ok) co_return ok.error();
+  if (auto ok = check_host_certificate(call.api, call.request, shape->name); !ok) co_return ok.error();
   std::string secret = new_secret();
   engine::RegisterHost what;
   what.host = host_of(*shape, secret, call.request.peer);

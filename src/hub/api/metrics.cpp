@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "base/histogram.h"
+#include "identity/verifier.h"
 #include "metrics/page.h"
 #include "model/job_transitions.h"
 
@@ -177,6 +178,25 @@ void add_amqp(Page& page, const amqp::Publisher& publisher) {
   page.gauge("geres_amqp_events_behind", "Events that the broker has not accepted yet", double(now.behind));
 }
 
+// All outcomes from the start, because a rate needs a first value.
+void add_identity(Page& page, const identity::Verifier& verifier) {
+  MetricFamily checks{
+      "geres_identity_checks_total", "Tokens of identity providers, by outcome", MetricType::Counter, {}};
+  for (std::size_t i = 0; i < identity::kOutcomes; ++i)
+    Page::add(checks, {{"outcome", std::string(identity::outcome_name(identity::Outcome(i)))}},
+              double(verifier.checks(identity::Outcome(i))));
+  page.put(std::move(checks));
+  page.counter("geres_identity_known_total", "Of the good ones, those that had been checked before",
+               verifier.known_again());
+  MetricFamily fetches{
+      "geres_identity_key_fetches_total", "Fetches of a provider's keys, by outcome", MetricType::Counter, {}};
+  for (const auto& provider : verifier.providers())
+    for (std::size_t i = 0; i < identity::kFetched; ++i)
+      Page::add(fetches, {{"provider", provider->settings().name}, {"outcome", name_of(identity::Fetched(i))}},
+                double(provider->fetches(identity::Fetched(i))));
+  page.put(std::move(fetches));
+}
+
 void add_states(MetricFamily& to, Labels labels, const model::StateCounts& counts) {
   labels.emplace_back("state", "");
   for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -309,6 +329,7 @@ std::string Metrics::text(const Now& now) const {
     add_event_lag(page, now.webhooks, now.publisher);
     if (now.webhooks != nullptr) add_webhooks(page, *now.webhooks);
     if (now.publisher != nullptr) add_amqp(page, *now.publisher);
+    if (now.verifier != nullptr) add_identity(page, *now.verifier);
     page.gauge("geres_worker_queue_length", "File and database reads waiting for a thread",
                double(now.waiting_readers));
     page.counter("geres_reads_refused_total", "Calls whose read of the store took too long, or failed", reads_refused);

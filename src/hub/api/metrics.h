@@ -16,6 +16,10 @@
 #include "hub/store/reads.h"
 #include "hub/webhooks/sender.h"
 
+namespace geres::identity {
+class Verifier;
+}
+
 namespace geres::hub::api {
 
 // Any thread.
@@ -59,7 +63,8 @@ class Metrics {
     engine::SnapshotPtr fleet;
     Readiness::Now readiness;
     const webhooks::Figures* webhooks = nullptr;
-    const amqp::Publisher* publisher = nullptr;  // nullptr: there is none
+    const amqp::Publisher* publisher = nullptr;    // nullptr: there is none
+    const identity::Verifier* verifier = nullptr;  // likewise
   };
   std::string text(const Now& now) const;  // the exposition format
 

@@ -120,6 +120,10 @@ constexpr std::array kRoutes{
   // people in browsers
   Route{get,     "/v1/live",                       Needs::viewer,    open_live, false, true},
   Route{get,     "/v1/operations/{id}",            Needs::viewer,    get_operation},
+  Route{get,     "/v1/me",                         Needs::caller,    get_me},
+  Route{get,     "/v1/auth",                       Needs::nothing,   get_auth},
+  Route{post,    "/v1/auth/test",                  Needs::admin,     test_auth},
+
   Route{post,    "/v1/session",                    Needs::nothing,   post_session},
   Route{get,     "/v1/session",                    Needs::token,     get_session},
   Route{delete_, "/v1/session",                    Needs::token,     delete_session},

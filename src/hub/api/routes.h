@@ -12,6 +12,7 @@ namespace geres::hub::api {
 // Which callers a route accepts.
 enum class Needs {
   nothing,  // open to all
+  caller,   // whoever is known, hosts among them
   token,    // any valid token, whatever its roles
   viewer,   // this role or a higher one, as for the next three
   submitter,

@@ -10,10 +10,12 @@
 #include "http/encoding.h"
 #include "http/websocket.h"
 #include "hub/api/browser.h"
+#include "hub/api/host_certificate.h"
 #include "hub/api/metrics.h"
 #include "hub/api/page.h"
 #include "hub/api/routes.h"
 #include "hub/store/store.h"
+#include "identity/verifier.h"
 
 namespace geres::hub::api {
 namespace {
@@ -36,6 +38,8 @@ Result<IdentityPtr> identify(Api& api, const Route& route, const http::Request& 
   const auto header = request.headers.get("Authorization");
   const auto query = route.token_in_query ? request.query.get("access_token") : std::nullopt;
   if (!header && !query) {
+    if (route.needs == Needs::registrar)
+      if (auto host = certified_host(api, request)) return host;
     auto who = signed_in(api, request);
     if (who && *who) return who;
     if (!who) return who.error().code == Code::unauthenticated ? guessed(api, request, who.error()) : who.error();
@@ -43,10 +47,42 @@ Result<IdentityPtr> identify(Api& api, const Route& route, const http::Request& 
                 route.token_in_query ? "Authorization: Bearer TOKEN, or access_token=TOKEN in the query" : "");
   }
   const auto secret = header ? bearer_of(*header) : *query;
+  if (is_jwt(secret)) return IdentityPtr();  // identify_provided()
   if (secret.empty()) return fail(Code::unauthenticated, "the header Authorization has no bearer token");
   auto identity = api.access.find(secret, api.clock.wall());
   if (identity) return identity;
   return guessed(api, request, not_known());
+}
+
+// A failed check counts as a guess; that the provider is away, or that somebody known may do nothing here, does not.
+Error refused(Api& api, const http::Request& request, const identity::Refusal& refusal) {
+  const auto known = refusal.outcome == identity::Outcome::away || refusal.outcome == identity::Outcome::no_role;
+  return known ? refusal.error : guessed(api, request, refusal.error);
+}
+
+// Waits only while the provider's keys have to be fetched.
+awaitable<Result<IdentityPtr>> identify_provided(Api& api, http::Request& request) {
+  const auto header = request.headers.get("Authorization");
+  const std::string token(header ? bearer_of(*header) : *request.query.get("access_token"));
+  if (api.access.verifier == nullptr)
+    co_return guessed(api, request,
+                      fail(Code::unauthenticated, "this is an identity provider's token, and this hub trusts none", {},
+                           "start the hub with --auth-config, or use a token that it made"));
+  auto checked = api.access.verifier->check(token);
+  if (!checked) {
+    http::Promise<identity::Checked<identity::CallerPtr>> promise;
+    auto future = promise.future();
+    std::function<void(identity::Checked<identity::CallerPtr>)> then = [promise](auto got) {
+      promise.set(std::move(got));
+    };
+    api.access.verifier->check(token, std::move(then));
+    promise = {};
+    auto got = co_await future.get(request.cancellation);
+    if (!got) co_return fail(Code::unavailable, "the hub is stopping");
+    checked.emplace(std::move(*got));
+  }
+  if (!*checked) co_return refused(api, request, checked->error());
+  co_return identity_of(std::move(**checked));
 }
 
 // Applies the operator's rates. Hosts are exempt, because their reports must not wait.
@@ -82,6 +118,8 @@ Result<void> need_host(const Identity& who, const std::string& id) {
 Result<void> allow(const Identity& who, Needs needs, const http::Request& request) {
   switch (needs) {
     case Needs::nothing:
+      return {};
+    case Needs::caller:
       return {};
     case Needs::token:
       if (who.kind == Identity::Kind::token) return {};
@@ -196,6 +234,7 @@ awaitable<http::Response> serve(Api& api, const Route& route, http::Request& req
   IdentityPtr identity;
   if (route.needs != Needs::nothing) {
     auto found = identify(api, route, request);
+    if (found && !*found) found = co_await identify_provided(api, request);
     if (!found) co_return trouble(found.error(), route.legacy);
     identity = std::move(*found);
     request.attachment = identity;
@@ -203,6 +242,8 @@ awaitable<http::Response> serve(Api& api, const Route& route, http::Request& req
   }
   const Identity& who = identity ? *identity : kNobody;
   if (auto ok = allow(who, route.needs, request); !ok) co_return trouble(ok.error(), route.legacy);
+  if (who.kind == Identity::Kind::host)
+    if (auto ok = check_host_certificate(api, request, who.name); !ok) co_return trouble(ok.error(), route.legacy);
   Call call{api, request, who};
   Answered answer = fail(Code::internal, "");
   try {

@@ -29,6 +29,9 @@ Result<std::shared_ptr<const Identity>> whose(Api& api, const wire::SignInShape&
                 shape.token ? "a token and a code are given" : "neither a token nor a code is given",
                 shape.token ? "/code" : "/token", "one of the two");
   const auto now = api.clock.wall();
+  if (shape.token && is_jwt(*shape.token))
+    return fail(Code::unauthenticated, "an identity provider's token signs nobody in here", "/token",
+                "use a token that the hub made");
   auto who = shape.token ? api.access.find(*shape.token, now) : api.sessions->take_code(*shape.code, now);
   if (!who && shape.code)
     return fail(Code::unauthenticated, "this link is not known, was used before, or is older than a minute", "/code",
@@ -93,6 +96,9 @@ awaitable<Answered> post_session_code(Call& call) {
   const auto& who = call.who;
   if (who.session_until)
     co_return fail(Code::forbidden, "a code is made with a token, so that a session cannot outlast itself");
+  if (who.provided)
+    co_return fail(Code::forbidden, "an identity provider's token signs nobody in here", {},
+                   "use a token that the hub made");
   if (only_registers(who)) co_return lacks_role(who, "viewer");
   const auto now = call.api.clock.wall();
   const auto code = call.api.sessions->make_code(who, now);

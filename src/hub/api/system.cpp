@@ -241,6 +241,7 @@ awaitable<Answered> get_metrics(Call& call) {
   now.signalr = call.api.signalr.count();
   now.webhooks = &call.api.webhooks->figures();
   now.publisher = call.api.publisher;
+  now.verifier = call.api.access.verifier;
   now.waiting_readers = call.api.pool.waiting();
   now.followers = call.api.feed.subscribers();
   co_return http::text_response(200, metrics::kContentType, call.api.metrics.text(now));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What /v1/session takes.
+// What /v1/session and /v1/auth take.
 #pragma once
 
 #include <optional>
@@ -15,5 +15,12 @@ struct SignInShape {
   std::optional<std::string> code;
 };
 BOOST_DESCRIBE_STRUCT(SignInShape, (), (token, code))
+
+// POST /v1/auth/test
+struct TestTokenShape {
+  static constexpr std::string_view kRequired[] = {"token"};
+  std::string token;
+};
+BOOST_DESCRIBE_STRUCT(TestTokenShape, (), (token))
 
 }  // namespace geres::wire
