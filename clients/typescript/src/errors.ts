@@ -47,7 +47,8 @@ export class Untrusted extends Unreachable {
     readonly hint: string,
     options?: ErrorOptions,
   ) {
-    super(url, `${what}. Expected: ${expected}. Came: ${came}. ${hint}`, options);
+    super(url, what, options);
+    this.message = `nothing was sent to the hub at ${url}: ${what}. Expected: ${expected}. Came: ${came}. ${hint}`;
   }
 }
 

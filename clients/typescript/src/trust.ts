@@ -43,7 +43,8 @@ export function wantedTrust(url: string, options: TrustOptions): Wanted {
   const pick = <T>(value: T | undefined, name: string, variable: string) =>
     value !== undefined ? { value, name } : given ? undefined : fromEnvironment(variable);
   const ca = pick(options.ca, "ca", "GERES_CA");
-  const pin = pick(options.caPin, "caPin", "GERES_CA_PIN");
+  // In the environment the authority goes before, as for the other clients; who gives both here means both.
+  const pin = !given && ca ? undefined : pick(options.caPin, "caPin", "GERES_CA_PIN");
   if (given && !inNode())
     throw new BadOption(
       `${options.ca !== undefined ? "ca" : "caPin"}: a browser decides by itself whom it trusts, and a page cannot change ` +

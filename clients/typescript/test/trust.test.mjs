@@ -43,8 +43,11 @@ test("an authority of one's own, as text, as bytes, as a file, by the environmen
     try {
       assert.equal((await new Geres({ url }).batch(batch.name)).name, batch.name);
       await assert.rejects(new Geres({ url, ca: others.pem, ...quick }).batch(batch.name), Untrusted);
+      process.env.GERES_CA_PIN = others.pin;
+      assert.equal((await new Geres({ url }).batch(batch.name)).name, batch.name);
     } finally {
       delete process.env.GERES_CA;
+      delete process.env.GERES_CA_PIN;
     }
   }));
 
