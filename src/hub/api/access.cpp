@@ -171,6 +171,7 @@ std::shared_ptr<const Identity> identity_of(std::shared_ptr<const identity::Call
   who->name = caller->who.name;
   who->roles = caller->rights.roles;
   if (!caller->rights.all_tenants) who->tenants = caller->rights.tenants;
+  if (!caller->rights.all_tenants && who->tenants.empty()) who->roles.clear();  // no tenant would read as all
   who->expires = caller->ends;
   who->id = caller->who.id;
   who->provided = std::move(caller);
