@@ -27,6 +27,7 @@
 #include "http/server.h"
 #include "hub/hub.h"
 #include "metrics/page.h"
+#include "model/names.h"
 #include "own_limits.h"
 #include "rehearse.h"
 #include "scaler/http_hub.h"

@@ -48,8 +48,8 @@ class Serving {
   void stop();
   bool has_page() const { return !page_.empty(); }
   std::string sign_in_code(const std::string& token);  // empty: nobody's token
-  // Reads the configuration of identity providers again; what is wrong with it leaves all as it was, and the log says so.
-  // Any thread.
+  // Reads the configuration of identity providers again; what is wrong with it leaves all as it was, and the log says
+  // so. Any thread.
   Result<void> reread_auth_config();
   std::vector<std::string> urls() const { return server_ ? server_->urls() : std::vector<std::string>(); }
 

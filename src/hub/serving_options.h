@@ -43,7 +43,7 @@ struct ServingOptions {
   Millis logs_rest = 60'000;              // after a job's end its log goes to the store of objects, if there is one
   PublicUrl public_url;                   // where browsers find this hub, if not at its own address
   HostAuth host_auth = HostAuth::secret;
-  std::string ca_pin;                     // of the hub's own authority, which signed its certificate; empty: none did
+  std::string ca_pin;  // of the hub's own authority, which signed its certificate; empty: none did
   std::optional<std::span<const api::PageFile>> page;  // instead of the one that was compiled in
   bool access_log = false;                             // log every request; else only those that were refused or failed
 };

@@ -113,8 +113,8 @@ struct Api {
   PublicUrl public_url = {};
   std::shared_ptr<tls::ServerContext> tls = {};  // null: nothing is served over TLS
   HostAuth host_auth = HostAuth::secret;
-  std::string ca_pin = {};                       // of the hub's own authority; empty: it has none
-  Sessions* sessions = nullptr;                  // set before the first request, like what follows
+  std::string ca_pin = {};       // of the hub's own authority; empty: it has none
+  Sessions* sessions = nullptr;  // set before the first request, like what follows
   Live* live = nullptr;
   const Page* page = nullptr;
   std::shared_ptr<BulkWork> bulk_work = std::make_shared<BulkWork>();  // the engine tells it, to its end
