@@ -49,7 +49,7 @@ TEST_F(JoiningTest, AStringHoldsAllThatAHostNeeds) {
   ASSERT_EQ(made.status, 201) << made;
   EXPECT_EQ(made.headers.at("cache-control"), "no-store");
   const auto parts = wire::parse_join_string(made.text("join")).value();
-  EXPECT_EQ(parts.hub, hub->urls().back());
+  EXPECT_EQ(parts.hub, hub->urls().back()) << testing::PrintToString(hub->urls());
   EXPECT_EQ(parts.hub, made.text("hub"));
   EXPECT_EQ(parts.ca_pin, hub->ca_pin());
   EXPECT_EQ(parts.id, made.text("id"));

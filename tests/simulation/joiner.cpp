@@ -59,12 +59,13 @@ std::optional<Uuid> Joiner::admit(Engine& engine, const std::string& secret) {
     const bool newest = row.secret_sha256 == secret;
     if (!newest && (row.earlier_sha256 != secret || row.earlier_until <= wall)) continue;
     if (ended_.contains(secret)) ledger_.violate("secret", "a secret that was over is good again");
+    const Uuid admitted = id;  // the rows may be others once the engine has been asked
     if (newest && !row.earlier_sha256.empty())
-      engine.ask(hub::engine::HostSecretUsed{id, secret},
+      engine.ask(hub::engine::HostSecretUsed{admitted, secret},
                  hub_.answer<bool>([this, earlier = row.earlier_sha256](Result<bool>& done) {
                    if (done) ended_.insert(earlier);
                  }));
-    return id;
+    return admitted;
   }
   if (secret == secret_) ledger_.violate("secret", "a host is not let in by its own secret");
   return std::nullopt;

@@ -21,12 +21,18 @@ bool within(const Identity& who, const std::vector<std::string>& tenants) {
   return !tenants.empty() && std::all_of(tenants.begin(), tenants.end(), [&](const auto& t) { return who.sees(t); });
 }
 
-// As the caller has reached it, because a hub that listens on all addresses does not know which one others use.
+// As the caller has reached it, because a hub that listens on all addresses does not know which one others use. A
+// caller who came in clear, though, tells hosts where the hub speaks TLS.
 std::string own_url(Call& call) {
-  const auto own = call.api.own_url();
-  const auto host = call.request.headers.get("Host");
-  const auto scheme = own.substr(0, own.find("://"));
-  return host && !host->empty() ? fmt::format("{}://{}", scheme, *host) : own;
+  auto own = call.api.own_url();
+  const auto host = call.request.headers.get("Host").value_or("");
+  if (host.empty()) return own;
+  const bool secure = own.starts_with("https://");
+  if (secure == call.request.tls) return fmt::format("{}://{}", secure ? "https" : "http", host);
+  const auto name = host.substr(0, host.find(':', host.starts_with('[') ? host.find(']') : 0));
+  for (const std::string_view all : {"//0.0.0.0:", "//[::]:"})
+    if (const auto at = own.find(all); at != std::string::npos) own.replace(at, all.size(), fmt::format("//{}:", name));
+  return own;
 }
 
 std::string plain(const PublicUrl& url) {
