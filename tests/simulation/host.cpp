@@ -162,6 +162,7 @@ void Host::enrol() {
   };
   network_.up(link, [this, by, wanted, tell] {
     hub_.receive([this, by, wanted, tell](Engine& engine) mutable {
+      if (!by.secret.empty() && engine.waits_for_store()) return;  // as any answer that is lost
       if (!by.secret.empty()) wanted.enrolment = joiner_.admit(engine, by.secret);
       if (!by.secret.empty() && !wanted.enrolment) return tell(fail(Code::unauthenticated, "not known"));
       engine.ask(wanted, hub_.answer<model::Host>([this, by, wanted, tell](Result<model::Host>& answer) {

@@ -54,6 +54,7 @@ void Joiner::renewed(std::int64_t change, const std::string& secret) {
 }
 
 std::optional<Uuid> Joiner::admit(Engine& engine, const std::string& secret) {
+  if (engine.waits_for_store()) return std::nullopt;  // nobody can be told anything now
   const auto wall = hub_.clock().wall();
   for (const auto& [id, row] : engine.state().enrolments) {
     const bool newest = row.secret_sha256 == secret;
