@@ -37,7 +37,7 @@ class Providers : public ::testing::Test {
  protected:
   TemporaryDirectory temporary_;
   Pool pool_;
-  Join join_{"http://hub:8080", "", temporary_.path() / "data", ""};
+  Join join_{"http://hub:8080", {}, temporary_.path() / "data", ""};
 
   Providers() { pool_.name = "cpu"; }
 
