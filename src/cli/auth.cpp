@@ -23,7 +23,8 @@ std::string token_of(Context& context) {
   std::string token(std::istreambuf_iterator<char>(std::cin), {});
   const auto start = token.find_first_not_of(" \t\r\n"), end = token.find_last_not_of(" \t\r\n");
   if (start == std::string::npos)
-    usage_error("there is no token", "standard input is empty", "geres auth test < FILE", "<token>");
+    usage_error("there is no token", "standard input is empty", "a token and its end: geres auth test, then Ctrl-D",
+                "<token>");
   return token.substr(start, end - start + 1);
 }
 
@@ -70,13 +71,11 @@ std::vector<Command> auth_commands() {
   return {
       {.path = "auth",
        .sentence = "Identity providers: what the hub makes of their tokens",
-       .examples = {"geres auth test < token.txt"},
-       .group = Group::admin},
+       .examples = {"geres auth test"}},
       {.path = "auth test",
-       .sentence = "Whether the hub takes a token, and which rule of --auth-config gives it what",
-       .usage = {"[<token>|-]"},
-       .examples = {"geres auth test < token.txt",
-                    "az account get-access-token --resource api://geres --query accessToken -o tsv | geres auth test"},
+       .sentence = "Whether the hub takes a token, and what gives it which rights (without one: standard input's)",
+       .usage = {"[<token>]"},
+       .examples = {"geres auth test", "geres auth test eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.AA"},
        .run = test,
        .arguments_max = 1},
   };
