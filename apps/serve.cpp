@@ -498,12 +498,12 @@ HostSettings with_kept_secret(HostSettings settings) {
                   "another --data, or a join string of that hub (geres hosts invite)",
                   {},
                   "--hub"};
-  throw Trouble{
-      cli::kNotAllowed, "a host needs a join string the first time",
-      "none is given, " + settings.data.string() + " holds no secret of an earlier start, and there is no token",
-      "on the hub's machine: geres hosts invite, then here geres host --join STRING; or, for a token that "
-      "many hosts may use: geres token create NAME --role host, then here GERES_TOKEN=TOKEN",
-      "unauthenticated"};
+  throw Trouble{cli::kNotAllowed, "a host needs a join string the first time",
+                "none is given, no secret of an earlier start is in " + settings.data.string() +
+                    ", and of tokens none was left here for " + settings.hub,
+                "on the hub's machine: geres hosts invite, then here geres host --join STRING; or, for a token that "
+                "many hosts may use: geres token create NAME --role host, then here GERES_TOKEN=TOKEN",
+                "unauthenticated"};
 }
 
 int run_host(const HostSettings& given, const LogSettings& logging) {

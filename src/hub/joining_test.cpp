@@ -76,7 +76,8 @@ TEST_F(JoiningTest, AreListedAndWithdrawn) {
 
 TEST_F(JoiningTest, OnlyAdminsInviteAndForTheirTenants) {
   for (const auto* who : {&ours, &viewer, &machine})
-    EXPECT_EQ(who->post("/v1/hosts/invites", "{}").code(), "forbidden");
+    for (const auto* method : {"POST", "GET"})
+      EXPECT_EQ(who->call(method, "/v1/hosts/invites", "").code(), "forbidden") << method;
   EXPECT_EQ(theirs.post("/v1/hosts/invites", R"({"tenants":["ours"]})").code(), "forbidden");
   const auto own = theirs.post("/v1/hosts/invites", "{}");
   EXPECT_EQ(str(own.json().at("tenants").at(0)), "theirs") << "left out, its own";
