@@ -187,8 +187,12 @@ void Agent::refused(Refusal why, const std::string& problem) {
     case Refusal::nameTaken:
       return finish(fail(Code::hostAlive, "the name '" + name_ + "' is taken: " + problem, "name",
                          "give this host another name with --name"));
-    case Refusal::token:
-      return finish(fail(Code::unauthenticated, "the hub refuses this host: " + problem, {}, secret_.advice()));
+    case Refusal::token: {
+      const bool certificate = problem.find("certificate") != std::string::npos;
+      return finish(fail(Code::unauthenticated, "the hub refuses this host: " + problem, {},
+                         certificate ? "--cert FILE --key FILE, of an authority that the hub knows, for host " + name_
+                                     : secret_.advice()));
+    }
     case Refusal::request:
       return finish(fail(Code::badRequest, "the hub refuses this host: " + problem));
   }

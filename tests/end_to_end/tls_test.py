@@ -342,8 +342,8 @@ class TlsTest(unittest.TestCase):
             done = fleet.cli("run", "--tenant", "demo", *ca, "echo", "with a certificate")
             self.assertIn("with a certificate", done.stdout)
             good.terminate()
-            refused(host("bare", None, "--name", "bare"), "certificateRequired")
-            refused(host("other", two, "--name", "other"), "certificateOtherHost")
+            refused(host("bare", None, "--name", "bare"), "has shown no certificate")
+            refused(host("other", two, "--name", "other"), "the certificate is host 'rack2's")
             refused(host("stranger", strangers.make("rack3")), "not reached")
             self.assertTrue(hub.alive())
             with self.subTest("the secret of one host with the certificate of another"):
