@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <map>
 
+#include "hub/store/shapes/job.h"
 #include "hub/store/sqlite/job_rows.h"
-#include "hub/store/sqlite/json_columns.h"
 #include "hub/store/sqlite/scaler_rows.h"
 #include "hub/store/sqlite/small_rows.h"
 #include "hub/store/sqlite/webhook_rows.h"
@@ -127,17 +127,9 @@ void write_leases(Database& database, const Changes& changes) {
   for (const auto& lease : changes.leases) put_lease(put, lease);
 }
 
-void insert_attempt(Statement& insert, const AttemptRow& row) {
-  const auto& a = row.attempt;
-  const auto code = a.exit ? a.exit->code : std::nullopt, signal = a.exit ? a.exit->signal : std::nullopt;
-  const auto cpu = a.usage ? std::optional(a.usage->cpu_seconds) : std::nullopt;
-  const auto rss = a.usage ? std::optional(a.usage->max_rss_bytes) : std::nullopt;
-  insert.bind(row.job.seq(), a.attempt, std::int64_t(row.lease.low), OrNull{a.host}, a.leased_at, a.started_at,
-              a.ended_at, a.outcome, OrNull{a.error}, code, signal, cpu, rss, a.cause, Unless{0, a.memory});
-}
-
 void write_history(Database& database, const Changes& changes) {
-  for_each(database, "INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", changes.attempts, insert_attempt);
+  put_each(database, "INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", changes.attempts,
+           [](const auto& row, auto put) { shapes::attempt_columns(row, put); });
   for_each(database, "INSERT OR REPLACE INTO job_file VALUES(?,?,?,?,?)", changes.files,
            [digest = std::string()](Statement& s, const JobFileRow& row) mutable {
              digest = digest_bytes(row.file.sha256);
@@ -161,12 +153,8 @@ void purge_job(Database& database, Uuid id, PackageUse& use) {
 }
 
 void insert_events(Database& database, const std::vector<EventRow>& events) {
-  for_each(database, "INSERT INTO event VALUES(?,?,?,?,?,?,?,?)", events,
-           [data = std::string()](Statement& s, const EventRow& e) mutable {
-             const auto batch = e.batch ? std::optional(e.batch) : std::nullopt;
-             s.bind(e.no, e.type, e.subject.seq(), std::int64_t(e.subject.low), OrNull{e.tenant}, batch, e.at,
-                    OrNull{data = event_text(e.data)});
-           });
+  put_each(database, "INSERT INTO event VALUES(?,?,?,?,?,?,?,?)", events,
+           [](const auto& row, auto put) { shapes::event_columns(row, put); });
 }
 
 void raise_marks(const Changes& changes, HighMarks& marks) {

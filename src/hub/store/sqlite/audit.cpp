@@ -3,7 +3,7 @@
 
 #include <boost/describe/enum_to_string.hpp>
 
-#include "hub/store/sqlite/json_columns.h"
+#include "hub/store/json_columns.h"
 #include "hub/store/store.h"
 #include "model/job_transitions.h"
 

@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/uuid.h"
+#include "hub/store/columns.h"
 
 namespace geres::hub::store::sqlite {
 
@@ -23,25 +23,6 @@ struct Sql {
   consteval Sql(const char* text) : text(text) {}
   const char* text;
 };
-
-struct Blob {
-  std::string_view bytes;
-};
-
-// Bound as NULL when empty; reading NULL as text gives the empty string back.
-struct OrNull {
-  std::string_view text;
-};
-
-// A number bound as NULL when it is `usual`, to keep rows small.
-struct Unless {
-  std::int64_t usual;
-  std::int64_t value;
-};
-
-std::string uuid_bytes(Uuid id);  // 16 bytes, big-endian, so that they sort like the id
-Uuid uuid_from(std::string_view bytes);
-std::vector<Uuid> uuids_from(std::string_view bytes);  // one after the other
 
 // A prepared statement in use; given back (or finalized) when it goes. What is bound must live until it has run.
 class Statement {
@@ -92,41 +73,12 @@ class Statement {
   bool owned_;
 };
 
-// Reads a row from left to right.
-class Columns {
- public:
-  explicit Columns(const Statement& row, int first = 0) : row_(row), at_(first) {}
-  std::int64_t integer() { return row_.integer(at_++); }
-  std::int64_t integer_or(std::int64_t usual) {
-    const int at = at_++;
-    return row_.is_null(at) ? usual : row_.integer(at);
-  }
-  bool flag() { return integer() != 0; }
-  double real() { return row_.real(at_++); }
-  std::string text() { return std::string(row_.view(at_++)); }
-  Uuid uuid() { return row_.uuid(at_++); }
-  template <class E>
-  E as() {
-    return E(integer());
-  }
-  template <class T>
-  std::optional<T> maybe() {
-    const int at = at_++;
-    if (row_.is_null(at)) return std::nullopt;
-    if constexpr (std::is_same_v<T, std::string>)
-      return std::string(row_.view(at));
-    else if constexpr (std::is_same_v<T, Uuid>)
-      return row_.uuid(at);
-    else if constexpr (std::is_same_v<T, double>)
-      return row_.real(at);
-    else
-      return T(row_.integer(at));
-  }
+using Columns = RowReader<Statement>;
 
- private:
-  const Statement& row_;
-  int at_;
-};
+// Binds and runs what it is handed.
+inline auto run(Statement& statement) {
+  return [&statement](const auto&... values) { statement.bind(values...).run(); };
+}
 
 class Database {
  public:
@@ -150,6 +102,22 @@ class Database {
   std::unordered_map<const void*, sqlite3_stmt*> cache_;
   std::int64_t deadline_ = 0;
 };
+
+// Writes each row as `columns(row, put)` hands it over.
+template <class Rows, class Shape>
+void put_each(Database& database, Sql sql, const Rows& rows, Shape columns) {
+  if (rows.empty()) return;
+  auto statement = database.cached(sql);
+  for (const auto& row : rows) columns(row, run(statement));
+}
+
+// All rows of a statement that is bound.
+template <class Read>
+auto all(Statement&& rows, Read read) {
+  std::vector<decltype(read(Columns(rows)))> found;
+  while (rows.step()) found.push_back(read(Columns(rows)));
+  return found;
+}
 
 // A read transaction: all reads see one committed state. Nested in a transaction it does nothing.
 class ReadTransaction {

@@ -5,7 +5,7 @@
 #include <limits>
 #include <optional>
 
-#include "hub/store/sqlite/json_columns.h"
+#include "hub/store/json_columns.h"
 
 namespace geres::hub::store::sqlite {
 namespace {

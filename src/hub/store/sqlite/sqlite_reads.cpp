@@ -6,11 +6,11 @@
 #include <chrono>
 
 #include "base/bytes.h"
+#include "hub/store/shapes/job.h"
 #include "hub/store/sqlite/audit.h"
 #include "hub/store/sqlite/enrolment_rows.h"
 #include "hub/store/sqlite/filter_sql.h"
 #include "hub/store/sqlite/job_rows.h"
-#include "hub/store/sqlite/json_columns.h"
 #include "hub/store/sqlite/scaler_rows.h"
 #include "hub/store/sqlite/small_rows.h"
 #include "hub/store/sqlite/webhook_rows.h"
@@ -19,24 +19,8 @@
 namespace geres::hub::store::sqlite {
 namespace {
 
-EventRow read_event(const Statement& rows) {
-  Columns row(rows);
-  EventRow event;
-  event.no = row.integer();
-  event.type = row.as<EventType>();
-  event.subject.high = std::uint64_t(row.integer());
-  event.subject.low = std::uint64_t(row.integer());
-  event.tenant = row.text();
-  event.batch = row.uuid();
-  event.at = row.integer();
-  event.data = event_data(event.type, row.text());
-  return event;
-}
-
 std::vector<EventRow> all_events(Statement& rows) {
-  std::vector<EventRow> events;
-  while (rows.step()) events.push_back(read_event(rows));
-  return events;
+  return all(std::move(rows), [](Columns row) { return shapes::read_event(row); });
 }
 
 // As it is before anybody has changed it.

@@ -11,8 +11,8 @@
 
 #include "base/file.h"
 #include "base/uuid.h"
+#include "hub/store/json_columns.h"
 #include "hub/store/sqlite/audit.h"
-#include "hub/store/sqlite/json_columns.h"
 #include "hub/store/sqlite/migrate.h"
 #include "hub/store/sqlite/reader.h"
 #include "hub/store/sqlite/small_rows.h"

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <map>
 
+#include "hub/store/json_columns.h"
 #include "hub/store/sqlite/filter_sql.h"
 #include "hub/store/sqlite/job_rows.h"
-#include "hub/store/sqlite/json_columns.h"
 #include "hub/store/sqlite/small_rows.h"
 #include "hub/store/with_jobs.h"
 

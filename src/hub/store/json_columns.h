@@ -9,7 +9,7 @@
 
 #include "hub/store/rows.h"
 
-namespace geres::hub::store::sqlite {
+namespace geres::hub::store {
 
 std::string tags_text(const std::map<std::string, std::string>& tags);
 std::map<std::string, std::string> tags_from(std::string_view text);
@@ -41,4 +41,4 @@ JobFilter filter_from(std::string_view text);
 std::string digest_bytes(const std::string& hex);
 std::string digest_hex(std::string_view bytes);
 
-}  // namespace geres::hub::store::sqlite
+}  // namespace geres::hub::store

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hub/store/sqlite/json_columns.h"
+#include "hub/store/json_columns.h"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -8,7 +8,7 @@
 #include "hub/store/store.h"
 #include "model/job.h"
 
-namespace geres::hub::store::sqlite {
+namespace geres::hub::store {
 namespace {
 
 using boost::json::array;
@@ -295,4 +295,4 @@ std::string digest_hex(std::string_view bytes) {
   return bytes.size() == 32 ? to_hex(bytes) : std::string(bytes);
 }
 
-}  // namespace geres::hub::store::sqlite
+}  // namespace geres::hub::store
