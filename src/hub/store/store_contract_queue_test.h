@@ -212,9 +212,7 @@ TEST_P(StoreContract, AKeyIsUniqueInItsTenant) {
   Changes again;
   again.jobs = {new_job()};
   again.jobs[0].spec.key = "k";
-  store->begin();
-  EXPECT_THROW(store->apply(again), StoreFailed);
-  store->rollback();
+  EXPECT_EQ(failure_of(again), Failure::refused);
   Changes purge;
   purge.jobs_purged = {jobs[0].id};
   tick(purge);

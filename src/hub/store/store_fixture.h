@@ -111,6 +111,20 @@ class StoreContract : public testing::TestWithParam<PlaceKind> {
     store->commit(++tick_no);
   }
 
+  // How a tick with these changes fails: where they are applied, or, in a store that sends them ahead, at the commit.
+  std::optional<Failure> failure_of(const Changes& changes) {
+    store->begin();
+    try {
+      store->apply(changes);
+      store->commit(++tick_no);
+    } catch (const StoreFailed& failed) {
+      --tick_no;
+      store->rollback();
+      return failed.failure;
+    }
+    return std::nullopt;
+  }
+
   void insert(std::vector<model::Job> jobs) {
     Changes changes;
     for (const auto& job : jobs)

@@ -157,22 +157,6 @@ void insert_events(Database& database, const std::vector<EventRow>& events) {
            [](const auto& row, auto put) { shapes::event_columns(row, put); });
 }
 
-void raise_marks(const Changes& changes, HighMarks& marks) {
-  for (const auto& event : changes.events) marks.event = std::max(marks.event, event.no);
-  for (const auto& job : changes.jobs) {
-    marks.id = std::max(marks.id, job.id.high);
-    if (job.status.submitted_at < job.id.seq() >> 16) marks.backdated = std::max(marks.backdated, job.id.seq());
-  }
-  for (const auto& batch : changes.batches) marks.id = std::max(marks.id, batch.id.high);
-  for (const auto& host : changes.hosts) marks.id = std::max(marks.id, host.id.high);
-  for (const auto& token : changes.tokens) marks.id = std::max(marks.id, token.id.high);
-  for (const auto& token : changes.join_tokens) marks.id = std::max(marks.id, token.id.high);
-  for (const auto& enrolment : changes.enrolments) marks.id = std::max(marks.id, enrolment.id.high);
-  for (const auto& operation : changes.operations) marks.id = std::max(marks.id, operation.id.high);
-  for (const auto& webhook : changes.webhooks) marks.id = std::max(marks.id, webhook.id.high);
-  for (const auto& lane : changes.lanes) marks.lane = std::max(marks.lane, lane.no);
-}
-
 }  // namespace
 
 void apply_changes(Database& database, const Changes& changes, HighMarks& marks) {

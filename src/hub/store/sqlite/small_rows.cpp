@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite/small_rows.h"
 
-#include <map>
-
+#include "hub/store/derived.h"
 #include "hub/store/shapes/small.h"
 
 namespace geres::hub::store::sqlite {
@@ -164,27 +163,18 @@ std::optional<ListKeyRow> find_list_key(Database& database, const std::string& s
 
 void add_counts(Database& database, const std::vector<CountDelta>& deltas) {
   if (deltas.empty()) return;
-  std::map<std::pair<Uuid, std::string_view>, model::StateCounts> sums;
-  auto last = sums.end();  // neighbours are often of one batch and tenant
-  for (const auto& delta : deltas) {
-    if (last == sums.end() || last->first.first != delta.batch || last->first.second != delta.tenant)
-      last = sums.try_emplace({delta.batch, delta.tenant}).first;
-    last->second[std::size_t(delta.state)] += delta.by;
-  }
   auto add = database.cached(
       "INSERT INTO batch_count VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET s0=s0+excluded.s0,"
       " s1=s1+excluded.s1, s2=s2+excluded.s2, s3=s3+excluded.s3, s4=s4+excluded.s4, s5=s5+excluded.s5,"
       " s6=s6+excluded.s6, s7=s7+excluded.s7");
-  for (const auto& [key, n] : sums)
+  for (const auto& [key, n] : summed(deltas))
     add.bind(key.first, key.second, n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]).run();
 }
 
 void add_dead_letters(Database& database, const std::vector<DeadLetterDelta>& deltas) {
   if (deltas.empty()) return;
-  std::map<std::pair<std::string_view, model::Reason>, std::int64_t> sums;
-  for (const auto& delta : deltas) sums[{delta.tenant, delta.reason}] += delta.by;
   auto add = database.cached("INSERT INTO dead_letter VALUES(?,?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n");
-  for (const auto& [key, n] : sums)
+  for (const auto& [key, n] : summed(deltas))
     if (n != 0) add.bind(key.first, key.second, n).run();
 }
 
