@@ -312,7 +312,7 @@ std::vector<std::pair<std::string, std::string>> hub_rows(const hub::Hub& hub, c
   }
   const std::vector<std::pair<std::string, std::string>> more{
       {"Metrics", url + "/metrics"},
-      {"Store", cli::home_short(hub.store_file().string()) + "  (SQLite, every answer is on disk)"}};
+      {"Store", cli::home_short(hub.store())}};
   rows.insert(rows.end(), more.begin(), more.end());
   if (!settings.amqp.empty()) rows.emplace_back("Events", "published to " + settings.amqp);
   return rows;
@@ -417,7 +417,9 @@ int run_hub(const HubSettings& settings, const LogSettings& logging) {
   });
   log::start("hub", log::Format::automatic, logging.level);
   Fatal fatal;
-  hub::Hub hub(hub_options(settings, fatal));
+  auto options = hub_options(settings, fatal);
+  options.stopping = [&signals] { return signals.wait(0); };
+  hub::Hub hub(std::move(options));
   const auto url = start(hub, settings);
   running = &hub;
   auto rows = hub_rows(hub, url, settings);

@@ -257,10 +257,10 @@ HubSettings hub_settings(Context& context) {
   HubSettings settings;
   read_listening(context, settings);
   settings.store = context.value_or("store", "");
-  if (settings.store.starts_with("postgres"))
-    usage_error("a PostgreSQL store is not available yet in this version", {}, "--store sqlite:FILE", "--store");
-  if (!settings.store.empty() && !settings.store.starts_with("sqlite:"))
-    usage_error("--store '" + settings.store + "' is not a store", {}, "--store sqlite:FILE", "--store");
+  const bool postgres = settings.store.starts_with("postgres://") || settings.store.starts_with("postgresql://");
+  if (!settings.store.empty() && !postgres && !settings.store.starts_with("sqlite:"))
+    usage_error("--store '" + settings.store + "' is not a store", {},
+                "--store sqlite:FILE or postgresql://USER@HOST/DATABASE", "--store");
   settings.blobs = context.value_or("blobs", "");
   const auto kind = settings.blobs.substr(0, settings.blobs.find(':'));
   if (!settings.blobs.empty() && (kind == settings.blobs || (kind != "dir" && kind != "s3" && kind != "azure")))
@@ -479,7 +479,9 @@ std::vector<Flag> hub_flags() {
        .help = "a certificate by an authority of the hub's own, which clients trust by its pin"},
       {.name = "plain-http",
        .help = "listen without TLS for other machines, too: a proxy or the network keeps others out"},
-      {.name = "store", .value = "STORE", .help = "sqlite:FILE (default DATA/geres.db)"},
+      {.name = "store",
+       .value = "STORE",
+       .help = "sqlite:FILE (default DATA/geres.db) or postgresql://USER@HOST/DATABASE; see docs/postgres.md"},
       {.name = "connections", .value = "N", .help = "clients held at a time (default 20000)", .kind = Kind::integer},
       {.name = "new-admin-token", .help = "make one if DATA/admin.token is lost"},
       {.name = "calls-per-token",

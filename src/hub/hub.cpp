@@ -17,7 +17,7 @@
 #include "hub/leading.h"
 #include "hub/packages/package_import.h"
 #include "hub/serving.h"
-#include "hub/store/sqlite/sqlite_store.h"
+#include "hub/store_place.h"
 #include "hub/stored_blob_index.h"
 
 namespace geres::hub {
@@ -25,20 +25,6 @@ namespace {
 
 constexpr Millis kReportEvery = 5'000;
 constexpr Millis kHostLostAfter = 30'000;
-
-// "kind:place", or the default place.
-std::filesystem::path place_of(const std::string& option, const std::string& url, std::string_view kind,
-                               const std::filesystem::path& otherwise) {
-  if (url.empty()) return otherwise;
-  const std::string scheme = std::string(kind) + ":";
-  if (!url.starts_with(scheme) || url.size() == scheme.size())
-    throw CannotStart(option, fmt::format("'{}' is not supported: give {}PATH", url, scheme));
-  return url.substr(scheme.size());
-}
-
-std::filesystem::path store_place(const HubOptions& options) {
-  return place_of("store", options.store, "sqlite", options.data_dir / "geres.db");
-}
 
 // Three reports fit into a lease and its margin, and a lost one is noticed soon.
 Millis report_every(const HubOptions& options) {
@@ -85,8 +71,10 @@ ServingOptions serving_options(const HubOptions& options, const TlsUpkeep* tls) 
   auto to = options.serving;
   if (tls != nullptr) to.http.tls = tls->context(), to.ca_pin = tls->ca_pin();
   to.data_dir = options.data_dir;
-  to.store_kind = "sqlite";
-  to.store_file = store_place(options);
+  const auto place = store_place(options.store, options.data_dir);
+  to.store_kind = place.kind;
+  to.store_address = place.shown;
+  to.store_file = place.disk;
   to.disk_low = 2 * options.disk_reserve;
   to.report_every = report_every(options);
   for (const auto& origin : to.cors_origins)
@@ -102,7 +90,7 @@ struct Hub::Parts {
   explicit Parts(const HubOptions& options)
       : data_lock(lock_data_directory(options.data_dir)),
         tls(open_tls(options, clock)),
-        store(store::open_sqlite(store_place(options))),
+        store(open_store(store_place(options.store, options.data_dir), options.stopping)),
         tail(store->reads()),
         leading(*store, tail, clock, leading_options(options)),
         blob_index(leading.engine(), store->reads()),
@@ -169,7 +157,8 @@ std::string Hub::start() {
   if (parts_) return url();
   const SystemClock clock;
   const Millis began = clock.wall();
-  check_store_is_there(options_.data_dir, store_file(), admin_token_file());
+  const auto place = store_place(options_.store, options_.data_dir);
+  if (!place.file.empty()) check_store_is_there(options_.data_dir, place.file, admin_token_file());
   auto parts = std::make_unique<Parts>(options_);
   try {
     parts->start(options_, admin_token_file());
@@ -186,7 +175,7 @@ std::string Hub::start() {
              {{"version", GERES_VERSION},
               {"url", url()},
               {"data", options_.data_dir.string()},
-              {"store", store_file().string()},
+              {"store", place.shown},
               {"ms", clock.wall() - began}});
   return url();
 }
@@ -222,6 +211,11 @@ void Hub::reload() {
   parts_->serving.reread_auth_config();
 }
 
+std::string Hub::store() const {
+  const auto place = store_place(options_.store, options_.data_dir);
+  return place.shown + (place.file.empty() ? "  (every answer is in the database)" : "  (SQLite, every answer is on disk)");
+}
+
 bool Hub::has_pools() const {
   try {
     return parts_ && !parts_->store->reads().pools().empty();
@@ -245,10 +239,6 @@ std::string Hub::sign_in_code() {
 
 std::filesystem::path Hub::admin_token_file() const {
   return options_.data_dir / "admin.token";
-}
-
-std::filesystem::path Hub::store_file() const {
-  return store_place(options_);
 }
 
 }  // namespace geres::hub

@@ -29,7 +29,7 @@ namespace geres::hub {
 
 struct HubOptions {
   std::filesystem::path data_dir;         // made if absent
-  std::string store;                      // "sqlite:FILE"; empty: DATA/geres.db
+  std::string store;                      // "sqlite:FILE", "postgresql://…"; empty: DATA/geres.db
   std::string blobs;                      // "dir:DIRECTORY", "s3:…", "azure:…"; empty: DATA/blobs
   std::uint64_t blob_cache = 1ULL << 30;  // bytes of a store elsewhere that are kept here for readers
   // Where others put packages under readable names: "azure:ACCOUNT/jobprocessorfiles/{tenant}/{package}.zip"; empty:
@@ -45,12 +45,15 @@ struct HubOptions {
   webhooks::Options webhooks;
   std::vector<std::string> webhook_allow;  // networks and hosts that webhooks may call though they are not public
   amqp::Options amqp;                      // of no address: events are published to none
-  // data_dir, store_kind, store_file, disk_low and what is about TLS follow from the above and the next.
+  // data_dir, store_kind, store_address, store_file, disk_low and what is about TLS follow from the above and the next.
   ServingOptions serving;
   TlsOptions tls;  // for what serving.http.listen has with TLS
 
   // Called once, on the engine's thread, when the store cannot be trusted any more: say so, stop, exit non-zero.
   std::function<void(const std::string&)> on_fatal;
+
+  // Asked while another hub leads on the store and this one waits; true: start() gives up.
+  std::function<bool()> stopping;
 
   HubOptions() { serving.http.listen.front().port = 8080, serving.http.threads = 0; }
 };
@@ -76,10 +79,10 @@ class Hub {
   std::string sign_in_code();  // signs one browser in as the admin, once, soon; empty: its token is not here
   // Has a change of the file of identity providers count; what is wrong with it leaves all as it was.
   Result<void> reread_auth_config();
+  std::string store() const;  // where its state is kept, in words
   bool has_pools() const;  // whether there is something for a scaler to do; false where the store does not answer
 
   std::filesystem::path admin_token_file() const;
-  std::filesystem::path store_file() const;
 
  private:
   struct Parts;

@@ -73,7 +73,7 @@ Serving::Serving(engine::Engine& engine, store::Store& store, packages::Blobs& b
            .metrics = metrics_,
            .limits = {options.spec_bytes_max, options.list_bytes_max, options.package_bytes_max, options.file_bytes_max,
                       options.report_every},
-           .about = {options.store_kind, options.store_file.string(), options.data_dir.string(), clock.wall(),
+           .about = {options.store_kind, options.store_address, options.data_dir.string(), clock.wall(),
                      (options.data_dir / kBackupMark).string()},
            .access_log = options.access_log,
            .ready = [this] { return ready_.load(); },

@@ -26,7 +26,8 @@ struct ServingOptions {
   std::filesystem::path auth_config;           // which identity providers are trusted; empty: none
   std::filesystem::path data_dir;              // logs of attempts are in it
   std::string store_kind;                      // as shown: "sqlite"
-  std::filesystem::path store_file;            // likewise; its disk is watched
+  std::string store_address;                   // likewise: where it is
+  std::filesystem::path store_file;            // something on the disk that is watched
   std::uint64_t disk_low = 512ULL << 20;       // bytes free below which the log says so
   unsigned read_threads = 4;                   // for database reads and file work
   std::int64_t spec_bytes_max = 1 << 20;       // one job spec, and every other JSON body but a list

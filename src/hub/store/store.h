@@ -169,6 +169,7 @@ class Store : public TickReads {
 
   virtual Found begin(const Wanted& wanted) = 0;
   void begin();  // and nothing is known to be needed
+  // May send the changes ahead and tell only at the next read or the commit that they were refused.
   virtual void apply(const Changes& changes) = 0;
   virtual void commit(std::int64_t tick) = 0;          // stores the tick number with it; returns when it is on disk
   virtual void rollback() noexcept = 0;                // safe to call without a transaction

@@ -2,6 +2,7 @@
 #include "hub/store/postgres/postgres_store.h"
 
 #include <chrono>
+#include <thread>
 
 #include "base/log.h"
 #include "base/uuid.h"
@@ -81,7 +82,9 @@ class PostgresStore final : public Store {
 
   void lead(Millis engine_now) override {
     connect();
+    wait_for_leader();
     writer_->send("BEGIN");
+    writer_->send("SET LOCAL lock_timeout = '2s'");
     writer_->send(
         "UPDATE epoch SET epoch = epoch + 1, beat = beat + 1, hub = $1, pid = pg_backend_pid(),"
         " backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())",
@@ -258,21 +261,82 @@ class PostgresStore final : public Store {
     return connection;
   }
 
+  struct Leader {
+    std::int64_t epoch = 0, beat = 0;
+    bool stopped = true;  // in good order, or nobody ever led
+    std::string hub;
+    std::string waits_for;  // what its connection waits for, as the server has it; empty: it is gone
+  };
+
+  Leader leader() {
+    const auto rows = writer_->ask(
+        "SELECT e.epoch, e.beat, e.pid IS NULL, e.hub, coalesce(a.wait_event, a.state, '') FROM epoch e"
+        " LEFT JOIN pg_stat_activity a ON a.pid = e.pid AND a.backend_start = e.backend_start");
+    Leader found;
+    if (rows.empty()) return found;
+    const auto row = rows[0];
+    found.epoch = row.integer(0);
+    found.beat = row.integer(1);
+    found.stopped = row.integer(2) != 0;
+    found.hub = row.view(3);
+    found.waits_for = row.view(4);
+    return found;
+  }
+
+  // Until nobody else leads here, or who does has shown no life for long enough.
+  void wait_for_leader() {
+    Leader seen = leader();
+    Millis since = now_ms();
+    bool alive = false, told_of_standby = false;
+    while (!seen.stopped && !(leads_ && seen.epoch == epoch_)) {
+      if (options_.stopping && options_.stopping())
+        throw StoreFailed(Failure::refused, "stopped before it led: " + name_of(seen) + " leads on this store");
+      std::this_thread::sleep_for(std::chrono::milliseconds(std::min<Millis>(250, options_.stands_still / 4)));
+      const Leader now = leader();
+      if (now.epoch != seen.epoch || now.beat != seen.beat) {
+        if (!alive) log::info("{} leads on the store: this hub waits until it stops or shows no life", name_of(now));
+        alive = true;
+        since = now_ms();
+      }
+      seen = now;
+      if (now_ms() - since < options_.stands_still) continue;
+      if (seen.waits_for != "SyncRep") {
+        log::warn("{} led on the store and shows no life: this hub takes over", name_of(seen));
+        break;
+      }
+      // Its commit waits for a standby. It is not dead, and taking over would show what no standby has.
+      if (!told_of_standby) log::warn("PostgreSQL waits for its synchronous standby, {} for PostgreSQL", name_of(seen));
+      told_of_standby = true;
+    }
+    end_backend_of(seen.epoch);
+  }
+
+  static std::string name_of(const Leader& leader) {
+    return leader.hub.empty() ? "another hub" : "the hub " + leader.hub;
+  }
+
+  // It may hold the epoch's row, frozen in the middle of a tick.
+  void end_backend_of(std::int64_t epoch) {
+    writer_->ask(
+        "SELECT pg_terminate_backend(a.pid, 1500) FROM epoch e JOIN pg_stat_activity a ON a.pid = e.pid"
+        " AND a.backend_start = e.backend_start WHERE e.epoch = $1 AND a.pid <> pg_backend_pid()",
+        Values(epoch));
+  }
+
   // A new connection in place of one that is lost. The server may still believe in the old one, with the epoch's row
   // locked, and would keep us out until it noticed.
   void connect() {
     if (!writer_->lost()) return;
     auto fresh = std::make_unique<Connection>(options_.url, "geres hub", options_.tick_limit);
     set_up_writer(*fresh, options_.schema);
-    fresh->ask(
-        "SELECT pg_terminate_backend(a.pid) FROM epoch e JOIN pg_stat_activity a ON a.pid = e.pid"
-        " AND a.backend_start = e.backend_start WHERE e.epoch = $1",
-        Values(epoch_));
-    fresh->ask(
-        "UPDATE epoch SET pid = pg_backend_pid(), backend_start = (SELECT backend_start FROM pg_stat_activity"
-        " WHERE pid = pg_backend_pid()) WHERE epoch = $1",
-        Values(epoch_));
     writer_ = std::move(fresh);
+    if (leads_) {
+      end_backend_of(epoch_);
+      writer_->ask(
+          "UPDATE epoch SET pid = pg_backend_pid(), backend_start = (SELECT backend_start FROM pg_stat_activity"
+          " WHERE pid = pg_backend_pid()) WHERE epoch = $1",
+          Values(epoch_));
+    }
     starts_.forget_all();
     log::info("connected to PostgreSQL at {} again", writer_->server());
   }
@@ -339,6 +403,36 @@ class PostgresStore final : public Store {
 };
 
 }  // namespace postgres
+
+namespace {
+
+using Parts = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+std::string part_of(const PQconninfoOption* parts, std::string_view name) {
+  for (; parts != nullptr && parts->keyword != nullptr; ++parts)
+    if (parts->keyword == name && parts->val != nullptr) return parts->val;
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> shown_address(const std::string& url) {
+  char* error = nullptr;
+  const Parts parts(PQconninfoParse(url.c_str(), &error), &PQconninfoFree);
+  const std::unique_ptr<char, decltype(&PQfreemem)> message(error, &PQfreemem);
+  if (!parts) {
+    const std::string_view why = error == nullptr ? "it cannot be read" : error;
+    return fail(Code::badValue, std::string(why.substr(0, why.find('\n'))));
+  }
+  const std::string port = part_of(parts.get(), "port");
+  return "postgresql://" + part_of(parts.get(), "host") + (port.empty() ? "" : ":" + port) + "/" +
+         part_of(parts.get(), "dbname");
+}
+
+bool has_password(const std::string& url) {
+  const Parts parts(PQconninfoParse(url.c_str(), nullptr), &PQconninfoFree);
+  return !part_of(parts.get(), "password").empty();
+}
 
 std::unique_ptr<Store> open_postgres(const PostgresOptions& options) {
   return std::make_unique<postgres::PostgresStore>(options);

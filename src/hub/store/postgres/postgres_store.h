@@ -5,9 +5,11 @@
 // answers nothing.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "hub/store/store.h"
 
 namespace geres::hub::store {
@@ -19,6 +21,8 @@ struct PostgresOptions {
   int readers = 6;                     // read connections at most, opened on demand
   Millis read_limit = 10'000;          // a longer read fails as `refused`
   Millis tick_limit = 10'000;          // the server's answer within a tick; later the connection counts as lost
+  Millis stands_still = 3'000;         // a leader that shows no sign of life for so long may be deposed
+  std::function<bool()> stopping;      // asked while lead() waits for another hub; true: it gives up
   bool unsafe_allowed = false;         // also on a server that may lose what it has acknowledged (fsync off): tests
 };
 
@@ -26,7 +30,9 @@ struct PostgresOptions {
 // sentence for the operator where the server is not there, or not what a store can stand on.
 std::unique_ptr<Store> open_postgres(const PostgresOptions& options);
 
-// What a connection URL may show: no password.
-std::string shown_url(const std::string& url);
+// What may be shown of a connection URL or string: "postgresql at HOST/DATABASE", without a password. Fails with what
+// libpq says if it cannot be read.
+Result<std::string> shown_address(const std::string& url);
+bool has_password(const std::string& url);
 
 }  // namespace geres::hub::store
