@@ -134,6 +134,12 @@ std::unique_ptr<identity::Verifier> Serving::open_verifier() {
   auth_config_mark_ = file_mark(options_.auth_config);
   auto config = identity::read_auth_config(options_.auth_config);
   if (!config) throw CannotStart("serving.auth_config", config.error().message, config.error().hint);
+  const auto& own = options_.public_url;
+  for (const auto& provider : config->providers)
+    if (provider.login && !own.origin.empty())
+      log::event(log::Level::info,
+                 "people sign in to the page at an identity provider: register this redirect URI with it",
+                 {{"provider", provider.name}, {"redirectUri", own.origin + own.base() + "auth/callback"}});
   return std::make_unique<identity::Verifier>(std::move(*config), identity::Verifier::Options(), clock_);
 }
 

@@ -2,6 +2,7 @@
 // Which identity providers a hub trusts, and what their claims mean here: the file of --auth-config (docs/identity.md).
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,12 +17,13 @@ namespace geres::identity {
 // Where a claim is: the name of a member, or a path ("realm_access.roles", or a JSON pointer where names have dots).
 using ClaimPath = std::string;
 
-struct Login {  // for clients that sign people in; public
+struct Login {  // for clients that sign people in; all but the secret's place is public
   static constexpr std::string_view kRequired[] = {"clientId"};
   std::string clientId;
   std::vector<std::string> scopes;
+  std::string clientSecretFile;  // what the hub shows when its page signs people in; empty: a public client
 };
-BOOST_DESCRIBE_STRUCT(Login, (), (clientId, scopes))
+BOOST_DESCRIBE_STRUCT(Login, (), (clientId, scopes, clientSecretFile))
 
 struct RoleMap {
   static constexpr std::string_view kRequired[] = {"claim", "map"};
@@ -53,12 +55,13 @@ struct ProviderConfig {
   std::optional<RoleMap> scopes;  // the highest role that a client may use for its user
   std::optional<TenantMap> tenants;
   ClaimPath nameClaim;  // what callers are called in lists; empty: what providers usually have
+  std::string ca;       // PEM file of the authorities of its servers; empty: the system's
 
   bool operator==(const ProviderConfig&) const;
 };
 BOOST_DESCRIBE_STRUCT(ProviderConfig, (),
                       (name, issuer, discoveryUrl, multiTenant, tenantIds, audiences, types, login, roles, scopes,
-                       tenants, nameClaim))
+                       tenants, nameClaim, ca))
 
 // The first one whose claims all fit decides in place of the provider's maps.
 struct Rule {
@@ -79,6 +82,10 @@ BOOST_DESCRIBE_STRUCT(AuthConfig, (), (providers, rules))
 
 // Error::field is the JSON pointer of what is wrong.
 Result<AuthConfig> parse_auth_config(std::string_view text);
+// Names of files in it are taken from `directory`, and the files are looked at.
+Result<void> check_files(AuthConfig& config, const std::filesystem::path& directory);
+// Of a file that its owner alone can read, without the line's end.
+Result<std::string> read_secret(const std::string& file, const std::string& field);
 
 // An issuer as its tokens have it, and the `tid` that they must have; empty: any.
 struct Issuer {

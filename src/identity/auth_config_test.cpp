@@ -2,6 +2,12 @@
 // The configuration: what it refuses and where, and what claims give by it.
 #include "identity/auth_config.h"
 
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "base/file.h"
+
 #include "identity/identity_fixture_test.h"
 
 namespace geres::identity {
@@ -160,6 +166,27 @@ TEST_F(Rights, AreFoundAtPaths) {
   EXPECT_THAT(at("/a/b"), IsEmpty());
   for (const auto* path : {"realm", "realm.roles.x", "/realm/roles/0", "list", ".", "/", "realm."})
     EXPECT_THAT(at(path), IsEmpty()) << path;
+}
+
+TEST(AuthFiles, AreLookedAt) {
+  const TemporaryDirectory directory;
+  const auto path = [&](const char* name) { return (directory.path() / name).string(); };
+  const auto look = [&](const std::string& login, const std::string& ca) {
+    AuthConfig config;
+    config.providers.push_back({.name = "corp", .login = Login{"page", {}, login}, .ca = ca});
+    return check_files(config, directory.path());
+  };
+  std::ofstream(path("secret")) << "s3cret\n";
+  std::ofstream(path("none")) << "no certificate";
+  ::chmod(path("secret").c_str(), 0640);
+  EXPECT_THAT(look("secret", "").error().hint, testing::HasSubstr("chmod 600"));
+  EXPECT_EQ(look("secret", "").error().field, "/providers/0/login/clientSecretFile");
+  ::chmod(path("secret").c_str(), 0600);
+  EXPECT_TRUE(look("secret", "")) << "from where the configuration lies";
+  EXPECT_EQ(read_secret(path("secret"), "").value(), "s3cret");
+  EXPECT_FALSE(look("absent", ""));
+  EXPECT_EQ(look("", "none").error().field, "/providers/0/ca");
+  EXPECT_EQ(look("", "absent.pem").error().field, "/providers/0/ca");
 }
 
 TEST(Subjects, AreWhoTheyAreWhateverTheyAreCalled) {

@@ -238,6 +238,26 @@ Checked<void> check_claims(const Jwt& jwt, const ClaimRules& rules, Millis now) 
   return check_times(jwt.claims, now);
 }
 
+Checked<void> check_id_token(const Jwt& jwt, const ClaimRules& rules, std::string_view nonce, Millis now) {
+  if (text_of(jwt.claims, "iss") != rules.issuer)
+    return refuse(Outcome::issuer, fmt::format("the ID token is not of the issuer '{}'", rules.issuer));
+  if (!rules.tenant.empty() && text_of(jwt.claims, "tid") != rules.tenant)
+    return refuse(Outcome::issuer, "the ID token's `tid` is another than its issuer's");
+  if (auto ok = check_audience(jwt.claims, rules); !ok) return ok;
+  const auto& client = rules.audiences.front();
+  const auto* audience = jwt.claims.at("aud").if_array();
+  const bool several = audience != nullptr && audience->size() > 1;
+  if (jwt.claims.contains("azp") ? text_of(jwt.claims, "azp") != client : several)
+    return refuse(Outcome::audience, "the ID token was made for another client (`azp`)");
+  if (!jwt.type.empty() && jwt.type != "jwt")
+    return refuse(Outcome::kind, fmt::format("the token's `typ` is '{}', so it is no ID token", shown(jwt.type)));
+  if (nonce.empty() || text_of(jwt.claims, "nonce") != nonce)
+    return refuse(Outcome::kind, "the ID token is of another sign-in (`nonce`)");
+  if (text_of(jwt.claims, "sub").empty())
+    return refuse(Outcome::subject, "the ID token does not say whose it is (`sub`)");
+  return check_times(jwt.claims, now);
+}
+
 Millis expiry_of(const json::object& claims) {
   return Millis(claims.at("exp").to_number<double>() * 1'000);
 }

@@ -49,6 +49,8 @@ constexpr Millis kSkewMax = 60'000;  // by which clocks may differ
 constexpr Millis kLifeMax = 25 * 3'600'000LL;
 
 Checked<void> check_claims(const Jwt& jwt, const ClaimRules& rules, Millis now);
+// Of an ID token (OpenID Connect Core 1.0, 3.1.3.7): `rules` have the client's id as the only audience.
+Checked<void> check_id_token(const Jwt& jwt, const ClaimRules& rules, std::string_view nonce, Millis now);
 
 // Of a token whose claims were checked.
 Millis expiry_of(const json::object& claims);

@@ -14,13 +14,41 @@
 namespace geres::identity {
 namespace {
 
-transport::Options bounded(transport::Options options, const FetchTimes& times) {
+transport::Options bounded(transport::Options options, const FetchTimes& times, const std::string& ca) {
+  options.ca_file = ca;
   options.answer_bytes_max = Provider::kAnswerBytesMax;
   options.answer_time_max = times.answer;
   options.connect_time_max = std::min(options.connect_time_max, times.answer);
   options.patience = 0;
   options.on_retry = nullptr;
   return options;
+}
+
+// Left empty where it is not to be gone by.
+std::string endpoint_of(const json::object& about, std::string_view name, bool local) {
+  std::string url(text_of(about, name));
+  const bool fits = refused_url(url).empty() && (local || url.starts_with("https://"));
+  return fits ? url : std::string();
+}
+
+bool lists(const json::object& about, std::string_view name, std::string_view value) {
+  const auto* member = about.if_contains(name);
+  const auto* list = member != nullptr ? member->if_array() : nullptr;
+  return list != nullptr && std::any_of(list->begin(), list->end(), [&](const json::value& one) {
+           return one.is_string() && std::string_view(one.get_string()) == value;
+         });
+}
+
+std::shared_ptr<const Endpoints> endpoints_of(const json::object& about, bool local) {
+  constexpr std::string_view kMethods = "token_endpoint_auth_methods_supported";
+  auto found = std::make_shared<Endpoints>();
+  found->authorization = endpoint_of(about, "authorization_endpoint", local);
+  found->token = endpoint_of(about, "token_endpoint", local);
+  const auto* says = about.if_contains("authorization_response_iss_parameter_supported");
+  found->answers_name_issuer = says != nullptr && says->is_bool() && says->get_bool();
+  found->secret_in_body =
+      lists(about, kMethods, "client_secret_post") && !lists(about, kMethods, "client_secret_basic");
+  return found;
 }
 
 bool is_redirect(const transport::Failure& failure) {
@@ -30,7 +58,10 @@ bool is_redirect(const transport::Failure& failure) {
 }  // namespace
 
 Provider::Provider(Settings settings, transport::Options http, FetchTimes times, const Clock& clock)
-    : settings_(std::move(settings)), times_(times), clock_(clock), loop_(bounded(std::move(http), times)) {}
+    : settings_(std::move(settings)),
+      times_(times),
+      clock_(clock),
+      loop_(bounded(std::move(http), times, settings_.ca)) {}
 
 Provider::~Provider() {
   stop();
@@ -63,6 +94,11 @@ void Provider::stop() {
 std::shared_ptr<const KeySet> Provider::keys() const {
   const std::lock_guard lock(mutex_);
   return keys_ && clock_.monotonic() - got_at_ < times_.keep ? keys_ : nullptr;
+}
+
+std::shared_ptr<const Endpoints> Provider::endpoints() const {
+  const std::lock_guard lock(mutex_);
+  return endpoints_;
 }
 
 std::string Provider::trouble() const {
@@ -119,6 +155,7 @@ void Provider::settle(Outcome outcome) {
   trouble_ = outcome.trouble;
   if (outcome.keys) {
     keys_ = outcome.keys;
+    endpoints_ = outcome.endpoints;
     ++version_;
     got_at_ = clock_.monotonic();
     failures_ = 0;
@@ -184,7 +221,10 @@ Provider::Outcome Provider::fetch_once() {
   if (auto got = fetch_text(keys_url, text); !got.trouble.empty()) return got;
   auto keys = KeySet::parse(text);
   if (!keys) return unfit(fmt::format("{}: {}", keys_url, keys.error().message));
-  return {Fetched::good, {}, std::make_shared<const KeySet>(std::move(*keys))};
+  return {Fetched::good,
+          {},
+          std::make_shared<const KeySet>(std::move(*keys)),
+          endpoints_of(about, on_loopback(settings_.discovery_url))};
 }
 
 }  // namespace geres::identity

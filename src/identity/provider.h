@@ -33,13 +33,20 @@ enum class Fetched { good, unreachable, refused, unfit };  // unfit: an answer, 
 BOOST_DESCRIBE_ENUM(Fetched, good, unreachable, refused, unfit)
 constexpr std::size_t kFetched = std::size_t(Fetched::unfit) + 1;
 
+// Where people are signed in, as the provider says it; empty: it does not.
+struct Endpoints {
+  std::string authorization, token;
+  bool answers_name_issuer = false;  // RFC 9207
+  bool secret_in_body = false;       // the only way in which it takes a client's secret
+};
+
 // Any thread.
 class Provider {
  public:
   static constexpr std::size_t kAnswerBytesMax = 1 << 20;
 
   struct Settings {
-    std::string name, issuer, discovery_url;
+    std::string name, issuer, discovery_url, ca;
     bool operator==(const Settings&) const = default;
   };
   Provider(Settings settings, transport::Options http, FetchTimes times, const Clock& clock);
@@ -51,8 +58,9 @@ class Provider {
   void stop();  // those who wait are told
 
   const Settings& settings() const { return settings_; }
-  std::shared_ptr<const KeySet> keys() const;         // null: none, or too old
-  std::uint32_t version() const { return version_; }  // grows whenever keys were fetched
+  std::shared_ptr<const KeySet> keys() const;          // null: none, or too old
+  std::shared_ptr<const Endpoints> endpoints() const;  // null: not known yet
+  std::uint32_t version() const { return version_; }   // grows whenever keys were fetched
 
   // Calls `then` when the fetch under way, or one that this begins, is over. False: it is not called, because the last
   // fetch was a moment ago.
@@ -66,6 +74,7 @@ class Provider {
     Fetched fetched = Fetched::good;
     std::string trouble;
     std::shared_ptr<const KeySet> keys;
+    std::shared_ptr<const Endpoints> endpoints = nullptr;
   };
   void run();
   Outcome fetch_once();
@@ -81,6 +90,7 @@ class Provider {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::shared_ptr<const KeySet> keys_;
+  std::shared_ptr<const Endpoints> endpoints_;
   std::string trouble_;
   std::atomic<std::uint32_t> version_ = 1;
   Millis got_at_ = 0, due_at_ = 0;

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 #include <system_error>
 
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "identity/sign_in.h"
 
 namespace geres::identity {
 namespace {
@@ -16,7 +18,7 @@ namespace {
 constexpr std::size_t kConfigBytesMax = 1 << 20;
 
 Provider::Settings settings_of(const ProviderConfig& provider) {
-  return {provider.name, provider.issuer, discovery_url_of(provider)};
+  return {provider.name, provider.issuer, discovery_url_of(provider), provider.ca};
 }
 
 bool is_entras(std::string_view issuer) {
@@ -51,7 +53,9 @@ struct Verifier::Begun {
 };
 
 Verifier::Verifier(AuthConfig config, Options options, const Clock& clock)
-    : options_(std::move(options)), clock_(clock), state_(made(std::move(config), nullptr)) {}
+    : options_(std::move(options)), clock_(clock), state_(made(std::move(config), nullptr)) {
+  sign_ins_ = std::make_unique<SignIns>(*this, options_.http, options_.times.answer, clock_);
+}
 
 Verifier::~Verifier() {
   stop();
@@ -64,6 +68,7 @@ void Verifier::start() {
 }
 
 void Verifier::stop() {
+  sign_ins_->stop();
   StatePtr state;
   {
     const std::lock_guard lock(mutex_);
@@ -204,6 +209,70 @@ Checked<CallerPtr> Verifier::finish(const State& state, Begun begun, const KeySe
   return CallerPtr(std::move(caller));
 }
 
+// ---- people who sign in by the provider's form ----------------------------------------------------------------------
+
+std::optional<Verifier::LoginAt> Verifier::login_at(std::string_view name) const {
+  const auto now = state();
+  for (std::size_t i = 0; i < now->providers.size(); ++i)
+    if (const auto& config = now->config->providers[i]; config.name == name && config.login)
+      return LoginAt{config, now->providers[i]};
+  return std::nullopt;
+}
+
+Checked<Verifier::Begun> Verifier::begin_id_token(const State& state, const std::string& provider,
+                                                  const std::string& token, const std::string& nonce) const {
+  auto jwt = parse_jwt(token);
+  if (!jwt) return jwt.error();
+  const std::string issuer(text_of(jwt->claims, "iss"));
+  const auto place = state.by_issuer.find(issuer);
+  if (place == state.by_issuer.end()) return unknown_issuer(*state.config, issuer);
+  const auto& config = state.config->providers[place->second.provider];
+  if (config.name != provider || !config.login)
+    return refuse(Outcome::issuer, "the ID token is of another provider than the one that was asked");
+  const ClaimRules rules{issuer, {config.login->clientId}, false, place->second.tenant_id};
+  if (auto ok = check_id_token(*jwt, rules, nonce, clock_.wall()); !ok) return ok.error();
+  return Begun{std::move(*jwt), place->second.provider};
+}
+
+Checked<CallerPtr> Verifier::signed_in(const std::string& provider, const std::string& id_token,
+                                       const std::string& access_token, const std::string& nonce) {
+  const auto now = state();
+  auto begun = begin_id_token(*now, provider, id_token, nonce);
+  if (!begun) return counted(begun.error());
+  auto& of = *now->providers[begun->provider];
+  if (const auto keys = of.keys(); !keys || !keys->has(begun->jwt.key_id)) {
+    const auto fetched = std::make_shared<std::promise<void>>();
+    auto over = fetched->get_future();
+    if (of.fetch([fetched] { fetched->set_value(); })) over.wait();
+  }
+  const auto keys = of.keys();
+  if (!keys)
+    return counted(
+        refuse(Outcome::away, fmt::format("the keys of the identity provider '{}' cannot be had now", provider)));
+  const auto* key = keys->find(begun->jwt.key_id, begun->jwt.algorithm);
+  if (key == nullptr || !is_signed_by(begun->jwt, *key))
+    return counted(refuse(Outcome::signature, "the ID token is not signed by its provider"));
+  const auto& config = now->config->providers[begun->provider];
+  auto caller = std::make_shared<Caller>();
+  caller->who = subject_of(config, begun->jwt.claims);
+  caller->token = std::move(begun->jwt);
+  // Roles of an API are in its access tokens: where this is one, the page lets people do what other clients would.
+  if (const auto access = judge(*now, access_token, nullptr)) {
+    if (!*access && access->error().outcome == Outcome::no_role) return counted(access->error());
+    if (*access && (**access)->provider == provider && (**access)->who.subject == caller->who.subject)
+      caller->who = (**access)->who, caller->token = (**access)->token;
+  }
+  caller->provider = provider;
+  caller->rights = map_claims(*now->config, config, caller->token.claims);
+  if (auto ok = check_mapped(caller->rights); !ok) return counted(ok.error());
+  caller->expires = caller->ends = clock_.wall() + kSignedInMax;
+  caller->key = *key;
+  caller->signed_in_for = config.login->clientId;
+  caller->token.payload = {}, caller->token.signature = {}, caller->token.signed_text = {};
+  caller->good_for = now->stamp(begun->provider);
+  return counted(CallerPtr(std::move(caller)));
+}
+
 Checked<CallerPtr> Verifier::counted(Checked<CallerPtr> result) {
   ++checks_[std::size_t(result ? Outcome::good : result.error().outcome)];
   return result;
@@ -217,11 +286,14 @@ bool Verifier::is_current(const State& state, const Caller& caller, Millis now) 
   const auto stamp = state.stamp(place->second.provider);
   if (caller.good_for == stamp) return true;
   const auto& provider = state.config->providers[place->second.provider];
-  if (provider.name != caller.provider ||
-      !check_claims(caller.token, rules_of(provider, issuer, place->second.tenant_id), now))
-    return false;
-  const auto keys = state.providers[place->second.provider]->keys();
-  if (keys && !keys->holds(caller.key)) return false;
+  if (provider.name != caller.provider) return false;
+  if (!caller.signed_in_for.empty()) {
+    if (!provider.login || provider.login->clientId != caller.signed_in_for) return false;
+  } else {
+    if (!check_claims(caller.token, rules_of(provider, issuer, place->second.tenant_id), now)) return false;
+    const auto keys = state.providers[place->second.provider]->keys();
+    if (keys && !keys->holds(caller.key)) return false;
+  }
   if (!map_claims(*state.config, provider, caller.token.claims).same_rights(caller.rights)) return false;
   caller.good_for = stamp;
   return true;
@@ -274,8 +346,9 @@ Result<AuthConfig> read_auth_config(const std::filesystem::path& file) {
     return fail(Code::badValue, fmt::format("{}: {}", file.string(), trouble.code().message()));
   }
   auto config = parse_auth_config(text);
-  if (config) return config;
-  auto error = config.error();
+  auto files = config ? check_files(*config, file.parent_path()) : Result<void>();
+  if (config && files) return config;
+  auto error = config ? files.error() : config.error();
   error.message = fmt::format("{}{}: {}", file.string(), error.field.empty() ? "" : ", " + error.field, error.message);
   return error;
 }

@@ -23,19 +23,24 @@
 
 namespace geres::identity {
 
+constexpr Millis kSignedInMax = 8 * 3'600'000LL;  // and then once more
+
 // Whose token it was.
 struct Caller {
   std::string provider;
   Subject who;
   Mapped rights;
-  Millis expires = 0;  // as the token says
-  Millis ends = 0;     // and with the time by which clocks may differ
-  Key key;             // that signed it
-  Jwt token;           // without its bytes
+  Millis expires = 0;         // as the token says
+  Millis ends = 0;            // and with the time by which clocks may differ
+  Key key;                    // that signed it
+  std::string signed_in_for;  // the client's id, of who has signed in by the provider's form; empty: a token was sent
+  Jwt token;                  // without its bytes
   // The configuration and keys for which this was last found to be so.
   mutable std::atomic<std::uint64_t> good_for = 0;
 };
 using CallerPtr = std::shared_ptr<const Caller>;
+
+class SignIns;
 
 // Any thread.
 class Verifier {
@@ -58,12 +63,25 @@ class Verifier {
   // The same, and if keys must be fetched first, `then` is called later, perhaps by another thread.
   void check(std::string token, std::function<void(Checked<CallerPtr>)> then);
 
+  // Who has signed in, by what the provider answered to a code. The access token's claims count where it is one for
+  // this hub, else the ID token's. Waits where keys have to be fetched.
+  Checked<CallerPtr> signed_in(const std::string& provider, const std::string& id_token,
+                               const std::string& access_token, const std::string& nonce);
+  // Where people sign in; nullopt: not at this provider.
+  struct LoginAt {
+    ProviderConfig config;
+    std::shared_ptr<Provider> provider;
+  };
+  std::optional<LoginAt> login_at(std::string_view provider) const;
+
   // Whether it still may do what it could: not expired, its key not withdrawn, mapped as it was.
   bool current(const Caller& caller, Millis now) const;
 
   // From now on this counts. Providers that stay the same keep their keys.
   void reload(AuthConfig config);
   std::shared_ptr<const AuthConfig> config() const;
+
+  SignIns& sign_ins() { return *sign_ins_; }
 
   std::int64_t checks(Outcome outcome) const { return checks_[std::size_t(outcome)]; }
   std::int64_t known_again() const { return known_again_; }  // of the good ones, those found without checking
@@ -94,6 +112,8 @@ class Verifier {
   static Checked<Begun> begin(const State& state, std::string_view token, Millis now);
   Checked<CallerPtr> finish(const State& state, Begun begun, const KeySet& keys, Millis now);
   Checked<CallerPtr> judge_at_last(std::string_view token);
+  Checked<Begun> begin_id_token(const State& state, const std::string& provider, const std::string& token,
+                                const std::string& nonce) const;
   Checked<CallerPtr> counted(Checked<CallerPtr> result);
   static bool is_current(const State& state, const Caller& caller, Millis now);
 
@@ -112,6 +132,7 @@ class Verifier {
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_digest_;
   std::array<std::atomic<std::int64_t>, kOutcomes> checks_{};
   std::atomic<std::int64_t> known_again_ = 0;
+  std::unique_ptr<SignIns> sign_ins_;
 };
 
 // Reads the file again and has it count, or leaves all as it was: badValue and the like, with the place in it.

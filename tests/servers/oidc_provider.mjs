@@ -26,6 +26,10 @@ function provider(issuer, keys) {
     clients: [
       { client_id: 'nightly', client_secret: 'the-secret-of-nightly', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
       { client_id: 'page', token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], redirect_uris: ['http://127.0.0.1:9/auth/callback'], response_types: ['code'] },
+      // A hub's page, with a secret; where it is says who starts this.
+      ...(process.env.GERES_OIDC_REDIRECT
+        ? [{ client_id: 'hub', client_secret: 'the secret: of the+hub', grant_types: ['authorization_code'], redirect_uris: [process.env.GERES_OIDC_REDIRECT], response_types: ['code'] }]
+        : []),
     ],
     pkce: { required: () => true },
     scopes: ['openid', 'offline_access', 'jobs', 'jobs.read'],

@@ -50,7 +50,8 @@ export function follow(): void {
     )
       return;
     const to = new URL(link.href);
-    if (to.origin !== location.origin || !to.pathname.startsWith(base) || to.pathname.startsWith(base + 'v1/')) return;
+    if (to.origin !== location.origin || !to.pathname.startsWith(base)) return;
+    if (['v1/', 'auth/'].some((own) => to.pathname.startsWith(base + own))) return;
     event.preventDefault();
     go(to.pathname.slice(base.length) + to.search);
   });

@@ -64,8 +64,11 @@ bool secure(const PublicUrl& own, const http::Request& request) {
   return request.tls || own.secure();
 }
 
-std::string cookie_name(const PublicUrl& own, const http::Request& request) {
-  return secure(own, request) && own.segments.empty() ? "__Host-geres" : "geres";
+constexpr std::string_view kSession = "geres";
+
+// The prefix asks browsers to see to it that no other server has set it; they take it for whole servers alone.
+std::string cookie_name(const PublicUrl& own, const http::Request& request, std::string_view name) {
+  return (secure(own, request) && own.segments.empty() ? "__Host-" : "") + std::string(name);
 }
 
 }  // namespace
@@ -84,13 +87,23 @@ std::string address_of(const http::Request& request) {
 }
 
 std::string session_cookie(const PublicUrl& own, const http::Request& request, std::string_view secret) {
-  return fmt::format("{}={}; Path={}; Max-Age={}; HttpOnly; SameSite=Lax{}", cookie_name(own, request), secret,
-                     own.base(), secret.empty() ? 0 : Sessions::kLifeMax / 1'000,
+  return own_cookie(own, request, kSession, secret, Sessions::kLifeMax);
+}
+
+std::string own_cookie(const PublicUrl& own, const http::Request& request, std::string_view name,
+                       std::string_view value, Millis max_age, bool for_scripts) {
+  return fmt::format("{}={}; Path={}; Max-Age={}{}; SameSite=Lax{}",
+                     for_scripts ? std::string(name) : cookie_name(own, request, name), value, own.base(),
+                     value.empty() ? 0 : max_age / 1'000, for_scripts ? "" : "; HttpOnly",
                      secure(own, request) ? "; Secure" : "");
 }
 
+std::vector<std::string_view> own_cookies(const PublicUrl& own, const http::Request& request, std::string_view name) {
+  return cookies_named(request.headers, cookie_name(own, request, name));
+}
+
 Result<std::shared_ptr<const Identity>> signed_in(Api& api, const http::Request& request) {
-  const auto secrets = cookies_named(request.headers, cookie_name(api.public_url, request));
+  const auto secrets = own_cookies(api.public_url, request, kSession);
   if (secrets.empty()) return nullptr;
   if (auto ok = counts(api.public_url, request); !ok) return ok.error();
   for (const auto secret : secrets)  // hubs on other ports of this machine share the name

@@ -18,6 +18,11 @@ std::string address_of(const http::Request& request);
 // Set-Cookie, in the answer to `request`; of no secret: removes it.
 std::string session_cookie(const PublicUrl& own, const http::Request& request, std::string_view secret);
 
+// The same for other cookies of the hub's own; of no value: removes it.
+std::string own_cookie(const PublicUrl& own, const http::Request& request, std::string_view name,
+                       std::string_view value, Millis max_age, bool for_scripts = false);
+std::vector<std::string_view> own_cookies(const PublicUrl& own, const http::Request& request, std::string_view name);
+
 // Who has signed in; nullptr: no cookie was sent. foreignOrigin: it does not count for this call. unauthenticated: it
 // is over.
 Result<std::shared_ptr<const Identity>> signed_in(Api& api, const http::Request& request);

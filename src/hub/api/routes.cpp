@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "hub/api/sign_in.h"
+
 namespace geres::hub::api {
 namespace {
 
@@ -123,7 +125,8 @@ constexpr std::array kRoutes{
   Route{get,     "/v1/me",                         Needs::caller,    get_me},
   Route{get,     "/v1/auth",                       Needs::nothing,   get_auth},
   Route{post,    "/v1/auth/test",                  Needs::admin,     test_auth},
-
+  Route{get,     "/auth/login",                    Needs::nothing,   begin_sign_in},
+  Route{get,     "/auth/callback",                 Needs::nothing,   end_sign_in},
   Route{post,    "/v1/session",                    Needs::nothing,   post_session},
   Route{get,     "/v1/session",                    Needs::token,     get_session},
   Route{delete_, "/v1/session",                    Needs::token,     delete_session},

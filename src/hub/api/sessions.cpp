@@ -8,8 +8,15 @@
 
 namespace geres::hub::api {
 
+namespace {
+
+constexpr Millis kProvidedIdleMax = 3'600'000;  // of who has signed in at an identity provider, and can again
+
+}  // namespace
+
 Millis Sessions::until(const Entry& entry) {
-  const Millis until = std::min(entry.used + kIdleMax, entry.opened + kLifeMax);
+  const Millis idle = entry.who->provided ? kProvidedIdleMax : kIdleMax;
+  const Millis until = std::min(entry.used + idle, entry.opened + kLifeMax);
   return entry.who->expires ? std::min(until, *entry.who->expires) : until;
 }
 

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "identity/verifier.h"
+
 namespace geres::hub::api {
 namespace {
 
@@ -37,6 +39,13 @@ TEST_F(SessionsTest, EndsWhenNobodyUsesItForTwelveHours) {
   EXPECT_FALSE(access.current(*opened.who, kStart + 23 * kHour)) << "streams of it end, too";
   EXPECT_FALSE(sessions.find(opened.secret, kStart + 23 * kHour));
   EXPECT_FALSE(sessions.find(opened.secret, kStart + 12 * kHour)) << "it is gone";
+}
+
+TEST_F(SessionsTest, OfAnIdentityProviderEndsAfterAnHourAndAfterEight) {
+  Identity ann{Identity::Kind::token, "corp:ann", {model::Role::viewer}, {"acme"}, kStart + identity::kSignedInMax};
+  ann.provided = std::make_shared<const identity::Caller>();
+  EXPECT_EQ(*sessions.open(ann, kStart).who->session_until, kStart + kHour);
+  EXPECT_EQ(*sessions.open(ann, kStart + 7 * kHour + 1).who->session_until, kStart + 8 * kHour);
 }
 
 TEST_F(SessionsTest, EndsAfterSevenDaysHoweverMuchItIsUsed) {

@@ -27,7 +27,9 @@ std::size_t take_header(char* bytes, std::size_t, std::size_t count, void* to) {
   auto value = line.substr(colon + 1);
   value.erase(0, value.find_first_not_of(' '));
   value.erase(value.find_last_not_of("\r\n") + 1);
-  (*static_cast<std::map<std::string, std::string>*>(to))[name] = value;
+  auto& headers = *static_cast<std::map<std::string, std::string>*>(to);
+  const bool again = name == "set-cookie" && headers.contains(name);
+  headers[name] = again ? headers[name] + "\n" + value : value;
   return count;
 }
 

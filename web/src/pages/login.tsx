@@ -1,17 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes a token once; the hub answers with a cookie. The token is not kept.
-import { useState } from 'preact/hooks';
-import { type Problem } from '../api';
+// Takes a token once, or leads to the form of an identity provider; the hub answers with a cookie. No token is kept.
+import { useEffect, useState } from 'preact/hooks';
+import { enc, get, type Problem } from '../api';
 import { problemFrom } from '../data';
 import { Command, Trouble, useTitle } from '../parts/basic';
 import { go, path } from '../route';
 import { caller, ended, logIn, spent } from '../session';
 
+/** Why the hub has not signed somebody in that came back from a provider: a cookie that is for this page, once. */
+function takeTrouble(): string {
+  const found = /(?:^|; )geres-trouble=([^;]*)/.exec(document.cookie);
+  if (!found) return '';
+  document.cookie = `geres-trouble=; Path=${new URL(document.baseURI).pathname}; Max-Age=0`;
+  try {
+    return decodeURIComponent(found[1]!);
+  } catch {
+    return '';
+  }
+}
+
+/** Where to go on: this address, as a path below the base. */
+function here(): string {
+  if (path.value[0] === 'login') return '/';
+  return '/' + location.pathname.slice(new URL(document.baseURI).pathname.length) + location.search;
+}
+
 export function Login() {
   useTitle('Log in');
   const [token, setToken] = useState(''),
     [problem, setProblem] = useState<Problem>(),
-    [busy, setBusy] = useState(false);
+    [busy, setBusy] = useState(false),
+    [providers, setProviders] = useState<string[]>([]),
+    [trouble] = useState(takeTrouble);
+  useEffect(() => {
+    get<{ providers: { name: string }[] }>('v1/auth').then(
+      (auth) => setProviders(auth.providers.map((one) => one.name)),
+      () => setProviders([]),
+    );
+  }, []);
   const send = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     setBusy(true);
@@ -42,6 +68,16 @@ export function Login() {
             The link was used already, or is older than a minute. <code>geres web</code> prints a new one.
           </p>
         )}
+        {trouble && (
+          <p class="trouble" role="alert">
+            {trouble}
+          </p>
+        )}
+        {providers.map((name) => (
+          <a class="button provider" key={name} href={`auth/login?provider=${enc(name)}&to=${enc(here())}`}>
+            Sign in with {name}
+          </a>
+        ))}
         <label for="token">Token</label>
         <input
           id="token"
