@@ -5,6 +5,7 @@
 //   POST /test/rollover              it signs with a new key from now on, and publishes the old one, too
 //   POST /test/behave/HOW            good, away, slow, lying, large or redirect: how it answers about itself and its keys
 //   POST /TID/oauth2/v2.0/token      by grant_type=client_credentials, as Entra ID does it
+//   POST /test/lifetime/SECONDS      of access tokens from now on; at first an hour
 //   POST /test/entra/VERSION         a token of Entra ID's version 1 or 2, with the body's claims
 import crypto from 'node:crypto';
 import http from 'node:http';
@@ -14,6 +15,7 @@ console.info = console.warn = () => {}; // that it is good for tests only is kno
 
 const TID = '11111111-2222-3333-4444-555555555555';
 const API = 'api://geres';
+const BROKER = 'https://servicebus.azure.net';
 
 const keyPair = (kind, options) => crypto.generateKeyPairSync(kind, options).privateKey;
 const rsa = (kid) => ({ ...keyPair('rsa', { modulusLength: 2048 }).export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' });
@@ -26,6 +28,7 @@ function provider(issuer, keys) {
     cookies: { keys: ['of tests'] },
     clients: [
       { client_id: 'nightly', client_secret: 'the-secret-of-nightly', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
+      { client_id: 'publisher', client_secret: 'the secret: of+publisher', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
       { client_id: 'page', token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], redirect_uris: ['http://127.0.0.1:9/auth/callback'], response_types: ['code'] },
     ],
     pkce: { required: () => true },
@@ -35,9 +38,9 @@ function provider(issuer, keys) {
       clientCredentials: { enabled: true },
       resourceIndicators: {
         enabled: true,
-        defaultResource: () => API,
+        defaultResource: (ctx) => (ctx.oidc.client.clientId === 'publisher' ? BROKER : API),
         useGrantedResource: () => true,
-        getResourceServerInfo: () => ({ scope: 'jobs jobs.read', audience: API, accessTokenTTL: 3600, accessTokenFormat: 'jwt' }),
+        getResourceServerInfo: (_, resource) => ({ scope: 'jobs jobs.read', audience: resource, accessTokenTTL: lifetime, accessTokenFormat: 'jwt' }),
       },
     },
     extraTokenClaims: (_, token) => ({ roles: token.accountId === 'guest' ? [] : ['Jobs.Submit'], tenant: 'demo' }),
@@ -95,7 +98,7 @@ function entraAbout(base, path) {
 // ---- the server -----------------------------------------------------------------------------------------------------
 
 const keys = [rsa('first'), ec('curve')];
-let behaviour = 'good', handler = null, base = '';
+let lifetime = 3600, behaviour = 'good', handler = null, base = '';
 
 const misbehave = {
   away: (answer) => { answer.statusCode = 503; answer.end('{}'); },
@@ -123,6 +126,8 @@ async function test(request, answer) {
     handler = provider(base, keys);
   } else if (what === 'behave') {
     behaviour = how;
+  } else if (what === 'lifetime') {
+    lifetime = Number(how);
   } else {
     answer.end(entraToken(base, how, await bodyOf(request)));
     return;
