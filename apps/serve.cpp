@@ -116,6 +116,26 @@ bool is_for_this_machine(const HubSettings::Listen& at) {
          (at.address == "0.0.0.0" || at.address == "::" || at.address == "::1" || at.address.starts_with("127."));
 }
 
+hub::amqp::Options amqp_options(const HubSettings& settings) {
+  hub::amqp::Options options;
+  options.access = {settings.amqp, settings.amqp_user, settings.amqp_password, settings.amqp_ca};
+  options.tokens.issuer = settings.amqp_issuer;
+  options.tokens.client_id = settings.amqp_client_id;
+  options.tokens.client_secret = settings.amqp_client_secret;
+  if (!settings.amqp_scope.empty()) options.tokens.scope = settings.amqp_scope;
+  if (!settings.amqp_shared_key.empty()) {
+    auto key = hub::amqp::parse_shared_access_key(settings.amqp_shared_key);
+    if (!key)
+      throw Trouble{cli::kFailed, "the --amqp-shared-key-file holds no connection string: " + key.error().message,
+                    {},           "--amqp-shared-key-file FILE, with " + key.error().hint + " on its first line",
+                    {},           "--amqp-shared-key-file"};
+    options.tokens.shared = std::move(*key);
+  }
+  options.from_start = settings.amqp_from_start;
+  options.tries_max = settings.amqp_tries;
+  return options;
+}
+
 hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   hub::HubOptions options;
   options.data_dir = settings.data;
@@ -149,9 +169,7 @@ hub::HubOptions hub_options(const HubSettings& settings, Fatal& fatal) {
   options.webhooks.ca_file = settings.webhook_ca;
   options.webhooks.retry_first = settings.webhook_retry;
   options.webhooks.attempts_max = settings.webhook_attempts;
-  options.amqp.access = {settings.amqp, settings.amqp_user, settings.amqp_password, settings.amqp_ca};
-  options.amqp.from_start = settings.amqp_from_start;
-  options.amqp.tries_max = settings.amqp_tries;
+  options.amqp = amqp_options(settings);
   options.on_fatal = [&fatal](const std::string& what) { fatal.set(what); };
   return options;
 }
@@ -180,6 +198,11 @@ std::string flag_of(const std::string& option) {
       {"amqp.access.user", "--amqp-user"},
       {"amqp.access.password", "--amqp-password-file"},
       {"amqp.access.ca_file", "--amqp-ca"},
+      {"amqp.tokens.issuer", "--amqp-token-issuer"},
+      {"amqp.tokens.client_id", "--amqp-client-id"},
+      {"amqp.tokens.client_secret", "--amqp-client-secret-file"},
+      {"amqp.tokens.scope", "--amqp-token-scope"},
+      {"amqp.tokens.shared", "--amqp-shared-key-file"},
       {"tls-cert", "--tls-cert"},
       {"tls-key", "--tls-key"},
       {"tls-client-ca", "--tls-client-ca"},

@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/bytes.h"
 #include "base/similar.h"
 
 namespace geres::json {
@@ -151,8 +152,8 @@ Error unknown_member(std::string_view name, const std::vector<std::string>& know
     hint = "known here:";
     for (const auto& k : known) hint += (&k == &known.front() ? " " : ", ") + k;
   }
-  return fail(Code::unknownField, fmt::format("'{}' is not a known field", name.substr(0, 100)),
-              pointer_token(name.substr(0, 100)), hint);
+  const auto shown = utf8_prefix(name, 100);
+  return fail(Code::unknownField, fmt::format("'{}' is not a known field", shown), pointer_token(shown), hint);
 }
 
 std::string pointer_token(std::string_view name) {

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
+
 namespace geres::json {
 namespace {
 
@@ -112,6 +114,13 @@ TEST(Json, UnknownFieldSuggestsTheNearest) {
   EXPECT_EQ(error.code, Code::unknownField);
   EXPECT_EQ(error.field, "/colur");
   EXPECT_EQ(error.hint, "did you mean 'colour'?");
+}
+
+TEST(Json, CutsALongNameBetweenCharacters) {
+  const auto error = error_of(R"({"name":"a",")" + std::string(99, 'b') + "\xC3\xBC\":1}");
+  EXPECT_EQ(error.code, Code::unknownField);
+  EXPECT_TRUE(valid_utf8(error.message)) << error.message;
+  EXPECT_EQ(error.field, "/" + std::string(99, 'b'));
 }
 
 TEST(Json, RefusesWhatOthersCannotHold) {

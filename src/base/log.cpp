@@ -19,7 +19,7 @@ namespace {
 // Of the line that this thread is writing. A sink formats on the thread that logs, so a thread-local reaches it.
 thread_local std::span<const Member> members_now;
 
-std::string quoted(std::string_view text) {
+std::string json_text(std::string_view text) {
   return boost::json::serialize(boost::json::value(replace_bad_utf8(text)));
 }
 
@@ -27,7 +27,7 @@ std::string quoted(std::string_view text) {
 class JsonMessage final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& to) override {
-    const std::string text = quoted({message.payload.data(), message.payload.size()}) + json_members(members_now);
+    const std::string text = json_text({message.payload.data(), message.payload.size()}) + json_members(members_now);
     to.append(text.data(), text.data() + text.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
@@ -74,7 +74,7 @@ bool Member::absent() const {
 }
 
 std::string Member::json() const {
-  if (const auto* text = std::get_if<std::string>(&value_)) return quoted(*text);
+  if (const auto* text = std::get_if<std::string>(&value_)) return json_text(*text);
   if (const auto* number = std::get_if<std::int64_t>(&value_)) return std::to_string(*number);
   if (const auto* number = std::get_if<double>(&value_)) return fmt::format("{:.3f}", *number);
   return std::get<bool>(value_) ? "true" : "false";

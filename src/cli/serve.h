@@ -53,6 +53,9 @@ struct HubSettings {
   std::string amqp;                      // amqp[s]://host[:port]/ADDRESS; empty: none
   std::string amqp_user, amqp_password;  // never in a log
   std::string amqp_ca;
+  std::string amqp_issuer, amqp_client_id, amqp_client_secret;  // the secret never in a log
+  std::string amqp_scope;                                       // empty: that of Azure Service Bus
+  std::string amqp_shared_key;                                  // a connection string of Azure; never in a log
   bool amqp_from_start = false;
   int amqp_tries = 0;  // 0: never leave a message out
   bool scaler = true;  // one is started as soon as there is a pool

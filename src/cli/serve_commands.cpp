@@ -179,31 +179,38 @@ PublicUrl public_url(Context& context) {
   return *url;
 }
 
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find_first_of("\r\n"));
+}
+
+// A secret's first line; empty without the flag.
+std::string secret_line(Context& context, const std::string& flag) {
+  const auto file = context.value(flag);
+  if (!file) return {};
+  const auto example = "--" + flag + " FILE, with it on its first line";
+  std::string text;
+  try {
+    text = first_line(read_file(*file));
+  } catch (const std::system_error& error) {
+    cannot("the --" + flag + " '" + *file + "' cannot be read", error.code().message(), example, "--" + flag);
+  }
+  if (text.empty()) cannot("the --" + flag + " '" + *file + "' is empty", {}, example, "--" + flag);
+  return text;
+}
+
 // From a file or the environment, because all users of the machine can read a command line.
 std::string amqp_password(Context& context) {
-  const auto file = context.value("amqp-password-file");
-  if (!file) {
-    const char* given = std::getenv("GERES_AMQP_PASSWORD");
-    return given == nullptr ? "" : given;
-  }
-  std::string password;
-  try {
-    password = read_file(*file);
-  } catch (const std::system_error& error) {
-    cannot("the --amqp-password-file '" + *file + "' cannot be read", error.code().message(),
-           "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
-  }
-  password = password.substr(0, password.find_first_of("\r\n"));
-  if (password.empty())
-    cannot("the --amqp-password-file '" + *file + "' is empty", {},
-           "--amqp-password-file FILE, with the password on its first line", "--amqp-password-file");
-  return password;
+  if (context.value("amqp-password-file")) return secret_line(context, "amqp-password-file");
+  const char* given = std::getenv("GERES_AMQP_PASSWORD");
+  return given == nullptr ? "" : given;
 }
 
 void read_amqp(Context& context, HubSettings& settings) {
   settings.amqp = context.value_or("amqp", "");
   if (settings.amqp.empty()) {
-    for (const auto* flag : {"amqp-user", "amqp-password-file", "amqp-ca", "amqp-from", "amqp-tries"})
+    for (const auto* flag :
+         {"amqp-user", "amqp-password-file", "amqp-ca", "amqp-token-issuer", "amqp-client-id",
+          "amqp-client-secret-file", "amqp-token-scope", "amqp-shared-key-file", "amqp-from", "amqp-tries"})
       if (context.has(flag))
         usage_error("--" + std::string(flag) + " is given, but no --amqp", "it says where events are published to",
                     "--amqp amqps://broker.example.com/events", "--" + std::string(flag));
@@ -212,6 +219,11 @@ void read_amqp(Context& context, HubSettings& settings) {
   settings.amqp_user = context.value_or("amqp-user", "");
   settings.amqp_password = amqp_password(context);
   settings.amqp_ca = context.value_or("amqp-ca", "");
+  settings.amqp_issuer = context.value_or("amqp-token-issuer", "");
+  settings.amqp_client_id = context.value_or("amqp-client-id", "");
+  settings.amqp_client_secret = secret_line(context, "amqp-client-secret-file");
+  settings.amqp_scope = context.value_or("amqp-token-scope", "");
+  settings.amqp_shared_key = secret_line(context, "amqp-shared-key-file");
   settings.amqp_from_start = context.value_or("amqp-from", "now") == "start";
   const auto tries = context.integer("amqp-tries").value_or(0);
   if (tries < 0 || tries > 1'000'000)
@@ -572,6 +584,24 @@ std::vector<Flag> hub_flags() {
        .value = "FILE",
        .help = "amqps: trust these authorities (default: the system's)",
        .environment = "GERES_AMQP_CA",
+       .live = Live::files},
+      {.name = "amqp-token-issuer",
+       .value = "URL",
+       .help = "the broker wants a token: the identity provider that gives it",
+       .environment = "GERES_AMQP_TOKEN_ISSUER"},
+      {.name = "amqp-client-id", .value = "ID", .help = "as which client of it", .environment = "GERES_AMQP_CLIENT_ID"},
+      {.name = "amqp-client-secret-file",
+       .value = "FILE",
+       .help = "that client's secret",
+       .environment = "GERES_AMQP_CLIENT_SECRET_FILE",
+       .live = Live::files},
+      {.name = "amqp-token-scope",
+       .value = "SCOPE",
+       .help = "what the token is for (default https://servicebus.azure.net/.default)"},
+      {.name = "amqp-shared-key-file",
+       .value = "FILE",
+       .help = "instead: a connection string of Azure, whose key signs the token",
+       .environment = "GERES_AMQP_SHARED_KEY_FILE",
        .live = Live::files},
       {.name = "amqp-from",
        .value = "WHERE",

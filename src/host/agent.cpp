@@ -180,6 +180,18 @@ void Agent::joined() {
              {{"hub", options_.hub_url}, {"host", name_}, {"hostId", member_.last_id()}, {"slots", options_.slots}});
 }
 
+// What would let it in, by the hub's words.
+std::string Agent::advice(const std::string& problem) const {
+  constexpr std::string_view kOtherName = "is for a host named '";
+  if (const auto at = problem.find(kOtherName); at != std::string::npos) {
+    const auto name = problem.substr(at + kOtherName.size());
+    return "--name " + name.substr(0, name.find('\''));
+  }
+  if (problem.find("certificate") != std::string::npos)
+    return "--cert FILE --key FILE, of an authority that the hub knows, for host " + name_;
+  return secret_.advice();
+}
+
 void Agent::refused(Refusal why, const std::string& problem) {
   switch (why) {
     case Refusal::foreign:
@@ -187,12 +199,8 @@ void Agent::refused(Refusal why, const std::string& problem) {
     case Refusal::nameTaken:
       return finish(fail(Code::hostAlive, "the name '" + name_ + "' is taken: " + problem, "name",
                          "give this host another name with --name"));
-    case Refusal::token: {
-      const bool certificate = problem.find("certificate") != std::string::npos;
-      return finish(fail(Code::unauthenticated, "the hub refuses this host: " + problem, {},
-                         certificate ? "--cert FILE --key FILE, of an authority that the hub knows, for host " + name_
-                                     : secret_.advice()));
-    }
+    case Refusal::token:
+      return finish(fail(Code::unauthenticated, "the hub refuses this host: " + problem, {}, advice(problem)));
     case Refusal::request:
       return finish(fail(Code::badRequest, "the hub refuses this host: " + problem));
   }

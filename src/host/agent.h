@@ -71,6 +71,7 @@ class Agent : private Member::Owner {
   void secret_renewed(const HubAnswer& answer);
   void joined() override;
   void refused(Refusal why, const std::string& problem) override;
+  std::string advice(const std::string& problem) const;
   void gone() override;
   void reached(bool reached) const override;
   void trouble(const Trouble& what) const override;

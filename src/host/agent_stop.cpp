@@ -27,6 +27,8 @@ void Agent::stop_step() {
   }
   link_.after(500, [] {});
   if (!attempts_.empty()) return;
+  // A registration under way may have made us known: then the hub is told that we leave.
+  if (member_.joining()) return;
   if (!member_.membership() || member_.said_goodbye()) finish(broken_ ? Result<void>(*broken_) : Result<void>());
 }
 

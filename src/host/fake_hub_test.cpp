@@ -110,7 +110,7 @@ void FakeHub::set_mode(model::HostMode mode) {
 
 void FakeHub::let_go() {
   const std::lock_guard lock(mutex_);
-  hold_downloads = hold_uploads = false;
+  hold_downloads = hold_uploads = hold_registration = false;
   changed_.notify_all();
 }
 
@@ -237,7 +237,7 @@ FakeHub::Response FakeHub::take_registration(const Request& request) {
   if (!body) return {400, R"({"detail": ")" + body.error().message + "\"}"};
   if (request.bearer != "host-token")
     return {401, R"({"code": "unauthenticated", "detail": "the token is not known"})"};
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   registered.push_back(*body);
   protocols_said.push_back(request.protocol);
   host_id_ = "host-" + std::to_string(++next_id_);
@@ -246,6 +246,7 @@ FakeHub::Response FakeHub::take_registration(const Request& request) {
   newest_fetch_.clear();
   current.clear();
   changed_.notify_all();
+  changed_.wait(lock, [&] { return !hold_registration || stopping_ || down_; });
   return {
       201,
       with_news(json::write_text(wire::Registered{host_id_, secret_, report_seconds, old ? std::nullopt : protocol}))};

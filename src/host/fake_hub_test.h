@@ -76,7 +76,7 @@ class FakeHub {
   std::string refused_file = "none";         // … and a file with this name
   std::string poison = "none";               // a report with this result is refused as a whole
   int files_missing = 0;                     // so many finished items are refused
-  bool hold_downloads = false, hold_uploads = false;
+  bool hold_downloads = false, hold_uploads = false, hold_registration = false;
   int download_status = 200;
   std::map<std::string, std::string> blobs;  // by digest
   Millis ttl_ms = 30'000;

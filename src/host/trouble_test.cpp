@@ -242,6 +242,16 @@ TEST_F(HostTest, ALeaseWhoseAnswerWasLostCountsFromTheFirstTry) {
   EXPECT_TRUE(std::any_of(asked.begin(), asked.end(), [&](const auto& f) { return f.slots == 0 && f.wait.ms == 0; }));
 }
 
+TEST_F(HostTest, WhoIsStoppedWhileItRegistersSaysGoodbye) {
+  hub.hold_registration = true;
+  start();
+  ASSERT_TRUE(hub.await([&] { return hub.registered.size() == 1; }));
+  host->request_stop(0);
+  hub.let_go();
+  EXPECT_TRUE(host->wait());
+  EXPECT_TRUE(hub.locked([&] { return hub.left; }));
+}
+
 TEST_F(HostTest, ALostReportAnswerIsToldAgain) {
   hub.drop_report_answers = 1;
   start();

@@ -32,6 +32,10 @@ Millis report_every(const HubOptions& options) {
                                           : std::min(kReportEvery, options.engine.lease / 4);
 }
 
+bool of_access(const std::string& field) {
+  return field == "url" || field == "user";
+}
+
 LeadingOptions leading_options(const HubOptions& options) {
   LeadingOptions to{options.engine, options.webhooks, options.amqp, options.keep_unnamed, options.sweep_every};
   to.engine.host_lost_after = std::max(std::min(options.engine.lease, kHostLostAfter), 3 * report_every(options));
@@ -45,6 +49,9 @@ LeadingOptions leading_options(const HubOptions& options) {
   if (amqp.url.empty()) return to;
   if (const auto target = amqp::parse_target(amqp); !target)
     throw CannotStart("amqp.access." + target.error().field, target.error().message, target.error().hint);
+  else if (const auto tokens = amqp::check_tokens(options.amqp.tokens, amqp, *target); !tokens)
+    throw CannotStart((of_access(tokens.error().field) ? "amqp.access." : "amqp.tokens.") + tokens.error().field,
+                      tokens.error().message, tokens.error().hint);
   if (!amqp.ca_file.empty())
     if (const auto ok = webhooks::check_ca_file(amqp.ca_file); !ok)
       throw CannotStart("amqp.access.ca_file", ok.error().message, "FILE, with certificates in PEM");

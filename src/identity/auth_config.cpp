@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/bytes.h"
 #include "base/origin.h"
 #include "model/names.h"
 
@@ -30,7 +31,7 @@ std::string replaced(std::string text, std::string_view with) {
 Check check_url(const std::string& field, const std::string& url) {
   const auto why = refused_url(replaced(url, "tenant"));
   if (why.empty()) return {};
-  return bad(field, fmt::format("'{}' {}", url.substr(0, 200), why), "https://HOST/PATH");
+  return bad(field, fmt::format("'{}' {}", utf8_prefix(url, 200), why), "https://HOST/PATH");
 }
 
 Check check_filled(const std::string& field, const std::vector<std::string>& list, std::string_view what) {
@@ -123,7 +124,7 @@ Check check_rule(const std::string& at, const Rule& rule, const std::vector<Prov
                        return provider.name == *rule.provider;
                      });
   if (rule.provider && !known)
-    return bad(at + "/provider", fmt::format("no provider is called '{}'", rule.provider->substr(0, 100)));
+    return bad(at + "/provider", fmt::format("no provider is called '{}'", utf8_prefix(*rule.provider, 100)));
   // One provider must not be able to name what another one's claims give.
   if (!rule.provider && providers.size() > 1)
     return fail(Code::missingField, "with several providers a rule says whose tokens it is for", at + "/provider");

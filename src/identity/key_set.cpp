@@ -12,22 +12,16 @@
 #include <algorithm>
 
 #include "base/base64.h"
+#include "base/openssl.h"
 #include "base/sha256.h"
 
 namespace geres::identity {
 namespace {
 
-template <auto Free>
-struct Freed {
-  template <class T>
-  void operator()(T* thing) const {
-    Free(thing);
-  }
-};
-using Number = std::unique_ptr<BIGNUM, Freed<BN_free>>;
-using Builder = std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>>;
-using Params = std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>>;
-using Context = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
+using Number = openssl::Owned<BIGNUM, BN_free>;
+using Builder = openssl::Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
+using Params = openssl::Owned<OSSL_PARAM, OSSL_PARAM_free>;
+using Context = openssl::Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 
 constexpr int kBitsMin = 2'048, kBitsMax = 8'192;
 constexpr std::size_t kExponentBytesMax = 4, kFieldBytes = 32;
@@ -48,7 +42,7 @@ std::shared_ptr<EVP_PKEY> made_of(const char* kind, OSSL_PARAM* params) {
   if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
     return nullptr;
-  std::shared_ptr<EVP_PKEY> made(key, Freed<EVP_PKEY_free>());
+  std::shared_ptr<EVP_PKEY> made(key, openssl::Freed<EVP_PKEY_free>());
   const Context check(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
   return check && EVP_PKEY_public_check(check.get()) == 1 ? made : nullptr;
 }

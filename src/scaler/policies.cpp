@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -37,6 +38,17 @@ double slots_of(const Load& load) {
 // More than these would have nothing to do.
 std::int64_t useful_hosts(const Load& load) {
   return whole_hosts(double(load.demand.running.slots + load.demand.runnable.slots) / slots_of(load));
+}
+
+// Whole seconds in the two largest units: "3m39s".
+std::string rounded(Millis duration) {
+  constexpr std::array<Millis, 4> kUnits{86'400'000, 3'600'000, 60'000, 1'000};
+  for (std::size_t i = 0; i + 1 < kUnits.size(); ++i) {
+    if (duration < kUnits[i]) continue;
+    const Millis rest = duration % kUnits[i] / kUnits[i + 1] * kUnits[i + 1];
+    return format_duration(duration - duration % kUnits[i]) + (rest == 0 ? "" : format_duration(rest));
+  }
+  return format_duration(duration / 1'000 * 1'000);
 }
 
 std::string assumed(const Demand& demand) {
@@ -79,10 +91,9 @@ class MessageWaitingTime final : public Policy {
     wanted = std::max(wanted, whole_hosts(double(demand.running.slots) / slots));
     const bool late = demand.oldest_wait > wait_ && demand.runnable.jobs > 0;
     if (late) wanted = std::max(wanted, load.hosts.ready + 1);
-    return {wanted,
-            fmt::format("{} {}, the oldest {} of {}{}", demand.runnable.jobs,
-                        demand.runnable.jobs == 1 ? "job waits" : "jobs wait",
-                        format_duration(demand.oldest_wait / 1000 * 1000), format_duration(wait_), assumed(demand))};
+    return {wanted, fmt::format("{} {}, the oldest {} of {}{}", demand.runnable.jobs,
+                                demand.runnable.jobs == 1 ? "job waits" : "jobs wait", rounded(demand.oldest_wait),
+                                rounded(wait_), assumed(demand))};
   }
 
  private:
@@ -108,8 +119,7 @@ class Deadline final : public Policy {
     const auto wanted =
         std::max(steady, left > 0 ? std::min(whole_hosts(work / (double(left) / 1000) / slots), useful) : useful);
     if (left > 0 && wanted <= load.pool.maximum)
-      return {wanted, fmt::format("{:.0f} slot seconds of work in {}{}", work, format_duration(left / 1000 * 1000),
-                                  assumed(demand))};
+      return {wanted, fmt::format("{:.0f} slot seconds of work in {}{}", work, rounded(left), assumed(demand))};
     const auto most = std::min(wanted, load.pool.maximum);
     const double seconds = work / (double(std::max<std::int64_t>(1, most)) * slots);
     const Millis end = load.now + load.pool.boot + Millis(std::min(seconds, 1e9) * 1000);
@@ -160,7 +170,7 @@ class Fixed final : public Policy {
     for (const auto& window : windows_)
       if ((largest == nullptr || window.hosts > largest->hosts) && window.open(load.now)) largest = &window;
     if (largest == nullptr) return {otherwise_, "outside of all windows"};
-    return {largest->hosts, fmt::format("window '{}' for {}", largest->text, format_duration(largest->length))};
+    return {largest->hosts, fmt::format("window '{}' for {}", largest->text, rounded(largest->length))};
   }
 
  private:

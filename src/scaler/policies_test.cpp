@@ -58,6 +58,18 @@ TEST(MessageWaitingTime, AddsAHostWhileTheOldestWaitsTooLong) {
   EXPECT_EQ(policy->decide(late).hosts, 2);
 }
 
+TEST(MessageWaitingTime, SaysForHowLongInTheTwoLargestUnits) {
+  for (const auto& [wait, words] : {std::pair<Millis, const char*>{219'500, "the oldest 3m39s of"},
+                                    {999, "the oldest 0s of"},
+                                    {59'999, "the oldest 59s of"},
+                                    {3'600'000, "the oldest 1h of"},
+                                    {90'061'000, "the oldest 1d1h of"}}) {
+    auto waiting = load(4, 0);
+    waiting.demand.oldest_wait = wait;
+    EXPECT_THAT(made("messageWaitingTime")->decide(waiting).reason, HasSubstr(words));
+  }
+}
+
 TEST(MessageWaitingTime, SaysThatItAssumedADuration) {
   auto fresh = load(4, 0);
   fresh.demand.seconds_per_job_of = 4;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenSSL's objects as values that free themselves. Only for .cpp files.
+// Certificates, keys and their kin as values that free themselves, and OpenSSL's last words. Only for .cpp files.
 #pragma once
 
 #include <openssl/bio.h>
@@ -13,15 +13,11 @@
 #include <memory>
 #include <string>
 
+#include "base/openssl.h"
+
 namespace geres::tls {
 
-template <auto free>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    free(object);
-  }
-};
+using openssl::Freed;
 using X509Ptr = std::unique_ptr<X509, Freed<X509_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using BioPtr = std::unique_ptr<BIO, Freed<BIO_free>>;

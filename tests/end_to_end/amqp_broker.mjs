@@ -2,15 +2,18 @@
 // A broker in miniature, built on the AMQP 1.0 library rhea: takes messages and does with each as it was told on its
 // standard input, telling what it got as lines of JSON.
 //   node amqp_broker.mjs MODULES PORT [--tls KEY CERT] [--login USER PASSWORD] [--refuse]
+//     [--claims ISSUER AUDIENCE ENTITY [KEYNAME KEY]]: links only to who has put a token, see amqp_claims.mjs
 //     MODULES: the node_modules that have rhea; PORT 0: the kernel's choice; --refuse: links are, with an error
 //   accept · hold                       what is done with messages that no rule is for; at first: accept
 //   rule {"property": P, "value": V, "do": accept|reject|release|modify|hold, "times": N}
 //   rule {"every": N, "do": …}          each Nth message
+//   claims good|deny|absent|mute|strange  how tokens are answered: by what they are, 404, or not at all
 //   cut · close · detach                ends all connections without a word, or with an error; ends the links
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { claims } from "./amqp_claims.mjs";
 
 const [modules, port, ...flags] = process.argv.slice(2);
 const rhea = createRequire(path.join(modules, "x.js"))("rhea");
@@ -56,7 +59,10 @@ function settle() {
   if (outcomes.length) setImmediate(settle);
 }
 
+const guard = flags.includes("--claims") ? claims(container, flags.slice(flags.indexOf("--claims") + 1), say) : null;
+
 container.on("receiver_open", ({ receiver }) => {
+  if (guard && !guard.lets_in(receiver)) return;
   if (flags.includes("--refuse")) {
     receiver.set_target(null);
     return receiver.close({ condition: "amqp:not-found", description: "there is no such address" });
@@ -67,6 +73,7 @@ container.on("receiver_open", ({ receiver }) => {
 });
 container.on("receiver_close", ({ receiver }) => receivers.delete(receiver));
 container.on("message", ({ message, delivery, receiver }) => {
+  if (guard?.takes(message, delivery, receiver)) return;
   if (!receivers.has(receiver)) return; // sent before the other side heard that the link is closed
   const properties = message.application_properties;
   const did = whatToDo(properties);
@@ -98,5 +105,6 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   if (verb === "close" || verb === "detach") receivers.clear();
   if (verb === "close") for (const connection of new Set(links.map((r) => r.connection))) connection.close(failure);
   if (verb === "detach") for (const receiver of links) receiver.close(failure);
+  if (guard && verb === "claims") guard.behave(rest[0]);
   say("done", { verb });
 }).on("close", () => process.exit());

@@ -72,7 +72,7 @@ class Joining(unittest.TestCase):
         self.assertEqual([h["name"] for h in self.fleet.hosts()], [host.name for host in both if host.alive()])
 
     def test_strings_that_do_not_let_in(self):
-        self.refused(self.start("a", "--join", self.invite("--name", "x"), "--name", "y"), "for a host named 'x'")
+        self.refused(self.start("a", "--join", self.invite("--name", "x"), "--name", "y"), "for a host named 'x'", "--name x")
         withdrawn = self.invite()
         self.fleet.cli("hosts", "uninvite", self.fleet.api("GET", "/v1/hosts/invites")["items"][-1]["id"])
         self.refused(self.start("b", "--join", withdrawn), "refuses this host")

@@ -4,6 +4,8 @@
 //
 //   POST /test/rollover              it signs with a new key from now on, and publishes the old one, too
 //   POST /test/behave/HOW            good, away, slow, lying, large or redirect: how it answers about itself and its keys
+//   POST /TID/oauth2/v2.0/token      by grant_type=client_credentials, as Entra ID does it
+//   POST /test/lifetime/SECONDS      of access tokens from now on; at first an hour
 //   POST /test/entra/VERSION         a token of Entra ID's version 1 or 2, with the body's claims
 import crypto from 'node:crypto';
 import http from 'node:http';
@@ -13,6 +15,7 @@ console.info = console.warn = () => {}; // that it is good for tests only is kno
 
 const TID = '11111111-2222-3333-4444-555555555555';
 const API = 'api://geres';
+const BROKER = 'https://servicebus.azure.net';
 
 const keyPair = (kind, options) => crypto.generateKeyPairSync(kind, options).privateKey;
 const rsa = (kid) => ({ ...keyPair('rsa', { modulusLength: 2048 }).export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' });
@@ -25,6 +28,7 @@ function provider(issuer, keys) {
     cookies: { keys: ['of tests'] },
     clients: [
       { client_id: 'nightly', client_secret: 'the-secret-of-nightly', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
+      { client_id: 'publisher', client_secret: 'the secret: of+publisher', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
       { client_id: 'page', token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], redirect_uris: ['http://127.0.0.1:9/auth/callback'], response_types: ['code'] },
       // A hub's page, with a secret; where it is says who starts this.
       ...(process.env.GERES_OIDC_REDIRECT
@@ -38,9 +42,9 @@ function provider(issuer, keys) {
       clientCredentials: { enabled: true },
       resourceIndicators: {
         enabled: true,
-        defaultResource: () => API,
+        defaultResource: (ctx) => (ctx.oidc.client.clientId === 'publisher' ? BROKER : API),
         useGrantedResource: () => true,
-        getResourceServerInfo: () => ({ scope: 'jobs jobs.read', audience: API, accessTokenTTL: 3600, accessTokenFormat: 'jwt' }),
+        getResourceServerInfo: (_, resource) => ({ scope: 'jobs jobs.read', audience: resource, accessTokenTTL: lifetime, accessTokenFormat: 'jwt' }),
       },
     },
     extraTokenClaims: (_, token) => ({ roles: token.accountId === 'guest' ? [] : ['Jobs.Submit'], tenant: 'demo' }),
@@ -69,6 +73,23 @@ function entraToken(base, version, claims) {
   return `${text}.${crypto.sign('sha256', Buffer.from(text), entraKey).toString('base64url')}`;
 }
 
+// Client credentials. The scope is an API's address and "/.default"; only the hub's own is called by its client id.
+async function entraGrant(request, answer) {
+  const form = new URLSearchParams(await textOf(request));
+  const refuse = (status, error, words) => {
+    answer.writeHead(status, { 'Content-Type': 'application/json' });
+    answer.end(JSON.stringify({ error, error_description: words }));
+  };
+  if (form.get('grant_type') !== 'client_credentials') return refuse(400, 'unsupported_grant_type', 'AADSTS70003');
+  if (form.get('client_id') !== 'nightly' || form.get('client_secret') !== 'the-secret-of-nightly')
+    return refuse(401, 'invalid_client', 'AADSTS7000215: Invalid client secret provided.');
+  const api = (form.get('scope') || '').match(/^(.+)\/\.default$/)?.[1];
+  if (!api) return refuse(400, 'invalid_scope', 'AADSTS1002012: client credential flows need a scope with /.default');
+  const claims = { azp: form.get('client_id'), preferred_username: null, ...(api === API ? {} : { aud: api }) };
+  answer.setHeader('Content-Type', 'application/json');
+  answer.end(JSON.stringify({ token_type: 'Bearer', expires_in: 3599, access_token: entraToken(base, '2', claims) }));
+}
+
 // As Entra ID publishes them: without `alg`, with certificates, beside the issuer.
 function entraAbout(base, path) {
   if (path === `/${TID}/v2.0/.well-known/openid-configuration` || path === `/sts/${TID}/.well-known/openid-configuration`)
@@ -81,7 +102,7 @@ function entraAbout(base, path) {
 // ---- the server -----------------------------------------------------------------------------------------------------
 
 const keys = [rsa('first'), ec('curve')];
-let behaviour = 'good', handler = null, base = '';
+let lifetime = 3600, behaviour = 'good', handler = null, base = '';
 
 const misbehave = {
   away: (answer) => { answer.statusCode = 503; answer.end('{}'); },
@@ -91,9 +112,14 @@ const misbehave = {
   redirect: (answer) => { answer.writeHead(302, { Location: `${base}/elsewhere` }); answer.end(); },
 };
 
-async function bodyOf(request) {
+async function textOf(request) {
   let text = '';
   for await (const piece of request) text += piece;
+  return text;
+}
+
+async function bodyOf(request) {
+  const text = await textOf(request);
   return text ? JSON.parse(text) : {};
 }
 
@@ -104,6 +130,8 @@ async function test(request, answer) {
     handler = provider(base, keys);
   } else if (what === 'behave') {
     behaviour = how;
+  } else if (what === 'lifetime') {
+    lifetime = Number(how);
   } else {
     answer.end(entraToken(base, how, await bodyOf(request)));
     return;
@@ -114,6 +142,7 @@ async function test(request, answer) {
 const server = http.createServer((request, answer) => {
   const path = request.url.split('?')[0];
   if (path.startsWith('/test/')) return test(request, answer);
+  if (path === `/${TID}/oauth2/v2.0/token` && request.method === 'POST') return entraGrant(request, answer);
   const entra = entraAbout(base, path);
   const about = entra || path === '/.well-known/openid-configuration' || path === '/jwks';
   if (about && behaviour !== 'good') return misbehave[behaviour](answer);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "hub/engine/state.h"
+
 namespace geres::simulation {
 
 using hub::engine::BulkDone;

@@ -11,6 +11,7 @@ namespace geres::hub::amqp {
 
 struct Options {
   Access access;
+  TokenAccess tokens;       // of nobody: by SASL alone
   bool from_start = false;  // at its first use: begin with everything that is kept, or with what comes
   int tries_max = 0;        // rejections of a message by the broker after which it is left out; 0: never
   std::size_t in_flight_max = 500;

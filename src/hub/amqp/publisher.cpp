@@ -23,6 +23,7 @@
 #include <proton/duration.hpp>
 #include <proton/error_condition.hpp>
 #include <proton/messaging_handler.hpp>
+#include <proton/receiver.hpp>
 #include <proton/sender.hpp>
 #include <proton/sender_options.hpp>
 #include <proton/session.hpp>
@@ -37,7 +38,9 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "hub/amqp/claims.h"
 #include "hub/amqp/message.h"
+#include "hub/amqp/token.h"
 #include "hub/amqp/window.h"
 #include "hub/store/store.h"
 
@@ -50,6 +53,7 @@ constexpr std::size_t kMadeAheadMax = 64 * 1024;
 constexpr Millis kRound = 500;
 constexpr Millis kStopRound = 20;
 constexpr Millis kStopMax = 2'000;
+constexpr Millis kRenewBefore = 300'000, kRenewPauseMin = 100;
 constexpr Millis kStopMin = 500;  // time for storing the last cursor
 
 // Reaches what the C++ binding keeps private.
@@ -91,9 +95,11 @@ std::string words_of(const proton::error_condition& error, const std::string& ot
   return error.empty() ? otherwise : error.what();
 }
 
-Target checked(const Access& access) {
-  auto target = parse_target(access);
+Target checked(const Options& options) {
+  auto target = parse_target(options.access);
   if (!target) throw std::runtime_error(fmt::format("{}: {}", target.error().field, target.error().message));
+  if (const auto tokens = check_tokens(options.tokens, options.access, *target); !tokens)
+    throw std::runtime_error(fmt::format("{}: {}", tokens.error().field, tokens.error().message));
   return *target;
 }
 
@@ -106,10 +112,12 @@ struct Publisher::Impl : proton::messaging_handler {
         tail(tail),
         clock(clock),
         options(std::move(given)),
-        target(checked(options.access)),
+        target(checked(options)),
         container(*this, "geres-hub"),
-        queue(container) {
+        queue(container),
+        claims(entity_of(target), clock) {
     connection_options = make_connection_options();
+    if (options.tokens.wanted()) tokens.emplace(options.tokens, entity_of(target), clock);
     container.auto_stop(false);
   }
 
@@ -132,7 +140,17 @@ struct Publisher::Impl : proton::messaging_handler {
   void on_tracker_reject(proton::tracker& tracker) override { refused(tracker, true, "rejected"); }
   void on_tracker_release(proton::tracker& tracker) override { refused(tracker, false, "gave back"); }
   void on_tracker_settle(proton::tracker& tracker) override { refused(tracker, false, "gave no outcome for"); }
-  void on_sender_error(proton::sender& which) override { lost(which.connection(), words_of(which.error(), "")); }
+  void on_receiver_open(proton::receiver& which) override {
+    if (claims.has(which)) claims.opened(which);
+  }
+  void on_message(proton::delivery& delivery, proton::message& message) override;
+  void on_receiver_error(proton::receiver& which) override { claims_lost(which, words_of(which.error(), "")); }
+  void on_receiver_close(proton::receiver& which) override { claims_lost(which, "the broker closed the link"); }
+  void on_receiver_detach(proton::receiver& which) override { claims_lost(which, "the broker detached the link"); }
+  void on_sender_error(proton::sender& which) override {
+    claims.has(which) ? claims_lost(which, words_of(which.error(), ""))
+                      : lost(which.connection(), words_of(which.error(), ""));
+  }
   void on_sender_close(proton::sender& which) override { lost(which.connection(), "the broker closed the link"); }
   void on_sender_detach(proton::sender& which) override { lost(which.connection(), "the broker detached the link"); }
   void on_session_error(proton::session& which) override { lost(which.connection(), words_of(which.error(), "")); }
@@ -148,6 +166,15 @@ struct Publisher::Impl : proton::messaging_handler {
   // ---- the connection
   proton::connection_options make_connection_options() const;
   void connect();
+  void connect_with(Token token);
+  void begin_sending();
+  void renew();
+  void renewed(Result<Token> token, std::uint64_t number);
+  void renew_in_time();
+  template <class Link>
+  void claims_lost(const Link& which, const std::string& why) {
+    lost(which.connection(), "its node $cbs, which takes tokens: " + why);
+  }
   void lost(const proton::connection& which, const std::string& why);
   void trouble(const std::string& why);
   void well();
@@ -198,16 +225,24 @@ struct Publisher::Impl : proton::messaging_handler {
   std::atomic<store::EventNo> cursor{0};
   std::atomic<Millis> stop_wait{0};
 
+  std::optional<TokenSource> tokens;
+
   proton::container container;
   proton::work_queue queue;
   proton::connection_options connection_options;
   std::thread thread;
 
   // Only the container's thread, once it runs.
-  enum class Phase { away, connecting, open };
+  enum class Phase { away, asking, connecting, open };  // asking: for a token
   Phase phase = Phase::away;
   proton::connection connection;
+  Claims claims;
   proton::sender sender;
+  std::optional<Token> first_token;
+  std::uint64_t connection_no = 0;  // which renewals are for
+  // Not a task of the container's: it would not end before that is due.
+  std::optional<Millis> renew_at;  // monotonic
+  int renewals_failed = 0;
   Millis since = 0;      // of the phase, or of the newest outcome; monotonic
   bool paused = false;   // during a pause nothing is sent
   int failures = 0;      // since a message was accepted
@@ -260,6 +295,7 @@ void Publisher::Impl::stop(Millis deadline) {
     stop_at = clock.monotonic() + std::clamp<Millis>(stop_wait, kStopMin, kStopMax);
     stop_round();
   });
+  if (tokens) tokens->stop();
   thread.join();
 }
 
@@ -301,9 +337,25 @@ proton::connection_options Publisher::Impl::make_connection_options() const {
 
 void Publisher::Impl::connect() {
   if (stopping || phase != Phase::away) return;
+  sender = {};
+  if (!tokens) return connect_with({});
+  phase = Phase::asking;
+  tokens->ask([this](Result<Token> token) {
+    queue.add([this, token = std::move(token)] {
+      if (stopping || phase != Phase::asking) return;
+      if (token) return connect_with(*token);
+      phase = Phase::away;
+      trouble("there is no token: " + token.error().message);
+      later(next_pause(), [this] { connect(); });
+    });
+  });
+}
+
+void Publisher::Impl::connect_with(Token token) {
   phase = Phase::connecting;
   since = clock.monotonic();
-  sender = {};
+  first_token = std::move(token);
+  ++connection_no;
   try {
     connection = container.connect(target.server(), connection_options);
   } catch (const proton::error& failed) {
@@ -313,12 +365,53 @@ void Publisher::Impl::connect() {
 
 void Publisher::Impl::on_connection_open(proton::connection& which) {
   if (which != connection || phase != Phase::connecting) return;
+  if (!tokens) return begin_sending();
+  claims.open(connection, std::move(*first_token));
+}
+
+void Publisher::Impl::begin_sending() {
   proton::sender_options link;
   link.delivery_mode(proton::delivery_mode::AT_LEAST_ONCE);
   sender = connection.open_sender(target.address, link);
 }
 
+// ---- tokens --------------------------------------------------------------------------------------------------------
+
+void Publisher::Impl::on_message(proton::delivery& delivery, proton::message& message) {
+  if (!claims.has(delivery.receiver())) return;
+  const auto answer = claims.answered(message);
+  if (!answer) return;
+  if (!*answer) return lost(connection, answer->error().message);
+  renewals_failed = 0;
+  renew_in_time();
+  if (phase == Phase::connecting && !sender) begin_sending();
+}
+
+// While half of the time is left, or five minutes: a provider that is away for a moment costs nothing.
+void Publisher::Impl::renew_in_time() {
+  const Millis left = claims.expires() - clock.wall();
+  const Millis early = std::min(left / 2, kRenewBefore);
+  renew_at = clock.monotonic() + std::max(left - early, kRenewPauseMin);
+}
+
+void Publisher::Impl::renew() {
+  renew_at.reset();
+  if (stopping || (phase != Phase::open && phase != Phase::connecting)) return;
+  tokens->ask([this, number = connection_no](Result<Token> token) {
+    queue.add([this, number, token = std::move(token)] { renewed(token, number); });
+  });
+}
+
+// Without a new token the broker will end the link; until then what is to be sent goes on.
+void Publisher::Impl::renewed(Result<Token> token, std::uint64_t number) {
+  if (stopping || number != connection_no || (phase != Phase::open && phase != Phase::connecting)) return;
+  if (token) return outside([&] { claims.put(*token); });
+  trouble("there is no new token: " + token.error().message);
+  renew_at = clock.monotonic() + backoff(++renewals_failed, options.retry_first, options.retry_max);
+}
+
 void Publisher::Impl::on_sender_open(proton::sender& which) {
+  if (claims.has(which)) return claims.opened(which);
   if (which != sender || phase != Phase::connecting) return;
   if (which.target().address().empty()) return;  // refused; the reason comes next
   phase = Phase::open;
@@ -331,13 +424,15 @@ void Publisher::Impl::on_sender_open(proton::sender& which) {
 }
 
 void Publisher::Impl::lost(const proton::connection& which, const std::string& why) {
-  if (which != connection || phase == Phase::away) return;
+  if (which != connection || phase == Phase::away || phase == Phase::asking) return;
   phase = Phase::away;
   connected = false;
   retreat();
   if (stopping) return;
   const Millis length = next_pause();
   trouble(fmt::format("{}: {}", target.server(), why));
+  claims.end();
+  renew_at.reset();
   if (connection.active()) connection.close();
   sender = {};
   later(length, [this] { connect(); });
@@ -494,16 +589,20 @@ void Publisher::Impl::pause(Millis length) {
 void Publisher::Impl::round() {
   if (stopping) return;
   watch();
+  if (renew_at && clock.monotonic() >= *renew_at) renew();
   commit();
   later(std::min(kRound, options.commit_every), [this] { round(); });
 }
 
 // Ends a connection whose peer is there but does not answer.
 void Publisher::Impl::watch() {
+  const bool claim = claims.waits_since() && clock.monotonic() - *claims.waits_since() >= options.answer_time_max;
   const bool waiting = phase == Phase::connecting || (phase == Phase::open && window.size() > 0);
-  if (!waiting || clock.monotonic() - since < options.answer_time_max) return;
+  if (!claim && (!waiting || clock.monotonic() - since < options.answer_time_max)) return;
   const auto which = connection;
-  lost(which, phase == Phase::connecting ? "the broker does not answer" : "the broker accepts nothing any more");
+  lost(which, claim                        ? "the broker does not answer to the token that its node $cbs was given"
+              : phase == Phase::connecting ? "the broker does not answer"
+                                           : "the broker accepts nothing any more");
   Transport(which.transport()).cut();
   which.wake();
 }

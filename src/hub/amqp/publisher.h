@@ -5,6 +5,8 @@
 //
 //   target     the address as the operator gives it
 //   message    an event as a message
+//   token      what a broker is shown that takes tokens, and where it comes from
+//   claims     how it is shown: the links to the node "$cbs"
 //   window     what was sent and not yet accepted
 //   publisher  the connection, and what follows when the broker refuses or is away
 //

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "identity/auth_config.h"
+
 namespace geres::hub::amqp {
 namespace {
 
@@ -94,6 +96,49 @@ Result<Target> parse_target(const Access& access) {
                  fmt::format("{}/ADDRESS: a queue's or a topic's name", target.server()));
   if (auto login = check_login(access, target); !login) return login.error();
   return target;
+}
+
+Result<void> check_tokens(const TokenAccess& tokens, const Access& access, const Target& target) {
+  if (!tokens.wanted()) return {};
+  const bool client = !tokens.issuer.empty() || !tokens.client_id.empty() || !tokens.client_secret.empty();
+  if (!access.user.empty())
+    return wrong("AMQP has a user and a token: a broker takes one of them", "user", "leave it out");
+  if (client && !tokens.shared.name.empty())
+    return wrong("AMQP has a shared access key and a client of an identity provider", "shared", "one of them");
+  if (!target.tls && !is_loopback(target.host))
+    return wrong(fmt::format("over amqp:// the token would travel to {} in the clear", target.host), "url",
+                 "amqps:// instead of amqp://");
+  if (!client) return {};
+  if (tokens.issuer.empty())
+    return wrong("it is not said which identity provider gives AMQP's tokens", "issuer",
+                 "https://login.microsoftonline.com/TENANT-ID/v2.0");
+  if (const auto why = identity::refused_url(tokens.issuer); !why.empty())
+    return wrong(fmt::format("the issuer of AMQP's tokens, '{}', {}", tokens.issuer, why), "issuer",
+                 "https://login.microsoftonline.com/TENANT-ID/v2.0");
+  if (tokens.client_id.empty())
+    return wrong("AMQP's tokens have an issuer, but no client", "client_id", "ID, of the application");
+  if (tokens.client_secret.empty())
+    return wrong("AMQP's tokens have a client, but no secret of it", "client_secret", "FILE, with the secret");
+  if (tokens.scope.empty()) return wrong("AMQP's tokens need a scope", "scope", TokenAccess().scope);
+  return {};
+}
+
+Result<SharedAccessKey> parse_shared_access_key(std::string_view text) {
+  SharedAccessKey found;
+  while (!text.empty()) {
+    const auto end = text.find_first_of(";\r\n");
+    const auto part = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    const auto equals = part.find('=');
+    if (equals == std::string_view::npos) continue;
+    const auto name = part.substr(0, equals), value = part.substr(equals + 1);
+    if (name == "SharedAccessKeyName") found.name = value;
+    if (name == "SharedAccessKey") found.key = value;
+  }
+  if (found.name.empty() || found.key.empty())
+    return wrong(fmt::format("there is no {} in it", found.name.empty() ? "SharedAccessKeyName" : "SharedAccessKey"),
+                 "shared", "Endpoint=sb://NAMESPACE/;SharedAccessKeyName=NAME;SharedAccessKey=KEY");
+  return found;
 }
 
 }  // namespace geres::hub::amqp
