@@ -12,10 +12,10 @@
 #include "base/backoff.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/sha256.h"
 #include "cli/client/client.h"
 #include "cli/trouble.h"
-#include "scaler/process.h"
 
 extern char** environ;
 
@@ -78,7 +78,7 @@ void ScalerChild::start() {
                  {{"file", options_.token_file.string()}, {"instead", "geres scaler run with a token of an operator"}});
     return;
   }
-  scaler::Program program;
+  Program program;
   program.argv = {std::filesystem::read_symlink("/proc/self/exe").string(),
                   "scaler",
                   "run",
@@ -99,7 +99,7 @@ void ScalerChild::start() {
   program.environment[kParent] =
       std::to_string(::getpid()) + " " + machine_name() + ":hub:" + sha256_hex(options_.data.string()).substr(0, 8);
   try {
-    pid_ = scaler::start_program(program, -1, 2, 2);
+    pid_ = start_program(program, -1, 2, 2);
   } catch (const std::system_error& error) {
     ++tries_;
     look_at_ = clock_.monotonic() + backoff(tries_, kPauseFirst, kPauseMost);

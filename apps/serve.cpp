@@ -73,7 +73,7 @@ class Fatal {
 host::Options host_options(const HostSettings& settings) {
   host::Options options;
   options.hub_url = settings.hub;
-  options.token = settings.token;
+  options.tokens = settings.tokens;
   options.trust = settings.trust;
   if (!settings.join_id.empty()) options.join = host::JoinToken{settings.join_id, settings.join_secret};
   options.renew_secret_every = settings.renew_secret_every;
@@ -418,15 +418,14 @@ void end_local_hosts(const std::filesystem::path& data, StopSignals& signals, Mi
   auto hosts = scaler::local_hosts(data);
   const auto tell = [&](int signal) {
     for (const auto& host : hosts)
-      if (const Fd handle = scaler::open_process(host))
-        ::syscall(SYS_pidfd_send_signal, handle.get(), signal, nullptr, 0);
+      if (const Fd handle = open_process(host)) ::syscall(SYS_pidfd_send_signal, handle.get(), signal, nullptr, 0);
   };
   const SystemClock clock;
   const auto until = clock.monotonic() + time;
   tell(SIGTERM);
   while (!hosts.empty() && clock.monotonic() < until) {
     if (signals.wait(50)) tell(SIGTERM);
-    std::erase_if(hosts, [](const auto& host) { return !scaler::is_alive(host); });
+    std::erase_if(hosts, [](const auto& host) { return !is_alive(host); });
   }
   tell(SIGKILL);
 }
@@ -492,6 +491,13 @@ std::unique_ptr<http::Server> serve_figures(const HostSettings& settings, const 
 }
 
 // What the host was told goes before what its data directory knows of an earlier start.
+// One that cannot be had just now is one.
+bool has_token(const HostSettings& settings) {
+  if (!settings.tokens) return false;
+  const auto token = settings.tokens->token();
+  return !token || !token->empty();
+}
+
 HostSettings with_kept_secret(HostSettings settings) {
   // A host that shows a certificate is called what that says.
   if (settings.name.empty() && !settings.trust.certificate.empty())
@@ -514,7 +520,7 @@ HostSettings with_kept_secret(HostSettings settings) {
                   "--name"};
   }
   if (settings.hub.empty()) settings.hub = settings.default_hub;
-  if (joins || !settings.token.empty() || !settings.trust.certificate.empty()) return settings;
+  if (joins || has_token(settings) || !settings.trust.certificate.empty()) return settings;
   if (own != nullptr)
     throw Trouble{cli::kUsage,
                   "the data directory " + settings.data.string() + " belongs to a host of the hub " + own->hub +
@@ -581,7 +587,7 @@ int run_scaler(const cli::ScalerSettings& settings, const LogSettings& logging) 
   const scaler::Join join{settings.hub, settings.trust, settings.data, program.string()};
   const SystemClock clock;
   std::atomic<bool> stop = false;
-  scaler::HttpHub hub({settings.hub, settings.trust, settings.token}, stop);
+  scaler::HttpHub hub({settings.hub, settings.trust, {}, settings.tokens}, stop);
   scaler::Scaler::Options options;
   options.holder = holder ? *holder : machine_name() + ":" + std::to_string(::getpid()) + ":" + random_hex(4);
   options.make_decider = [&](const scaler::Pool& pool) {

@@ -388,6 +388,50 @@ TEST_F(Cli, SaysWhoMayNotDoWhat) {
   EXPECT_THAT(unknown.err, Not(HasSubstr("secret-word")));
 }
 
+TEST_F(Cli, TakesItsTokenFromAFileOrACommand) {
+  hub_.answer("GET /v1/tenants", 200, list(""));
+  replace_file(home_.path() / "token", "of-the-file\n");
+  const auto file = (home_.path() / "token").string();
+  EXPECT_EQ(run({"tenant", "list", "--token-file", file}).exit, 0);
+  EXPECT_EQ(run({"tenant", "list", "--token-command", "echo of-the-command"}).exit, 0);
+  extra_environment_ = {"GERES_TOKEN_COMMAND=echo of-the-environment"};  // beside GERES_TOKEN
+  EXPECT_EQ(hub_.asked().at(0).token, "Bearer of-the-file");
+  EXPECT_EQ(hub_.asked().at(1).token, "Bearer of-the-command");
+  const auto two = run({"tenant", "list"});
+  EXPECT_EQ(two.exit, 2);
+  EXPECT_THAT(two.err, HasSubstr("GERES_TOKEN and GERES_TOKEN_COMMAND do not go together"));
+  const auto typed = run({"tenant", "list", "--token-file", file, "--token", "x"});
+  EXPECT_EQ(typed.exit, 2);
+  EXPECT_THAT(typed.err, HasSubstr("--token and --token-file do not go together"));
+  EXPECT_EQ(hub_.asked().size(), 2u);
+}
+
+TEST_F(Cli, AsksForAnotherTokenOnceWhenItsOwnIsRefused) {
+  const std::string refusal = R"({"code":"unauthenticated","status":401,"detail":"it has expired"})";
+  hub_.answer("GET /v1/tenants", 401, refusal);
+  hub_.answer("GET /v1/tenants", 200, list(""));
+  const auto file = (home_.path() / "asked").string();
+  const auto command = "echo >>" + file + "; wc -l <" + file;
+  EXPECT_EQ(run({"tenant", "list", "--token-command", command}).exit, 0);
+  ASSERT_EQ(hub_.asked().size(), 2u);
+  EXPECT_EQ(hub_.asked()[0].token, "Bearer 1");
+  EXPECT_EQ(hub_.asked()[1].token, "Bearer 2");
+  hub_.answer("GET /v1/tokens", 401, refusal);
+  const auto refused = run({"token", "list", "--token-command", command});
+  EXPECT_EQ(refused.exit, 4);
+  EXPECT_THAT(refused.err, HasSubstr("it has expired"));
+  EXPECT_THAT(refused.err, HasSubstr("look at what --token-command gives"));
+  EXPECT_EQ(hub_.asked().size(), 4u);
+}
+
+TEST_F(Cli, SaysWhatATokenCommandSaysThatFails) {
+  const auto ran = run({"tenant", "list", "--token-command", "echo a-secret; echo sign in first >&2; exit 3"});
+  EXPECT_EQ(ran.exit, 4);
+  EXPECT_THAT(ran.err, HasSubstr("the token command ended with exit code 3: sign in first"));
+  EXPECT_THAT(ran.err, Not(HasSubstr("a-secret")));
+  EXPECT_TRUE(hub_.asked().empty());
+}
+
 TEST_F(Cli, TellsTheNearestOfWhatTheHubKnows) {
   hub_.answer(
       "POST /v1/jobs", 422,

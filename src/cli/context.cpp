@@ -40,11 +40,35 @@ LeftToken left_token() {
   }
 }
 
-// The token that was given, or else the one left for this hub.
-std::string find_token(const Context& context) {
-  if (auto token = context.value("token")) return *token;
-  auto left = left_token();
-  return left.belongs_to(context.hub_url()) ? std::move(left.token) : std::string();
+struct Credential {
+  std::string flag, variable;
+};
+const std::vector<Credential>& credentials() {
+  static const std::vector<Credential> all = {
+      {"token", "GERES_TOKEN"}, {"token-file", "GERES_TOKEN_FILE"}, {"token-command", "GERES_TOKEN_COMMAND"}};
+  return all;
+}
+
+[[noreturn]] void two_credentials(const std::string& one, const std::string& other) {
+  usage_error(one + " and " + other + " do not go together", "each says by itself who asks", "one of them", other);
+}
+
+// The flag whose value counts: the one that was typed, else the one whose variable is set. Empty: none.
+std::string given_credential(const Context& context) {
+  const Credential* typed = nullptr;
+  const Credential* set = nullptr;
+  for (const auto& one : credentials())
+    if (context.has(one.flag)) {
+      if (typed != nullptr) two_credentials("--" + typed->flag, "--" + one.flag);
+      typed = &one;
+    }
+  if (typed != nullptr) return typed->flag;
+  for (const auto& one : credentials())
+    if (!environment(one.variable.c_str()).empty()) {
+      if (set != nullptr) two_credentials(set->variable, one.variable);
+      set = &one;
+    }
+  return set != nullptr ? set->flag : std::string();
 }
 
 std::vector<std::string> known_words(const json::value& problem) {
@@ -222,11 +246,36 @@ tls::Trust Context::trust() const {
   return trust;
 }
 
+transport::TokenSourcePtr Context::tokens() const {
+  static const SystemClock clock;
+  transport::TokenSource::From from;
+  const auto flag = given_credential(*this);
+  const auto given = flag.empty() ? std::string() : value_or(flag, "");
+  if (flag == "token-file")
+    from.file = given;
+  else if (flag == "token-command")
+    from.command = given;
+  else if (flag == "token")
+    from.token = given;
+  else if (auto left = left_token(); left.belongs_to(hub_url()))
+    from.token = std::move(left.token);
+  if (flag.starts_with("token-") && given.empty())
+    usage_error("--" + flag + " has no value", {}, "--" + flag + " " + (from.file.empty() ? "COMMAND" : "FILE"),
+                "--" + flag);
+  return std::make_shared<transport::TokenSource>(std::move(from), clock, &interrupted());
+}
+
 client::Client& Context::hub() {
   if (client_) return *client_;
   client::Options options;
   options.hub = called_hub();
-  options.token = find_token(*this);
+  options.tokens = tokens();
+  if (auto token = options.tokens->token())
+    options.token = *token;
+  else if (interrupted())
+    throw Trouble{kInterrupted, "interrupted", {}, {}, "interrupted"};
+  else
+    throw Trouble{kNotAllowed, token.error().message, {}, token.error().hint, "unauthenticated"};
   if (options.hub.starts_with("https://")) {
     const auto whom = trust();
     options.ca_file = whom.ca_file;
@@ -279,7 +328,9 @@ Trouble Context::trouble_of(const client::Failure& failure) {
                                          : "no token was sent: the one in " + home_short(left.file.string()) +
                                                " belongs to " + (left.hub.empty() ? "a hub on this machine" : left.hub);
       trouble.next = "--token TOKEN or GERES_TOKEN";
-      if (!left.file.empty())
+      if (hub().transport().options().tokens->may_change())
+        trouble.next = "look at what --" + given_credential(*this) + " gives: geres auth test";
+      else if (!left.file.empty())
         trouble.next += "; where `geres up` runs, its user has one in " + home_short(left.file.string());
     } else if (trouble.next.empty()) {
       trouble.next = "a token that may: geres token create (needs an admin)";

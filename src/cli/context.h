@@ -45,10 +45,11 @@ class Context {
   std::optional<std::string> tenant_if() const;  // the first two only; may be absent
 
   client::Client& hub();
-  std::string hub_url() const;     // with http:// if no scheme was given
-  std::string called_hub() const;  // the same; throws the usage error if it is not an address
-  tls::Trust trust() const;        // for https: what was given, else what a hub of this user left here
-  std::string hub_source() const;  // "--hub", "GERES_HUB" or "the default"
+  std::string hub_url() const;               // with http:// if no scheme was given
+  std::string called_hub() const;            // the same; throws the usage error if it is not an address
+  tls::Trust trust() const;                  // for https: what was given, else what a hub of this user left here
+  transport::TokenSourcePtr tokens() const;  // what was given, else the token left for this hub
+  std::string hub_source() const;            // "--hub", "GERES_HUB" or "the default"
 
   // The value of an answer; ends the command if it is a failure.
   template <class T>

@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/public_url.h"
 #include "tls/trust.h"
+#include "transport/token_source.h"
 
 namespace geres::cli {
 
@@ -64,10 +65,10 @@ struct HubSettings {
 };
 
 struct HostSettings {
-  std::filesystem::path data;  // the host's own directory
-  std::string hub;             // empty for `up`, which brings its own hub
-  std::string default_hub;     // where none is named: unless its data directory knows one
-  std::string token;
+  std::filesystem::path data;        // the host's own directory
+  std::string hub;                   // empty for `up`, which brings its own hub
+  std::string default_hub;           // where none is named: unless its data directory knows one
+  transport::TokenSourcePtr tokens;  // null, or of an empty token: none
   tls::Trust trust;
   std::string join_id, join_secret;  // of a join token; empty: none
   Millis renew_secret_every = 7 * 86'400'000LL;
@@ -94,7 +95,7 @@ struct HostSettings {
 
 struct ScalerSettings {
   std::string hub;
-  std::string token;  // role operator, of no tenant
+  transport::TokenSourcePtr tokens;  // role operator, of no tenant
   tls::Trust trust;
   std::filesystem::path data;  // exists, and is writable; hosts that are started here have their directories there
 };

@@ -403,7 +403,7 @@ void read_membership(Context& context, HostSettings& settings) {
   settings.default_hub = without_slash(context.called_hub());
   settings.trust = context.trust();
   if (!join) {
-    settings.token = context.hub().transport().options().token;
+    settings.tokens = context.hub().transport().options().tokens;
     return;
   }
   if (named && settings.hub != join->hub)
@@ -438,8 +438,8 @@ int scaler(Context& context) {
   ScalerSettings settings;
   settings.hub = context.called_hub();
   settings.trust = context.trust();
-  settings.token = context.hub().transport().options().token;
-  if (settings.token.empty())
+  settings.tokens = context.hub().transport().options().tokens;
+  if (context.hub().transport().options().token.empty())
     throw Trouble{kNotAllowed, "a scaler needs a token with the role operator",
                   "none is given, and none was left here for " + settings.hub + " in " +
                       (data_directory() / "admin.token").string(),

@@ -58,7 +58,7 @@ Agent::Agent(Options options, JobHost::Prepared prepared)
              }}),
       name_(options_.name.empty() ? machine_name() : options_.name),
       secret_({options_.data, options_.hub_url, options_.trust.pin, name_, options_.token, options_.join,
-               options_.renew_secret_every},
+               options_.renew_secret_every, options_.tokens},
               clock_),
       member_(link_, clock_, kNameTakenMax, *this, reporter_),
       packages_(
@@ -170,6 +170,7 @@ std::string Agent::limits() const {
 }
 
 void Agent::joined() {
+  secret_.accepted();
   if (auto kept = secret_.joined(*member_.membership()->secret); !kept) return finish(kept.error());
   try {
     remember_id(options_.data, member_.last_id());

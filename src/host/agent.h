@@ -65,7 +65,7 @@ class Agent : private Member::Owner {
   std::string instance() const override { return options_.instance; }
   std::string limits() const override;
   std::optional<std::string> rests() const;
-  std::string token() const override { return secret_.bearer(); }
+  std::string token() override { return secret_.bearer(); }
   bool has_another_token(const std::string& problem) override;
   void renew_secret();
   void secret_renewed(const HubAnswer& answer);

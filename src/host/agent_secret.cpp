@@ -8,7 +8,8 @@ namespace geres::host {
 
 bool Agent::has_another_token(const std::string& problem) {
   if (!secret_.next()) return false;
-  log::event(log::Level::warn, "own secret is refused; joining anew", {{"host", name_}, {"error", problem}});
+  log::event(log::Level::warn, "this host was refused; it tries another secret or token",
+             {{"host", name_}, {"error", problem}});
   return true;
 }
 

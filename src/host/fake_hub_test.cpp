@@ -235,7 +235,7 @@ FakeHub::Response FakeHub::answer(const Request& request) {
 FakeHub::Response FakeHub::take_registration(const Request& request) {
   const auto body = json::read_text<wire::RegisterHost>(request.body);
   if (!body) return {400, R"({"detail": ")" + body.error().message + "\"}"};
-  if (request.bearer != "host-token")
+  if (request.bearer != locked([&] { return token; }))
     return {401, R"({"code": "unauthenticated", "detail": "the token is not known"})"};
   std::unique_lock lock(mutex_);
   registered.push_back(*body);

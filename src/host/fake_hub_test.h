@@ -81,7 +81,8 @@ class FakeHub {
   std::map<std::string, std::string> blobs;  // by digest
   Millis ttl_ms = 30'000;
   double report_seconds = 5;
-  bool forget_host = false;  // answers the host's calls with 404 until it registers again
+  std::string token = "host-token";  // with which a host registers
+  bool forget_host = false;          // answers the host's calls with 404 until it registers again
   bool left = false;
 
  private:

@@ -311,6 +311,40 @@ TEST_F(HostTest, ABadTokenEndsTheHostWithAReason) {
   EXPECT_NE(ended.error().message.find("the token is not known"), std::string::npos);
 }
 
+// Once for each time that it registers.
+TEST_F(HostTest, ARefusedTokenIsAskedForAnew) {
+  const auto asked = (directory.path() / "asked").string();
+  const SystemClock clock;
+  hub.report_seconds = 0.2;
+  hub.locked([&] { hub.token = "2"; });
+  options.tokens = std::make_shared<transport::TokenSource>(
+      transport::TokenSource::From{.command = "echo >>" + asked + "; wc -l <" + asked}, clock);
+  start();
+  ASSERT_TRUE(hub.await([&] { return hub.registered.size() == 1; }));
+  hub.locked([&] { hub.token = "3", hub.forget_host = true; });
+  ASSERT_TRUE(hub.await([&] { return hub.registered.size() == 2; }));
+  hub.locked([&] { hub.token = "none", hub.forget_host = true; });
+  const auto ended = host->wait();
+  ASSERT_FALSE(ended);
+  EXPECT_NE(ended.error().message.find("the token is not known"), std::string::npos);
+  EXPECT_EQ(read_file(asked).size(), 4u);
+}
+
+TEST_F(HostTest, ATokenFileMayBeReplacedWhileTheHostRuns) {
+  const SystemClock clock;
+  hub.report_seconds = 0.2;
+  replace_file(directory.path() / "token", "host-token\n");
+  options.tokens =
+      std::make_shared<transport::TokenSource>(transport::TokenSource::From{.file = directory.path() / "token"}, clock);
+  start();
+  ASSERT_TRUE(hub.await([&] { return hub.registered.size() == 1; }));
+  replace_file(directory.path() / "token", "another\n");
+  hub.locked([&] { hub.token = "another", hub.forget_host = true; });
+  ASSERT_TRUE(hub.await([&] { return hub.registered.size() == 2; }));
+  const auto after = run("true");
+  EXPECT_EQ(after.outcome, Outcome::finished) << after.error;
+}
+
 TEST_F(HostTest, WhatIsNotSupportedIsRefused) {
   options.isolation = Isolation::sandbox;
   EXPECT_EQ(JobHost::prepare(options).error().code, Code::notSupported);

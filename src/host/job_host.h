@@ -39,6 +39,7 @@ enum class Isolation { none, user, sandbox };
 struct Options {
   std::string hub_url;                           // "http://127.0.0.1:8080"
   std::string token;                             // with the role host; not needed with what follows
+  transport::TokenSourcePtr tokens;              // set: in its place
   std::optional<JoinToken> join;                 // while there is no secret in `data`, or the hub refuses it
   Millis renew_secret_every = 7 * 86'400'000LL;  // of its own
   tls::Trust trust;                              // for https

@@ -3,6 +3,7 @@
 
 #include <boost/describe/class.hpp>
 #include <system_error>
+#include <utility>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -49,7 +50,7 @@ void OwnSecret::keep(KeptSecret now) {
   replace_file(options_.data / kFile, json::write_text(shape), 0600);
 }
 
-std::string OwnSecret::bearer() const {
+std::string OwnSecret::bearer() {
   switch (ways_.front()) {
     case By::own:
       return kept_->secret;
@@ -58,7 +59,12 @@ std::string OwnSecret::bearer() const {
     case By::token:
       break;
   }
-  return options_.token;
+  if (!options_.tokens) return options_.token;
+  if (auto token = options_.tokens->token())
+    sent_ = std::move(*token);
+  else  // the one before may still do
+    log::event(log::Level::warn, "this host's token cannot be had", {{"error", token.error().message}});
+  return sent_;
 }
 
 std::optional<OwnSecret::Joining> OwnSecret::joining() {
@@ -82,9 +88,15 @@ std::int64_t OwnSecret::next_change() {
 }
 
 bool OwnSecret::next() {
-  if (ways_.size() == 1) return false;
+  if (ways_.size() == 1) return another_token();
   ways_.erase(ways_.begin());
   return true;
+}
+
+// Once until one was accepted.
+bool OwnSecret::another_token() {
+  if (ways_.front() != By::token || !options_.tokens || std::exchange(asked_anew_, true)) return false;
+  return options_.tokens->refused(sent_);
 }
 
 std::string OwnSecret::advice() const {

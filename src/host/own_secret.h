@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "transport/token_source.h"
 
 namespace geres::host {
 
@@ -41,19 +42,21 @@ class OwnSecret {
     std::string token;              // with the role host; empty: none
     std::optional<JoinToken> join;  // used while there is no secret, or the hub refuses it
     Millis renew_every = 7 * 86'400'000LL;
+    transport::TokenSourcePtr tokens = {};  // set: in the place of `token`
   };
 
   OwnSecret(Options options, const Clock& clock);  // reads what is kept; throws std::system_error
 
   // ---- to register
-  std::string bearer() const;
+  std::string bearer();
   struct Joining {
     std::string id;
     std::int64_t change = 0;
   };
   std::optional<Joining> joining();  // to be sent along; kept before it is sent
-  bool next();                       // it was refused: is there another way?
-  std::string advice() const;        // when there is none left
+  bool next();                       // it was refused: is there another way, or another token?
+  void accepted() { asked_anew_ = false; }
+  std::string advice() const;  // when there is none left
   Result<void> joined(const std::string& secret);
 
   // ---- later
@@ -64,10 +67,13 @@ class OwnSecret {
  private:
   enum class By { own, join, token };
   void keep(KeptSecret now);
+  bool another_token();
   const Options options_;
   const Clock& clock_;
   std::optional<KeptSecret> kept_;
   std::vector<By> ways_;  // the one in use first
+  std::string sent_;      // the last token
+  bool asked_anew_ = false;
 };
 
 }  // namespace geres::host

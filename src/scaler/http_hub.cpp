@@ -55,6 +55,11 @@ const json::value* member(const json::value& from, std::string_view name) {
   return from.is_object() ? from.get_object().if_contains(name) : nullptr;
 }
 
+transport::TokenSourcePtr fixed(std::string token) {
+  static const SystemClock clock;
+  return std::make_shared<transport::TokenSource>(transport::TokenSource::From{.token = std::move(token)}, clock);
+}
+
 Call get(std::string path) {
   Call call;
   call.path = std::move(path);
@@ -72,10 +77,10 @@ Call posting(std::string path, const json::object& body) {
 }  // namespace
 
 HttpHub::HttpHub(Options options, const std::atomic<bool>& stop)
-    : token_(options.token), stop_(stop), loop_(options_of(options)) {}
+    : tokens_(options.tokens ? options.tokens : fixed(options.token)), stop_(stop), loop_(options_of(options)) {}
 
-FromHub<std::string> HttpHub::text(Call call) {
-  call.token = token_;
+transport::Answer<transport::Reply> HttpHub::send(Call call, const std::string& token) {
+  call.token = token;
   std::optional<transport::Answer<transport::Reply>> answer;
   const auto id =
       loop_.start(std::move(call), [&](transport::Answer<transport::Reply> got) { answer = std::move(got); });
@@ -83,8 +88,19 @@ FromHub<std::string> HttpHub::text(Call call) {
     loop_.turn(kTurn);
     if (!answer && stop_) loop_.cancel(id);
   }
-  if (!*answer) return trouble_of(answer->error());
-  return std::move((*answer)->body);
+  return std::move(*answer);
+}
+
+FromHub<std::string> HttpHub::text(const Call& call) {
+  auto token = tokens_->token();
+  if (!token) return HubTrouble{HubTrouble::Kind::away, token.error().message};
+  auto answer = send(call, *token);
+  if (!answer && answer.error().status == 401 && tokens_->refused(*token)) {
+    token = tokens_->token();
+    if (token) answer = send(call, *token);
+  }
+  if (!answer) return trouble_of(answer.error());
+  return std::move(answer->body);
 }
 
 FromHub<json::value> HttpHub::ask(Call call) {

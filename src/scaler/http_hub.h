@@ -9,6 +9,7 @@
 #include "scaler/hub.h"
 #include "tls/trust.h"
 #include "transport/loop.h"
+#include "transport/token_source.h"
 
 namespace geres::scaler {
 
@@ -17,7 +18,8 @@ class HttpHub final : public Hub {
   struct Options {
     std::string url;
     tls::Trust trust;
-    std::string token;  // of the role operator, bound to no tenant
+    std::string token;                      // of the role operator, bound to no tenant
+    transport::TokenSourcePtr tokens = {};  // set: in its place
   };
 
   HttpHub(Options options, const std::atomic<bool>& stop);
@@ -33,11 +35,12 @@ class HttpHub final : public Hub {
   FromHub<std::string> join_token(const std::string& pool, std::int64_t epoch, const std::string& request) override;
 
  private:
-  FromHub<std::string> text(transport::Call call);
+  FromHub<std::string> text(const transport::Call& call);
+  transport::Answer<transport::Reply> send(transport::Call call, const std::string& token);
   FromHub<json::value> ask(transport::Call call);
   FromHub<void> post(const std::string& path, json::object body);
 
-  std::string token_;
+  const transport::TokenSourcePtr tokens_;
   const std::atomic<bool>& stop_;
   transport::Loop loop_;
 };

@@ -94,6 +94,32 @@ TEST_F(HttpHubTest, AsksByTheContract) {
   EXPECT_THAT(asked_, HasSubstr(R"({"epoch":7,"request":"r1"})"));
 }
 
+TEST_F(HttpHubTest, AsksForItsTokenOnceMoreWhenItIsRefused) {
+  const TemporaryDirectory directory;
+  const auto asked = (directory.path() / "asked").string();
+  const SystemClock clock;
+  HttpHub hub({listener_.url(),
+               {},
+               {},
+               std::make_shared<transport::TokenSource>(
+                   transport::TokenSource::From{.command = "echo >>" + asked + "; wc -l <" + asked}, clock)},
+              stop_);
+  refuses(401, "unauthenticated");
+  EXPECT_EQ(hub.pools().error().kind, HubTrouble::Kind::refused);
+  EXPECT_THAT(asked_, HasSubstr("Authorization: Bearer 2"));
+  answers(200, R"({"items": []})");
+  EXPECT_TRUE(hub.pools());
+  EXPECT_THAT(asked_, HasSubstr("Authorization: Bearer 2"));
+  HttpHub none({listener_.url(),
+                {},
+                {},
+                std::make_shared<transport::TokenSource>(
+                    transport::TokenSource::From{.command = "echo signed out >&2; exit 1"}, clock)},
+               stop_);
+  EXPECT_EQ(none.pools().error().kind, HubTrouble::Kind::away);
+  EXPECT_THAT(none.pools().error().text, HasSubstr("exit code 1: signed out"));
+}
+
 TEST_F(HttpHubTest, KnowsWhatARefusalMeans) {
   using Kind = HubTrouble::Kind;
   for (const auto& [status, code, kind] :

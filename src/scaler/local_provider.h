@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "scaler/process.h"
+#include "base/process.h"
 #include "scaler/provider.h"
 
 namespace geres::scaler {

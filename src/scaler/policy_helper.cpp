@@ -18,8 +18,8 @@
 #include "base/bytes.h"
 #include "base/duration.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "scaler/policies.h"
-#include "scaler/process.h"
 #include "scaler/settings.h"
 
 namespace geres::scaler {

@@ -8,7 +8,7 @@
 
 #include <fstream>
 
-#include "scaler/process.h"
+#include "base/process.h"
 
 namespace geres::scaler {
 namespace {

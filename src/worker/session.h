@@ -28,7 +28,7 @@ class Session final : private host::Member::Owner {
  private:
   // ---- membership
   wire::RegisterHost registration() const override;
-  std::string token() const override { return read_token(settings_.options); }
+  std::string token() override { return read_token(settings_.options); }
   void joined() override { remember_id(settings_, member_.last_id()); }
   void refused(host::Refusal why, const std::string& problem) override;
   void gone() override;

@@ -6,7 +6,30 @@
 
 namespace geres::cli::client {
 
+namespace {
+
+Failure no_token(Error why) {
+  Failure failure{Failure::Kind::problem, 401, {}, nullptr};
+  failure.error = std::move(why);
+  return failure;
+}
+
+}  // namespace
+
 Answer<Reply> Transport::send(const Call& call) {
+  if (!options_.tokens || !call.token.empty()) return send_once(call);
+  const auto token = options_.tokens->token();
+  if (!token) return no_token(token.error());
+  options_.token = *token;
+  auto answer = send_once(call);
+  if (answer || answer.error().status != 401 || !options_.tokens->refused(options_.token)) return answer;
+  const auto other = options_.tokens->token();
+  if (!other) return no_token(other.error());
+  options_.token = *other;
+  return send_once(call);
+}
+
+Answer<Reply> Transport::send_once(const Call& call) {
   loop_.options() = options_;
   std::optional<Answer<Reply>> answer;
   std::exception_ptr thrown;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "transport/loop.h"
+#include "transport/token_source.h"
 
 namespace geres::cli::client {
 
@@ -20,7 +21,8 @@ using transport::Reply;
 struct Options : transport::Options {
   // Does not wait for a hub that has never answered, so that a wrong address is reported at once.
   Options() { wait_for_first = false; }
-  std::string token;                        // empty: none is sent
+  std::string token;                        // the one sent now; empty: none is sent
+  transport::TokenSourcePtr tokens;         // set: says before each call what `token` is, and once more at a 401
   const std::atomic<bool>* stop = nullptr;  // set: calls end soon with Failure::Kind::stopped
 };
 
@@ -41,6 +43,7 @@ class Transport {
   bool contacted() const { return loop_.contacted(); }  // something has answered before
 
  private:
+  Answer<Reply> send_once(const Call& call);
   Options options_;
   transport::Loop loop_;
 };

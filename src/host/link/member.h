@@ -27,7 +27,7 @@ class Member {
   class Owner {
    public:
     virtual wire::RegisterHost registration() const = 0;
-    virtual std::string token() const = 0;                                // for the registration
+    virtual std::string token() = 0;                                      // for the registration
     virtual bool has_another_token(const std::string&) { return false; }  // refused for this: token() is another now
     virtual std::string isolation() const { return {}; }  // wire::kIsolationHeader; empty: nothing to say
     virtual std::string limits() const { return {}; }     // wire::kLimitsHeader; likewise

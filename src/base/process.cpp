@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "scaler/process.h"
+#include "base/process.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 
 #include "base/bytes.h"
 
-namespace geres::scaler {
+namespace geres {
 namespace {
 
 constexpr Millis kLook = 100;
@@ -269,4 +269,4 @@ Fd open_process(const ProcessName& process) {
   return handle && is_alive(process) ? std::move(handle) : Fd();
 }
 
-}  // namespace geres::scaler
+}  // namespace geres

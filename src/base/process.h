@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs that a scaler starts: hooks, which it waits for, and hosts, which outlive it.
+// Programs that we start: those that are waited for (hooks, makers of tokens), and those that outlive us (hosts).
 #pragma once
 
 #include <sys/types.h>
@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-namespace geres::scaler {
+namespace geres {
 
 struct Program {
   std::vector<std::string> argv;                   // the first is searched in PATH unless it has a slash
@@ -57,4 +57,4 @@ bool is_alive(const ProcessName& process);
 // Empty if it has ended, or is another one by now.
 Fd open_process(const ProcessName& process);
 
-}  // namespace geres::scaler
+}  // namespace geres
