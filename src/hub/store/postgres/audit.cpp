@@ -3,9 +3,9 @@
 
 namespace geres::hub::store::postgres {
 
-// audit rules come here
+// The rules are written for SQLite so far.
 Audit PostgresReads::audit(const AuditOptions&) {
-  throw StoreFailed(Failure::refused, "not yet");
+  throw StoreFailed(Failure::refused, "a store on PostgreSQL cannot be audited by this version");
 }
 
 }  // namespace geres::hub::store::postgres
