@@ -333,9 +333,8 @@ std::vector<std::pair<std::string, std::string>> hub_rows(const hub::Hub& hub, c
     rows.emplace_back("CA", pin + "   clients: --ca-pin or GERES_CA_PIN");
     rows.emplace_back("", cli::home_short(hub.ca_file().string()) + "   or this file: --ca, curl --cacert");
   }
-  const std::vector<std::pair<std::string, std::string>> more{
-      {"Metrics", url + "/metrics"},
-      {"Store", cli::home_short(hub.store())}};
+  const std::vector<std::pair<std::string, std::string>> more{{"Metrics", url + "/metrics"},
+                                                              {"Store", cli::home_short(hub.store())}};
   rows.insert(rows.end(), more.begin(), more.end());
   if (!settings.amqp.empty()) rows.emplace_back("Events", "published to " + settings.amqp);
   return rows;

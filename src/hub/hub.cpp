@@ -220,7 +220,8 @@ void Hub::reload() {
 
 std::string Hub::store() const {
   const auto place = store_place(options_.store, options_.data_dir);
-  return place.shown + (place.file.empty() ? "  (every answer is in the database)" : "  (SQLite, every answer is on disk)");
+  return place.shown +
+         (place.file.empty() ? "  (every answer is in the database)" : "  (SQLite, every answer is on disk)");
 }
 
 bool Hub::has_pools() const {

@@ -80,7 +80,7 @@ class Hub {
   // Has a change of the file of identity providers count; what is wrong with it leaves all as it was.
   Result<void> reread_auth_config();
   std::string store() const;  // where its state is kept, in words
-  bool has_pools() const;  // whether there is something for a scaler to do; false where the store does not answer
+  bool has_pools() const;     // whether there is something for a scaler to do; false where the store does not answer
 
   std::filesystem::path admin_token_file() const;
 

@@ -28,7 +28,8 @@ StorePlace store_place(const std::string& text, const std::filesystem::path& dat
   if (text.starts_with("postgres://") || text.starts_with("postgresql://")) {
     const auto shown = store::shown_address(text);
     // The text may hold a password, so it is not repeated.
-    if (!shown) throw CannotStart("store", "the address of the store cannot be read: " + shown.error().message, kPlaces);
+    if (!shown)
+      throw CannotStart("store", "the address of the store cannot be read: " + shown.error().message, kPlaces);
     return {"postgresql", *shown, text, {}, data};
   }
   std::filesystem::path file = data / "geres.db";

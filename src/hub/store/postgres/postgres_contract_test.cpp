@@ -17,7 +17,9 @@ namespace {
 class PostgresPlace final : public Place {
  public:
   PostgresPlace() : url_(postgres::test_server().new_database()) {}
-  std::unique_ptr<Store> open() override { return open_postgres({.url = url_, .stands_still = 20, .unsafe_allowed = true}); }
+  std::unique_ptr<Store> open() override {
+    return open_postgres({.url = url_, .stands_still = 20, .unsafe_allowed = true});
+  }
 
  private:
   std::string url_;

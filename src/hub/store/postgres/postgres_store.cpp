@@ -98,10 +98,11 @@ class PostgresStore final : public Store {
   }
 
   Found begin(const Wanted& wanted) override {
-    connect();
-    beat_if_due();
-    writer_->send("BEGIN");
-    const auto mine = writer_->ask("SELECT epoch FROM epoch FOR NO KEY UPDATE");
+    const auto mine = anew_if_lost([this] {
+      beat_if_due();
+      writer_->send("BEGIN");
+      return writer_->ask("SELECT epoch FROM epoch FOR NO KEY UPDATE");
+    });
     if (mine.empty() || mine[0].integer(0) != epoch_) {
       rollback();
       throw StoreFailed(Failure::deposed, "another hub leads on the store at " + writer_->server());
@@ -152,12 +153,10 @@ class PostgresStore final : public Store {
   }
 
   Committed committed(std::int64_t tick) override {
-    connect();
-    const auto rows = writer_->ask(
-        "SELECT (SELECT tick FROM epoch WHERE epoch = $1), (SELECT min(first_tick) FROM reign WHERE epoch > $1)",
-        Values(epoch_));
-    if (!rows[0].is_null(0)) return rows[0].integer(0) >= tick ? Committed::done : Committed::not_done;
-    return Committed::deposed;
+    const auto rows =
+        anew_if_lost([this] { return writer_->ask("SELECT tick FROM epoch WHERE epoch = $1", Values(epoch_)); });
+    if (rows.empty()) return Committed::deposed;
+    return rows[0].integer(0) >= tick ? Committed::done : Committed::not_done;
   }
 
   std::vector<std::optional<model::Job>> jobs_by_key(std::span<const KeyRef> keys) override {
@@ -259,6 +258,19 @@ class PostgresStore final : public Store {
     auto connection = std::make_unique<Connection>(options_.url, "geres hub: reads", options_.read_limit + 5'000);
     set_up(*connection, options_.schema, options_.read_limit);
     return connection;
+  }
+
+  // For what begins anew: a connection that was ended while it was idle is found out by the first question.
+  template <class F>
+  Result anew_if_lost(F ask) {
+    connect();
+    try {
+      return ask();
+    } catch (const PostgresFailed&) {
+      if (!writer_->lost()) throw;
+    }
+    connect();
+    return ask();
   }
 
   struct Leader {
