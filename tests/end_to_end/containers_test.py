@@ -52,7 +52,7 @@ class ContainersTest(unittest.TestCase):
         if shutil.which(RUNTIMES[runtime]) is None:
             self.skipTest(f'{RUNTIMES[runtime]} is not here')
         self.assertEqual(self.call(runtime, 'list'), {'machines': []})
-        order = {'request': 'r1', 'count': 2, 'hub': 'http://hub:8080', 'joinToken': 'secret',
+        order = {'request': 'r1', 'count': 2, 'hub': 'http://hub:8080', 'joinToken': 'token-of-this-order',
                  'template': {'slots': 3, 'labels': {'zone': 'a'}, 'types': [], 'tenants': ['acme']}}
         names = self.call(runtime, 'order', **order)['instances']
         self.addCleanup(self.call, runtime, 'remove', instances=names, request='cleanup')
@@ -62,14 +62,14 @@ class ContainersTest(unittest.TestCase):
             data = self.directory / 'machines' / name
             self.assertTrue(comes_true((data / 'written').exists), (data / 'log').read_text())
             self.assertEqual((data / 'log').read_text().splitlines()[-2:],
-                             [f'secret cpu {name}', f'host --hub http://hub:8080 --data {data} --name {name} --slots 3'
+                             [f'token-of-this-order cpu {name}', f'host --hub http://hub:8080 --data {data} --name {name} --slots 3'
                                                     ' --label zone=a --tenant acme'])
         listed = {machine['instance']: machine for machine in self.call(runtime, 'list')['machines']}
         self.assertEqual({name: (machine['state'], machine['request']) for name, machine in listed.items()},
                          {name: ('running', 'r1') for name in names})
         for arguments in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
             try:
-                self.assertNotIn(b'secret', arguments.read_bytes())
+                self.assertNotIn(b'token-of-this-order', arguments.read_bytes())
             except OSError:
                 pass  # it has just ended
         removed = self.call(runtime, 'remove', instances=[names[0], 'nobody'], request='r2')['instances']
