@@ -628,6 +628,7 @@ int run_up(const HubSettings& hub_settings, const HostSettings& host_settings, c
   Fatal fatal;
   auto own_hub = hub_options(hub_settings, fatal);
   own_hub.new_admin_token = true;  // the host needs it
+  own_hub.stopping = [&signals] { return signals.wait(0); };
   own_hub.serving.default_tenant = "default";
   hub::Hub hub(std::move(own_hub));
   const auto url = callable(start(hub, hub_settings));

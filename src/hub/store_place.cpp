@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
 #include "base/log.h"
 #include "hub/cannot_start.h"
 #include "hub/store/postgres/postgres_store.h"
@@ -47,8 +45,6 @@ std::unique_ptr<store::Store> open_store(const StorePlace& place, const std::fun
   options.url = place.address;
   options.hub = name_of_this_hub();
   options.stopping = stopping;
-  // For tests on servers of their own, which are fast because they may lose what they were told.
-  options.unsafe_allowed = std::getenv("GERES_TEST_UNSAFE_STORE") != nullptr;
   if (store::has_password(place.address))
     log::warn("the password in --store is seen by every user of this machine: put it into ~/.pgpass or PGPASSWORD");
   return store::open_postgres(options);

@@ -3,20 +3,15 @@
 
 #include <algorithm>
 
+#include "hub/store/filter_parts.h"
 #include "hub/store/postgres/job_sql.h"
 
 namespace geres::hub::store::postgres {
 namespace {
 
-constexpr std::int64_t kFewRows = 10'000;
-
 // Where a job is, with its lease in view.
 constexpr const char* kPlace =
     "CASE WHEN l.seq IS NULL THEN coalesce(s.state, j.state) WHEN l.started_at IS NULL THEN 3 ELSE 4 END";
-
-bool only_open(const std::vector<model::JobState>& states) {
-  return !states.empty() && std::none_of(states.begin(), states.end(), model::ended);
-}
 
 std::int64_t number(Connection& connection, const std::string& sql) {
   const auto rows = connection.ask(sql);
@@ -27,33 +22,6 @@ bool few(Connection& connection, const std::string& table) {
   return number(connection, "SELECT count(*) FROM (SELECT 1 FROM " + table + " LIMIT " + std::to_string(kFewRows + 1) +
                                 ") r") <= kFewRows;
 }
-
-// The small tables that hold the jobs of these states; nullopt if some stand in none.
-std::optional<std::vector<std::string>> tables_of(Connection& connection, const std::vector<model::JobState>& states) {
-  std::vector<std::string> tables;
-  const auto need = [&](const char* table) {
-    if (std::find(tables.begin(), tables.end(), table) == tables.end()) tables.emplace_back(table);
-  };
-  for (const auto state : states) {
-    if (state == model::JobState::ready) need("ready");
-    if (state == model::JobState::scheduled) need("scheduled");
-    if (state == model::JobState::leased || state == model::JobState::running) need("lease");
-    if (state == model::JobState::blocked &&
-        number(connection, "SELECT 1::int8 FROM batch_count WHERE s1 > 0 LIMIT 1") != 0)
-      return std::nullopt;
-  }
-  return tables;
-}
-
-// From the first to the last row of some jobs; 0, 0 if there are none.
-struct Span {
-  Seq first = 0, last = 0;
-  void add(Seq from, Seq to) {
-    if (to == 0) return;
-    first = first == 0 ? from : std::min(first, from);
-    last = std::max(last, to);
-  }
-};
 
 // The table of ready jobs is in the order of lane, priority, seq: a look at both ends of each priority, however many
 // jobs wait.
@@ -71,24 +39,6 @@ Span span_of(Connection& connection, const std::vector<std::string>& tables) {
     span.add(rows[0].integer(0), rows[0].integer(1));
   }
   return span;
-}
-
-std::string bound(const char* function, const std::vector<std::string>& bounds) {
-  if (bounds.size() == 1) return bounds.front();
-  std::string all;
-  for (const auto& one : bounds) all += (all.empty() ? "" : ", ") + one;
-  return std::string(function) + "(" + all + ")";
-}
-
-// Whether a time can be that of an id.
-bool in_ids(Millis time) {
-  return time > 0 && time < (std::int64_t(1) << 47);
-}
-
-std::string states_list(const std::vector<model::JobState>& states) {
-  std::string list;
-  for (const auto state : states) list += (list.empty() ? "" : ",") + std::to_string(int(state));
-  return "(" + list + ")";
 }
 
 }  // namespace
@@ -119,7 +69,8 @@ void FilterSql::add(const std::string& condition, bool walked) {
 
 // True: a walk of these states' own rows is chosen.
 bool FilterSql::choose_open(Connection& connection, const JobFilter& filter, bool near) {
-  const auto tables = tables_of(connection, filter.states);
+  const auto tables = tables_of(
+      filter.states, [&] { return number(connection, "SELECT 1::int8 FROM batch_count WHERE s1 > 0 LIMIT 1") != 0; });
   if (!tables) return false;
   if (std::all_of(tables->begin(), tables->end(), [&](const auto& table) { return few(connection, table); })) {
     std::string rows;

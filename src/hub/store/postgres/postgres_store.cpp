@@ -73,6 +73,7 @@ class PostgresStore final : public Store {
 
   Image load() override {
     connect();
+    rollback();  // what failed before may have left a transaction
     writer_->send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     Image image = load_image();
     writer_->ask("COMMIT");
@@ -82,6 +83,7 @@ class PostgresStore final : public Store {
 
   void lead(Millis engine_now) override {
     connect();
+    rollback();
     wait_for_leader();
     writer_->send("BEGIN");
     writer_->send("SET LOCAL lock_timeout = '2s'");

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "base/bytes.h"
+#include "hub/store/filter_parts.h"
 #include "hub/store/postgres/filter_sql.h"
 #include "hub/store/postgres/job_sql.h"
 #include "hub/store/postgres/small_rows.h"
@@ -73,14 +73,6 @@ namespace {
 
 // ---- batches
 
-// As it is before anybody has changed it.
-model::Batch usual_default_batch() {
-  model::Batch usual;
-  usual.name = model::batch_text(model::kDefaultBatch);
-  usual.priority = model::kDefaultBatchPriority;
-  return usual;
-}
-
 std::optional<model::Batch> find_batch(Connection& connection, Uuid id) {
   auto batch = select_one(connection, tables::batch, " WHERE id = $1", GERES_READ(batch), Values(id));
   if (!batch && id == model::kDefaultBatch) batch = usual_default_batch();
@@ -96,13 +88,6 @@ StoredBatch with_counts(Connection& connection, model::Batch batch) {
     for (std::size_t state = 0; state < counts.size(); ++state) counts[state] = rows[at].integer(int(state) + 1);
   }
   return stored;
-}
-
-bool fits(const BatchFilter& filter, const model::Batch& batch) {
-  const auto& tenants = filter.tenants;
-  const bool seen = batch.tenant.empty() || tenants.empty() ||
-                    std::find(tenants.begin(), tenants.end(), batch.tenant) != tenants.end();
-  return seen && (filter.name.empty() || filter.name == batch.name) && (!filter.state || *filter.state == batch.state);
 }
 
 // ---- pages
@@ -129,12 +114,6 @@ Seq last_looked_at(Connection& connection, const FilterSql& sql, const Page& pag
 
 // ---- unique ids by their first or last digits
 
-std::uint64_t value_of(const std::string& hex, std::size_t from, std::size_t count) {
-  std::uint64_t number = 0;
-  for (std::size_t i = from; i < from + count; ++i) number = number << 4 | std::uint64_t(hex_digit(hex[i]));
-  return number;
-}
-
 void add_ids(const Result& rows, std::vector<Uuid>& ids) {
   for (int at = 0; at < rows.size(); ++at)
     ids.push_back({std::uint64_t(rows[at].integer(0)), std::uint64_t(rows[at].integer(1))});
@@ -148,7 +127,7 @@ void ids_starting(Connection& connection, const std::string& hex, const std::vec
                   std::size_t max, std::vector<Uuid>& ids) {
   const std::size_t n = std::min<std::size_t>(hex.size(), 16);
   const std::uint64_t span = n == 0 ? ~0ull : n == 16 ? 0 : ~0ull >> (4 * n);
-  const std::uint64_t first = n == 0 ? 0 : value_of(hex, 0, n) << (64 - 4 * n);
+  const std::uint64_t first = n == 0 ? 0 : digits_value(hex, 0, n) << (64 - 4 * n);
   if (std::int64_t(first) < 0) return;  // no id made here starts so
   const auto last = std::int64_t(std::min<std::uint64_t>(first + span, INT64_MAX));
   Values values(std::int64_t(first), last, max);
@@ -164,7 +143,7 @@ void ids_ending(Connection& connection, const std::string& hex, const std::vecto
   const std::size_t n = std::min<std::size_t>(hex.size(), 16);
   if (n == 0) return;
   const std::uint64_t mask = n == 16 ? ~0ull : (1ull << (4 * n)) - 1;
-  const std::uint64_t wanted = value_of(hex, hex.size() - n, n);
+  const std::uint64_t wanted = digits_value(hex, hex.size() - n, n);
   Values values(std::int64_t(mask), std::int64_t(wanted), max);
   if (!tenants.empty()) values.add_list(tenants);
   add_ids(connection.ask("SELECT seq, lo FROM job WHERE (lo & $1) = $2 AND " + whose(tenants, "$4") +
@@ -240,23 +219,13 @@ Counted PostgresReads::count(const JobFilter& filter, const Page& page) {
 
 std::vector<Uuid> PostgresReads::ids_like(const std::string& hex, const std::vector<std::string>& tenants,
                                           std::size_t max) {
-  std::string digits;
-  for (const char c : hex) {
-    if (hex_digit(c) < 0) return {};
-    digits += "0123456789abcdef"[hex_digit(c)];
-  }
-  if (digits.size() > 32) return {};
+  const auto digits = id_digits(hex);
+  if (!digits) return {};
   return read([&](Connection& connection) {
     std::vector<Uuid> ids;
-    ids_starting(connection, digits, tenants, max, ids);
-    ids_ending(connection, digits, tenants, max, ids);
-    std::erase_if(ids, [&](Uuid id) {
-      const std::string text = to_hex(uuid_bytes(id));
-      return !text.starts_with(digits) && !text.ends_with(digits);
-    });
-    std::sort(ids.begin(), ids.end(), std::greater<>());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    if (ids.size() > max) ids.resize(max);
+    ids_starting(connection, *digits, tenants, max, ids);
+    ids_ending(connection, *digits, tenants, max, ids);
+    keep_matching(ids, *digits, max);
     return ids;
   });
 }

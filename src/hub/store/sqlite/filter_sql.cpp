@@ -5,49 +5,19 @@
 #include <limits>
 #include <optional>
 
+#include "hub/store/filter_parts.h"
 #include "hub/store/json_columns.h"
 
 namespace geres::hub::store::sqlite {
 namespace {
 
-constexpr std::int64_t kFewRows = 10'000;
-
 // Where a job is, with its lease in view.
 constexpr const char* kPlace = "CASE WHEN l.seq IS NULL THEN j.state WHEN l.started_at IS NULL THEN 3 ELSE 4 END";
-
-bool only_open(const std::vector<model::JobState>& states) {
-  return !states.empty() && std::none_of(states.begin(), states.end(), model::ended);
-}
 
 bool few(Database& database, const std::string& table) {
   return database.number("SELECT count(*) FROM (SELECT 1 FROM " + table + " LIMIT " + std::to_string(kFewRows + 1) +
                          ")") <= kFewRows;
 }
-
-// The small tables that hold the jobs of these states; nullopt if some stand in none.
-std::optional<std::vector<std::string>> tables_of(Database& database, const std::vector<model::JobState>& states) {
-  std::vector<std::string> tables;
-  const auto need = [&](const char* table) {
-    if (std::find(tables.begin(), tables.end(), table) == tables.end()) tables.emplace_back(table);
-  };
-  for (const auto state : states) {
-    if (state == model::JobState::ready) need("ready");
-    if (state == model::JobState::scheduled) need("scheduled");
-    if (state == model::JobState::leased || state == model::JobState::running) need("lease");
-    if (state == model::JobState::blocked && database.number("SELECT 1 FROM batch_count WHERE s1 > 0 LIMIT 1") != 0)
-      return std::nullopt;
-  }
-  return tables;
-}
-
-// From the first to the last row of some jobs; 0, 0 if there are none.
-struct Span {
-  Seq first = 0, last = 0;
-  void add(Seq from, Seq to) {
-    first = first == 0 ? from : std::min(first, from);
-    last = std::max(last, to);
-  }
-};
 
 // The table is in the order of lane, priority, seq: a look at both ends of each priority, however many jobs wait.
 Span span_of_ready(Database& database) {
@@ -79,31 +49,14 @@ Span span_of(Database& database, const std::vector<std::string>& tables) {
   Span span;
   for (const auto& table : tables) {
     if (table == "ready") {
-      if (const auto ready = span_of_ready(database); ready.last != 0) span.add(ready.first, ready.last);
+      const auto ready = span_of_ready(database);
+      span.add(ready.first, ready.last);
       continue;
     }
     const auto last = database.number("SELECT max(seq) FROM " + table);
     if (last != 0) span.add(database.number("SELECT min(seq) FROM " + table), last);
   }
   return span;
-}
-
-std::string bound(const char* function, const std::vector<std::string>& bounds) {
-  if (bounds.size() == 1) return bounds.front();
-  std::string all;
-  for (const auto& one : bounds) all += (all.empty() ? "" : ", ") + one;
-  return std::string(function) + "(" + all + ")";
-}
-
-// Whether a time can be that of an id.
-bool in_ids(Millis time) {
-  return time > 0 && time < (std::int64_t(1) << 47);
-}
-
-std::string states_list(const std::vector<model::JobState>& states) {
-  std::string list;
-  for (const auto state : states) list += (list.empty() ? "" : ",") + std::to_string(int(state));
-  return "(" + list + ")";
 }
 
 }  // namespace
@@ -140,7 +93,8 @@ void FilterSql::add(const std::string& condition, bool walked) {
 
 // True: a walk of these states' own rows is chosen.
 bool FilterSql::choose_open(Database& database, const JobFilter& filter, bool near) {
-  const auto tables = tables_of(database, filter.states);
+  const auto tables =
+      tables_of(filter.states, [&] { return database.number("SELECT 1 FROM batch_count WHERE s1 > 0 LIMIT 1") != 0; });
   if (!tables) return false;
   if (std::all_of(tables->begin(), tables->end(), [&](const auto& table) { return few(database, table); })) {
     std::string rows;

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/bytes.h"
+#include "hub/store/filter_parts.h"
 #include "hub/store/shapes/job.h"
 #include "hub/store/sqlite/audit.h"
 #include "hub/store/sqlite/enrolment_rows.h"
@@ -21,14 +22,6 @@ namespace {
 
 std::vector<EventRow> all_events(Statement& rows) {
   return all(std::move(rows), [](Columns row) { return shapes::read_event(row); });
-}
-
-// As it is before anybody has changed it.
-model::Batch usual_default_batch() {
-  model::Batch usual;
-  usual.name = model::batch_text(model::kDefaultBatch);
-  usual.priority = model::kDefaultBatchPriority;
-  return usual;
 }
 
 std::optional<model::Batch> find_batch(Database& database, Uuid id) {
@@ -50,24 +43,6 @@ StoredBatch with_counts(Database& database, model::Batch batch) {
   }
   return stored;
 }
-
-bool fits(const BatchFilter& filter, const model::Batch& batch) {
-  const auto& tenants = filter.tenants;
-  const bool seen = batch.tenant.empty() || tenants.empty() ||
-                    std::find(tenants.begin(), tenants.end(), batch.tenant) != tenants.end();
-  return seen && (filter.name.empty() || filter.name == batch.name) && (!filter.state || *filter.state == batch.state);
-}
-
-// ---- unique ids by their first or last digits
-
-struct Digits {
-  std::string hex;  // lower case
-  std::uint64_t value(std::size_t from, std::size_t count) const {
-    std::uint64_t number = 0;
-    for (std::size_t i = from; i < from + count; ++i) number = number << 4 | std::uint64_t(hex_digit(hex[i]));
-    return number;
-  }
-};
 
 std::string in_order(const Page& page) {
   return std::string(" ORDER BY j.seq ") + (page.ascending ? "ASC" : "DESC");
@@ -91,9 +66,7 @@ Seq last_looked_at(Database& database, const FilterSql& sql, const Page& page) {
   return rows.step() ? rows.integer(0) : 0;
 }
 
-std::string plain_hex(Uuid id) {
-  return to_hex(uuid_bytes(id));
-}
+// ---- unique ids by their first or last digits
 
 void add_ids(Statement& rows, const std::vector<std::string>& tenants, std::int64_t a, std::int64_t b, std::size_t max,
              std::vector<Uuid>& ids) {
@@ -102,11 +75,11 @@ void add_ids(Statement& rows, const std::vector<std::string>& tenants, std::int6
   while (rows.step()) ids.push_back({std::uint64_t(rows.integer(0)), std::uint64_t(rows.integer(1))});
 }
 
-void ids_starting(Database& database, const Digits& digits, const std::vector<std::string>& tenants, std::size_t max,
+void ids_starting(Database& database, const std::string& hex, const std::vector<std::string>& tenants, std::size_t max,
                   std::vector<Uuid>& ids) {
-  const std::size_t n = std::min<std::size_t>(digits.hex.size(), 16);
+  const std::size_t n = std::min<std::size_t>(hex.size(), 16);
   const std::uint64_t span = n == 0 ? ~0ull : n == 16 ? 0 : ~0ull >> (4 * n);
-  const std::uint64_t first = n == 0 ? 0 : digits.value(0, n) << (64 - 4 * n);
+  const std::uint64_t first = n == 0 ? 0 : digits_value(hex, 0, n) << (64 - 4 * n);
   if (std::int64_t(first) < 0) return;  // no id made here starts so
   const auto last = std::int64_t(std::min<std::uint64_t>(first + span, INT64_MAX));
   auto rows =
@@ -116,12 +89,12 @@ void ids_starting(Database& database, const Digits& digits, const std::vector<st
 }
 
 // Walks an index that holds the digits beside the tenant, newest last: no other order helps.
-void ids_ending(Database& database, const Digits& digits, const std::vector<std::string>& tenants, std::size_t max,
+void ids_ending(Database& database, const std::string& hex, const std::vector<std::string>& tenants, std::size_t max,
                 std::vector<Uuid>& ids) {
-  const std::size_t n = std::min<std::size_t>(digits.hex.size(), 16);
+  const std::size_t n = std::min<std::size_t>(hex.size(), 16);
   if (n == 0) return;
   const std::uint64_t mask = n == 16 ? ~0ull : (1ull << (4 * n)) - 1;
-  const std::uint64_t wanted = digits.value(digits.hex.size() - n, n);
+  const std::uint64_t wanted = digits_value(hex, hex.size() - n, n);
   auto rows =
       database.prepare("SELECT seq, lo FROM job INDEXED BY job_tenant WHERE " +
                        tenants_condition(tenants, "tenant", "?1") + " AND (lo & ?2) = ?3 ORDER BY seq DESC LIMIT ?4");
@@ -253,23 +226,13 @@ Counted SqliteReads::count(const JobFilter& filter, const Page& page) {
 
 std::vector<Uuid> SqliteReads::ids_like(const std::string& hex, const std::vector<std::string>& tenants,
                                         std::size_t max) {
-  Digits digits;
-  for (const char c : hex) {
-    if (hex_digit(c) < 0) return {};
-    digits.hex += "0123456789abcdef"[hex_digit(c)];
-  }
-  if (digits.hex.size() > 32) return {};
+  const auto digits = id_digits(hex);
+  if (!digits) return {};
   return read([&](Database& database) {
     std::vector<Uuid> ids;
-    ids_starting(database, digits, tenants, max, ids);
-    ids_ending(database, digits, tenants, max, ids);
-    std::erase_if(ids, [&](Uuid id) {
-      const std::string text = plain_hex(id);
-      return !text.starts_with(digits.hex) && !text.ends_with(digits.hex);
-    });
-    std::sort(ids.begin(), ids.end(), std::greater<>());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    if (ids.size() > max) ids.resize(max);
+    ids_starting(database, *digits, tenants, max, ids);
+    ids_ending(database, *digits, tenants, max, ids);
+    keep_matching(ids, *digits, max);
     return ids;
   });
 }
